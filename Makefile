@@ -1,0 +1,40 @@
+# Every workflow in one place: `make help`. Targets only call what a user can call.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow lint lock clean
+
+help:  ## list the workflows
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+install: $(VENV)/installed  ## make .venv with the locked dependencies
+
+$(VENV)/installed: pyproject.toml requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	touch $@
+
+demo: install  ## the main job on real data: world, published run, defect, corrected run, pages
+	$(BIN)/segment5b demo --scale small
+
+test: install  ## the whole test suite, notebooks included
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'not slow and not browser and not authority'
+
+test-slow: install  ## tests that take longer or need a browser
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m '(slow or browser) and not authority'
+
+lint: install  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock: install  ## resolve the dependencies again and write requirements.lock
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header \
+	  --no-emit-index-url --no-annotate pyproject.toml -o requirements.lock
+
+clean:  ## remove the virtual environment and caches; outputs stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,129 @@
+"""The clock: by how much local times are wrong, where and when, and for how long after a transition."""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+
+from segment5b_lib.charts.renderer import Chart
+from segment5b_lib.charts.theme import BLUE, VERMILLION
+
+_CELL_HEIGHT = 15
+_COUNT = alt.Tooltip("arrivals:Q", format=",")
+
+
+def offset_distribution(frame: pl.DataFrame) -> Chart:
+    """How many arrivals carry a local time that is off by how many seconds; 0 is right.
+
+    Parameters
+    ----------
+    frame : `offset_seconds` (stored minus expected local time, whole seconds; null for an irregular error),
+        `arrivals` (count > 0), `share` (fraction of all arrivals).
+    """
+    base = (
+        alt.Chart(frame)
+        .transform_calculate(
+            label="format(datum.arrivals, ',') + '  (' + format(datum.share, '.3%') + ')'",
+            signed="datum.offset_seconds === null ? 'irregular' : datum.offset_seconds == 0 ? '0'"
+            " : (datum.offset_seconds > 0 ? '+' : '−') + abs(datum.offset_seconds)",
+        )
+        .encode(
+            y=alt.Y("signed:N", title="error (s)", sort=alt.SortField("offset_seconds")),
+            x=alt.X(
+                "arrivals:Q",
+                title="arrivals (count, log scale)",
+                scale=alt.Scale(type="log", domainMin=1),
+                axis=alt.Axis(format="~s", grid=False),
+            ),
+            tooltip=["offset_seconds:Q", _COUNT, alt.Tooltip("share:Q", format=".4%")],
+        )
+    )
+    colour = alt.condition("datum.offset_seconds == 0", alt.value(BLUE), alt.value(VERMILLION))
+    stems = base.mark_rule(strokeWidth=2).encode(x2=alt.datum(1), color=colour)
+    heads = base.mark_point(filled=True, size=110, opacity=1).encode(color=colour)
+    labels = base.mark_text(align="left", dx=10).encode(text="label:N")
+    return alt.layer(stems, heads, labels).properties(
+        title=alt.TitleParams(
+            "Offset distribution", subtitle="arrivals by the error of their local time, stored − expected"
+        ),
+        height=alt.Step(36),
+    )
+
+
+def mismatch_heatmap(frame: pl.DataFrame) -> Chart:
+    """Share of arrivals with a wrong local time, by UTC date and zone; zones in the frame's order.
+
+    Parameters
+    ----------
+    frame : `date` (UTC date as text), `tzid`, `arrivals`, `mismatches` (counts), `rate` (0..1); at most
+        5,000 rows, so the caller keeps the zones that matter and adds up the rest.
+    """
+    zones = frame["tzid"].unique(maintain_order=True).to_list()
+    cells: Chart = (
+        alt.Chart(frame)
+        .mark_rect()
+        .encode(
+            x=alt.X(
+                "date:O",
+                title="date (UTC)",
+                axis=alt.Axis(labelAngle=-45, labelOverlap="greedy", ticks=False),
+            ),
+            y=alt.Y("tzid:N", title="time zone", sort=zones),
+            color=alt.Color(
+                "rate:Q",
+                title="mismatch rate (%)",
+                scale=alt.Scale(domain=[0, 1], interpolate="rgb"),
+                legend=alt.Legend(format=".0%", gradientLength=140),
+            ),
+            tooltip=[
+                "tzid:N",
+                "date:O",
+                _COUNT,
+                alt.Tooltip("mismatches:Q", format=","),
+                alt.Tooltip("rate:Q", format=".2%"),
+            ],
+        )
+        .properties(
+            title=alt.TitleParams(
+                "Mismatch rate by date and zone",
+                subtitle="share of arrivals whose local time is wrong; blank where there are none",
+            ),
+            width=720,
+            height=_CELL_HEIGHT * len(zones),
+        )
+    )
+    return cells
+
+
+def days_since_transition(frame: pl.DataFrame) -> Chart:
+    """Mismatch rate against days since the zone's own change of offset, with the arrivals behind each day.
+
+    A reader that merely muddles the ambiguous hour is wrong for a day; a cache that ends too early is wrong
+    from the transition to the end of the horizon.
+
+    Parameters
+    ----------
+    frame : `day` (whole days since the transition, negative before it), `change` (which way the clock went;
+        returned: to the offset that it had before), `arrivals` (count > 0), `rate` (0..1).
+    """
+    x = alt.X("day:Q", title="time since the zone's transition (days)", axis=alt.Axis(tickMinStep=1))
+    base = alt.Chart(frame).encode(
+        color=alt.Color("change:N", title="clock went"),
+        tooltip=["day:Q", "change:N", _COUNT, alt.Tooltip("rate:Q", format=".2%")],
+    )
+    rate = base.mark_line(interpolate="step-after", strokeWidth=2.5).encode(
+        x=x,
+        strokeDash=alt.StrokeDash("change:N", legend=None),
+        y=alt.Y("rate:Q", title="mismatch rate (%)", axis=alt.Axis(format=".0%"), scale=alt.Scale(domain=[0, 1])),
+    )
+    moment = alt.Chart(frame).mark_rule(strokeDash=[4, 3]).encode(x=alt.datum(0))
+    support = base.mark_area(interpolate="step-after", opacity=0.7).encode(
+        x=x,
+        y=alt.Y("arrivals:Q", title="arrivals (count)", stack="zero", axis=alt.Axis(format="~s", tickCount=3)),
+    )
+    return alt.vconcat((rate + moment).properties(height=190), support.properties(height=70)).properties(
+        title=alt.TitleParams(
+            "Mismatch by days since the transition",
+            subtitle="zones that change offset within the horizon, each aligned at its own transition",
+        )
+    )

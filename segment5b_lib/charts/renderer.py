@@ -1,0 +1,75 @@
+"""Charts as notebooks show them: a Vega-Lite 5 spec and, from the same spec, a PNG.
+
+JupyterLab 4.6 bundles Vega-Lite 5, while Altair 6 writes `$schema` 6; our charts keep to what both
+understand, and this renderer says so. The MIME type carries `+json`, without which papermill cannot store
+it. Everything is drawn on this machine: nothing is fetched, neither here nor where the output is opened.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Final, TypeAlias
+
+import altair as alt
+import vl_convert
+
+from segment5b_lib.charts.picture import compact, size
+from segment5b_lib.charts.theme import config
+from segment5b_lib.errors import InputError
+
+Chart: TypeAlias = alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatChart | alt.FacetChart
+"""What a chart function returns."""
+
+RENDERER: Final = "segment5b"
+VEGALITE_MIME: Final = "application/vnd.vegalite.v5+json"
+VEGALITE_SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v5.json"
+VEGALITE_VERSION: Final = "5.8"
+"""Draws the PNG and the offline page: the oldest that vl-convert has, so the nearest to JupyterLab's 5.6."""
+MAX_ROWS: Final = 5_000
+"""A chart carries no more rows than this, over all its layers: aggregate before drawing."""
+_PNG_SCALE: Final = 2.0
+
+
+def enable() -> None:
+    """Make Altair show charts through this renderer; notebooks call it once, before the first chart."""
+    alt.renderers.register(RENDERER, render)
+    alt.renderers.enable(RENDERER)
+    alt.data_transformers.enable("default", max_rows=MAX_ROWS)
+
+
+def render(spec: dict[str, Any], **metadata: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Renderer for the entry point group `altair.vegalite.v6.renderer`: MIME bundle and its metadata."""
+    finished = finish(spec)
+    image = _png(finished)
+    width, height = size(image)
+    shown = {"width": int(width / _PNG_SCALE), "height": int(height / _PNG_SCALE)}
+    bundle = {VEGALITE_MIME: finished, "image/png": base64.b64encode(image).decode("ascii")}
+    return bundle, {"image/png": shown, **metadata}
+
+
+def spec(chart: Chart) -> dict[str, Any]:
+    """The finished Vega-Lite 5 spec of a chart, as the renderer publishes it."""
+    return finish(chart.to_dict())
+
+
+def png(chart: Chart) -> bytes:
+    """A chart as a PNG at twice its nominal size, on light paper."""
+    return _png(spec(chart))
+
+
+def finish(spec: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a spec with our schema and look; a chart with too many rows is an error."""
+    rows = sum(len(values) for values in spec.get("datasets", {}).values())
+    if rows > MAX_ROWS:
+        raise InputError(
+            "5B.CHART.TOO_MANY_ROWS",
+            "a chart was given more rows than it may carry",
+            expected=f"at most {MAX_ROWS} rows",
+            found=f"{rows} rows",
+            next_step="aggregate the frame before drawing it",
+        )
+    return {**spec, "$schema": VEGALITE_SCHEMA, "config": config("light")}
+
+
+def _png(finished: dict[str, Any]) -> bytes:
+    return compact(vl_convert.vegalite_to_png(finished, vl_version=VEGALITE_VERSION, scale=_PNG_SCALE))

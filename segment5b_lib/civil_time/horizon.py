@@ -1,0 +1,78 @@
+"""How far a cache reaches: its step functions against the database's over a scenario horizon plus margin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from segment5b_lib.civil_time.cache import TzCache
+from segment5b_lib.civil_time.tzif import read_zone
+
+Steps = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]
+"""Instants (epoch seconds UTC, increasing) and the offset in minutes from each of them on."""
+
+
+class Shortfall(NamedTuple):
+    """The first instant at which a cache and the database disagree about one zone.
+
+    `utc_second` is an epoch second; `cached_minutes` is None where the cache does not have the zone at all
+    (then `utc_second` is the start of the horizon).
+    """
+
+    tzid: str
+    utc_second: int
+    expected_minutes: int
+    cached_minutes: int | None
+
+
+def shortfalls(
+    cache: TzCache,
+    tzids: Iterable[str],
+    start: int,
+    end: int,
+    *,
+    margin: int,
+    database: Callable[[str], Steps] = read_zone,
+) -> list[Shortfall]:
+    """Zones whose cached offsets differ from the pinned database somewhere on [start, end + margin).
+
+    Parameters
+    ----------
+    cache : the transition cache under test
+    tzids : active zones; duplicates count once
+    start, end : horizon in epoch seconds UTC, half-open
+    margin : seconds past `end` that must be right as well, so that the next month is not a cliff (policy key
+        ``civil_time.horizon_margin_days``)
+    database : the truth, true offsets of a zone on at least [start, end + margin); the compiled database by
+        default, the independent oracle in gate T11
+
+    Returns
+    -------
+    One entry per zone that falls short, in ascending zone name; empty if the cache covers the horizon.
+    """
+    found = (
+        _first_difference(tzid, cache.zone(tzid), database(tzid), start, end + margin) for tzid in sorted(set(tzids))
+    )
+    return [entry for entry in found if entry is not None]
+
+
+def _first_difference(tzid: str, cached: Steps | None, true: Steps, start: int, stop: int) -> Shortfall | None:
+    if cached is None:
+        return Shortfall(tzid, start, int(_minutes_at(*true, np.array([start]))[0]), None)
+    changes = np.concatenate([true[0], cached[0]])
+    instants = np.unique(np.append(changes[(changes > start) & (changes < stop)], start))
+    expected, found = _minutes_at(*true, instants), _minutes_at(*cached, instants)
+    wrong = np.flatnonzero(expected != found)
+    if wrong.size == 0:
+        return None
+    first = wrong[0]
+    return Shortfall(tzid, int(instants[first]), int(expected[first]), int(found[first]))
+
+
+def _minutes_at(
+    seconds: npt.NDArray[np.int64], minutes: npt.NDArray[np.int32], instants: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int32]:
+    return minutes[np.searchsorted(seconds, instants, side="right") - 1]

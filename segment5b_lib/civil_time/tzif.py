@@ -1,0 +1,105 @@
+"""Zones of the pinned `tzdata` wheel as step functions. The system's database is never read.
+
+Files here, binary layout in `tzif_format`, the rule after the last transition in `posix_rule`, rounding in
+`minute_steps`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from importlib import resources
+
+import numpy as np
+import numpy.typing as npt
+import tzdata
+
+from segment5b_lib.civil_time.minute_steps import Transitions, minute_steps
+from segment5b_lib.civil_time.posix_rule import parse_rule, transitions_of_year
+from segment5b_lib.civil_time.tzif_format import TzifData, parse_tzif
+from segment5b_lib.errors import InputError
+
+IANA_RELEASE: str = tzdata.IANA_VERSION
+"""Release tag of the database, e.g. ``2026f``."""
+
+EXPANDED_THROUGH_YEAR = 2100
+"""Last calendar year (UTC) for which a footer rule is written out as explicit transitions."""
+
+_FIRST_RULE_YEAR = 1900
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@lru_cache(maxsize=1)
+def zone_names() -> tuple[str, ...]:
+    """Every zone name of the database, links included, ascending."""
+    return tuple(sorted((resources.files("tzdata") / "zones").read_text("ascii").split()))
+
+
+@lru_cache(maxsize=1)
+def database_sha256() -> str:
+    """SHA-256 over (name, content) of every zone file of the wheel, in ascending name order (hex64)."""
+    digest = hashlib.sha256()
+    for name in zone_names():
+        content = _zone_bytes(name)
+        digest.update(f"{name}\0{len(content)}\0".encode("ascii"))
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _zone_bytes(tzid: str) -> bytes:
+    """The TZif file of one zone; ``5B.CIVIL_TIME.ZONE_UNKNOWN`` for a name the database does not have."""
+    if tzid not in zone_names():
+        raise InputError(
+            "5B.CIVIL_TIME.ZONE_UNKNOWN",
+            "no such time zone in the pinned database",
+            where=f"tzid {tzid!r}",
+            expected=f"one of the {len(zone_names())} names of IANA {IANA_RELEASE}",
+            found=repr(tzid),
+            next_step="correct the zone name where it is assigned",
+        )
+    return resources.files("tzdata").joinpath("zoneinfo", *tzid.split("/")).read_bytes()
+
+
+@lru_cache(maxsize=1024)
+def read_zone(tzid: str, through_year: int = EXPANDED_THROUGH_YEAR) -> Transitions:
+    """Offsets of one zone from the beginning of time through the end of `through_year` (UTC).
+
+    Returns
+    -------
+    Transitions with read-only arrays; after the last entry the last offset is repeated, which is right only
+    up to the end of `through_year`.
+    """
+    where = f"tzdata {tzdata.__version__}, zone {tzid}"
+    data = parse_tzif(_zone_bytes(tzid), where)
+    steps = minute_steps(data.base_offset, *_with_rule(data, through_year, where))
+    keep = steps.utc_seconds < year_start(through_year + 1)
+    result = Transitions(steps.utc_seconds[keep], steps.offset_minutes[keep])
+    for array in result:
+        array.setflags(write=False)
+    return result
+
+
+def year_start(year: int) -> int:
+    """Epoch second of 1 January 00:00 UTC of a year."""
+    return int((datetime(year, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds())
+
+
+def _with_rule(data: TzifData, through_year: int, where: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Explicit transitions, followed by those the footer implies after the last of them."""
+    rule = parse_rule(data.footer, where) if data.footer else None
+    if rule is None:
+        return data.seconds, data.offsets
+    last = int(data.seconds[-1]) if data.seconds.size else None
+    first_year = _FIRST_RULE_YEAR if last is None else (_EPOCH + timedelta(seconds=last)).year
+    # A rule that is daylight saving all year ends and starts at one instant: the later statement holds.
+    implied = dict(
+        pair
+        for year in range(first_year, through_year + 2)
+        for pair in transitions_of_year(rule, year)
+        if last is None or pair[0] > last
+    )
+    return (
+        np.concatenate([data.seconds, np.array(list(implied), np.int64)]),
+        np.concatenate([data.offsets, np.array(list(implied.values()), np.int32)]),
+    )

@@ -1,0 +1,189 @@
+"""`segment5b run`, `rerun`, `runs`, `show`, `prune`: making runs and keeping them in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from segment5b_lib.cli.arguments import (
+    JsonOption,
+    QuietOption,
+    RunArgument,
+    SetOption,
+    ThreadsOption,
+    parse_changes,
+    thread_count,
+)
+from segment5b_lib.cli.screen import console, show_json, watching
+
+if TYPE_CHECKING:
+    from segment5b_lib.store.runs import Run
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command tree."""
+    for command in (run, rerun, runs, show, prune):
+        app.command()(command)
+
+
+def run(
+    states: Annotated[list[str] | None, typer.Argument(metavar="[S0..S5]", help="All by default.")] = None,
+    world: Annotated[str, typer.Option(help="World fingerprint or prefix; the only world by default.")] = "",
+    posture: Annotated[str, typer.Option(help="A named set of policies.")] = "published",
+    seed: Annotated[int, typer.Option(min=0, help="Drives S2 to S4.")] = 42,
+    changes: SetOption = [],  # noqa: B006 - typer reads the default, nobody writes to it
+    repeat: Annotated[int, typer.Option(min=0, help="Make this many further runs of the same inputs.")] = 0,
+    threads: ThreadsOption = 0,
+    quiet: QuietOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Run states S0 to S5. Example: `segment5b run --posture published --seed 42`.
+
+    The same inputs give the same run; what is complete already is not done again.
+    """
+    from segment5b_lib.engine.chain import create_run
+    from segment5b_lib.engine.retention import pin_new
+    from segment5b_lib.store.postures import load_posture, with_changes
+    from segment5b_lib.store.worlds import open_world
+
+    policies = with_changes(load_posture(posture), settings := parse_changes(changes))
+    chosen = open_world(world)
+    for nonce in range(1, repeat + 1) if repeat else (0,):
+        made = create_run(chosen, policies, seed=seed, posture=posture, nonce=nonce, changes=settings)
+        _execute(made, states, thread_count(threads), quiet=quiet or json, json=json)
+        pin_new(made)
+        _report(made, json)
+
+
+def rerun(
+    changed: Annotated[str, typer.Option(help="First state that changes, S0 to S5.")],
+    parent: Annotated[str, typer.Option("--run", help="Run to start from.")] = "@last",
+    changes: SetOption = [],  # noqa: B006 - typer reads the default, nobody writes to it
+    threads: ThreadsOption = 0,
+    quiet: QuietOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Rerun a changed state and all after it, in a new run that links the rest.
+
+    Example: `segment5b rerun --changed S4 --set routing.zone_binding=row_zone`.
+    """
+    from segment5b_lib.engine.rerun import prepare_rerun
+    from segment5b_lib.engine.retention import pin_new
+    from segment5b_lib.store.runs import open_run
+
+    count = thread_count(threads)
+    child = prepare_rerun(open_run(parent), changed, parse_changes(changes), threads=count)
+    _execute(child, None, count, quiet=quiet or json, json=json)
+    pin_new(child)
+    _report(child, json)
+
+
+def _execute(made: Run, states: list[str] | None, threads: int, *, quiet: bool, json: bool) -> None:
+    from segment5b_lib.contract.words import STATES
+    from segment5b_lib.engine.chain import run_states
+    from segment5b_lib.engine.rerun import states_from
+
+    for name in states or ():
+        states_from(name)
+    with watching(quiet) as listener:
+        executed = run_states(made, sorted(states) if states else STATES, threads=threads, listener=listener)
+    if not executed and not json:
+        console.print("nothing to do: this run is complete and unchanged")
+
+
+def runs(json: JsonOption = False) -> None:
+    """List runs, oldest first. Example: `segment5b runs`."""
+    from segment5b_lib.store.runs import list_runs
+
+    cards = [_card(one) for one in list_runs()]
+    if json:
+        show_json(cards)
+        return
+    if not cards:
+        console.print("no run yet: segment5b run")
+        return
+    _table(cards)
+
+
+def show(run: RunArgument = "@last", json: JsonOption = False) -> None:
+    """Show one run: identity, states, lanes. Example: `segment5b show @baseline`."""
+    from segment5b_lib.store.runs import open_run
+
+    chosen = open_run(run)
+    if json:
+        show_json({"receipt": chosen.receipt.model_dump(), "records": chosen.records()})
+        return
+    for name, value in chosen.receipt.model_dump().items():
+        console.print(f"[dim]{name:<22}[/] {value}")
+    _table([_state_card(record) for record in chosen.last_records().values()])
+
+
+def prune(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, json: JsonOption = False) -> None:
+    """Remove runs outside the keep-set, with a receipt. Example: `segment5b prune --yes`."""
+    from segment5b_lib.engine.retention import keep_set, superseded
+    from segment5b_lib.engine.retention import prune as prune_runs
+
+    candidates = superseded()
+    if not json:
+        console.print(f"keep-set: {len(keep_set())} run(s); superseded: {len(candidates)}")
+        for one in candidates:
+            console.print(f"  {one.run.run_id}  {one.bytes / 1e6:.1f} MB")
+    if candidates and not yes and not typer.confirm("remove the superseded runs?"):
+        raise typer.Exit(0)
+    receipt = prune_runs(candidates)
+    if json:
+        show_json({"receipt": str(receipt), "removed": [one.run.run_id for one in candidates]})
+    else:
+        console.print(f"freed {sum(one.bytes for one in candidates) / 1e6:.1f} MB; receipt {receipt}")
+
+
+def _card(run: Run) -> dict[str, Any]:
+    from segment5b_lib.store.runs import read_pins
+
+    receipt, records = run.receipt, run.last_records()
+    roles = [role for role, names in read_pins().items() if run.run_id in names]
+    passed = sum(record["status"] == "PASS" for record in records.values())
+    return {
+        "run": run.run_id[:8],
+        "world": f"{receipt.manifest_fingerprint[:8]} ({run.world.scale})",
+        "posture": receipt.posture,
+        "seed": receipt.seed,
+        "states": f"{passed} of {len(records)} passed",
+        "role": ", ".join(roles),
+        "parent": (receipt.parent_run or "")[:8],
+        "created": receipt.created_utc[:19],
+    }
+
+
+def _state_card(record: dict[str, Any]) -> dict[str, Any]:
+    lanes: dict[str, float] = {}
+    for step in record["steps"]:
+        lanes[step["lane"]] = lanes.get(step["lane"], 0.0) + step["wall_ms"] / 1e3
+    return {
+        "state": record["state"],
+        "status": record["status"],
+        "seconds": f"{record['durations']['wall_ms'] / 1e3:.2f}",
+        **{lane: f"{seconds:.2f}" for lane, seconds in sorted(lanes.items())},
+        "rows out": f"{record['rows_out']:,}",
+        "peak MB": f"{record['peak_rss_bytes'] / 1e6:.0f}",
+    }
+
+
+def _table(cards: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    columns = list(dict.fromkeys(name for card in cards for name in card))
+    for name in columns:
+        table.add_column(name)
+    for card in cards:
+        table.add_row(*(str(card.get(name, "")) for name in columns))
+    console.print(table)
+
+
+def _report(run: Run, json: bool) -> None:
+    if json:
+        show_json({"run_id": run.run_id, "folder": str(run.root), "records": run.last_records()})
+    else:
+        console.print(f"run [bold]{run.run_id[:8]}[/]: segment5b score {run.run_id[:8]}")

@@ -1,0 +1,1 @@
+"""What data looks like: datasets, policies, words. Computes nothing."""

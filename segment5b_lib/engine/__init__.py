@@ -1,0 +1,1 @@
+"""Runs states: the chain, the rerun matrix, run records, retention."""

@@ -1,0 +1,228 @@
+"""Runs: make a run root, execute its states in order, skip what is complete, record every attempt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any, Final, Protocol
+
+import segment5b_lib
+from segment5b_lib.contract.policies import Policies
+from segment5b_lib.contract.words import STATES
+from segment5b_lib.engine.records import append_record, state_record, utc_now, write_rng_audit
+from segment5b_lib.errors import MissingInputError, StaleError
+from segment5b_lib.identity import run_id
+from segment5b_lib.states import (
+    s0_gate,
+    s1_time_grid,
+    s2_intensity,
+    s3_counts,
+    s4_arrivals,
+    s5_validation,
+)
+from segment5b_lib.states.context import Context, Progress, StateSpec
+from segment5b_lib.store.digest import sha256_files
+from segment5b_lib.store.documents import read_json
+from segment5b_lib.store.locks import locked
+from segment5b_lib.store.postures import write_policies
+from segment5b_lib.store.publish import staged
+from segment5b_lib.store.runs import RECEIPT_FILE, Run, RunReceipt, policies_digest, runs_folder
+from segment5b_lib.store.worlds import World
+
+MODULES: Final[dict[str, ModuleType]] = dict(
+    zip(
+        STATES,
+        (s0_gate, s1_time_grid, s2_intensity, s3_counts, s4_arrivals, s5_validation),
+        strict=True,
+    )
+)
+"""State name to the module that implements it."""
+
+
+class Listener(Protocol):
+    """Who wants to see a chain at work."""
+
+    def state_started(self, spec: StateSpec) -> None:
+        """A state begins."""
+
+    def progress(self, progress: Progress) -> None:
+        """A shard of a state is done."""
+
+    def state_finished(self, record: Mapping[str, Any]) -> None:
+        """A state has passed or failed; `record` is its run record."""
+
+    def state_skipped(self, spec: StateSpec) -> None:
+        """A state's outputs are complete and unchanged: nothing to do."""
+
+
+class Silent:
+    """The listener that nobody looks at."""
+
+    def state_started(self, spec: StateSpec) -> None:
+        """Ignore."""
+
+    def progress(self, progress: Progress) -> None:
+        """Ignore."""
+
+    def state_finished(self, record: Mapping[str, Any]) -> None:
+        """Ignore."""
+
+    def state_skipped(self, spec: StateSpec) -> None:
+        """Ignore."""
+
+
+def spec_of(state: str) -> StateSpec:
+    """Contract of a state by name."""
+    spec: StateSpec = MODULES[state].SPEC
+    return spec
+
+
+def create_run(
+    world: World,
+    policies: Policies,
+    *,
+    seed: int,
+    posture: str,
+    nonce: int = 0,
+    parent: Run | None = None,
+    changed_states: Sequence[str] = STATES,
+    changes: Mapping[str, Any] | None = None,
+) -> Run:
+    """Make the run root of (world, policies, seed), or return the one that exists.
+
+    The same inputs give the same run. A run that another version of the library has made is left alone:
+    the next free nonce is taken.
+    """
+    with locked(runs_folder() / ".lock", "make a run", wait_seconds=60):
+        while True:
+            name = run_id(world.mf, policies.parameter_hash, seed, nonce)
+            run = Run(runs_folder() / name)
+            if not run.root.exists():
+                break
+            if run.receipt.library_version == segment5b_lib.__version__:
+                return run
+            nonce += 1
+        receipt = RunReceipt(
+            run_id=name,
+            seed=seed,
+            nonce=nonce,
+            parameter_hash=policies.parameter_hash,
+            manifest_fingerprint=world.mf,
+            rng_root=world.rng_root,
+            world=f"worlds/{world.mf}",
+            posture=posture,
+            parent_run=parent.run_id if parent else None,
+            changed_states=list(changed_states),
+            changes=dict(changes or {}),
+            created_utc=utc_now(),
+            library_version=segment5b_lib.__version__,
+        )
+        with staged(run.root) as folder:
+            (folder / RECEIPT_FILE).write_text(receipt.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            write_policies(policies, folder / "policies")
+    write_rng_audit(run)
+    return run
+
+
+def run_states(
+    run: Run, states: Sequence[str] = STATES, *, threads: int, listener: Listener | None = None
+) -> list[str]:
+    """Execute states in order; returns the names of those that had work to do.
+
+    A state whose outputs are complete, unchanged and made from the same inputs and policies is skipped.
+
+    Raises
+    ------
+    Segment5BError : from the first state that fails; its record is written, later states do not run.
+    """
+    watcher = listener or Silent()
+    executed = []
+    with locked(run.root / ".lock", f"run {' '.join(states)}"):
+        for state in states:
+            if is_complete(run, state, threads):
+                watcher.state_skipped(spec_of(state))
+            else:
+                _execute(run, state, threads, watcher)
+                executed.append(state)
+    return executed
+
+
+def _execute(run: Run, state: str, threads: int, listener: Listener) -> None:
+    spec = spec_of(state)
+    context = Context(run, spec, threads, listener.progress)
+    listener.state_started(spec)
+    started, wall, cpu = utc_now(), time.perf_counter(), time.process_time()
+    failure: BaseException | None = None
+    try:
+        MODULES[state].run(context)
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        marker = run.marker(state) if failure is None else None
+        record = state_record(
+            context,
+            started=started,
+            wall_ms=(time.perf_counter() - wall) * 1e3,
+            cpu_ms=(time.process_time() - cpu) * 1e3,
+            counters=marker["counters"] if marker else {},
+            error=failure,
+        )
+        append_record(run, record)
+        listener.state_finished(record)
+
+
+def is_complete(run: Run, state: str, threads: int) -> bool:
+    """Whether a state's outputs are there, unchanged, and made from the inputs and policies of today."""
+    marker = run.marker(state)
+    if marker is None:
+        return False
+    spec = spec_of(state)
+    context = Context(run, spec, threads)
+    try:
+        current = dict(context.recorded_inputs().values())
+    except MissingInputError:
+        return False
+    expected = {run.root / output["path"]: output["sha256"] for output in marker["outputs"]}
+    if state == "S0":
+        expected |= _sealed_files(run)
+    if not all(path.is_file() for path in expected):
+        return False
+    return (
+        marker["inputs"] == current
+        and marker["policies"] == dict(policies_digest(run.policies, spec.policies))
+        and sha256_files(expected, threads) == expected
+    )
+
+
+def _sealed_files(run: Run) -> dict[Any, str]:
+    """What S0 sealed, by absolute path: a change of the world since then makes S0 look again."""
+    return {
+        run.world.root / path: digest
+        for member in read_json(run.file("sealed_inputs_5B"))
+        for path, digest in member["files"].items()
+    }
+
+
+def check_reusable(run: Run, state: str, policies: Policies) -> None:
+    """Refuse to reuse a state's outputs under policies other than those that they were made with."""
+    marker = run.marker(state)
+    if marker is None:
+        raise MissingInputError(
+            "5B.RUN.STATE_MISSING",
+            f"run {run.run_id[:8]} has no finished {state} to build on",
+            where=str(run.marker_path(state)),
+            next_step=f"segment5b run --run {run.run_id[:8]} {state}",
+        )
+    current = policies_digest(policies, spec_of(state).policies)
+    for name, digest in marker["policies"].items():
+        if current[name] != digest:
+            raise StaleError(
+                "5B.RUN.STALE_OUTPUT",
+                f"{state} was made with another {name} policy, so its outputs cannot be reused",
+                where=str(run.marker_path(state)),
+                expected=digest,
+                found=current[name],
+                next_step=f"segment5b rerun --changed {state}",
+            )

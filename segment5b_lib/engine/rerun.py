@@ -1,0 +1,85 @@
+"""Rerun matrix: a changed state and everything after it, in a new run root that links the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from segment5b_lib.contract.words import STATES
+from segment5b_lib.engine.chain import check_reusable, create_run
+from segment5b_lib.errors import StaleError, UsageError
+from segment5b_lib.store.digest import sha256_files
+from segment5b_lib.store.postures import with_changes
+from segment5b_lib.store.runs import Run
+
+
+def states_from(changed: str) -> tuple[str, ...]:
+    """The states to run when one has changed: it and all that follow."""
+    if changed not in STATES:
+        raise UsageError(
+            "5B.RUN.UNKNOWN_STATE",
+            f"there is no state {changed!r}",
+            expected=", ".join(STATES),
+            found=changed,
+        )
+    return STATES[STATES.index(changed) :]
+
+
+def prepare_rerun(parent: Run, changed: str, changes: Mapping[str, Any], *, threads: int) -> Run:
+    """Make the child run of `parent` with some policy keys changed; earlier states are linked.
+
+    With nothing changed at all this is the parent itself: same inputs, same run.
+
+    Raises
+    ------
+    StaleError : a change touches a policy that an earlier state was made with, or the parent's outputs
+        are no longer what their marker says.
+    """
+    states = states_from(changed)
+    policies = with_changes(parent.policies, changes)
+    reused = STATES[: STATES.index(changed)]
+    for state in reused:
+        check_reusable(parent, state, policies)
+    child = create_run(
+        parent.world,
+        policies,
+        seed=parent.receipt.seed,
+        posture=parent.receipt.posture,
+        nonce=parent.receipt.nonce if policies.parameter_hash == parent.receipt.parameter_hash else 0,
+        parent=parent,
+        changed_states=states,
+        changes=changes,
+    )
+    if child.run_id != parent.run_id:
+        for state in reused:
+            _link_state(parent, child, state, threads)
+    return child
+
+
+def _link_state(parent: Run, child: Run, state: str, threads: int) -> None:
+    """Hard-link a state's outputs and copy its marker, unless the child has them."""
+    if child.marker(state) is not None:
+        return
+    marker = parent.marker(state)
+    assert marker is not None, "check_reusable has seen it"
+    expected = {parent.root / output["path"]: output["sha256"] for output in marker["outputs"]}
+    found = sha256_files(expected, threads)
+    for path, digest in expected.items():
+        if found[path] != digest:
+            raise StaleError(
+                "5B.RUN.STALE_OUTPUT",
+                f"an output of {state} is not what its marker says",
+                where=str(path),
+                expected=digest,
+                found=found[path],
+                next_step=f"segment5b rerun --changed {state}",
+            )
+        _link(path, child.root / path.relative_to(parent.root))
+    _link(parent.marker_path(state), child.marker_path(state))
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    target.hardlink_to(source)

@@ -1,0 +1,114 @@
+"""Typed errors: what failed, where, what was expected, what was found, and what to do next.
+
+One base class; each error also inherits the builtin a caller would naturally catch. Codes are stable
+(`5B.S4.ROUTING_ROW_MISSING`) and are what run records, reports and tests refer to.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class Segment5BError(Exception):
+    """Base of all workbench errors.
+
+    Parameters
+    ----------
+    code : stable dotted code, e.g. ``5B.S0.SEALED_INPUT_MISSING``
+    what : one sentence, what failed
+    where : state, dataset, file, column, key, as far as known
+    expected, found : the two sides of the disagreement
+    done : what had already been done (and is kept)
+    next_step : what the reader should do now
+    """
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(
+        self,
+        code: str,
+        what: str,
+        *,
+        where: str = "",
+        expected: object = "",
+        found: object = "",
+        done: str = "",
+        next_step: str = "",
+    ) -> None:
+        super().__init__(code, what)
+        self.code = code
+        self.what = what
+        self.where = where
+        self.expected = str(expected)
+        self.found = str(found)
+        self.done = done
+        self.next_step = next_step
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Label and text of every part that is not empty, in reading order."""
+        parts = [
+            ("where", self.where),
+            ("expected", self.expected),
+            ("found", self.found),
+            ("done", self.done),
+            ("next", self.next_step),
+        ]
+        return [(label, text) for label, text in parts if text]
+
+    def context(self) -> dict[str, str]:
+        """The error as a JSON-ready mapping, for run records and artefacts."""
+        return {"code": self.code, "what": self.what, **dict(self.lines())}
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.code}: {self.what}", *(f"  {k:<9}{v}" for k, v in self.lines())])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.code, self.what, dict(self.__dict__))
+
+
+def _rebuild(kind: type[Segment5BError], code: str, what: str, state: dict[str, Any]) -> Segment5BError:
+    error = kind(code, what)
+    error.__dict__.update(state)
+    return error
+
+
+class InputError(Segment5BError, ValueError):
+    """Data that somebody handed us is not what its contract says."""
+
+
+class MissingInputError(Segment5BError, FileNotFoundError):
+    """A file, folder or dataset that is needed is not there."""
+
+
+class PolicyError(Segment5BError, ValueError):
+    """A policy, posture or world file says something it may not say."""
+
+
+class StaleError(Segment5BError, RuntimeError):
+    """An output was made from other inputs or policies than those that lie there now."""
+
+
+class StateError(Segment5BError, RuntimeError):
+    """A state's own validation refused what the state was about to publish."""
+
+
+class ConflictError(Segment5BError, RuntimeError):
+    """Somebody else holds, or has already published, what we were about to write."""
+
+
+class GateRefusal(Segment5BError, RuntimeError):
+    """A gate or a phase says no."""
+
+    exit_code = 1
+
+
+class UsageError(Segment5BError, ValueError):
+    """The command or call was used wrongly."""
+
+    exit_code = 2
+
+
+class EnvironmentFault(Segment5BError, OSError):
+    """The machine cannot do what was asked (disk, memory, missing tool)."""
+
+    exit_code = 4

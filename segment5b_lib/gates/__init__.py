@@ -1,0 +1,1 @@
+"""Gates: what is measured about a run, by full scan, and what the measurement means."""

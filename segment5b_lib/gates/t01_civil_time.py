@@ -1,0 +1,70 @@
+"""T1: does the stored local time show what a clock on that wall would have shown?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from segment5b_lib.contract.words import Verdict
+from segment5b_lib.gates.census import NO_HOUR
+from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.results import Measurement, not_measured
+
+_WORST = 20
+WRONG = pl.col("error_seconds").ne_missing(0)
+"""A stored clock that is not right: off by a known amount, or by an irregular one."""
+
+
+def measure(evidence: Evidence) -> Measurement:
+    """Share of arrivals with a wrong primary clock, over all arrivals of all scenarios."""
+    census = evidence.census
+    outside = int(census.filter(pl.col("expected_hour") == NO_HOUR)["arrivals"].sum())
+    result = _share(census)
+    return (
+        Measurement(result.value, result.population, "arrivals", {**result.detail, "nothing_expected": outside})
+        if result.value is not None
+        else result
+    )
+
+
+def measure_settlement(evidence: Evidence) -> Measurement:
+    """The same for the settlement clock of virtual arrivals."""
+    return _role(evidence, "settlement")
+
+
+def measure_operational(evidence: Evidence) -> Measurement:
+    """The same for the operational clock of virtual arrivals."""
+    return _role(evidence, "operational")
+
+
+def _role(evidence: Evidence, role: str) -> Measurement:
+    counts = evidence.role_counts.filter(pl.col("role") == role)
+    if counts.is_empty() and evidence.arrivals:
+        reason = "the run has no virtual arrivals"
+        return Measurement(None, 0, "virtual arrivals", ruling=Verdict.NOT_APPLICABLE, reason=reason)
+    return _share(counts, "virtual arrivals")
+
+
+def _share(counts: pl.DataFrame, unit: str = "arrivals") -> Measurement:
+    total = int(counts["arrivals"].sum())
+    if total == 0:
+        return not_measured("the run has no arrivals", unit)
+    wrong = counts.filter(WRONG)
+    mismatches = int(wrong["arrivals"].sum())
+    return Measurement(mismatches / total, total, unit, {"mismatches": mismatches, **_breakdown(counts)})
+
+
+def _breakdown(counts: pl.DataFrame) -> dict[str, Any]:
+    zones = (
+        counts.group_by("tzid")
+        .agg(pl.col("arrivals").sum(), pl.col("arrivals").filter(WRONG).sum().alias("mismatches"))
+        .filter(pl.col("mismatches") > 0)
+        .sort(["mismatches", "tzid"], descending=[True, False])
+    )
+    errors = counts.filter(WRONG).group_by("error_seconds").agg(pl.col("arrivals").sum()).sort("error_seconds")
+    return {
+        "zones_with_mismatches": zones.height,
+        "worst_zones": zones.head(_WORST).to_dicts(),
+        "errors_seconds": errors.to_dicts(),
+    }

@@ -1,0 +1,20 @@
+"""T4: every count that S3 drew is there as arrivals, key by key, and nothing else is."""
+
+from __future__ import annotations
+
+from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.results import Measurement
+
+
+def measure(evidence: Evidence) -> Measurement:
+    """Keys whose arrivals differ from S3's count, by a full comparison in both directions."""
+    found = evidence.conservation
+    rows, examples = found[0].to_dicts()[0], found[1]
+    detail = {
+        "total_difference": rows["arrivals_s4"] - rows["arrivals_s3"],
+        "only_in_s3": rows["only_in_s3"],
+        "only_in_s4": rows["only_in_s4"],
+        "levels": found[0].to_dicts(),
+        "examples": examples.to_dicts(),
+    }
+    return Measurement(float(rows["keys_that_differ"]), rows["keys_compared"], "keys with arrivals", detail)

@@ -1,0 +1,39 @@
+"""T6: how much of the whole the ten largest time zones hold."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.results import Measurement, not_measured
+
+TOP: Final = 10
+_LISTED = 20
+
+
+def measure(evidence: Evidence) -> Measurement:
+    """Share of the ten largest tzid_primary; beside it another figure, that of the top 10 % of zones."""
+    total = evidence.arrivals
+    if total == 0:
+        return not_measured("the run has no arrivals", "arrivals")
+    zones = zone_shares(evidence)
+    tenth = max(1, -(-zones.height // 10))
+    detail = {
+        "zones": zones.height,
+        "top_10_percent_of_zones": tenth,
+        "top_10_percent_of_zones_share": float(zones["share"].head(tenth).sum()),
+        "largest": zones.head(_LISTED).to_dicts(),
+    }
+    return Measurement(float(zones["share"].head(TOP).sum()), total, "arrivals", detail)
+
+
+def zone_shares(evidence: Evidence) -> pl.DataFrame:
+    """tzid, rank (1 is the largest; ties by name), arrivals, share, cumulative; one row per zone."""
+    counts = evidence.census.group_by("tzid").agg(pl.col("arrivals").sum())
+    ordered = counts.sort(["arrivals", "tzid"], descending=[True, False])
+    share = pl.col("arrivals") / pl.col("arrivals").sum()
+    return ordered.with_columns(rank=pl.int_range(1, pl.len() + 1), share=share, cumulative=share.cum_sum()).select(
+        "tzid", "rank", "arrivals", "share", "cumulative"
+    )

@@ -1,0 +1,74 @@
+"""T8: the share of arrivals on local weekends, against what the intensities promise on the same dates."""
+
+from __future__ import annotations
+
+import math
+
+import polars as pl
+
+from segment5b_lib.contract.words import Verdict
+from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.results import Measurement, not_measured, thresholds_of
+from segment5b_lib.gates.table import gate
+
+STANDARD_ERRORS = 4
+_FRIDAY_END = 5 * 24
+
+
+def measure(evidence: Evidence) -> Measurement:
+    """|observed - expected| in percentage points, over all scenarios."""
+    total = evidence.arrivals
+    if total == 0:
+        return not_measured("the run has no arrivals", "arrivals")
+    shares = weekend_shares(evidence).filter(pl.col("scenario_id").is_null()).to_dicts()[0]
+    if shares["expected"] is None:
+        return not_measured("S2 expects no arrivals", "arrivals")
+    difference = 100 * abs(shares["observed"] - shares["expected"])
+    noise = 100 * STANDARD_ERRORS * shares["standard_error"]
+    limit = thresholds_of(gate("T8"), evidence.policy).b.max
+    blind = limit is not None and noise > limit and difference <= limit + noise
+    needed = math.ceil(total * (noise / limit) ** 2) if blind and limit else None
+    detail = {
+        "observed": shares["observed"],
+        "expected": shares["expected"],
+        "standard_error_pp": 100 * shares["standard_error"],
+        "arrivals_needed": needed,
+    }
+    reason = f"4 SE = {noise:.3f} pp exceed B; needs about {needed:,} arrivals" if blind else ""
+    return Measurement(difference, total, "arrivals", detail, Verdict.INSUFFICIENT_POWER if blind else None, reason)
+
+
+def weekend_shares(evidence: Evidence) -> pl.DataFrame:
+    """scenario_id (null for all together), observed, expected (shares), standard_error (of the observed one).
+
+    Observed by the stored local date, expected by the oracle's, bucket by bucket of every zone of S2. The
+    standard error is that of a ratio of sums whose terms vary as the count law says.
+    """
+    names = [horizon.scenario_id for horizon in evidence.horizons]
+    rows = [_shares(evidence.census, evidence.zone_buckets, None)]
+    for name in names:
+        own = pl.col("scenario_id") == name
+        rows.append(_shares(evidence.census.filter(own), evidence.zone_buckets.filter(own), name))
+    return pl.DataFrame(rows)
+
+
+def _shares(census: pl.DataFrame, buckets: pl.DataFrame, name: str | None) -> dict[str, object]:
+    arrivals = int(census["arrivals"].sum())
+    weekend = int(census.filter(pl.col("stored_hour") >= _FRIDAY_END)["arrivals"].sum())
+    promised = float((buckets["intensity"] * buckets["weekend"]).sum())
+    intensity = float(buckets["intensity"].sum())
+    expected = promised / intensity if intensity else None
+    return {
+        "scenario_id": name,
+        "observed": weekend / arrivals if arrivals else None,
+        "expected": expected,
+        "standard_error": _standard_error(buckets, expected) if expected is not None else None,
+    }
+
+
+def _standard_error(buckets: pl.DataFrame, share: float) -> float:
+    """Delta method for weekend/total: each bucket's (w - p), plus the split of one over midnight."""
+    w, variance, mean = pl.col("weekend"), pl.col("variance"), pl.col("mean")
+    terms = buckets.select(((w - share) ** 2 * variance + w * (1 - w) * mean).sum(), mean.sum().alias("total"))
+    spread, total = terms.row(0)
+    return math.sqrt(spread) / total if total else 0.0

@@ -1,0 +1,64 @@
+"""T11: does the transition cache reach as far as the scenario, for every zone that is in use?"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from segment5b_lib.civil_time.horizon import Shortfall, Steps, shortfalls
+from segment5b_lib.civil_time.oracle import expected_offsets
+from segment5b_lib.contract.words import Verdict
+from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.results import Measurement, not_measured
+
+_DAY = 86_400
+
+
+def measure(evidence: Evidence) -> Measurement:
+    """Share of active tzids that the cache covers, judged by the oracle; reads no arrivals."""
+    zones, horizons = evidence.active_zones, evidence.horizons
+    if not zones or not horizons:
+        return not_measured("the world has no active time zones or no scenarios", "active tzids")
+    start, end = min(h.start for h in horizons), max(h.end for h in horizons)
+    margin = evidence.policy.civil_time.horizon_margin_days * _DAY
+
+    def database(tzid: str) -> Steps:
+        steps = expected_offsets(tzid, start, end + margin)
+        return steps.instants, np.rint(steps.offset_seconds / 60).astype(np.int32)
+
+    short = shortfalls(evidence.cache, zones, start, end, margin=margin, database=database)
+    declared = evidence.cache_document.get("transitions_through_utc")
+    lacking = declared is not None and datetime.fromisoformat(str(declared)).timestamp() < end
+    detail = {
+        "active_zones": len(zones),
+        "zones_that_fall_short": len(short),
+        "checked_from_utc": _text(start),
+        "checked_through_utc": _text(end + margin),
+        "declared_through_utc": declared,
+        "tzdb_release_tag": evidence.cache_document.get("tzdb_release_tag"),
+        "shortfalls": [_row(entry) for entry in short],
+    }
+    return Measurement(
+        (len(zones) - len(short)) / len(zones),
+        len(zones),
+        "active tzids",
+        detail,
+        Verdict.FAIL if lacking else None,
+        f"the cache declares transitions through {declared}, the scenario ends {_text(end)}" if lacking else "",
+    )
+
+
+def _row(entry: Shortfall) -> dict[str, object]:
+    missing_zone = entry.cached_minutes is None
+    return {
+        "tzid": entry.tzid,
+        "problem": "zone not in the cache" if missing_zone else "offset differs",
+        "first_utc": _text(entry.utc_second),
+        "expected_minutes": entry.expected_minutes,
+        "cached_minutes": entry.cached_minutes,
+    }
+
+
+def _text(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,102 @@
+"""T12: a local time is wall clock without a UTC marker; producer and an independent reader agree on that.
+
+The producer's word is the Parquet schema (isAdjustedToUTC) and the footer's statistics; the independent
+reader is DuckDB, which shares no Parquet code with Arrow.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from segment5b_lib.contract.datasets import WALL
+from segment5b_lib.errors import InputError
+from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.results import Measurement, not_measured
+from segment5b_lib.gates.scan import LOCAL_COLUMNS, open_arrivals
+
+_READER_WALL: Final = "TIMESTAMP"
+_EPOCH: Final = datetime(1970, 1, 1)
+_PROBE: Final = "SELECT " + ", ".join(
+    f"typeof(any_value({name})), epoch_us(min({name})), epoch_us(max({name}))" for name in LOCAL_COLUMNS
+)
+
+
+def measure(evidence: Evidence) -> Measurement:
+    """Share of rows in part files whose three local columns all honour the contract."""
+    files = [path for h in evidence.horizons for path in evidence.run.files("arrival_events_5B", h.scenario_id)]
+    table = pl.DataFrame([row for path in files for row in _inspect(path)])
+    by_file = table.group_by("file").agg(pl.col("rows").first(), pl.col("honours").all())
+    total = int(by_file["rows"].sum())
+    if total == 0:
+        return not_measured("the run has no arrivals", "arrivals")
+    honoured = int(by_file.filter("honours")["rows"].sum())
+    columns = table.group_by("column", "stored_type", "reader_type", "same_digits").agg(
+        files=pl.len(), rows=pl.col("rows").sum()
+    )
+    detail = {"files": len(files), "columns": columns.sort("column", "stored_type").to_dicts()}
+    return Measurement(honoured / total, total, "arrivals", detail)
+
+
+def _inspect(path: Path) -> list[dict[str, Any]]:
+    """One row per local column of one file."""
+    seen = _reader_view(path)
+    with open_arrivals(path) as file:
+        return [_column(file, name, str(path), *seen[3 * i : 3 * i + 3]) for i, name in enumerate(LOCAL_COLUMNS)]
+
+
+def _column(
+    file: pq.ParquetFile, name: str, path: str, reader_type: str, low: int | None, high: int | None
+) -> dict[str, Any]:
+    stored = file.schema_arrow.field(name).type
+    same = (low, high) == _footer_range(file, name)
+    return {
+        "file": path,
+        "rows": file.metadata.num_rows,
+        "column": name,
+        "stored_type": str(stored),
+        "reader_type": reader_type,
+        "same_digits": same,
+        "honours": stored == WALL and reader_type == _READER_WALL and same,
+    }
+
+
+def _reader_view(path: Path) -> tuple[Any, ...]:
+    """What DuckDB sees: type, smallest and largest digits (microseconds) of each local column."""
+    with duckdb.connect() as connection:
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            row = connection.execute(f"{_PROBE} FROM read_parquet(?)", [str(path)]).fetchall()[0]
+        except duckdb.Error as error:
+            raise InputError(
+                "5B.STORE.NOT_PARQUET",
+                "an independent reader cannot read a Parquet file",
+                where=f"arrival_events_5B: {path}",
+                found=str(error).splitlines()[0][:200],
+            ) from error
+    return tuple(row)
+
+
+def _footer_range(file: pq.ParquetFile, name: str) -> tuple[int | None, int | None]:
+    """Smallest and largest digits (microseconds) by Arrow: from the footer, or read where it has none."""
+    position = file.schema_arrow.get_field_index(name)
+    ends: list[int] = []
+    for group in range(file.metadata.num_row_groups):
+        statistics = file.metadata.row_group(group).column(position).statistics
+        if statistics is not None and statistics.has_min_max:
+            ends += [_digits(statistics.min), _digits(statistics.max)]
+        else:
+            values = file.read_row_group(group, columns=[name]).column(0).cast(pa.int64()).drop_null()
+            ends += [int(end.as_py()) for end in (pc.min(values), pc.max(values)) if end.is_valid]
+    return (min(ends), max(ends)) if ends else (None, None)
+
+
+def _digits(moment: datetime) -> int:
+    return (moment.replace(tzinfo=None) - _EPOCH) // timedelta(microseconds=1)

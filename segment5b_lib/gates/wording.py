@@ -1,0 +1,66 @@
+"""Values, thresholds and distances as short texts with units: one wording for boards, reports and charts."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from segment5b_lib.contract.words import Verdict
+from segment5b_lib.gates.results import GateResult
+
+VERDICT_COLOURS: Final[dict[Verdict, str]] = {
+    Verdict.PASS_BPLUS: "#0072B2",
+    Verdict.PASS_B: "#56B4E9",
+    Verdict.FAIL: "#D55E00",
+    Verdict.INSUFFICIENT_POWER: "#E69F00",
+    Verdict.NOT_APPLICABLE: "#C9C9C9",
+    Verdict.NOT_MEASURED: "#8C8C8C",
+}
+"""Okabe and Ito's colours, safe for colour-blind readers; the word is always printed as well."""
+
+_BOUNDS = {"min": "≥", "max": "≤"}
+
+
+def value_text(value: float | None, unit: str) -> str:
+    """A value with its unit: shares in per cent, counts with separators."""
+    if value is None:
+        return "–"
+    if unit == "share":
+        return f"{_digits(100 * value)} %"
+    if unit == "pp":
+        return f"{_digits(value)} pp"
+    return f"{value:,.0f} {unit}" if unit in ("keys", "rows") else f"{_digits(value)} {unit}"
+
+
+def threshold_text(result: GateResult, level: str) -> str:
+    """The bounds of one level (`b` or `bplus`), e.g. ``≥ 3 %, ≤ 8 %``."""
+    bounds = [entry for entry in result.thresholds if entry.level == level]
+    return ", ".join(f"{_BOUNDS[entry.bound]} {value_text(entry.value, result.unit)}" for entry in bounds)
+
+
+def distance_text(result: GateResult) -> str:
+    """How far the value lies inside or outside its nearest B bound; shares in percentage points."""
+    room = distance(result)
+    if room is None:
+        return ""
+    amount = value_text(100 * abs(room), "pp") if result.unit == "share" else value_text(abs(room), result.unit)
+    if room == 0:
+        return "on the B threshold"
+    return f"{amount} inside B" if room > 0 else f"{amount} outside B"
+
+
+def distance(result: GateResult) -> float | None:
+    """Room to the nearest B bound in the gate's unit, negative outside; None without value or bound."""
+    bounds = [entry for entry in result.thresholds if entry.level == "b"]
+    if result.value is None or not bounds:
+        return None
+    return min(entry.value - result.value if entry.bound == "max" else result.value - entry.value for entry in bounds)
+
+
+def _digits(value: float) -> str:
+    """Four significant digits, without an exponent and without trailing zeros."""
+    if value == 0:
+        return "0"
+    decimals = max(0, 3 - math.floor(math.log10(abs(value))))
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,1 @@
+"""Numeric kernels: arrays, keys and counters in, arrays out; no files, no policies, no clock."""

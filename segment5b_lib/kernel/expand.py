@@ -1,0 +1,166 @@
+"""Arrival expansion: counts per series and bucket to single arrivals in order, with place and civil time.
+
+A *cell* is one merchant in one bucket; cell m·H + b is merchant m in bucket b. Within a cell: draw the
+offsets of all its series (block (j, b) of S4.arrival_time, lane 0: ⌊u·D⌋ µs) and their places, sort the
+offsets, look the local times up, write the rows. A cell depends on nothing but its own counts, its first
+sequence number and the tables, so any range of cells can be expanded anywhere.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segment5b_lib.errors import InputError
+from segment5b_lib.kernel._jit import inner_jit, lean_jit
+from segment5b_lib.kernel.arrival_tables import Counts, Rows, Scratch, Tables, Tallies
+from segment5b_lib.kernel.bucket_order import OFFSET_BITS, ORDINAL_BITS, sort_bucket
+from segment5b_lib.kernel.offsets import offset_at
+from segment5b_lib.kernel.philox import philox2x64, u01
+from segment5b_lib.kernel.routing import NOWHERE, place_series
+
+MINUTE_US = 60_000_000
+ORDINAL_MASK = np.uint64((1 << ORDINAL_BITS) - 1)
+
+
+@inner_jit
+def _draw_offsets(count: int, bucket: int, key: np.uint64, width: int, bins: int, at: int, to: Scratch) -> None:
+    """Pack offset and ordinal of ``count`` arrivals of one series, the first with ordinal ``at``."""
+    for j in range(count):
+        word, _ = philox2x64(np.uint64(j), np.uint64(bucket), key)
+        u = u01(word)
+        offset = min(int(u * width), width - 1)
+        to.words[at + j] = np.uint64((offset << ORDINAL_BITS) | (at + j))
+        to.bins[at + j] = min(int(u * bins), bins - 1)
+
+
+@inner_jit
+def _draw_cell(
+    merchant: int, bucket: int, total: int, counts: Counts, tables: Tables, tallies: Tallies, to: Scratch
+) -> bool:
+    """Draw offset and place of every arrival of one cell, series by series; false if one has no place."""
+    series, merchants = tables.series, tables.merchants
+    at = 0
+    for s in range(merchants.first_series[merchant], merchants.first_series[merchant + 1]):
+        count = counts.series[s, bucket]
+        if count == 0:
+            continue
+        _draw_offsets(count, bucket, series.time_key[s], tables.grid.bucket_us, total, at, to)
+        to.owner[at : at + count] = s
+        virtual = place_series(
+            count,
+            bucket,
+            tables.day[bucket],
+            merchant,
+            merchants.mode[merchant],
+            tables.p_virtual,
+            series.pool[s],
+            series.pick_key[s],
+            series.edge_key[s],
+            tables.zones,
+            tables.pools,
+            tables.edges,
+            to.places[at:],
+            tallies.astray[s - tallies.series_from],
+        )
+        if virtual == NOWHERE:
+            return False
+        tallies.virtual[s - tallies.series_from, bucket - tallies.bucket_from] = virtual
+        at += count
+    return True
+
+
+@inner_jit
+def _write_cell(
+    merchant: int,
+    bucket: int,
+    total: int,
+    seq: int,
+    tables: Tables,
+    tallies: Tallies,
+    drawn: Scratch,
+    rows: Rows,
+    at: int,
+) -> None:
+    """Write the rows [at, at + total) of one cell whose words are in order; ``seq`` is its first number."""
+    series, sites, edges = tables.series, tables.sites, tables.edges
+    settlement = tables.merchants.settlement_zone[merchant]
+    first_seq = tallies.first_seq[:, bucket - tallies.bucket_from]
+    begin = tables.grid.start_us + bucket * tables.grid.bucket_us
+    rows.merchant_id[at : at + total] = tables.merchants.merchant_id[merchant]
+    rows.bucket[at : at + total] = bucket
+    for i in range(total):
+        word = drawn.ordered[i]
+        ordinal = word & ORDINAL_MASK
+        s, place = drawn.owner[ordinal], drawn.places[ordinal]
+        row = at + i
+        ts = begin + int(word >> np.uint64(ORDINAL_BITS))
+        rows.series[row], rows.place[row] = s, place
+        rows.country[row], rows.zone[row], rows.channel[row] = series.country[s], series.zone[s], series.channel[s]
+        rows.seq[row], rows.ts[row] = seq + i, ts
+        if first_seq[s - tallies.series_from] == 0:
+            first_seq[s - tallies.series_from] = seq + i
+        if place >= 0:
+            zone = sites.zone[place]
+            rows.virtual[row], rows.place_id[row] = 0, sites.site_id[place]
+        else:
+            zone = edges.zone[~place]
+            rows.virtual[row], rows.place_id[row] = 1, edges.edge_id[~place]
+            rows.settlement[row] = settlement
+            rows.local_settlement[row] = ts + MINUTE_US * offset_at(tables.offsets, settlement, bucket, ts)
+        rows.primary[row] = zone
+        rows.local_primary[row] = ts + MINUTE_US * offset_at(tables.offsets, zone, bucket, ts)
+
+
+@lean_jit
+def _expand(
+    cell_from: int,
+    cell_to: int,
+    counts: Counts,
+    tables: Tables,
+    tallies: Tallies,
+    scratch: Scratch,
+    rows: Rows,
+) -> int:
+    buckets = counts.series.shape[1]
+    at = 0
+    for cell in range(cell_from, cell_to):
+        merchant, bucket = cell // buckets, cell % buckets
+        total = counts.cell[merchant, bucket]
+        if total == 0:
+            continue
+        if not _draw_cell(merchant, bucket, total, counts, tables, tallies, scratch):
+            return NOWHERE
+        sort_bucket(scratch.words, scratch.bins, total, scratch.ends, scratch.ordered)
+        seq = counts.first_seq[merchant, bucket]
+        _write_cell(merchant, bucket, total, seq, tables, tallies, scratch, rows, at)
+        at += total
+    return at
+
+
+def expand(
+    cell_from: int,
+    cell_to: int,
+    counts: Counts,
+    tables: Tables,
+    tallies: Tallies,
+    scratch: Scratch,
+    rows: Rows,
+) -> int:
+    """Expand the cells [cell_from, cell_to) into the first rows of ``rows``; return how many rows.
+
+    Adds to ``tallies``, which must cover the cells' series and buckets. Returns NOWHERE, with
+    ``tallies.astray`` saying which series and zone, where an arrival has no site to go to. Releases the
+    interpreter lock.
+    """
+    inside = counts.cell.reshape(-1)[cell_from:cell_to]
+    needed, largest = int(inside.sum(dtype=np.int64)), int(inside.max(initial=0))
+    room = (rows.ts.size, scratch.words.size, 1 << OFFSET_BITS)
+    if any(have < want for have, want in zip(room, (needed, largest, tables.grid.bucket_us), strict=True)):
+        raise InputError(
+            "5B.KERNEL.EXPAND_CAPACITY",
+            "cells do not fit the buffers they are expanded into",
+            where=f"cells {cell_from} to {cell_to}",
+            expected=f"at most {room} arrivals, arrivals of a cell, microseconds of a bucket",
+            found=(needed, largest, tables.grid.bucket_us),
+        )
+    return _expand(cell_from, cell_to, counts, tables, tallies, scratch, rows)

@@ -1,0 +1,1 @@
+"""Phases: evidence in, a computed definition of done, one decision, artefacts that are never overwritten."""

@@ -1,0 +1,120 @@
+"""Artefacts on disk: nothing is overwritten; every execution of a phase is a numbered attempt.
+
+The first attempt has the plan's file names, `segment5b_<phase>_<what>_<run_id>.<ext>`; later ones add
+`.attempt-<n>` before the extension. `segment5b_<phase>_current_<run_id>.json` points at the attempt that
+counts, with the digest of each of its files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segment5b_lib.errors import MissingInputError, StaleError
+from segment5b_lib.identity import sha256_hex
+from segment5b_lib.store.digest import sha256_file
+from segment5b_lib.store.documents import read_json
+from segment5b_lib.store.locks import locked
+from segment5b_lib.store.publish import write_file
+from segment5b_lib.store.roots import outputs_folder
+
+
+def reports_folder(run_id: str) -> Path:
+    """Folder of a run's phase artefacts."""
+    return outputs_folder() / "reports" / run_id
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One execution of a phase on a run, while its artefacts are being written."""
+
+    phase: str
+    run_id: str
+    number: int
+
+    def path(self, artefact: str, extension: str) -> Path:
+        """Where this attempt's artefact lies, e.g. `path("realism_gateboard", "md")`."""
+        suffix = "" if self.number == 1 else f".attempt-{self.number}"
+        name = f"segment5b_{self.phase}_{artefact}_{self.run_id}{suffix}.{extension}"
+        return reports_folder(self.run_id) / name
+
+    def publish(self, files: Mapping[tuple[str, str], bytes], summary: Mapping[str, Any]) -> list[Path]:
+        """Write the artefacts, then point at them. Keys are (artefact, extension)."""
+        written = []
+        for (artefact, extension), content in files.items():
+            path = self.path(artefact, extension)
+            write_file(path, content)
+            written.append({"artefact": artefact, "file": path.name, "sha256": sha256_hex(content)})
+        pointer = {
+            "phase": self.phase,
+            "run_id": self.run_id,
+            "attempt": self.number,
+            "artefacts": written,
+            **summary,
+        }
+        text = json.dumps(pointer, indent=1, sort_keys=True) + "\n"
+        write_file(pointer_path(self.phase, self.run_id), text.encode())
+        return [self.path(artefact, extension) for artefact, extension in files]
+
+
+@contextmanager
+def next_attempt(phase: str, run_id: str) -> Iterator[Attempt]:
+    """Hold the phase's lock on this run, and the number that the next attempt has."""
+    folder = reports_folder(run_id)
+    with locked(folder / f".{phase}.lock", f"write the artefacts of {phase}", wait_seconds=60):
+        yield Attempt(phase, run_id, 1 + max(_attempts(folder, phase, run_id), default=0))
+
+
+def pointer_path(phase: str, run_id: str) -> Path:
+    """The file that names a phase's current attempt."""
+    return reports_folder(run_id) / f"segment5b_{phase}_current_{run_id}.json"
+
+
+def current(phase: str, run_id: str) -> dict[str, Any] | None:
+    """The pointer to a phase's current attempt, or None where the phase has not been executed."""
+    path = pointer_path(phase, run_id)
+    return dict(read_json(path)) if path.is_file() else None
+
+
+def read_artefact(phase: str, run_id: str, artefact: str) -> Any:
+    """The current JSON artefact of a phase; its bytes must be those that the pointer vouches for."""
+    pointer = current(phase, run_id)
+    files = {
+        entry["artefact"]: entry
+        for entry in (pointer or {"artefacts": []})["artefacts"]
+        if entry["file"].endswith(".json")
+    }
+    if artefact not in files:
+        raise MissingInputError(
+            "5B.PHASE.ARTEFACT_MISSING",
+            f"there is no artefact {artefact!r} of {phase} for run {run_id[:8]}",
+            where=str(reports_folder(run_id)),
+            expected=", ".join(files) or f"{phase} to have been executed",
+            next_step=f"segment5b phase {phase.upper()} {run_id[:8]}",
+        )
+    path = reports_folder(run_id) / files[artefact]["file"]
+    found = sha256_file(path)
+    if found != files[artefact]["sha256"]:
+        raise StaleError(
+            "5B.PHASE.ARTEFACT_CHANGED",
+            "an artefact is not what its phase wrote",
+            where=str(path),
+            expected=files[artefact]["sha256"],
+            found=found,
+            next_step=f"segment5b phase {phase.upper()} {run_id[:8]}",
+        )
+    return read_json(path)
+
+
+def _attempts(folder: Path, phase: str, run_id: str) -> Iterator[int]:
+    """Numbers of all attempts that have left a file, pointed at or not."""
+    pattern = re.compile(rf"segment5b_{phase}_(?!current_)\w+_{run_id}(?:\.attempt-(\d+))?\.\w+")
+    for path in folder.glob(f"segment5b_{phase}_*"):
+        match = pattern.fullmatch(path.name)
+        if match:
+            yield int(match[1] or 1)

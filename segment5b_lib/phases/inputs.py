@@ -1,0 +1,59 @@
+"""What a phase's evidence rests on: the files that were read, re-hashed, held against what was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+from segment5b_lib.contract.words import STATES
+from segment5b_lib.errors import StaleError
+from segment5b_lib.phases.envelope import InputDigest
+from segment5b_lib.store.digest import sha256_file, sha256_files
+from segment5b_lib.store.documents import read_json
+from segment5b_lib.store.runs import RECEIPT_FILE, Run
+
+_THREADS: Final = 2
+"""Hashing is bound by the disk beyond this."""
+
+
+def verified_inputs(run: Run, dataset_ids: Collection[str]) -> list[InputDigest]:
+    """The receipt, the policies, and every file of some datasets of the run and of its world, with digests.
+
+    Raises
+    ------
+    StaleError : a file is not what its state published or what S0 sealed.
+    """
+    recorded = _recorded(run, dataset_ids)
+    found = sha256_files(recorded, _THREADS)
+    for path, (name, digest) in recorded.items():
+        if found[path] != digest:
+            raise StaleError(
+                "5B.PHASE.INPUT_CHANGED",
+                "evidence is not what was published or sealed",
+                where=str(path),
+                expected=digest,
+                found=found[path],
+                next_step=f"restore {name}, or make the run again",
+            )
+    own = [run.root / RECEIPT_FILE, *sorted((run.root / "policies").glob("*.yaml"))]
+    lines = [
+        *((f"run/{path.relative_to(run.root).as_posix()}", sha256_file(path)) for path in own),
+        *recorded.values(),
+    ]
+    return [InputDigest(path=path, sha256=digest) for path, digest in lines]
+
+
+def _recorded(run: Run, dataset_ids: Collection[str]) -> dict[Path, tuple[str, str]]:
+    """Absolute path to (name below `run/` or `world/`, recorded digest)."""
+    recorded = {}
+    for state in STATES:
+        for output in (run.marker(state) or {"outputs": []})["outputs"]:
+            if output["dataset_id"] in dataset_ids:
+                recorded[run.root / output["path"]] = (f"run/{output['path']}", output["sha256"])
+    if run.marker("S0") is not None:
+        for member in read_json(run.file("sealed_inputs_5B")):
+            if member["artifact_id"] in dataset_ids:
+                for path, digest in member["files"].items():
+                    recorded[run.world.root / path] = (f"world/{path}", digest)
+    return recorded

@@ -1,0 +1,146 @@
+"""P0's artefacts: the realism gateboard and the owner-state matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Final, Literal
+
+from segment5b_lib.contract.words import Verdict
+from segment5b_lib.gates.results import GateResult
+from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.wording import value_text
+from segment5b_lib.phases.envelope import Envelope, Node
+from segment5b_lib.phases.repair import runnable
+
+AXES: Final[dict[str, tuple[str, ...]]] = {
+    "DST": ("T11", "T12", "T1", "T1.settlement", "T1.operational", "T2", "T3"),
+    "concentration": ("T6",),
+    "virtual share": ("T7",),
+    "conservation": ("T4", "T5"),
+    "rhythm and counts": ("T8", "T9"),
+}
+"""The plan's four axes and the gates that decide each; T8 and T9 come from the remediation report."""
+
+EARLIER_BOUNDS: Final = (("T1", "b", 0.0020), ("T1", "bplus", 0.0005), ("T3", "bplus", 0.8))
+"""Upper bounds that stood in the remediation report before the plan; context, never a verdict."""
+
+
+class ContextLine(Node):
+    """A figure that the reader may know from elsewhere, beside ours."""
+
+    gate_id: str
+    level: Literal["b", "bplus"]
+    max: float
+    value: float | None
+    unit: str
+    within: bool | None
+    source: str
+
+
+class AxisLine(Node):
+    """One axis of realism: does it hold, and who owns what does not."""
+
+    axis: str
+    stands: Literal["holds", "fails", "undecided"]
+    gates: dict[str, Verdict]
+    owners: list[str]
+
+
+class OwnerLine(Node):
+    """One failed gate: its only primary owner, and the smallest rerun that can fix it."""
+
+    gate_id: str
+    axis: str
+    owner: str
+    cause: str
+    upstream: str
+    rerun: list[str]
+    command: str
+
+
+class RealismGateboard(Envelope):
+    """Every gate of the baseline, with the earlier figures as context."""
+
+    ARTEFACT: ClassVar[str] = "realism_gateboard"
+
+    context: list[ContextLine]
+
+
+class OwnerStateMatrix(Envelope):
+    """What is wrong, on which axis, and whose it is."""
+
+    ARTEFACT: ClassVar[str] = "owner_state_matrix"
+
+    axes: list[AxisLine]
+    owners: list[OwnerLine]
+
+
+def context_lines(scorecard: Scorecard) -> list[ContextLine]:
+    """The earlier, tighter bounds, each with what was measured now."""
+    lines = []
+    for gate_id, level, bound in EARLIER_BOUNDS:
+        result = scorecard.result(gate_id)
+        lines.append(
+            ContextLine(
+                gate_id=gate_id,
+                level="b" if level == "b" else "bplus",
+                max=bound,
+                value=result.value,
+                unit=result.unit,
+                within=None if result.value is None else result.value <= bound,
+                source="remediation report, before the plan",
+            )
+        )
+    return lines
+
+
+def context_rows(lines: Sequence[ContextLine]) -> list[dict[str, str]]:
+    """Context lines as texts: gate, level, bound, value, stands, source."""
+    stands = {True: "within", False: "outside", None: "not measured"}
+    return [
+        {
+            "gate": line.gate_id,
+            "level": line.level,
+            "bound": f"≤ {value_text(line.max, line.unit)}",
+            "value": value_text(line.value, line.unit),
+            "stands": stands[line.within],
+            "source": line.source,
+        }
+        for line in lines
+    ]
+
+
+def axis_lines(scorecard: Scorecard) -> list[AxisLine]:
+    """How each axis stands."""
+    return [
+        _axis(axis, [result for result in scorecard.results if result.gate_id in gates], scorecard)
+        for axis, gates in AXES.items()
+    ]
+
+
+def _axis(axis: str, results: Sequence[GateResult], scorecard: Scorecard) -> AxisLine:
+    owners = {found.owner for result in results if (found := scorecard.owner(result.gate_id))}
+    failed = any(result.verdict is Verdict.FAIL for result in results)
+    decided = bool(results) and all(result.passed or result.verdict is Verdict.NOT_APPLICABLE for result in results)
+    return AxisLine(
+        axis=axis,
+        stands="fails" if failed else "holds" if decided else "undecided",
+        gates={result.gate_id: result.verdict for result in results},
+        owners=sorted(owners),
+    )
+
+
+def owner_lines(scorecard: Scorecard) -> list[OwnerLine]:
+    """Every failed gate with its owner."""
+    return [
+        OwnerLine(
+            gate_id=found.gate_id,
+            axis=found.axis,
+            owner=found.owner,
+            cause=found.cause,
+            upstream=found.upstream,
+            rerun=list(found.rerun),
+            command=runnable(found, scorecard),
+        )
+        for found in scorecard.attributions
+    ]

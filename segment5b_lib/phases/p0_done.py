@@ -1,0 +1,118 @@
+"""P0's definition of done: the picture of the baseline is complete, and every failure has one owner."""
+
+from __future__ import annotations
+
+import pyarrow.parquet as pq
+
+from segment5b_lib.contract.words import STATES, ItemStatus, Status, Verdict
+from segment5b_lib.gates.results import Threshold
+from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.table import GATES
+from segment5b_lib.phases.envelope import DodItem
+from segment5b_lib.phases.p0_artefacts import axis_lines
+from segment5b_lib.store.runs import Run
+
+
+def definition_of_done(run: Run, scorecard: Scorecard) -> list[DodItem]:
+    """Every item, computed from the run and its scorecard."""
+    return [
+        _chain(run),
+        _scored(scorecard),
+        _full_scan(run, scorecard),
+        _provenance(run, scorecard),
+        _owners(scorecard),
+        _axes(scorecard),
+    ]
+
+
+def _item(name: str, text: str, open_points: list[str], evidence: str) -> DodItem:
+    """Green without open points, else red with them."""
+    status = ItemStatus.RED if open_points else ItemStatus.GREEN
+    return DodItem(id=name, text=text, status=status, evidence="; ".join(open_points) or evidence)
+
+
+def _chain(run: Run) -> DodItem:
+    last = run.last_records()
+    open_points = [
+        f"{state}: {'no marker' if run.marker(state) is None else last[state]['status']}"
+        for state in STATES
+        if run.marker(state) is None or (state in last and last[state]["status"] != Status.PASS)
+    ]
+    text = "the baseline has finished S0..S5"
+    return _item("P0.1", text, open_points, f"markers of {', '.join(STATES)}; no later attempt failed")
+
+
+def _scored(scorecard: Scorecard) -> DodItem:
+    found = {result.gate_id: result for result in scorecard.results}
+    open_points = [f"{entry.gate_id}: no result" for entry in GATES if entry.gate_id not in found]
+    open_points += [
+        f"{result.gate_id}: not measured ({result.reason})"
+        for result in scorecard.results
+        if result.verdict is Verdict.NOT_MEASURED
+    ]
+    failed = sum(result.verdict is Verdict.FAIL for result in scorecard.results)
+    undecided = [r.gate_id for r in scorecard.results if r.verdict is Verdict.INSUFFICIENT_POWER]
+    evidence = f"{len(found)} gates measured, {failed} of them fail"
+    if undecided:
+        evidence += f"; too little data to decide {', '.join(undecided)}"
+    return _item("P0.2", "every gate of the scorecard is measured", open_points, evidence)
+
+
+def _full_scan(run: Run, scorecard: Scorecard) -> DodItem:
+    """The scan's count of arrivals against the row counts in the files' footers."""
+    written = sum(
+        pq.read_metadata(path).num_rows
+        for scenario_id in run.scenarios
+        for path in run.files("arrival_events_5B", scenario_id)
+    )
+    scanned = scorecard.result("T1").population
+    open_points = [] if scanned == written else [f"{scanned} arrivals scanned, {written} written"]
+    text = "the gates saw every arrival, not a sample"
+    return _item("P0.3", text, open_points, f"{written:,} arrivals written, as many scanned")
+
+
+def _provenance(run: Run, scorecard: Scorecard) -> DodItem:
+    """Each threshold must be the number that stands in the run's policy under the key it names."""
+    open_points = [
+        f"{result.gate_id}: {threshold.policy_key} is not {threshold.value}"
+        for result in scorecard.results
+        for threshold in result.thresholds
+        if _in_policy(run, threshold) != threshold.value
+    ]
+    open_points += [f"{result.gate_id}: no threshold" for result in scorecard.results if not result.thresholds]
+    count = sum(len(result.thresholds) for result in scorecard.results)
+    text = "every threshold comes from the policy that the run was made with"
+    return _item("P0.4", text, open_points, f"{count} thresholds found under the keys that they name")
+
+
+def _in_policy(run: Run, threshold: Threshold) -> object:
+    node: object = run.policies.document("validation")
+    for key in threshold.policy_key.split("."):
+        node = node.get(key) if isinstance(node, dict) else None
+    return node
+
+
+def _owners(scorecard: Scorecard) -> DodItem:
+    failed = [result.gate_id for result in scorecard.results if result.verdict is Verdict.FAIL]
+    owned = [found.gate_id for found in scorecard.attributions]
+    open_points = [f"{name}: {owned.count(name)} owners" for name in failed if owned.count(name) != 1]
+    owners = sorted({found.owner for found in scorecard.attributions})
+    evidence = f"{len(failed)} failing gates, owners: {', '.join(owners) or 'none needed'}"
+    return _item("P0.5", "every failing gate has exactly one owner", open_points, evidence)
+
+
+def _axes(scorecard: Scorecard) -> DodItem:
+    """An axis is attributed when something on it was measured and what fails has an owner."""
+    lines = axis_lines(scorecard)
+    open_points = [
+        f"{line.axis}: nothing measured"
+        for line in lines
+        if all(verdict is Verdict.NOT_MEASURED for verdict in line.gates.values())
+    ]
+    open_points += [
+        f"{line.axis}: fails without an owner" for line in lines if line.stands == "fails" and not line.owners
+    ]
+    evidence = "; ".join(
+        f"{line.axis} {line.stands}" + (f" ({', '.join(line.owners)})" if line.owners else "") for line in lines
+    )
+    return _item("P0.6", "every axis is attributed to its owner", open_points, evidence)

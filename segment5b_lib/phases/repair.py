@@ -1,0 +1,49 @@
+"""What to do about failed gates: the owners' commands, for this very run and world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from segment5b_lib.gates.attribution import Attribution
+from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.views.listing import html_table
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """One command, who would give it, and which failed gates it is for."""
+
+    owner: str
+    gates: tuple[str, ...]
+    command: str
+
+
+@dataclass(frozen=True)
+class NextSteps:
+    """The smallest set of commands that address every failed gate."""
+
+    steps: tuple[NextStep, ...]
+
+    def _repr_html_(self) -> str:
+        if not self.steps:
+            return "<p>No gate fails: there is nothing to repair.</p>"
+        rows = [(step.owner, ", ".join(step.gates), step.command) for step in self.steps]
+        return html_table(("owner", "for", "command"), rows)
+
+
+def next_steps(scorecard: Scorecard) -> NextSteps:
+    """One step per owner and command, in the order of the gates."""
+    gates: dict[tuple[str, str], list[str]] = {}
+    for found in scorecard.attributions:
+        gates.setdefault((found.owner, runnable(found, scorecard)), []).append(found.gate_id)
+    return NextSteps(tuple(NextStep(owner, tuple(ids), command) for (owner, command), ids in gates.items()))
+
+
+def runnable(attribution: Attribution, scorecard: Scorecard) -> str:
+    """An attribution's command with the run or the world that it is to be given for; its rule names neither."""
+    run, world = scorecard.identity["run_id"][:8], scorecard.identity["manifest_fingerprint"][:8]
+    command = attribution.command
+    if attribution.upstream:
+        command = command.replace("world reopen", f"world reopen {world}", 1)
+        return f'{command} --reason "{attribution.cause}"'
+    return command.replace("segment5b rerun", f"segment5b rerun --run {run}", 1)

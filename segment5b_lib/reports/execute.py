@@ -1,0 +1,179 @@
+"""Execute an installed notebook for a run, and say honestly how that ended.
+
+papermill leaves a killed kernel and a timed-out cell marked as completed, so the status is our own: it comes
+from what was raised, from the phase's artefacts, which must be new, and from the decision in them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import papermill
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+from pydantic import BaseModel, ConfigDict
+from traitlets.config import Config
+
+import segment5b_lib
+from segment5b_lib.contract.words import Decision, NotebookStatus
+from segment5b_lib.engine.records import utc_now
+from segment5b_lib.errors import EnvironmentFault, GateRefusal, Segment5BError, StateError
+from segment5b_lib.phases.attempts import current
+from segment5b_lib.reports.html import write_html
+from segment5b_lib.reports.notebooks import Notebook, Parameters, notebook
+from segment5b_lib.store.locks import locked
+from segment5b_lib.store.publish import STAGING_PREFIX, write_file
+from segment5b_lib.store.runs import open_run
+
+CELL_TIMEOUT_SECONDS: Final = 3600
+"""No single cell takes longer, at any shipped scale."""
+_KERNEL_START_SECONDS: Final = 120
+
+
+class NotebookRecord(BaseModel):
+    """How one execution of a notebook ended. Written whatever happens; paths are relative to outputs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    notebook: str
+    run_id: str
+    parameters: dict[str, Any]
+    status: NotebookStatus
+    decision: str | None
+    artefacts: list[str]
+    error: dict[str, str] | None
+    started_utc: str
+    finished_utc: str
+    elapsed_seconds: float
+    library_version: str
+
+    @property
+    def executed(self) -> Path:
+        """The executed notebook."""
+        return notebook(self.notebook).executed(self.run_id)
+
+    @property
+    def page(self) -> Path:
+        """The offline HTML beside it."""
+        return self.executed.with_suffix(".html")
+
+    def raise_for_status(self) -> None:
+        """Raise unless the notebook is complete: a refusal (exit 1), a failure (3), or the machine's (4)."""
+        if self.status is NotebookStatus.COMPLETE:
+            return
+        raise _EXCEPTIONS[self.status](
+            f"5B.NOTEBOOK.{self.status.name}",
+            f"notebook {self.notebook} ended {self.status.value.replace('_', ' ')}",
+            where=str(self.executed),
+            expected="a phase decision that opens the next phase",
+            found=self.decision or (self.error or {}).get("what", "no new artefact"),
+            done="the executed notebook, its page and its record are kept",
+            next_step=f"open {self.page}",
+        )
+
+
+_EXCEPTIONS: Final[dict[NotebookStatus, type[Segment5BError]]] = {
+    NotebookStatus.GATE_FAILED: GateRefusal,
+    NotebookStatus.FAILED: StateError,
+    NotebookStatus.TIMEOUT: EnvironmentFault,
+    NotebookStatus.KILLED: EnvironmentFault,
+}
+
+
+def execute_notebook(
+    name: str, parameters: Mapping[str, Any], *, cell_timeout_seconds: int = CELL_TIMEOUT_SECONDS
+) -> NotebookRecord:
+    """Execute a notebook of the installed set; the run may be named by prefix or role.
+
+    Leaves `outputs/notebooks/<run_id>/<name>.ipynb` (with the error, if there was one), `.html` and
+    `.record.json`, whatever happens. A failing notebook does not raise: ask the record's `raise_for_status`.
+
+    Raises
+    ------
+    UsageError : an unknown notebook, an unknown, missing or wrongly typed parameter, an unknown run.
+    ConflictError : the notebook is being executed for this run.
+    KeyboardInterrupt : the caller was interrupted; the record says `killed`.
+    """
+    entry = notebook(name)
+    source, checked = entry.source, entry.checked(parameters)
+    checked = checked.model_copy(update={"run_id": open_run(checked.run_id).run_id})
+    with locked(entry.executed(checked.run_id).with_name(f".{name}.lock"), f"execute notebook {name}"):
+        return _execute(entry, source, checked, cell_timeout_seconds)
+
+
+def _execute(entry: Notebook, source: Path, checked: Parameters, cell_timeout_seconds: int) -> NotebookRecord:
+    before = current(entry.phase, checked.run_id)
+    started, clock = utc_now(), time.perf_counter()
+    error = _papermill(source, entry.executed(checked.run_id), checked.model_dump(), cell_timeout_seconds)
+    after = current(entry.phase, checked.run_id)
+    pointer = after if after != before else None
+    record = NotebookRecord(
+        notebook=entry.name,
+        run_id=checked.run_id,
+        parameters=checked.model_dump(),
+        status=_status(error, pointer),
+        decision=pointer["decision"] if pointer else None,
+        artefacts=[written["file"] for written in pointer["artefacts"]] if pointer else [],
+        error=_error_lines(error),
+        started_utc=started,
+        finished_utc=utc_now(),
+        elapsed_seconds=round(time.perf_counter() - clock, 3),
+        library_version=segment5b_lib.__version__,
+    )
+    write_file(entry.record(checked.run_id), record.model_dump_json(indent=1).encode() + b"\n")
+    if record.executed.is_file():
+        write_html(record.executed)
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    return record
+
+
+def _papermill(
+    source: Path, target: Path, parameters: Mapping[str, Any], cell_timeout_seconds: int
+) -> BaseException | None:
+    """Run the notebook in a kernel of its own; what was raised, or None. The notebook is kept either way."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for earlier in (target, target.with_suffix(".html")):
+        earlier.unlink(missing_ok=True)
+    work = target.with_name(f"{STAGING_PREFIX}{target.name}")
+    try:
+        papermill.execute_notebook(
+            str(source),
+            str(work),
+            parameters=dict(parameters),
+            kernel_name="python3",
+            progress_bar=False,
+            start_timeout=_KERNEL_START_SECONDS,
+            execution_timeout=cell_timeout_seconds,
+            # Sockets in the file system: no race for ports between two executions.
+            config=Config({"KernelManager": {"transport": "ipc"}}),
+            # Ending a kernel interrupts it first, which it would report as an error.
+            extra_arguments=["--log-level=CRITICAL"],
+        )
+    except (Exception, KeyboardInterrupt) as error:  # whatever it was, the record must say so
+        return error
+    finally:
+        if work.is_file():
+            work.replace(target)
+    return None
+
+
+def _status(error: BaseException | None, pointer: Mapping[str, Any] | None) -> NotebookStatus:
+    if isinstance(error, CellTimeoutError):
+        return NotebookStatus.TIMEOUT
+    if isinstance(error, (DeadKernelError, KeyboardInterrupt)):
+        return NotebookStatus.KILLED
+    if error is not None or pointer is None:
+        return NotebookStatus.FAILED
+    return NotebookStatus.COMPLETE if Decision(pointer["decision"]).opens else NotebookStatus.GATE_FAILED
+
+
+def _error_lines(error: BaseException | None) -> dict[str, str] | None:
+    if error is None:
+        return None
+    if isinstance(error, PapermillExecutionError):
+        return {"kind": str(error.ename), "what": str(error.evalue)[:2000]}
+    return {"kind": type(error).__name__, "what": str(error)[:2000]}

@@ -1,0 +1,1 @@
+"""The six states. Each module: load, compute, validate, write."""

@@ -1,0 +1,276 @@
+"""What a state is given: the run, its inputs with verified digests, timers, threads, and a way to publish.
+
+Each state is a module with a `SPEC` and a `run(context)`; in `run` the same four steps follow each other:
+load, compute, validate, write. States that work in shards take the four steps shard by shard.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from segment5b_lib.contract.datasets import dataset
+from segment5b_lib.contract.policies import Policies
+from segment5b_lib.contract.words import Lane
+from segment5b_lib.errors import MissingInputError, StaleError
+from segment5b_lib.identity import canonical_json
+from segment5b_lib.states.steps import Step, StepLog
+from segment5b_lib.store.digest import sha256_files
+from segment5b_lib.store.documents import read_json
+from segment5b_lib.store.parquet import write_table
+from segment5b_lib.store.publish import STAGING_PREFIX, replace_folder, sync_tree, write_file
+from segment5b_lib.store.runs import Run, policies_digest
+from segment5b_lib.store.worlds import World
+
+Shard = TypeVar("Shard")
+Result = TypeVar("Result")
+Counters = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StateSpec:
+    """A state's contract: which policies and datasets it reads, which datasets it writes.
+
+    `reads_world` are upstream dataset ids, `reads_states` the states whose outputs it needs.
+    """
+
+    name: str
+    title: str
+    policies: tuple[str, ...]
+    reads_world: tuple[str, ...]
+    reads_states: tuple[str, ...]
+    writes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One sign of life: `done` of `total` units of a step, `rows` rows so far."""
+
+    state: str
+    step: str
+    done: int
+    total: int
+    rows: int
+
+
+def silent(progress: Progress) -> None:
+    """The listener that nobody looks at."""
+
+
+@dataclass
+class Context:
+    """Everything one state attempt works with."""
+
+    run: Run
+    spec: StateSpec
+    threads: int
+    listener: Callable[[Progress], None] = silent
+    steps: StepLog = field(default_factory=StepLog)
+    inputs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def world(self) -> World:
+        """The sealed world."""
+        return self.run.world
+
+    @property
+    def policies(self) -> Policies:
+        """All nine policies."""
+        return self.run.policies
+
+    @property
+    def seed(self) -> int:
+        """The run's seed, which drives S2 to S4."""
+        return self.run.receipt.seed
+
+    @property
+    def rng_root(self) -> str:
+        """Root of all random streams: the world's oldest ancestor."""
+        return self.run.receipt.rng_root
+
+    def step(self, name: str, lane: Lane) -> AbstractContextManager[Step]:
+        """Time a step of this state in a lane."""
+        return self.steps.step(name, lane)
+
+    def map_shards(
+        self, name: str, work: Callable[[Shard], Result], shards: Sequence[Shard], rows: Sequence[int]
+    ) -> list[Result]:
+        """Run `work` on every shard, `threads` at a time; results come in shard order.
+
+        `rows` says how many rows each shard stands for, for progress. The first failure stops the rest.
+        """
+        done_rows, lock = [0, 0], threading.Lock()
+
+        def one(position: int) -> Result:
+            result = work(shards[position])
+            with lock:
+                done_rows[0] += 1
+                done_rows[1] += rows[position]
+                self.listener(Progress(self.spec.name, name, done_rows[0], len(shards), done_rows[1]))
+            return result
+
+        with self.steps.parallel(), ThreadPoolExecutor(max_workers=self.threads) as pool:
+            futures = [pool.submit(one, position) for position in range(len(shards))]
+            wait(futures, return_when=FIRST_EXCEPTION)
+            for future in futures:
+                if future.done() and future.exception() is not None:
+                    pool.shutdown(cancel_futures=True)
+            return [future.result() for future in futures if not future.cancelled()]
+
+    def verify_inputs(self, *, unhashed: Collection[Path] = ()) -> None:
+        """Re-hash every file this state reads and compare with the digest recorded for it.
+
+        `unhashed` are files that the caller checks in another way; their recorded digests are taken as they are.
+
+        Raises
+        ------
+        StaleError : a file differs from what S0 sealed or from what a state published.
+        """
+        recorded = self.recorded_inputs()
+        hashed = [path for path in recorded if path not in unhashed]
+        with self.step("verify input digests", Lane.INPUT_LOAD) as step:
+            found = sha256_files(hashed, self.threads)
+            step.bytes = sum(path.stat().st_size for path in hashed)
+        for path, (name, expected) in recorded.items():
+            if found.get(path, expected) != expected:
+                raise StaleError(
+                    f"5B.{self.spec.name}.INPUT_CHANGED",
+                    "an input is not what was sealed or published",
+                    where=str(path),
+                    expected=expected,
+                    found=found[path],
+                    next_step="restore the file; or rebuild the world, or rerun the state that writes it",
+                )
+            self.inputs[name] = expected
+
+    def recorded_inputs(self) -> dict[Path, tuple[str, str]]:
+        """Every file this state reads: path to its name in the marker and its recorded digest."""
+        recorded: dict[Path, tuple[str, str]] = {}
+        if self.spec.reads_world:
+            sealed = read_json(self.run.file("sealed_inputs_5B"))
+            for member in sealed:
+                if member["artifact_id"] in self.spec.reads_world:
+                    for path, digest in member["files"].items():
+                        recorded[self.world.root / path] = (path, digest)
+        for state in self.spec.reads_states:
+            marker = self.run.marker(state)
+            if marker is None:
+                raise MissingInputError(
+                    f"5B.{self.spec.name}.STATE_MISSING",
+                    f"{self.spec.name} needs what {state} publishes",
+                    where=str(self.run.marker_path(state)),
+                    next_step=f"segment5b run {state}",
+                )
+            for output in marker["outputs"]:
+                recorded[self.run.root / output["path"]] = (output["path"], output["sha256"])
+        return recorded
+
+    def withdraw_marker(self) -> None:
+        """Say that this state's outputs are not complete, before they are touched."""
+        self.run.marker_path(self.spec.name).unlink(missing_ok=True)
+
+    def write_marker(self, outputs: Sequence[Mapping[str, Any]], counters: Counters) -> None:
+        """Say that this state's outputs are complete, with their digests, and what they were made from."""
+        marker = {
+            "state": self.spec.name,
+            "inputs": self.inputs,
+            "policies": policies_digest(self.policies, self.spec.policies),
+            "outputs": outputs,
+            "counters": counters,
+            "produced_by_parameter_hash": self.run.receipt.parameter_hash,
+        }
+        write_file(self.run.marker_path(self.spec.name), canonical_json(marker))
+
+    @contextmanager
+    def publication(self) -> Iterator[Publication]:
+        """Stage this state's outputs; they appear together when the block ends without an error."""
+        publication = Publication(self)
+        try:
+            yield publication
+            with self.step("publish", Lane.WRITE) as step:
+                step.bytes = publication.commit()
+        finally:
+            publication.discard()
+
+
+class Publication:
+    """The staged outputs of one state attempt."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._staged: dict[Path, tuple[Path, str]] = {}
+        self._lock = threading.Lock()
+        self.counters: Counters = {}
+
+    def folder(self, dataset_id: str, scenario_id: str | None = None) -> Path:
+        """Staging folder of one of the state's datasets; empty when first asked for."""
+        assert dataset_id in self._context.spec.writes, dataset_id
+        target = self._context.run.folder(dataset_id, scenario_id)
+        with self._lock:
+            if target not in self._staged:
+                work = target.with_name(f"{STAGING_PREFIX}{target.name}")
+                shutil.rmtree(work, ignore_errors=True)
+                work.mkdir(parents=True)
+                self._staged[target] = (work, dataset_id)
+            return self._staged[target][0]
+
+    def write_part(self, dataset_id: str, scenario_id: str, part: int, table: pa.Table) -> None:
+        """Write one part file of a dataset in a step of the write lane."""
+        contract = dataset(dataset_id)
+        path = self.folder(dataset_id, scenario_id) / contract.file.format(part=part)
+        with self._context.step(f"write {dataset_id}", Lane.WRITE) as step:
+            write_table(path, table, contract)
+            step.rows, step.bytes = table.num_rows, path.stat().st_size
+
+    def commit(self) -> int:
+        """Publish everything, the marker with all digests last. Returns the bytes published."""
+        context = self._context
+        for work, _ in self._staged.values():
+            sync_tree(work)
+        outputs = self._describe()
+        context.withdraw_marker()
+        for target, (work, _) in self._staged.items():
+            replace_folder(work, target)
+        context.write_marker(outputs, self.counters)
+        return sum(int(output["bytes"]) for output in outputs)
+
+    def _describe(self) -> list[dict[str, Any]]:
+        files = {
+            path: (target / path.relative_to(work), dataset_id)
+            for target, (work, dataset_id) in self._staged.items()
+            for path in sorted(work.rglob("*"))
+            if path.is_file()
+        }
+        digests = sha256_files(files, self._context.threads)
+        described = [
+            {
+                "dataset_id": dataset_id,
+                "path": final.relative_to(self._context.run.root).as_posix(),
+                "sha256": digests[path],
+                "bytes": path.stat().st_size,
+            }
+            for path, (final, dataset_id) in files.items()
+        ]
+        return sorted(described, key=lambda output: str(output["path"]))
+
+    def discard(self) -> None:
+        """Remove whatever is still staged."""
+        for work, _ in self._staged.values():
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def merge_counters(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Add the counters of shards key by key."""
+    total: dict[str, int] = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = total.get(name, 0) + value
+    return total

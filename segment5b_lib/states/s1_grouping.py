@@ -1,0 +1,110 @@
+"""Which series share a latent field, and what shape the groups have."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.policies import GroupingPolicy
+from segment5b_lib.contract.words import VirtualMode
+from segment5b_lib.errors import InputError
+from segment5b_lib.identity import zone_group_id
+from segment5b_lib.states.context import Counters
+from segment5b_lib.states.s1_scenario import Scenario
+from segment5b_lib.states.surface import KEY
+
+
+def with_attributes(series: pl.DataFrame, profile: pl.DataFrame, virtual: pl.DataFrame) -> pl.DataFrame:
+    """Each series with its demand class (5A) and virtual mode (3B); a series without one is an error."""
+    zone_key = ["merchant_id", "legal_country_iso", "tzid"]
+    joined = series.join(profile, on=zone_key, how="left", validate="m:1", maintain_order="left").join(
+        virtual, on="merchant_id", how="left", validate="m:1", maintain_order="left"
+    )
+    for column, owner in (
+        ("demand_class", "merchant_zone_profile_5A"),
+        ("virtual_mode", "virtual_classification_3B"),
+    ):
+        missing = joined.filter(pl.col(column).is_null())
+        if missing.height:
+            raise InputError(
+                f"5B.S1.{column.upper()}_MISSING",
+                f"a series of the surface has no row in {owner}",
+                where=f"{owner}, key {missing.select(KEY).row(0)}",
+                expected=column,
+                found=f"{missing.height} series without",
+            )
+    return joined
+
+
+def grouped(series: pl.DataFrame, scenario: Scenario, policy: GroupingPolicy) -> pl.DataFrame:
+    """Each series with its group: hash bucket of scenario, class, channel, band, zone group and merchant."""
+    zone_groups = {tzid: zone_group_id(tzid, policy.zone_groups) for tzid in series["tzid"].unique()}
+    physical = pl.col("virtual_mode") == VirtualMode.NON_VIRTUAL.value
+    labelled = series.with_columns(
+        zone_group_id=pl.col("tzid").replace_strict(zone_groups),
+        virtual_band=pl.when(physical).then(pl.lit("physical")).otherwise(pl.lit("virtual")),
+        scenario_band=pl.lit(scenario.band.value),
+        series_id=pl.int_range(pl.len(), dtype=pl.UInt32),
+    )
+    hash_input = labelled.select(
+        pl.format(
+            "5B.group|{}|{}|{}|{}|{}|{}",
+            pl.lit(scenario.scenario_id),
+            "demand_class",
+            "channel_group",
+            "virtual_band",
+            "zone_group_id",
+            "merchant_id",
+        )
+    ).to_series()
+    bucket = [_hash_bucket(text, policy.hash_buckets) for text in hash_input]
+    return labelled.with_columns(hash_bucket=pl.Series(bucket, dtype=pl.String)).with_columns(
+        group_id=pl.format(
+            "g|{}|{}|{}|{}|{}|b{}",
+            "scenario_band",
+            "demand_class",
+            "channel_group",
+            "virtual_band",
+            "zone_group_id",
+            "hash_bucket",
+        ),
+        zone_representation=pl.col("tzid"),
+    )
+
+
+def _hash_bucket(text: str, buckets: int) -> str:
+    first = hashlib.sha256(text.encode()).digest()[:8]
+    return f"{int.from_bytes(first, 'big') % buckets:02d}"
+
+
+def group_shape(scenario: Scenario, series: int, members: NDArray[np.float64]) -> Counters:
+    """Counters of the grid and of how many members groups have (`members`, one number per group)."""
+    return {
+        "total_bucket_count": scenario.buckets,
+        "total_grouping_rows": series,
+        "total_unique_group_ids": len(members),
+        "median_members_per_group": float(np.median(members)),
+        "max_group_share": float(members.max() / series),
+        "multi_member_fraction": float((members > 1).mean()),
+    }
+
+
+def off_target(counters: Counters, policy: GroupingPolicy) -> str:
+    """What misses the policy's targets, in words; empty where nothing does."""
+    targets = policy.targets
+    groups = counters["total_unique_group_ids"]
+    checks = {
+        f"groups {groups} outside {targets.min_groups}..{targets.max_groups}": (
+            targets.min_groups <= groups <= targets.max_groups
+        ),
+        f"median members {counters['median_members_per_group']:g} below {targets.min_median_members:g}": (
+            counters["median_members_per_group"] >= targets.min_median_members
+        ),
+        f"largest group {counters['max_group_share']:.4f} above {targets.max_group_share}": (
+            counters["max_group_share"] <= targets.max_group_share
+        ),
+    }
+    return "; ".join(text for text, met in checks.items() if not met)

@@ -1,0 +1,254 @@
+"""S2 latent intensity: each group's latent factor multiplies the expected arrivals of its series."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.words import Lane
+from segment5b_lib.errors import StateError
+from segment5b_lib.kernel.latent import LatentField, latent_field
+from segment5b_lib.kernel.streams import FAMILIES, LATENT_VECTOR, stream_keys
+from segment5b_lib.states.context import Context, Counters, Publication, StateSpec
+from segment5b_lib.states.s2_latent_law import F64, Groups, below_floors, groups_of, mean_factor_law
+from segment5b_lib.states.s2_zone_mix import tilt_multipliers
+from segment5b_lib.states.series import SeriesDomain, load_domain
+from segment5b_lib.states.surface import SeriesSlice, Surface, series_slices, sorted_surface, source_surface
+
+SPEC: Final = StateSpec(
+    name="S2",
+    title="Latent intensity",
+    policies=("lgcp", "rng"),
+    reads_world=("merchant_zone_scenario_local_5A",),
+    reads_states=("S0", "S1"),
+    writes=("s2_realised_intensity_5B", "s2_latent_field_5B"),
+)
+
+
+@dataclass(frozen=True)
+class SliceTotals:
+    """What one slice of series adds to the scenario's totals."""
+
+    rows: int
+    lambda_baseline: float
+    lambda_realised: float
+    capped: int
+
+
+def run(context: Context) -> None:
+    """Execute the state."""
+    context.verify_inputs()
+    with context.publication() as publication:
+        publication.counters = {"scenarios": {}, "rng": [], "rows_in": 0, "rows_out": 0}
+        for scenario_id in context.run.scenarios:
+            domain, groups = _load(context, scenario_id)
+            factors, counters = _compute_factors(context, publication, domain, groups)
+            _validate_factors(context, domain, groups, counters)
+            with _open_surface(context, domain) as surface:
+                _realise(context, publication, domain, groups, factors, surface, counters)
+            publication.counters["scenarios"][scenario_id] = counters
+
+
+def _load(context: Context, scenario_id: str) -> tuple[SeriesDomain, Groups]:
+    with context.step("read series", Lane.INPUT_LOAD) as step:
+        domain = load_domain(context.run, scenario_id)
+        step.rows = len(domain)
+    with context.step("derive latent laws", Lane.COMPUTE):
+        return domain, groups_of(domain, context.policies.lgcp)
+
+
+def _compute_factors(
+    context: Context, publication: Publication, domain: SeriesDomain, groups: Groups
+) -> tuple[F64, Counters]:
+    """Clipped factor [group, bucket] of every group; the field itself is written only on request."""
+    policy = context.policies.lgcp
+    keys = stream_keys(
+        LATENT_VECTOR, context.rng_root, context.seed, domain.scenario_id, [(name,) for name in groups.names]
+    )
+    factors = np.empty((len(groups.names), domain.buckets))
+
+    def one(bounds: SeriesSlice) -> tuple[int, int]:
+        part = slice(bounds.start, bounds.stop)
+        with context.step("draw latent field", Lane.COMPUTE) as step:
+            field = latent_field(
+                keys[part],
+                groups.sigma[part],
+                groups.length[part],
+                buckets=domain.buckets,
+                mode=policy.mode,
+                clip=(policy.factor_clip.min, policy.factor_clip.max),
+            )
+            factors[part] = field.factor
+            step.rows = field.factor.size
+        if policy.emit_latent_field:
+            _write_field(context, publication, domain, groups, bounds, field)
+        return int(field.clipped_low.sum()), int(field.clipped_high.sum())
+
+    slices = series_slices(len(groups.names), domain.buckets)
+    clipped = context.map_shards("latent field", one, slices, [len(bounds) for bounds in slices])
+    drawn = 0 if policy.mode == "none" else factors.size
+    publication.counters["rng"].append(_rng_total(domain, groups, drawn))
+    counters: Counters = {
+        "groups": len(groups.names),
+        "mean_factor": float(factors.mean()),
+        "clipped_low": sum(low for low, _ in clipped),
+        "clipped_high": sum(high for _, high in clipped),
+    }
+    return factors, counters
+
+
+def _rng_total(domain: SeriesDomain, groups: Groups, blocks: int) -> dict[str, Any]:
+    return {
+        "scenario_id": domain.scenario_id,
+        "family": LATENT_VECTOR,
+        "events": blocks,
+        "blocks": blocks,
+        "draws": blocks * len(FAMILIES[LATENT_VECTOR].lanes),
+        "first_domain": groups.names[0],
+        "last_domain": groups.names[-1],
+    }
+
+
+def _write_field(
+    context: Context,
+    publication: Publication,
+    domain: SeriesDomain,
+    groups: Groups,
+    bounds: SeriesSlice,
+    field: LatentField,
+) -> None:
+    names = pa.array(groups.names[bounds.start : bounds.stop])
+    sigma = np.repeat(groups.sigma[bounds.start : bounds.stop], domain.buckets)
+    owner = pa.array(np.repeat(np.arange(len(bounds), dtype=np.int32), domain.buckets))
+    table = pa.table(
+        {
+            "group_id": pa.DictionaryArray.from_arrays(owner, names),
+            "bucket_index": np.tile(np.arange(domain.buckets, dtype=np.int32), len(bounds)),
+            "latent_value": field.z.reshape(-1),
+            "latent_mean": np.zeros(sigma.size),
+            "latent_std": sigma,
+        }
+    )
+    publication.write_part("s2_latent_field_5B", domain.scenario_id, bounds.part, table)
+
+
+def _validate_factors(context: Context, domain: SeriesDomain, groups: Groups, counters: Counters) -> None:
+    """Mean factor against the clipped law's mean, and the least variety that the policy demands."""
+    policy = context.policies.lgcp
+    with context.step("check latent field", Lane.VALIDATION):
+        expected, error = mean_factor_law(groups, domain.buckets, policy)
+        allowed = max(policy.mean_factor_tolerance, 5 * error)
+        counters["mean_factor_expected"], counters["mean_factor_allowed_difference"] = expected, allowed
+        where = f"s2_realised_intensity_5B, scenario {domain.scenario_id}"
+        if abs(counters["mean_factor"] - expected) > allowed:
+            raise StateError(
+                "5B.S2.MEAN_FACTOR",
+                "the mean latent factor is not that of its law",
+                where=where,
+                expected=f"{expected:.5f} ± {allowed:.5f}",
+                found=f"{counters['mean_factor']:.5f}",
+            )
+        problem = below_floors(domain, groups, policy)
+        if problem:
+            raise StateError("5B.S2.LATENT_FLOOR", "latent laws show too little variety", where=where, found=problem)
+
+
+@contextmanager
+def _open_surface(context: Context, domain: SeriesDomain) -> Iterator[Surface]:
+    marker = context.run.marker("S1")
+    assert marker is not None
+    if marker["counters"]["scenarios"][domain.scenario_id]["surface_in_order"]:
+        yield source_surface(context.world, domain.scenario_id, domain.buckets)
+        return
+    with tempfile.TemporaryDirectory(dir=context.run.root) as folder:
+        with context.step("sort surface", Lane.INPUT_LOAD):
+            surface = sorted_surface(context.world, domain.scenario_id, domain.buckets, Path(folder))
+        yield surface
+
+
+def _realise(
+    context: Context,
+    publication: Publication,
+    domain: SeriesDomain,
+    groups: Groups,
+    factors: F64,
+    surface: Surface,
+    counters: Counters,
+) -> None:
+    """λ_realised = min(λ · factor · zone mix, cap), slice by slice: load, compute, validate, write."""
+    mix = _zone_mix(context, domain, surface)
+
+    def one(bounds: SeriesSlice) -> SliceTotals:
+        start, stop = bounds.start, bounds.stop
+        with context.step("read surface", Lane.INPUT_LOAD) as step:
+            part = surface.read(start, stop)
+            assert part is not None, "S1 has checked the order and the digest is verified"
+            step.rows = part.intensity.size
+        with context.step("multiply", Lane.COMPUTE) as step:
+            factor = factors[groups.of_series[start:stop]]
+            wanted = part.intensity * factor * mix[start:stop, None]
+            realised = np.minimum(wanted, context.policies.lgcp.lambda_max)
+            step.rows = realised.size
+        with context.step("check intensity", Lane.VALIDATION):
+            _validate_slice(domain, start, part.intensity, realised)
+        columns = {
+            "lambda_baseline": part.intensity,
+            "lambda_random_component": factor.astype(np.float32),
+            "lambda_realised": realised,
+        }
+        with context.step("build columns", Lane.WRITE):
+            table = domain.per_bucket(start, stop, columns)
+        publication.write_part("s2_realised_intensity_5B", domain.scenario_id, bounds.part, table)
+        capped = int((wanted > context.policies.lgcp.lambda_max).sum())
+        baseline = float(part.intensity.sum(dtype=np.float64))
+        return SliceTotals(realised.size, baseline, float(realised.sum()), capped)
+
+    slices = surface.slices()
+    rows = [len(bounds) * domain.buckets for bounds in slices]
+    totals = context.map_shards("realise intensity", one, slices, rows)
+    counters["rows"] = sum(total.rows for total in totals)
+    counters["lambda_baseline_total"] = math.fsum(total.lambda_baseline for total in totals)
+    counters["lambda_realised_total"] = math.fsum(total.lambda_realised for total in totals)
+    counters["lambda_capped"] = sum(total.capped for total in totals)
+    publication.counters["rows_in"] += counters["rows"]
+    publication.counters["rows_out"] += counters["rows"]
+
+
+def _zone_mix(context: Context, domain: SeriesDomain, surface: Surface) -> F64:
+    """Multiplier per series that tilts a merchant's zones and keeps the merchant's total λ."""
+    tilt = context.policies.lgcp.zone_mix
+    if tilt.mode == "none":
+        return np.ones(len(domain))
+
+    def total(bounds: SeriesSlice) -> F64:
+        with context.step("sum surface", Lane.INPUT_LOAD):
+            part = surface.read(bounds.start, bounds.stop)
+            assert part is not None
+            sums: F64 = part.intensity.sum(axis=1, dtype=np.float64)
+            return sums
+
+    slices = surface.slices()
+    totals = context.map_shards("sum surface", total, slices, [len(bounds) for bounds in slices])
+    return tilt_multipliers(domain.frame, np.concatenate(totals), tilt)
+
+
+def _validate_slice(domain: SeriesDomain, start: int, baseline: NDArray[np.float32], realised: F64) -> None:
+    wrong = ~(np.isfinite(realised) & (realised >= 0)) | ((baseline == 0) & (realised != 0))
+    if wrong.any():
+        series, bucket = (int(index) for index in np.argwhere(wrong)[0])
+        raise StateError(
+            "5B.S2.INTENSITY_INVALID",
+            "a realised intensity is negative, not finite, or positive where the baseline is zero",
+            where=domain.place(start + series, bucket),
+            expected="finite, ≥ 0, and 0 where the baseline is 0",
+            found=realised[series, bucket],
+        )

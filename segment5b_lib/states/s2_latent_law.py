@@ -1,0 +1,86 @@
+"""The law of each group's latent field, and what its realised mean and variety must be."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.policies import LgcpConfig, ScaledByBand
+from segment5b_lib.states.series import SeriesDomain
+
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The groups of a scenario by name, with the law of each one's latent field."""
+
+    names: list[str]
+    of_series: NDArray[np.intp]
+    sigma: F64
+    length: F64
+
+
+def groups_of(domain: SeriesDomain, policy: LgcpConfig) -> Groups:
+    """The distinct groups of a scenario in order of their names, with σ and L from the policy."""
+    distinct = domain.frame.unique("group_id").sort("group_id")
+    names = distinct["group_id"].to_list()
+    position = {name: index for index, name in enumerate(names)}
+    rows = distinct.select("demand_class", "channel_group", "virtual_band").rows()
+    sigma = [
+        _scaled(policy.sigma, domain.band, demand, _sigma_multiplier(policy, channel, virtual))
+        for demand, channel, virtual in rows
+    ]
+    length = [_scaled(policy.length_buckets, domain.band, demand, 1.0) for demand, _, _ in rows]
+    of_series = np.array([position[name] for name in domain.frame["group_id"]], dtype=np.intp)
+    return Groups(names, of_series, np.array(sigma), np.array(length))
+
+
+def _sigma_multiplier(policy: LgcpConfig, channel: Any, virtual: str) -> float:
+    multiplier = policy.sigma.channel_group[channel]
+    return multiplier * (policy.sigma.virtual_multiplier if virtual == "virtual" else 1.0)
+
+
+def _scaled(law: ScaledByBand, band: str, demand: Any, multiplier: float) -> float:
+    value = float(getattr(law.base, band)) * law.demand_class[demand] * multiplier
+    return min(max(value, law.min), law.max)
+
+
+def mean_factor_law(groups: Groups, buckets: int, policy: LgcpConfig) -> tuple[float, float]:
+    """Mean of the clipped log-normal factor over all groups, and the standard error of its realised mean."""
+    if policy.mode == "none":
+        return 1.0, 0.0
+    low, high = policy.factor_clip.min, policy.factor_clip.max
+    means = [clipped_mean(sigma, low, high) for sigma in groups.sigma]
+    memory = np.exp(-1.0 / groups.length) if policy.mode == "log_gaussian_ou_v1" else np.zeros_like(groups.sigma)
+    variance = np.expm1(groups.sigma**2) * (1 + memory) / (1 - memory) / buckets
+    return float(np.mean(means)), float(np.sqrt(variance.sum()) / len(means))
+
+
+def clipped_mean(sigma: float, low: float, high: float) -> float:
+    """E[min(max(F, low), high)] of F = exp(σ n − σ²/2), n standard normal."""
+
+    def phi(x: float) -> float:
+        return 0.5 * math.erfc(-x / math.sqrt(2))
+
+    a, b = (math.log(low) + sigma**2 / 2) / sigma, (math.log(high) + sigma**2 / 2) / sigma
+    return low * phi(a) + phi(b - sigma) - phi(a - sigma) + high * (1 - phi(b))
+
+
+def below_floors(domain: SeriesDomain, groups: Groups, policy: LgcpConfig) -> str:
+    """What falls short of the policy's least variety, in words; empty where nothing does."""
+    floors = policy.floors
+    distinct, median = len(np.unique(groups.sigma)), float(np.median(groups.length))
+    problems = []
+    if distinct < floors.min_distinct_sigma:
+        problems.append(f"{distinct} distinct sigma, at least {floors.min_distinct_sigma} wanted")
+    if not floors.median_length_buckets.min <= median <= floors.median_length_buckets.max:
+        problems.append(f"median length {median:g} buckets")
+    share = float((groups.sigma >= floors.stress_sigma).mean())
+    if domain.band == "stress" and share < floors.stress_min_group_share:
+        problems.append(f"{share:.3f} of the groups have sigma ≥ {floors.stress_sigma}")
+    return "; ".join(problems)

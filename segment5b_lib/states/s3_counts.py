@@ -1,0 +1,174 @@
+"""S3 counts: how many arrivals each series has in each bucket, drawn exactly from the count law."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.datasets import dataset
+from segment5b_lib.contract.policies import CountConfig
+from segment5b_lib.contract.words import Lane
+from segment5b_lib.errors import StateError
+from segment5b_lib.kernel.counts import draw_counts
+from segment5b_lib.kernel.streams import BUCKET_COUNT, FAMILIES, stream_keys
+from segment5b_lib.states.context import Context, Publication, StateSpec
+from segment5b_lib.states.series import SeriesDomain, load_domain
+from segment5b_lib.states.surface import SeriesSlice, series_slices
+from segment5b_lib.store.row_ranges import RowRanges
+
+SPEC: Final = StateSpec(
+    name="S3",
+    title="Bucket counts",
+    policies=("count", "rng"),
+    reads_world=(),
+    reads_states=("S0", "S1", "S2"),
+    writes=("s3_bucket_counts_5B",),
+)
+
+
+@dataclass(frozen=True)
+class SliceTotals:
+    """What one slice of series adds to the scenario's totals."""
+
+    rows: int
+    drawn: int
+    arrivals: int
+    capped: int
+    zero: int
+
+
+def run(context: Context) -> None:
+    """Execute the state."""
+    context.verify_inputs()
+    with context.publication() as publication:
+        publication.counters = {"scenarios": {}, "rng": [], "rows_in": 0, "rows_out": 0}
+        for scenario_id in context.run.scenarios:
+            domain, kappa, keys = _load(context, scenario_id)
+            _draw(context, publication, domain, kappa, keys)
+
+
+def _load(context: Context, scenario_id: str) -> tuple[SeriesDomain, NDArray[np.float64], NDArray[np.uint64]]:
+    with context.step("read series", Lane.INPUT_LOAD) as step:
+        domain = load_domain(context.run, scenario_id)
+        step.rows = len(domain)
+    with context.step("derive stream keys", Lane.COMPUTE):
+        keys = stream_keys(BUCKET_COUNT, context.rng_root, context.seed, scenario_id, domain.keys())
+        return domain, dispersion(domain, context.policies.count), keys
+
+
+def dispersion(domain: SeriesDomain, policy: CountConfig) -> NDArray[np.float64]:
+    """κ of every series: clamp(base[band] · class, min, max)."""
+    law = policy.kappa
+    base = float(getattr(law.base, domain.band))
+    classes: Any = law.demand_class
+    values = [base * classes[name] for name in domain.frame["demand_class"]]
+    kappa: NDArray[np.float64] = np.clip(np.array(values), law.min, law.max)
+    return kappa
+
+
+def _draw(
+    context: Context,
+    publication: Publication,
+    domain: SeriesDomain,
+    kappa: NDArray[np.float64],
+    keys: NDArray[np.uint64],
+) -> None:
+    """Load, compute, validate and write, slice by slice."""
+    policy = context.policies.count
+    files = context.run.files("s2_realised_intensity_5B", domain.scenario_id)
+    intensity = RowRanges(files, dataset("s2_realised_intensity_5B"))
+
+    def one(bounds: SeriesSlice) -> SliceTotals:
+        part = slice(bounds.start, bounds.stop)
+        with context.step("read intensity", Lane.INPUT_LOAD) as step:
+            rows = intensity.read(["lambda_realised"], part.start * domain.buckets, part.stop * domain.buckets)
+            mu = rows["lambda_realised"].to_numpy().reshape(len(bounds), domain.buckets)
+            step.rows = mu.size
+        with context.step("draw counts", Lane.COMPUTE) as step:
+            counts, capped = draw_counts(
+                keys[part],
+                mu,
+                kappa[part],
+                law=policy.law,
+                mu_floor=policy.lambda_zero_eps,
+                cap=policy.max_count,
+            )
+            step.rows = mu.size
+        with context.step("check counts", Lane.VALIDATION):
+            _validate(domain, bounds, mu, counts, policy)
+        with context.step("build columns", Lane.WRITE):
+            table = domain.per_bucket(part.start, part.stop, _columns(domain, kappa[part], mu, counts, capped, policy))
+        publication.write_part("s3_bucket_counts_5B", domain.scenario_id, bounds.part, table)
+        drawn = int((mu > policy.lambda_zero_eps).sum())
+        return SliceTotals(mu.size, drawn, int(counts.sum()), int(capped.sum()), int((counts == 0).sum()))
+
+    slices = series_slices(len(domain), domain.buckets)
+    totals = context.map_shards("draw counts", one, slices, [len(bounds) * domain.buckets for bounds in slices])
+    _count(publication, domain, totals)
+
+
+def _columns(
+    domain: SeriesDomain,
+    kappa: NDArray[np.float64],
+    mu: NDArray[np.float64],
+    counts: NDArray[np.int32],
+    capped: NDArray[np.bool_],
+    policy: CountConfig,
+) -> dict[str, Any]:
+    law = pa.DictionaryArray.from_arrays(pa.array(np.zeros(mu.size, np.int32)), pa.array([policy.law]))
+    return {
+        "mu": mu,
+        "kappa": np.repeat(kappa, domain.buckets),
+        "count_N": counts,
+        "count_capped": capped,
+        "count_law_id": law,
+    }
+
+
+def _validate(
+    domain: SeriesDomain,
+    bounds: SeriesSlice,
+    mu: NDArray[np.float64],
+    counts: NDArray[np.int32],
+    policy: CountConfig,
+) -> None:
+    wrong = (counts < 0) | (counts > policy.max_count) | ((mu <= policy.lambda_zero_eps) & (counts != 0))
+    if wrong.any():
+        series, bucket = (int(index) for index in np.argwhere(wrong)[0])
+        raise StateError(
+            "5B.S3.COUNT_INVALID",
+            "a count is negative, above the cap, or positive where nothing is expected",
+            where=domain.place(bounds.start + series, bucket),
+            expected=f"0 to {policy.max_count}; 0 where mu ≤ {policy.lambda_zero_eps}",
+            found=f"count {counts[series, bucket]}, mu {mu[series, bucket]}",
+        )
+
+
+def _count(publication: Publication, domain: SeriesDomain, totals: list[SliceTotals]) -> None:
+    counters = {
+        "rows": sum(total.rows for total in totals),
+        "rows_drawn": sum(total.drawn for total in totals),
+        "total_arrivals": sum(total.arrivals for total in totals),
+        "count_capped": sum(total.capped for total in totals),
+        "rows_zero": sum(total.zero for total in totals),
+    }
+    keys = domain.keys()
+    blocks = counters["rows_drawn"]
+    publication.counters["scenarios"][domain.scenario_id] = counters
+    publication.counters["rows_in"] += counters["rows"]
+    publication.counters["rows_out"] += counters["rows"]
+    publication.counters["rng"].append(
+        {
+            "scenario_id": domain.scenario_id,
+            "family": BUCKET_COUNT,
+            "events": blocks,
+            "blocks": blocks,
+            "draws": blocks * len(FAMILIES[BUCKET_COUNT].lanes),
+            "first_domain": "|".join(map(str, keys[0])),
+            "last_domain": "|".join(map(str, keys[-1])),
+        }
+    )

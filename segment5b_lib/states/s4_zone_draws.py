@@ -1,0 +1,103 @@
+"""Zone tables of `group_weights`: 2B's share of each zone per merchant and UTC day, optionally tempered."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.policies import FailClosedRules, ZoneTilt
+from segment5b_lib.errors import InputError
+from segment5b_lib.kernel.alias import build_alias_slices
+from segment5b_lib.kernel.arrival_tables import Grid, ZoneDraws
+from segment5b_lib.store.worlds import World
+
+_DAY_US: Final = 86_400_000_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def days_of_buckets(grid: Grid, buckets: int) -> tuple[list[str], NDArray[np.int32]]:
+    """UTC days of a horizon as YYYY-MM-DD, and the day of each bucket, which is that of its start."""
+    day = (grid.start_us + grid.bucket_us * np.arange(buckets, dtype=np.int64)) // _DAY_US
+    first = int(day[0])
+    names = [f"{_EPOCH + timedelta(days=first + n):%Y-%m-%d}" for n in range(int(day[-1]) - first + 1)]
+    return names, (day - first).astype(np.int32)
+
+
+def load_group_weights(world: World, merchants: pl.Series) -> pl.DataFrame:
+    """Rows of some merchants in key order: merchant_id, utc_day, tzid, p_group."""
+    columns = ["merchant_id", "utc_day", "tz_group_id", "p_group"]
+    frame = pl.DataFrame(pl.from_arrow(world.table("s4_group_weights", columns)))
+    own = frame.filter(pl.col("merchant_id").is_in(merchants.implode()))
+    return own.rename({"tz_group_id": "tzid"}).sort("merchant_id", "utc_day", "tzid")
+
+
+def no_zone_draws(merchants: int, days: int) -> ZoneDraws:
+    """Tables for a binding that draws no zone."""
+    empty = np.empty(0, np.uint32)
+    start, size = np.zeros((merchants, days), np.int64), np.zeros((merchants, days), np.int32)
+    return ZoneDraws(start, size, empty, empty, np.empty(0, np.int32))
+
+
+def zone_draws(
+    weights: pl.DataFrame,
+    pools: pl.DataFrame,
+    merchants: NDArray[np.uint64],
+    days: list[str],
+    busy: NDArray[np.bool_],
+    temper: ZoneTilt,
+    rules: FailClosedRules,
+) -> ZoneDraws:
+    """Alias tables over zones (ascending) per merchant and day, p' ∝ p_group · exp(−η·s_zone).
+
+    `weights` as `load_group_weights` gives it; `pools` has merchant_id, tzid in pool order; `busy` bool
+    [merchant, day] says where zones will be drawn.
+
+    Raises
+    ------
+    InputError : ``5B.S4.GROUP_WEIGHTS_MISSING`` where a busy merchant and day have no positive weight
+    """
+    index_of = pl.DataFrame({"merchant_id": merchants}).with_row_index("m")
+    day_of = pl.DataFrame({"utc_day": days}).with_row_index("d")
+    rows = (
+        weights.join(index_of, on="merchant_id", maintain_order="left")
+        .join(day_of, on="utc_day", maintain_order="left")
+        .join(pools.with_row_index("pool"), on=["merchant_id", "tzid"], how="left", maintain_order="left")
+        .with_columns(weight=_tempered(temper))
+        .filter(pl.col("weight").sum().over("m", "d") > 0)
+    )
+    start, size = np.zeros(busy.shape, np.int64), np.zeros(busy.shape, np.int32)
+    tables = rows.group_by("m", "d", maintain_order=True).len()
+    at = tables["m"].to_numpy(), tables["d"].to_numpy()
+    size[at] = tables["len"].to_numpy()
+    ends = np.cumsum(tables["len"].to_numpy(), dtype=np.int64)
+    start[at] = ends - tables["len"].to_numpy()
+    if rules.group_weights_missing == "error":
+        _refuse_missing(busy & (size == 0), merchants, days)
+    empty = np.empty(0, np.uint32)
+    starts = np.append(np.int64(0), ends)
+    prob, alias = build_alias_slices(rows["weight"].to_numpy(), starts) if rows.height else (empty, empty)
+    return ZoneDraws(start, size, prob, alias, rows["pool"].cast(pl.Int32).to_numpy())
+
+
+def _tempered(temper: ZoneTilt) -> pl.Expr:
+    if temper.mode == "none":
+        return pl.col("p_group")
+    score = pl.col("tzid").replace_strict(temper.scores, default=0.0, return_dtype=pl.Float64)
+    return pl.col("p_group") * (-temper.eta * score).exp()
+
+
+def _refuse_missing(missing: NDArray[np.bool_], merchants: NDArray[np.uint64], days: list[str]) -> None:
+    if missing.any():
+        m, d = (int(index) for index in np.argwhere(missing)[0])
+        raise InputError(
+            "5B.S4.GROUP_WEIGHTS_MISSING",
+            "a merchant has physical arrivals on a day without zone weights",
+            where=f"s4_group_weights, key ({merchants[m]}, {days[d]})",
+            expected="rows with a positive p_group",
+            found=f"none, for {int(missing.sum())} merchant-days",
+            next_step="segment 2B must publish again; or rebuild the world",
+        )

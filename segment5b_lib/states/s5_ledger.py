@@ -1,0 +1,221 @@
+"""The ledger of S5: S2 and S3 read side by side, every row of both, slice by slice.
+
+Row i of either is series i // H and bucket i % H of S1's domain. That is checked, not assumed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.datasets import dataset
+from segment5b_lib.contract.words import Lane
+from segment5b_lib.states.context import Context
+from segment5b_lib.states.s3_counts import dispersion
+from segment5b_lib.states.s5_check import Issue
+from segment5b_lib.states.s5_rows import KEY, Breaches, KeyCodes, require_values
+from segment5b_lib.states.series import SeriesDomain
+from segment5b_lib.states.surface import SeriesSlice, series_slices
+from segment5b_lib.store.row_ranges import RowRanges
+
+_S2: Final = ("lambda_baseline", "lambda_random_component", "lambda_realised")
+_S3: Final = (*KEY, "mu", "count_N", "count_capped")
+F64 = NDArray[np.float64]
+
+DOMAIN: Final = "DOMAIN"
+LAWS: Final = {
+    DOMAIN: "S2 and S3 hold every series of S1 with every bucket once, in key order",
+    "INTENSITY": "λ_realised is finite and not negative",
+    "INTENSITY_CAP": "λ_realised does not exceed lambda_max",
+    "ZERO_BASELINE": "λ_realised is 0 where λ_baseline is 0",
+    "MU": "S3's mu is S2's λ_realised",
+    "ZERO_INTENSITY": "a count is 0 where mu does not exceed lambda_zero_eps",
+    "COUNTS": "a count is a whole number from 0 to max_count",
+    "CAPPED_FLAG": "count_capped stands only at counts of max_count",
+}
+"""What every row of S2 and S3 must keep."""
+
+
+@dataclass
+class Drawn:
+    """Sums over the rows that were drawn (mu > lambda_zero_eps), from which T8 and T9 follow.
+
+    `w` is the share of a row's bucket on a local Saturday or Sunday of the row's zone, `v` the variance of its
+    count by the count law, `r` its residual (count − mu)/√mu.
+    """
+
+    rows: int = 0
+    residual: float = 0.0
+    residual_squared: float = 0.0
+    relative_variance: float = 0.0
+    mean: float = 0.0
+    mean_w: float = 0.0
+    count: float = 0.0
+    count_w: float = 0.0
+    v: float = 0.0
+    v_w: float = 0.0
+    v_ww: float = 0.0
+
+    def add(self, other: Drawn) -> None:
+        """Add the sums of other rows."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+
+@dataclass
+class Ledger:
+    """What one scenario's rows add up to.
+
+    `counts` is ndarray(int32, ndim=2) [series, bucket] by S3; `factor_mean` ndarray(float64, ndim=1) the mean latent
+    factor of each series, `factor_range` the least and greatest of all; `histogram` ndarray(int64, ndim=1) the
+    number of rows by count.
+    """
+
+    domain: SeriesDomain
+    counts: NDArray[np.int32]
+    factor_mean: F64
+    factor_range: tuple[float, float] = (np.inf, -np.inf)
+    histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
+    capped: int = 0
+    drawn: Drawn = field(default_factory=Drawn)
+    breaches: Breaches = field(default_factory=lambda: Breaches(tuple(LAWS)))
+
+    @property
+    def rows(self) -> int:
+        """Series × buckets."""
+        return int(self.counts.size)
+
+    @property
+    def arrivals(self) -> int:
+        """Sum of all counts."""
+        return int(self.counts.sum(dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class _Slice:
+    bounds: SeriesSlice
+    factor_range: tuple[float, float]
+    histogram: NDArray[np.int64]
+    capped: int
+    drawn: Drawn
+    breaches: Breaches
+
+
+def read_ledger(context: Context, domain: SeriesDomain, weekend: F64, zone_of: NDArray[np.intp]) -> Ledger:
+    """Read one scenario's S2 and S3.
+
+    `weekend` is ndarray(float64, ndim=2) [zone, bucket]: share of the bucket on a local Saturday or Sunday; `zone_of`
+    ndarray(intp, ndim=1) the zone of each series.
+    """
+    return _Reader(context, domain, weekend, zone_of).read()
+
+
+class _Reader:
+    def __init__(self, context: Context, domain: SeriesDomain, weekend: F64, zone_of: NDArray[np.intp]) -> None:
+        self.context, self.domain, self.weekend, self.zone_of = context, domain, weekend, zone_of
+        names = ("s2_realised_intensity_5B", "s3_bucket_counts_5B")
+        self.s2, self.s3 = (RowRanges(context.run.files(name, domain.scenario_id), dataset(name)) for name in names)
+        self.kappa = dispersion(domain, context.policies.count)
+        self.codes = KeyCodes(domain)
+        shape = (len(domain), domain.buckets)
+        self.ledger = Ledger(domain, np.zeros(shape, np.int32), np.zeros(len(domain)))
+
+    def read(self) -> Ledger:
+        """All slices, added up in slice order."""
+        ledger, wanted = self.ledger, self.ledger.rows
+        if self.s2.rows != wanted or self.s3.rows != wanted:
+            found = f"S2 {self.s2.rows} rows, S3 {self.s3.rows} rows"
+            ledger.breaches.rows[DOMAIN] = wanted
+            ledger.breaches.issues[DOMAIN] = [Issue(f"scenario {self.domain.scenario_id}", f"{wanted} rows", found)]
+            return ledger
+        slices = series_slices(len(self.domain), self.domain.buckets)
+        rows = [len(bounds) * self.domain.buckets for bounds in slices]
+        for part in self.context.map_shards("read S2 and S3", self._slice, slices, rows):
+            low, high = ledger.factor_range
+            ledger.factor_range = min(low, part.factor_range[0]), max(high, part.factor_range[1])
+            ledger.histogram = added(ledger.histogram, part.histogram)
+            ledger.capped += part.capped
+            ledger.drawn.add(part.drawn)
+            ledger.breaches.add(part.breaches)
+        return ledger
+
+    def _slice(self, bounds: SeriesSlice) -> _Slice:
+        first, last = bounds.start * self.domain.buckets, bounds.stop * self.domain.buckets
+        with self.context.step("read S2 and S3", Lane.INPUT_LOAD) as step:
+            s2, s3 = self.s2.read(_S2, first, last), self.s3.read(_S3, first, last)
+            step.rows = 2 * s3.num_rows
+        with self.context.step("check S2 and S3", Lane.VALIDATION):
+            for table in (s2, s3):
+                require_values(table, f"S2 or S3, scenario {self.domain.scenario_id}")
+            mu, count, capped = (s3[name].to_numpy() for name in ("mu", "count_N", "count_capped"))
+            factor = s2["lambda_random_component"].to_numpy()
+            shape = (len(bounds), self.domain.buckets)
+            self.ledger.counts[bounds.start : bounds.stop] = count.reshape(shape)
+            self.ledger.factor_mean[bounds.start : bounds.stop] = factor.reshape(shape).mean(axis=1, dtype=np.float64)
+            return _Slice(
+                bounds,
+                (float(factor.min()), float(factor.max())),
+                np.bincount(np.clip(count, 0, self.context.policies.count.max_count)),
+                int(capped.sum()),
+                self._drawn(bounds, mu, count),
+                self._breaches(bounds, s2, s3),
+            )
+
+    def _breaches(self, bounds: SeriesSlice, s2: pa.Table, s3: pa.Table) -> Breaches:
+        width, count_policy = self.domain.buckets, self.context.policies.count
+        cap, limit = count_policy.max_count, self.context.policies.lgcp.lambda_max
+        baseline, realised = s2["lambda_baseline"].to_numpy(), s2["lambda_realised"].to_numpy()
+        mu, count, capped = (s3[name].to_numpy() for name in ("mu", "count_N", "count_capped"))
+        breaches = Breaches(tuple(LAWS))
+
+        def place(row: int) -> str:
+            return self.domain.place(bounds.start + row // width, row % width)
+
+        def note(
+            law: str, wrong: NDArray[np.bool_], expected: str, found: NDArray[np.generic] | pa.ChunkedArray
+        ) -> None:
+            breaches.note(law, wrong, place, expected, lambda row: found[row])
+
+        series, bucket = np.arange(bounds.start, bounds.stop)[:, None], np.arange(width)[None, :]
+        note(DOMAIN, self.codes.misplaced(s3, series, bucket), "the key of this place", s3["bucket_index"].to_numpy())
+        note("INTENSITY", ~(np.isfinite(realised) & (realised >= 0)), "finite and ≥ 0", realised)
+        note("INTENSITY_CAP", realised > limit, f"≤ {limit}", realised)
+        note("ZERO_BASELINE", (baseline == 0) & (realised != 0), "0", realised)
+        note("MU", mu != realised, "S2's lambda_realised", mu)
+        note("ZERO_INTENSITY", (mu <= count_policy.lambda_zero_eps) & (count != 0), "0", count)
+        note("COUNTS", (count < 0) | (count > cap), f"0 to {cap}", count)
+        note("CAPPED_FLAG", capped & (count != cap), f"a count of {cap}", count)
+        return breaches
+
+    def _drawn(self, bounds: SeriesSlice, mu: F64, count: NDArray[np.int32]) -> Drawn:
+        """Sums over the rows that were drawn; all others have neither mean nor count."""
+        rows = np.flatnonzero(mu > self.context.policies.count.lambda_zero_eps)
+        series, bucket = bounds.start + rows // self.domain.buckets, rows % self.domain.buckets
+        mean, drawn, w = mu[rows], count[rows].astype(np.float64), self.weekend[self.zone_of[series], bucket]
+        excess = mean / self.kappa[series] if self.context.policies.count.law == "nb2" else np.zeros_like(mean)
+        residual, v = (drawn - mean) / np.sqrt(mean), mean * (1 + excess)
+        return Drawn(
+            rows=rows.size,
+            residual=float(residual.sum()),
+            residual_squared=float((residual**2).sum()),
+            relative_variance=float((1 + excess).sum()),
+            mean=float(mean.sum()),
+            mean_w=float((mean * w).sum()),
+            count=float(drawn.sum()),
+            count_w=float((drawn * w).sum()),
+            v=float(v.sum()),
+            v_w=float((v * w).sum()),
+            v_ww=float((v * w**2).sum()),
+        )
+
+
+def added(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sum of two histograms that may differ in length."""
+    total = np.zeros(max(left.size, right.size), np.int64)
+    total[: left.size] += left
+    total[: right.size] += right
+    return total

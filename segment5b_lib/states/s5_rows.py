@@ -1,0 +1,93 @@
+"""Whether rows lie where their key says, and which of them break a law: shared by the readers of S5."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.datasets import SERIES_KEY
+from segment5b_lib.errors import InputError
+from segment5b_lib.states.s5_check import MAX_ISSUES, Issue
+from segment5b_lib.states.series import SeriesDomain
+
+KEY: Final = (*SERIES_KEY, "bucket_index")
+Wrong = NDArray[np.bool_]
+Positions = NDArray[np.int64]
+Describe = Callable[[int], object]
+"""Says something about the row at a position."""
+
+
+class Breaches:
+    """How many rows break each of some laws, and the first of each."""
+
+    def __init__(self, laws: Sequence[str]) -> None:
+        self.rows = dict.fromkeys(laws, 0)
+        self.issues: dict[str, list[Issue]] = {law: [] for law in laws}
+
+    def note(
+        self, law: str, wrong: Wrong, where: Callable[[int], str], expected: str, found: Callable[[int], object]
+    ) -> None:
+        """Count the rows that break a law; `where` and `found` say of a row where it is and what is there."""
+        offenders = np.flatnonzero(wrong)
+        self.rows[law] += offenders.size
+        for row in offenders[:MAX_ISSUES].tolist():
+            self.issues[law].append(Issue(str(where(row)), expected, str(found(row))))
+
+    def add(self, other: Breaches) -> None:
+        """Add what another reader has noted."""
+        for law, rows in other.rows.items():
+            self.rows[law] += rows
+            self.issues[law] = (self.issues[law] + other.issues[law])[:MAX_ISSUES]
+
+
+class KeyCodes:
+    """The series key of every row of a domain as numbers, to compare columns with."""
+
+    def __init__(self, domain: SeriesDomain) -> None:
+        self._merchants = domain.frame["merchant_id"].to_numpy()
+        self._words = {name: _codes_of(domain.frame[name].to_list()) for name in SERIES_KEY[1:]}
+
+    def misplaced(self, table: pa.Table, series: Positions, bucket: Positions) -> Wrong:
+        """Rows of a table whose key is not that of the series and bucket they should belong to.
+
+        `series` and `bucket` are positions row by row, or a column and a line that span a table of whole series.
+        """
+        shape = np.broadcast_shapes(series.shape, bucket.shape)
+        wrong = table["bucket_index"].to_numpy().reshape(shape) != bucket.astype(np.int32)
+        wrong |= table["merchant_id"].to_numpy().reshape(shape) != self._merchants[series]
+        for name, (words, codes) in self._words.items():
+            wrong |= text_codes(table[name], words).reshape(shape) != codes[series]
+        return np.asarray(wrong).reshape(-1)
+
+
+def _codes_of(column: Sequence[str]) -> tuple[dict[str, int], NDArray[np.int32]]:
+    words = {word: code for code, word in enumerate(sorted(set(column)))}
+    return words, np.array([words[word] for word in column], np.int32)
+
+
+def text_codes(column: pa.ChunkedArray, words: Mapping[str, int]) -> NDArray[np.int32]:
+    """A dictionary-encoded column in the codes of `words`; −1 for a null, and for a word not among them."""
+    parts = [np.empty(0, np.int32)]
+    for chunk in column.chunks:
+        mapping = np.array([words.get(word, -1) for word in chunk.dictionary.to_pylist()] + [-1], np.int32)
+        indices = chunk.indices.fill_null(len(mapping) - 1) if chunk.null_count else chunk.indices
+        parts.append(mapping[indices.to_numpy()])
+    return np.concatenate(parts)
+
+
+def require_values(table: pa.Table, where: str) -> None:
+    """No column of a table may hold a null."""
+    for name in table.column_names:
+        if table[name].null_count:
+            raise InputError(
+                "5B.S5.NULL_IN_REQUIRED_COLUMN",
+                "a column that has a value in every row has a null",
+                where=f"{where}, column {name}",
+                expected="no null",
+                found=f"{table[name].null_count} nulls",
+                next_step="rerun the state that writes it",
+            )

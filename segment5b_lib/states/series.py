@@ -1,0 +1,66 @@
+"""The series of a scenario as S1 published them, and tables of one row per series and bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.datasets import SERIES_KEY
+from segment5b_lib.store.runs import Run
+
+
+@dataclass(frozen=True)
+class SeriesDomain:
+    """All series of one scenario: `frame` has one row per series, `buckets` is H."""
+
+    scenario_id: str
+    frame: pl.DataFrame
+    buckets: int
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    @property
+    def band(self) -> str:
+        """`baseline` or `stress`; the same for every series of a scenario."""
+        return str(self.frame["scenario_band"][0])
+
+    def keys(self) -> list[tuple[str | int, ...]]:
+        """(merchant, country, zone, channel) of every series: the domain of its random streams."""
+        return self.frame.select(SERIES_KEY).rows()
+
+    def place(self, series: int, bucket: int) -> str:
+        """Where a row is, for error messages."""
+        key = self.frame.row(series, named=True)
+        return f"scenario {self.scenario_id}, key {[key[name] for name in SERIES_KEY]}, bucket {bucket}"
+
+    def per_bucket(self, start: int, stop: int, columns: Mapping[str, NDArray[np.generic] | pa.Array]) -> pa.Table:
+        """Table of the series [start, stop): key columns, bucket_index and `columns`, H rows per series."""
+        part = self.frame.slice(start, stop - start)
+        owner = np.repeat(np.arange(stop - start, dtype=np.int32), self.buckets)
+        table: dict[str, pa.Array] = {"merchant_id": pa.array(np.repeat(part["merchant_id"].to_numpy(), self.buckets))}
+        for name in SERIES_KEY[1:]:
+            table[name] = _repeated_text(part[name], owner)
+        table["bucket_index"] = pa.array(np.tile(np.arange(self.buckets, dtype=np.int32), stop - start))
+        for name, values in columns.items():
+            table[name] = values if isinstance(values, pa.Array) else pa.array(values.reshape(-1))
+        return pa.table(table)
+
+
+def _repeated_text(values: pl.Series, owner: NDArray[np.int32]) -> pa.DictionaryArray:
+    words = sorted(values.unique())
+    code = {word: position for position, word in enumerate(words)}
+    codes = np.array([code[word] for word in values], dtype=np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(codes[owner]), pa.array(words, pa.string()))
+
+
+def load_domain(run: Run, scenario_id: str) -> SeriesDomain:
+    """Read S1's grouping and grid."""
+    frame = pl.DataFrame(pl.from_arrow(run.table("s1_grouping_5B", scenario_id=scenario_id)))
+    buckets = run.table("s1_time_grid_5B", ["bucket_index"], scenario_id).num_rows
+    return SeriesDomain(scenario_id, frame, buckets)

@@ -1,0 +1,161 @@
+"""The 5A intensity surface as a [series × bucket] matrix that is read in slices.
+
+The engine's surface need not be sorted. Where its rows already come series by series and bucket by
+bucket, slices are read in place; otherwise the rows are sorted once into a working copy, out of core.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.datasets import dataset
+from segment5b_lib.errors import InputError
+from segment5b_lib.store.row_ranges import RowRanges
+from segment5b_lib.store.worlds import World
+
+_SURFACE: Final = dataset("merchant_zone_scenario_local_5A")
+KEY: Final = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
+"""Columns that name a series, in the order by which series are sorted."""
+_BUCKET: Final = "local_horizon_bucket_index"
+_LAMBDA: Final = "lambda_local_scenario"
+SLICE_ROWS: Final = 1 << 20
+"""Upper bound of rows in a slice of whole series; S2 and S3 write one part file per slice."""
+
+
+@dataclass(frozen=True)
+class SeriesSlice:
+    """The half-open range [start, stop) of series; `part` numbers the ranges from 0."""
+
+    part: int
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+def series_slices(series: int, buckets: int) -> list[SeriesSlice]:
+    """Ranges of at most `SLICE_ROWS` rows (but at least one series). They depend on nothing else."""
+    step = max(1, SLICE_ROWS // buckets)
+    starts = range(0, series, step)
+    return [SeriesSlice(part, start, min(start + step, series)) for part, start in enumerate(starts)]
+
+
+@dataclass(frozen=True)
+class SurfaceSlice:
+    """The series [start, stop): key columns, one row each, and λ as float32 [series, bucket]."""
+
+    start: int
+    stop: int
+    keys: pa.Table
+    intensity: NDArray[np.float32]
+
+
+class Surface:
+    """One scenario's surface over its files, or over a sorted working copy of them."""
+
+    def __init__(self, files: list[Path], scenario_id: str, buckets: int) -> None:
+        self.files = files
+        self.buckets = buckets
+        self.where = f"merchant_zone_scenario_local_5A, scenario {scenario_id}"
+        self._rows = RowRanges(files, _SURFACE)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return self._rows.rows
+
+    @property
+    def series(self) -> int:
+        """Number of series, given that each is complete."""
+        return self.rows // self.buckets
+
+    def slices(self) -> list[SeriesSlice]:
+        """Ranges of series in which the surface is read."""
+        return series_slices(self.series, self.buckets)
+
+    def read(self, start: int, stop: int) -> SurfaceSlice | None:
+        """Read the series [start, stop); None where the rows do not come series by series."""
+        rows = self._rows.read((*KEY, _BUCKET, _LAMBDA), start * self.buckets, stop * self.buckets)
+        shape = (stop - start, self.buckets)
+        bucket = rows[_BUCKET].to_numpy().reshape(shape)
+        in_order = bool((bucket == np.arange(self.buckets, dtype=bucket.dtype)).all())
+        for name in KEY:
+            codes = _codes(rows[name]).reshape(shape)
+            in_order = in_order and bool((codes == codes[:, :1]).all())
+        if not in_order:
+            return None
+        keys = rows.select(list(KEY)).take(pa.array(np.arange(stop - start) * self.buckets))
+        return SurfaceSlice(start, stop, keys, rows[_LAMBDA].to_numpy().reshape(shape))
+
+
+def source_surface(world: World, scenario_id: str, buckets: int) -> Surface:
+    """The surface as it lies in the world."""
+    return Surface(world.files("merchant_zone_scenario_local_5A", scenario_id), scenario_id, buckets)
+
+
+def sorted_surface(world: World, scenario_id: str, buckets: int, folder: Path) -> Surface:
+    """A copy of the surface in series and bucket order, written to `folder` (out of core)."""
+    source = source_surface(world, scenario_id, buckets)
+    check_complete(source)
+    target = folder / "part-000000.parquet"
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        rows = connection.read_parquet([str(path) for path in source.files])
+        rows.order(", ".join((*KEY, _BUCKET))).to_parquet(str(target), compression="zstd")
+    return Surface([target], scenario_id, buckets)
+
+
+def check_complete(surface: Surface) -> None:
+    """Every series has each of the H buckets once; the error names the first series that does not."""
+    with duckdb.connect() as connection:
+        rows = connection.read_parquet([str(path) for path in surface.files])
+        key = ", ".join(KEY)
+        offender = connection.execute(
+            f"SELECT {key}, count(*), count(DISTINCT {_BUCKET}), min({_BUCKET}), max({_BUCKET}) FROM rows"
+            f" GROUP BY {key} HAVING count(*) <> $h OR count(DISTINCT {_BUCKET}) <> $h"
+            f" OR min({_BUCKET}) <> 0 OR max({_BUCKET}) <> $h - 1 ORDER BY {key} LIMIT 1",
+            {"h": surface.buckets},
+        ).fetchone()
+    del rows
+    if offender is not None:
+        raise InputError(
+            "5B.S1.SURFACE_INCOMPLETE",
+            "a series of the surface does not have every bucket exactly once",
+            where=f"{surface.where}, key {offender[:4]}",
+            expected=f"{surface.buckets} rows, buckets 0 to {surface.buckets - 1}",
+            found=f"{offender[4]} rows, {offender[5]} distinct buckets from {offender[6]} to {offender[7]}",
+            next_step="segment 5A must publish the surface again",
+        )
+
+
+def check_intensity(part: SurfaceSlice, where: str) -> None:
+    """λ is finite and not negative; the error names the first row where it is not."""
+    wrong = ~(np.isfinite(part.intensity) & (part.intensity >= 0))
+    if wrong.any():
+        series, bucket = (int(index) for index in np.argwhere(wrong)[0])
+        key = list(part.keys.slice(series, 1).to_pylist()[0].values())
+        raise InputError(
+            "5B.S1.INTENSITY_INVALID",
+            "an expected arrival count is negative or not finite",
+            where=f"{where}, key {key}, bucket {bucket}",
+            expected="a finite number ≥ 0",
+            found=part.intensity[series, bucket],
+            next_step="segment 5A must publish the surface again",
+        )
+
+
+def _codes(column: pa.ChunkedArray) -> NDArray[np.generic]:
+    """Numbers that are equal exactly where the column's values are."""
+    combined = column.unify_dictionaries().combine_chunks()
+    if isinstance(combined, pa.ChunkedArray):
+        combined = pa.concat_arrays(combined.chunks)
+    encoded = pa.types.is_dictionary(combined.type)
+    return np.asarray(combined.indices if encoded else combined)

@@ -1,0 +1,1 @@
+"""Where data lives: roots, documents, Parquet, digests, locks, atomic publish, worlds and runs."""

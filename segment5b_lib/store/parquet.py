@@ -1,0 +1,133 @@
+"""Parquet in and out: one set of writer settings, and schemas that are checked before data is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from segment5b_lib.contract.datasets import Dataset
+from segment5b_lib.errors import InputError, MissingInputError
+
+ROW_GROUP_ROWS: Final = 1 << 20
+"""Rows per row group: large enough to compress, small enough that readers can skip."""
+
+_DELTA = ("bucket_index", "local_horizon_bucket_index", "arrival_seq", "first_arrival_seq", "ts_utc")
+
+
+def open_writer(path: Path | BinaryIO, schema: pa.Schema, metadata: dict[str, str] | None = None) -> pq.ParquetWriter:
+    """Writer with the house settings: zstd 1, dictionaries for text, delta coding for rising integers.
+
+    Nothing that depends on the clock, the machine or the thread enters the file.
+    """
+    if metadata:
+        schema = schema.with_metadata(metadata)
+    text = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_dictionary(f.type)]
+    delta = {f.name: "DELTA_BINARY_PACKED" for f in schema if f.name in _DELTA and f.name not in text}
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=text or False,
+        column_encoding=delta or None,
+        write_statistics=True,
+        write_page_index=True,
+    )
+
+
+def write_table(path: Path, table: pa.Table, dataset: Dataset, metadata: dict[str, str] | None = None) -> None:
+    """Write one table as one file in the dataset's own column order and types."""
+    assert dataset.schema is not None, dataset.dataset_id
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open_writer(path, dataset.schema, metadata) as writer:
+        writer.write_table(table.select(dataset.schema.names).cast(dataset.schema), ROW_GROUP_ROWS)
+
+
+def parquet_files(folder: Path, dataset: Dataset) -> list[Path]:
+    """Part files of a dataset in order; a missing or empty folder is an error."""
+    files = sorted(path for path in folder.glob("*.parquet") if path.is_file())
+    if not files:
+        raise MissingInputError(
+            "5B.STORE.DATASET_MISSING",
+            "a dataset has no files",
+            where=f"{dataset.dataset_id} in {folder}",
+            expected=dataset.file,
+            found="folder without Parquet files" if folder.is_dir() else "no such folder",
+        )
+    return files
+
+
+def open_file(path: Path, dataset: Dataset) -> pq.ParquetFile:
+    """Open one file and check its schema; a truncated or foreign file is a typed error."""
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            "5B.STORE.NOT_PARQUET",
+            "a file cannot be read as Parquet (truncated, or something else)",
+            where=f"{dataset.dataset_id}: {path}",
+            expected="a complete Parquet file",
+            found=str(error).splitlines()[0][:200],
+            next_step="restore the file or rebuild the root it belongs to",
+        ) from error
+    check_schema(file.schema_arrow, dataset, path)
+    return file
+
+
+def check_schema(found: pa.Schema, dataset: Dataset, path: Path) -> None:
+    """Every contracted column must be there with its type; dictionary-coded text counts as text."""
+    assert dataset.schema is not None, dataset.dataset_id
+    for field in dataset.schema:
+        position = found.get_field_index(field.name)
+        kind = found.field(position).type if position >= 0 else None
+        if kind is None or _plain(kind) != _plain(field.type):
+            raise InputError(
+                "5B.STORE.SCHEMA_MISMATCH",
+                "a column is missing or has another type",
+                where=f"{dataset.dataset_id}: {path}, column {field.name}",
+                expected=field.type,
+                found=kind if kind is not None else f"columns {', '.join(found.names)}",
+            )
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_plain(kind.value_type))
+    return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
+
+
+def read_table(folder: Path, dataset: Dataset, columns: Sequence[str] | None = None) -> pa.Table:
+    """All part files of a dataset as one table; text columns come as plain strings."""
+    return read_files(parquet_files(folder, dataset), dataset, columns)
+
+
+def read_files(files: Iterable[Path], dataset: Dataset, columns: Sequence[str] | None = None) -> pa.Table:
+    """Some part files of a dataset as one table, in the order given."""
+    assert dataset.schema is not None, dataset.dataset_id
+    names = list(columns) if columns is not None else dataset.schema.names
+    target = pa.schema([_as_read(dataset.schema.field(name)) for name in names])
+    tables: list[Any] = []
+    for path in files:
+        try:
+            table = open_file(path, dataset).read(columns=names)
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(
+                "5B.STORE.NOT_PARQUET",
+                "a Parquet file is damaged",
+                where=f"{dataset.dataset_id}: {path}",
+                found=str(error).splitlines()[0][:200],
+                next_step="restore the file or rebuild the root it belongs to",
+            ) from error
+        tables.append(table.select(names).cast(target))
+    return pa.concat_tables(tables)
+
+
+def _as_read(field: pa.Field) -> pa.Field:
+    plain = pa.types.is_dictionary(field.type)
+    return pa.field(field.name, _plain(field.type)) if plain else field

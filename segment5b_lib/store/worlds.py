@@ -1,0 +1,122 @@
+"""Sealed worlds: the upstream inputs of one manifest fingerprint, read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from segment5b_lib.contract.datasets import VALIDATION_FOLDER, dataset, folder_of
+from segment5b_lib.errors import InputError, MissingInputError, UsageError
+from segment5b_lib.store.documents import read_json
+from segment5b_lib.store.parquet import parquet_files, read_table
+from segment5b_lib.store.roots import outputs_folder
+
+WORLD_FILE: Final = "world.json"
+
+
+@dataclass(frozen=True)
+class World:
+    """A sealed world on disk. `root` is the folder named by its manifest fingerprint."""
+
+    root: Path
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """`world.json`: identity, inventory, parents, package versions."""
+        path = self.root / WORLD_FILE
+        document = read_json(path)
+        if not isinstance(document, dict) or document.get("manifest_fingerprint") != self.root.name:
+            found = document.get("manifest_fingerprint") if isinstance(document, dict) else type(document)
+            raise InputError(
+                "5B.WORLD.FINGERPRINT_MISMATCH",
+                "a world's file names another fingerprint than its folder",
+                where=str(path),
+                expected=self.root.name,
+                found=found,
+                next_step="restore the world, or build it again",
+            )
+        return document
+
+    @property
+    def mf(self) -> str:
+        """Manifest fingerprint, 64 hex digits."""
+        return str(self.document["manifest_fingerprint"])
+
+    @property
+    def rng_root(self) -> str:
+        """Fingerprint of the oldest ancestor: the root of all random streams."""
+        return str(self.document["rng_root"])
+
+    @property
+    def world_seed(self) -> int:
+        """Seed of the builder; fills `{seed}` in upstream paths."""
+        return int(self.document["world_seed"])
+
+    @property
+    def scale(self) -> str:
+        """Name of the world file that it was built from."""
+        return str(self.document["scale"])
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """Scenario ids, sorted."""
+        return tuple(sorted(self.document["scenarios"]))
+
+    def folder(self, dataset_id: str, scenario_id: str | None = None) -> Path:
+        """Folder of an upstream dataset."""
+        relative = folder_of(dataset_id, mf=self.mf, seed=self.world_seed, scenario_id=scenario_id)
+        return self.root / relative
+
+    def files(self, dataset_id: str, scenario_id: str | None = None) -> list[Path]:
+        """Files of a dataset in order: its parts, or its one file."""
+        contract = dataset(dataset_id)
+        folder = self.folder(dataset_id, scenario_id)
+        if contract.in_parts:
+            return parquet_files(folder, contract)
+        path = folder / contract.file
+        if not path.is_file():
+            raise MissingInputError("5B.STORE.DATASET_MISSING", "a dataset has no file", where=f"{dataset_id}: {path}")
+        return [path]
+
+    def table(self, dataset_id: str, columns: Sequence[str] | None = None, scenario_id: str | None = None) -> pa.Table:
+        """A dataset as an Arrow table. Not for the surface, which is read in slices."""
+        return read_table(self.folder(dataset_id, scenario_id), dataset(dataset_id), columns)
+
+    def bundle_folder(self, segment: str) -> Path:
+        """Folder of an upstream segment's validation bundle."""
+        layer = "layer2" if segment.startswith("5") else "layer1"
+        return self.root / VALIDATION_FOLDER.format(layer=layer, segment=segment, mf=self.mf)
+
+
+def worlds_folder() -> Path:
+    """Folder of all worlds."""
+    return outputs_folder() / "worlds"
+
+
+def list_worlds() -> list[World]:
+    """Every complete world, by fingerprint."""
+    return [World(path.parent) for path in sorted(worlds_folder().glob(f"*/{WORLD_FILE}"))]
+
+
+def open_world(name: str) -> World:
+    """Open a world by fingerprint, by a prefix of it, or by folder."""
+    folder = Path(name)
+    if (folder / WORLD_FILE).is_file():
+        return World(folder.resolve())
+    matches = [world for world in list_worlds() if world.root.name.startswith(name)]
+    if len(matches) != 1:
+        known = ", ".join(world.root.name[:12] for world in matches or list_worlds())
+        raise UsageError(
+            "5B.WORLD.UNKNOWN",
+            f"{'several worlds begin' if matches else 'no world begins'} with {name!r}",
+            where=str(worlds_folder()),
+            expected=f"one of: {known or 'none built yet'}",
+            found=name,
+            next_step="segment5b world show",
+        )
+    return matches[0]

@@ -1,0 +1,70 @@
+"""Hours of the local day and weekends: as stored, as the clock should have shown, as S2 promises."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from segment5b_lib.gates.census import NO_HOUR
+from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.t08_weekend import STANDARD_ERRORS, weekend_shares
+
+_BASES: Final = {"stored": "stored_hour", "expected": "expected_hour"}
+
+
+def hour_profile(evidence: Evidence) -> pl.DataFrame:
+    """Share of the physical and of the virtual arrivals in each local hour, stored and expected.
+
+    Returns `kind`, `basis`, `hour` (0..23), `arrivals`, `share` (fraction of the kind's arrivals).
+    """
+    census = evidence.census.with_columns(
+        kind=pl.when("is_virtual").then(pl.lit("virtual")).otherwise(pl.lit("physical"))
+    ).with_columns(total=pl.col("arrivals").sum().over("kind"))
+    profiles = [
+        census.filter(pl.col(column) != NO_HOUR)
+        .group_by("kind", pl.lit(basis).alias("basis"), (pl.col(column) % 24).alias("hour"))
+        .agg(pl.col("arrivals").sum(), (pl.col("arrivals") / pl.col("total")).sum().alias("share"))
+        for basis, column in _BASES.items()
+    ]
+    return pl.concat(profiles).sort("kind", "basis", "hour")
+
+
+def hour_matrix(evidence: Evidence) -> pl.DataFrame:
+    """Arrivals by expected and by stored local hour.
+
+    Returns `expected_hour`, `stored_hour` (0..23), `arrivals`, `share` (fraction of the expected hour's
+    arrivals).
+    """
+    return (
+        evidence.census.filter((pl.col("expected_hour") != NO_HOUR) & (pl.col("stored_hour") != NO_HOUR))
+        .group_by(pl.col("expected_hour") % 24, pl.col("stored_hour") % 24)
+        .agg(pl.col("arrivals").sum())
+        .with_columns(share=pl.col("arrivals") / pl.col("arrivals").sum().over("expected_hour"))
+        .sort("expected_hour", "stored_hour")
+    )
+
+
+def weekend_share(evidence: Evidence) -> pl.DataFrame:
+    """Share of arrivals on local weekends by scenario, as gate T8 sees it.
+
+    Returns `scenario_id`, `basis` (observed or expected), `share`, `low`, `high`: around an expected share
+    what the count law allows at four standard errors, at an observed one the share itself.
+    """
+    shares = weekend_shares(evidence).filter(pl.col("scenario_id").is_not_null())
+    width = STANDARD_ERRORS * pl.col("standard_error")
+    observed = shares.select(
+        "scenario_id",
+        basis=pl.lit("observed"),
+        share="observed",
+        low="observed",
+        high="observed",
+    )
+    expected = shares.select(
+        "scenario_id",
+        basis=pl.lit("expected"),
+        share="expected",
+        low=pl.col("expected") - width,
+        high=pl.col("expected") + width,
+    )
+    return pl.concat([observed, expected]).drop_nulls().sort("scenario_id", "basis")

@@ -1,0 +1,102 @@
+"""Segment 5A, static part: how much of a merchant's demand falls on each of its series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from segment5b_lib.errors import PolicyError
+from segment5b_lib.world.cells import Cells
+from segment5b_lib.world.footprint import Series
+from segment5b_lib.world.merchants import Merchants
+from segment5b_lib.world.randomness import Randomness
+from segment5b_lib.world.sharing import Floats
+from segment5b_lib.world.site_weights import SiteWeights
+from segment5b_lib.world.spec import WorldSpec
+
+
+@dataclass(frozen=True, eq=False)
+class Demand:
+    """Expected arrivals of each series over the baseline horizon.
+
+    Attributes
+    ----------
+    volume : ndarray(float64, ndim=1), sums to the merchant's volume; 0 where dormant
+    dormant : ndarray(bool, ndim=1)
+    """
+
+    volume: Floats
+    dormant: npt.NDArray[np.bool_]
+
+
+def build_demand(
+    spec: WorldSpec,
+    cells: Cells,
+    merchants: Merchants,
+    series: Series,
+    weights: SiteWeights,
+    randomness: Randomness,
+) -> Demand:
+    """Mostly where the sites weigh most, partly alike for every site, with log-normal luck.
+
+    A set share of the series is dormant: opened, but without trade in the horizon. Each merchant
+    trades in at least one series, and each required zone has one in which somebody trades.
+    """
+    law = spec.demand
+    luck = randomness.normals("demand", merchants.ids, np.diff(series.starts))
+    even = series.sites / np.add.reduceat(series.sites, series.starts[:-1])[series.merchant]
+    spread = (1 - law.even_share) * weights.series_share + law.even_share * even
+    pull = spread * np.exp(law.series_sigma * luck)
+    dormant = _dormant(spec, cells, merchants, series, pull, randomness)
+    pull = np.where(dormant, 0.0, pull)
+    total = np.add.reduceat(pull, series.starts[:-1])
+    return Demand(merchants.volume[series.merchant] * pull / total[series.merchant], dormant)
+
+
+def _dormant(
+    spec: WorldSpec,
+    cells: Cells,
+    merchants: Merchants,
+    series: Series,
+    pull: Floats,
+    randomness: Randomness,
+) -> npt.NDArray[np.bool_]:
+    """Exactly the set share of series: the smaller its part of its merchant, the likelier, by selectivity."""
+    law = spec.demand
+    total = np.add.reduceat(pull, series.starts[:-1])[series.merchant]
+    part = pull / total * np.diff(series.starts)[series.merchant]
+    u = randomness.uniforms("dormant", merchants.ids, np.diff(series.starts))
+    score = -law.dormant_selectivity * np.log(part) - np.log(-np.log(u))
+    score[_never_dormant(spec, cells, series, score)] = -np.inf
+    count = round(law.dormant_share * len(series))
+    if count > (possible := int(np.isfinite(score).sum())):
+        raise PolicyError(
+            "5B.WORLD.TOO_MANY_DORMANT",
+            "more series are to be dormant than may be",
+            where="key demand.dormant_share",
+            expected=f"at most {possible / len(series):.4f}",
+            found=law.dormant_share,
+        )
+    dormant = np.zeros(len(series), bool)
+    dormant[np.argsort(-score, kind="stable")[:count]] = True
+    return dormant
+
+
+def _never_dormant(spec: WorldSpec, cells: Cells, series: Series, score: Floats) -> list[int]:
+    """The steadiest own series of each required zone, from merchants without one as long as there are such,
+    rarest zone first; then the steadiest series of each merchant that has none yet.
+    """
+    tzid, own = np.array(cells.tzid)[series.cell], ~cells.is_border[series.cell]
+    candidates_of = [np.flatnonzero((tzid == zone) & own) for zone in spec.geography.required_zones]
+    kept: list[int] = []
+    for there in sorted(candidates_of, key=len):
+        free = there[~np.isin(series.merchant[there], series.merchant[kept])]
+        candidates = free if len(free) else there
+        kept.append(int(candidates[np.argmin(score[candidates])]))
+    without = np.setdiff1d(np.arange(len(series.starts) - 1), series.merchant[kept])
+    for m in without:
+        a, b = series.starts[m], series.starts[m + 1]
+        kept.append(int(a + np.argmin(score[a:b])))
+    return kept

@@ -1,0 +1,129 @@
+"""Segment 2B, daily part: from which zone a merchant's physical arrivals come on each UTC day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from segment5b_lib.world.blocks import blocks
+from segment5b_lib.world.cells import Cells
+from segment5b_lib.world.footprint import Series
+from segment5b_lib.world.merchants import Merchants
+from segment5b_lib.world.randomness import Randomness
+from segment5b_lib.world.sharing import Floats, Ints
+from segment5b_lib.world.site_weights import SiteWeights
+from segment5b_lib.world.spec import GroupMix, WorldSpec
+
+_GRID = 2.0**40
+_BISECTIONS = 48
+
+
+@dataclass(frozen=True, eq=False)
+class GroupWeights:
+    """Zone weights of merchants, one row per (merchant, zone) in key order, one column per day.
+
+    Attributes
+    ----------
+    merchant : ndarray(int64, ndim=1)
+    tzid : names, one per row, ascending within a merchant
+    base_share : ndarray(float64, ndim=1), the site weights of the zone
+    gamma : ndarray(float64, ndim=2), [row, day], the day's luck, mean 1
+    p_group : ndarray(float64, ndim=2), [row, day], sums to 1 over a merchant's rows on every day
+    starts : ndarray(int64, ndim=1), merchant `m` owns rows [starts[m], starts[m + 1])
+    """
+
+    merchant: Ints
+    tzid: tuple[str, ...]
+    base_share: Floats
+    gamma: Floats
+    p_group: Floats
+    starts: Ints
+
+
+def build_group_weights(
+    spec: WorldSpec,
+    cells: Cells,
+    merchants: Merchants,
+    series: Series,
+    weights: SiteWeights,
+    randomness: Randomness,
+) -> GroupWeights:
+    """Weights of a zone's sites, times the day's luck, kept from collapsing into one zone by the mix."""
+    zones, zone_of = np.unique(np.array(cells.tzid), return_inverse=True)
+    pair = series.merchant * len(zones) + zone_of[series.cell]
+    pairs, row = np.unique(pair, return_inverse=True)
+    merchant = pairs // len(zones)
+    starts = np.searchsorted(merchant, np.arange(len(merchants) + 1))
+    base = np.bincount(row, weights=weights.series_share).astype(np.float64)
+    gamma = _day_luck(spec, merchants, starts, randomness)
+    raw = base[:, None] * gamma
+    sites = np.bincount(row, weights=series.sites).astype(np.float64)
+    p = np.concatenate(
+        [
+            mixed(raw[own] / raw[own].sum(axis=0), sites[own] / sites[own].sum(), spec.upstream.s2B)
+            for own in blocks(starts)
+        ]
+    )
+    return GroupWeights(merchant, tuple(zones[pairs % len(zones)].tolist()), base, gamma, _closed(p, starts), starts)
+
+
+def mixed(share: Floats, even: Floats, mix: GroupMix) -> Floats:
+    """Keep the zone shares of one merchant from collapsing into one zone.
+
+    First a blend by `strength` with treating all its sites alike. Then a blend with equal shares of all
+    zones, until the largest share is down at the soft cap; then the same until the entropy, in nats, reaches
+    the floor. A cap or floor beyond equal shares gives equal shares.
+
+    Parameters
+    ----------
+    share : ndarray(float64, ndim=2), [zone, day], sums to 1 on each day
+    even : ndarray(float64, ndim=1), part of the merchant's sites that lie in each zone, sums to 1
+    """
+    if len(share) == 1:
+        return share
+    share = (1 - mix.strength) * share + mix.strength * even[:, None]
+    share = _levelled_until(share, lambda s: s.max(axis=0) <= mix.soft_cap)
+    return _levelled_until(share, lambda s: _entropy(s) >= mix.entropy_floor)
+
+
+def _levelled(share: Floats, part: Floats) -> Floats:
+    return (1 - part) * share + part / len(share)
+
+
+def _levelled_until(share: Floats, enough: Callable[[Floats], npt.NDArray[np.bool_]]) -> Floats:
+    """The smallest levelling for which `enough` holds, by bisection per day; equal shares if none does."""
+    fine = enough(share)
+    if fine.all():
+        return share
+    low, high = np.zeros(share.shape[1]), np.ones(share.shape[1])
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        reached = enough(_levelled(share, middle))
+        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
+    return _levelled(share, np.where(fine, 0.0, high))
+
+
+def _entropy(share: Floats) -> Floats:
+    entropy: Floats = -(share * np.log(np.maximum(share, 1e-300))).sum(axis=0)
+    return entropy
+
+
+def _day_luck(spec: WorldSpec, merchants: Merchants, starts: Ints, randomness: Randomness) -> Floats:
+    """Log-normal with mean 1, one per (merchant, zone, day)."""
+    days, sigma = spec.horizon.days, spec.site_weights.day_sigma
+    normal = randomness.normals("day_effects", merchants.ids, np.diff(starts) * days)
+    luck: Floats = np.exp(sigma * normal - sigma**2 / 2).reshape(-1, days)
+    return luck
+
+
+def _closed(p: Floats, starts: Ints) -> Floats:
+    """Rounded to a grid of 2^-40, the largest share of each merchant and day closing the sum to exactly 1."""
+    steps = np.rint(p * _GRID)
+    missing = _GRID - np.add.reduceat(steps, starts[:-1], axis=0)
+    for m, own in enumerate(blocks(starts)):
+        largest = own.start + np.argmax(steps[own], axis=0)
+        steps[largest, np.arange(p.shape[1])] += missing[m]
+    return steps / _GRID

@@ -1,0 +1,137 @@
+"""Merchants: who they are, what they sell, and how much.
+
+Sizes follow a law that is cut into equal slices of probability, one per merchant, so that a world of twelve
+merchants has the same shape as one of nine hundred. Categories are handed out largest merchant first, each
+to the category whose demand is least covered so far: shares of classes and channels are shares of demand,
+and hold at every scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import iso18245
+import numpy as np
+import numpy.typing as npt
+
+from segment5b_lib.errors import PolicyError
+from segment5b_lib.identity import sha256_hex
+from segment5b_lib.world.cells import Cells
+from segment5b_lib.world.randomness import Randomness
+from segment5b_lib.world.sharing import Floats, Ints, least_covered
+from segment5b_lib.world.spec import Category, SizeLaw, WorldSpec
+from segment5b_lib.world.spec import Merchants as MerchantLaw
+
+
+@dataclass(frozen=True, eq=False)
+class Merchants:
+    """Merchants in ascending id.
+
+    Attributes
+    ----------
+    ids : ndarray(uint64, ndim=1)
+    volume : ndarray(float64, ndim=1), expected arrivals over the baseline horizon
+    category : what each sells
+    online : ndarray(bool, ndim=1), exists online only
+    home : ndarray(int64, ndim=1), cell of the head office
+    """
+
+    ids: npt.NDArray[np.uint64]
+    volume: Floats
+    category: tuple[Category, ...]
+    online: npt.NDArray[np.bool_]
+    home: Ints
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def build_merchants(spec: WorldSpec, cells: Cells, randomness: Randomness) -> Merchants:
+    """All merchants of the world; a category that does not exist is a PolicyError."""
+    law, count = spec.merchants, spec.merchants.count
+    _check_categories((*law.categories, *law.online_categories))
+    ids = _ids(count, spec.world_seed)
+    luck = np.array([randomness.generator("merchant", int(i)).random(2) for i in ids])
+    online = np.zeros(count, bool)
+    online[np.argsort(luck[:, 0], kind="stable")[: law.online.count]] = True
+    online_volume = law.online.volume_share * spec.arrivals_expected if online.any() else 0.0
+    volume, category = np.empty(count), np.empty(count, dtype=object)
+    for kind, sizes, total in (
+        (~online, _sizes_with_tail(int((~online).sum()), law.size), spec.arrivals_expected - online_volume),
+        (online, _sizes(int(online.sum()), law.online.size_sigma), online_volume),
+    ):
+        members = np.flatnonzero(kind)
+        members = members[np.argsort(luck[members, 1], kind="stable")]
+        volume[members] = total * sizes / (sizes.sum() or 1.0)
+        category[members] = _online_categories(sizes, law) if kind is online else _categories(sizes, law)
+    return Merchants(ids, volume, tuple(category), online, _homes(cells, volume))
+
+
+def _ids(count: int, world_seed: int) -> npt.NDArray[np.uint64]:
+    """19-digit ids, ascending."""
+    drawn = {10**18 + int(sha256_hex(f"merchant:{world_seed}:{i}".encode())[:15], 16) for i in range(count)}
+    if len(drawn) != count:
+        raise PolicyError("5B.WORLD.ID_COLLISION", "two merchants got one id", next_step="choose another world_seed")
+    return np.array(sorted(drawn), np.uint64)
+
+
+def _check_categories(categories: Sequence[Category]) -> None:
+    known = {entry.mcc for entry in iso18245.get_all_mccs() if entry.iso_description}
+    if missing := [entry.mcc for entry in categories if entry.mcc not in known]:
+        raise PolicyError(
+            "5B.WORLD.UNKNOWN_CATEGORY",
+            "a merchant category code is not in ISO 18245",
+            where="key merchants.categories",
+            expected="a four-digit code of the iso18245 package",
+            found=missing[0],
+        )
+
+
+def _slices(n: int) -> list[float]:
+    """The middle of each of n equal slices of probability, descending: the largest merchant comes first."""
+    return [1 - (i + 0.5) / n for i in range(n)]
+
+
+def _sizes(n: int, sigma: float) -> Floats:
+    """Relative sizes, largest first: log-normal with median 1."""
+    return np.array([np.exp(sigma * NormalDist().inv_cdf(u)) for u in _slices(n)])
+
+
+def _sizes_with_tail(n: int, law: SizeLaw) -> Floats:
+    """As `_sizes`, continued by a Pareto tail from quantile `tail_from` on."""
+    joint = np.exp(law.body_sigma * NormalDist().inv_cdf(law.tail_from))
+    tail = [joint * ((1 - law.tail_from) / (1 - u)) ** (1 / law.tail_index) for u in _slices(n)]
+    return np.where(np.array(_slices(n)) < law.tail_from, _sizes(n, law.body_sigma), tail)
+
+
+def _categories(sizes: Floats, law: MerchantLaw) -> list[Category]:
+    """A category for each merchant. The Pareto tail keeps to the classes of large merchants; the smallest
+    merchants trade in the long tail of demand, whatever they sell.
+    """
+    large = np.array([entry.demand_class in law.largest_classes for entry in law.categories])
+    in_tail = np.array(_slices(len(sizes))) >= law.size.tail_from
+    taker = least_covered(sizes, _demand(law.categories), ~in_tail[:, None] | large[None, :])
+    chosen = [law.categories[i] for i in taker]
+    first_small = len(sizes) - int(law.low_volume_share * len(sizes))
+    small = [c.model_copy(update={"demand_class": "low_volume_tail"}) for c in chosen[first_small:]]
+    return [*chosen[:first_small], *small]
+
+
+def _online_categories(sizes: Floats, law: MerchantLaw) -> list[Category]:
+    taker = least_covered(sizes, _demand(law.online_categories))
+    return [law.online_categories[i] for i in taker]
+
+
+def _demand(categories: Sequence[Category]) -> Floats:
+    return np.array([entry.demand for entry in categories])
+
+
+def _homes(cells: Cells, volume: Floats) -> Ints:
+    """Cell of each head office: among the countries' own cells, the one whose demand is least covered."""
+    own = np.flatnonzero(~cells.is_border & ~cells.hand_made)
+    largest_first = np.argsort(-volume, kind="stable")
+    homes = np.empty(len(volume), np.int64)
+    homes[largest_first] = own[least_covered(volume[largest_first], cells.demand[own])]
+    return homes

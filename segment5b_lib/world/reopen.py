@@ -1,0 +1,107 @@
+"""Reopen a segment: a child world in which one segment is rebuilt with other knobs and the rest is linked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from segment5b_lib.errors import UsageError
+from segment5b_lib.store.documents import read_json
+from segment5b_lib.store.worlds import World
+from segment5b_lib.world.build import SPEC_PATH, Built, digests_of, seal, staging
+from segment5b_lib.world.plan import Plan
+from segment5b_lib.world.segments import WRITERS
+from segment5b_lib.world.spec import Upstream, WorldSpec
+from segment5b_lib.world.stage import PLACEHOLDER, Stage, config_path
+from segment5b_lib.world.verify import verify_world
+from segment5b_lib.world.world_file import spec_of, with_changes
+
+REOPENABLE: Final = tuple(str(field.alias) for field in Upstream.model_fields.values())
+"""Segments that have knobs."""
+ANCESTRY_PATH: Final = "config/ancestry.json"
+"""Only child worlds have it. It makes a child another world than one that was built with the same knobs from
+the start, because their random streams have other roots."""
+
+
+def reopen_world(world: World, segment: str, changes: Mapping[str, Any], reason: str, *, threads: int = 2) -> Built:
+    """Make the child of `world` in which `segment` has other knobs, e.g. ``{"last_transition_year": 2028}``.
+
+    The parent is verified first. Files that the segment does not own are hard-linked, members that carry the
+    fingerprint are written anew, and world.json records parent, segment, changes and reason. Random streams
+    keep the root of the oldest ancestor, so that a run of the child differs from its parent's by the change
+    alone.
+
+    Raises
+    ------
+    UsageError : the segment has no knobs, nothing is changed, or no reason is given.
+    PolicyError : a knob does not exist or has an impossible value.
+    """
+    _check_request(segment, changes, reason)
+    verify_world(world, threads=threads)
+    parent = world_spec(world)
+    spec = spec_of(
+        with_changes(parent.document(), {f"upstream.{segment}.{key}": value for key, value in changes.items()}),
+        f"world {world.mf[:12]}, segment {segment}",
+    )
+    if spec == parent:
+        raise UsageError(
+            "5B.WORLD.NOTHING_CHANGED",
+            "the world already has these values",
+            where=f"segment {segment} of world {world.mf[:12]}",
+            expected="at least one knob with another value",
+            found=dict(changes),
+        )
+    plan = Plan(spec)
+    lineage = {
+        "rng_root": world.rng_root,
+        "parents": [_link(world, segment, changes, reason), *world.document["parents"]],
+    }
+    with staging(world.root.parent) as root:
+        stage = Stage(root, spec.world_seed)
+        kept = _take_over(world, segment, stage)
+        WRITERS[segment](plan, stage)
+        if ANCESTRY_PATH not in stage.owners:
+            stage.json("ancestry", "world", ANCESTRY_PATH, {"rng_root": world.rng_root})
+        return seal(stage, plan, world.root.parent, threads=threads, known=kept, lineage=lineage)
+
+
+def world_spec(world: World) -> WorldSpec:
+    """The world file of a built world, put together from its configuration folder."""
+    document = dict(read_json(world.root / SPEC_PATH))
+    document["upstream"] = {name: read_json(world.root / config_path(name)) for name in REOPENABLE}
+    return spec_of(document, str(world.root / SPEC_PATH))
+
+
+def _check_request(segment: str, changes: Mapping[str, Any], reason: str) -> None:
+    if segment not in REOPENABLE:
+        raise UsageError(
+            "5B.WORLD.SEGMENT_CLOSED",
+            f"segment {segment!r} may not be reopened",
+            expected=", ".join(REOPENABLE),
+            found=segment,
+        )
+    if not changes or not reason.strip():
+        raise UsageError(
+            "5B.WORLD.REOPEN_WITHOUT_CAUSE",
+            "a reopening needs a change and a reason",
+            expected="--set key=value and --reason text",
+            found=f"changes {dict(changes)}, reason {reason!r}",
+        )
+
+
+def _link(world: World, segment: str, changes: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    return {
+        "manifest_fingerprint": world.mf,
+        "segment": segment,
+        "changes": dict(changes),
+        "reason": reason.strip(),
+    }
+
+
+def _take_over(world: World, segment: str, stage: Stage) -> dict[str, str]:
+    """Link every file that the segment does not own; returns their digests by path."""
+    kept = [row for row in world.document["inventory"] if row["owner_segment"] != segment]
+    for row in kept:
+        source = world.root / row["path"].replace(PLACEHOLDER, world.mf)
+        stage.link(source, row["dataset_id"], row["owner_segment"], row["path"])
+    return digests_of(kept)

@@ -1,0 +1,61 @@
+"""Sharing out: whole numbers in proportion to weights, and things handed to whoever is least covered."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+def apportion(weights: Floats, total: int, least: int = 0, most: Ints | None = None) -> Ints:
+    """Whole numbers in proportion to `weights` with an exact sum.
+
+    Every entry gets `least`; the rest goes by largest remainder (ties to the lower index), never above
+    `most`, whose overflow is shared out among the others.
+
+    Returns
+    -------
+    ndarray(int64, ndim=1), same length as `weights`, summing to `total`
+
+    Raises
+    ------
+    ValueError : `total` is below the sum of `least` or above the sum of `most`
+    """
+    room = np.full(len(weights), total) if most is None else most.astype(np.int64)
+    given: Ints = np.minimum(np.full(len(weights), least), room)
+    if not given.sum() <= total <= room.sum():
+        raise ValueError(f"cannot share {total} out over {len(weights)} entries")
+    while (left := total - int(given.sum())) > 0:
+        open_ = given < room
+        share = np.where(open_, weights, 0.0)
+        share = share / share.max() if share.any() else open_.astype(np.float64)
+        exact = share * (left / share.sum())
+        whole = np.minimum(np.floor(exact).astype(np.int64), room - given)
+        given = given + whole
+        remainder = np.where((given < room) & (exact > 0), exact - np.floor(exact), -1.0)
+        first = np.argsort(-remainder, kind="stable")[: left - int(whole.sum())]
+        given[first[remainder[first] >= 0]] += 1
+    return given
+
+
+def least_covered(sizes: Floats, demand: Floats, allowed: npt.NDArray[np.bool_] | None = None) -> Ints:
+    """Hand things of given sizes to takers, each to the one whose demand is least covered so far.
+
+    Parameters
+    ----------
+    sizes : ndarray(float64, ndim=1), in the order in which they are handed out (largest first covers best)
+    demand : ndarray(float64, ndim=1), what takers want, in any unit
+    allowed : ndarray(bool, ndim=2), [thing, taker]; every thing must have a taker
+
+    Returns
+    -------
+    ndarray(int64, ndim=1), taker of each thing; among equals the first
+    """
+    wanted = demand * (sizes.sum() / demand.sum())
+    taker = np.empty(len(sizes), np.int64)
+    for i, size in enumerate(sizes):
+        taker[i] = np.argmax(wanted if allowed is None else np.where(allowed[i], wanted, -np.inf))
+        wanted[taker[i]] -= size
+    return taker

@@ -1,0 +1,104 @@
+"""Segment 3B: which merchants are served online, where they settle, and their edges around the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from segment5b_lib.contract.words import VirtualMode
+from segment5b_lib.identity import edge_id
+from segment5b_lib.kernel.alias import GRID, build_alias_slices
+from segment5b_lib.world.cells import Cells
+from segment5b_lib.world.merchants import Merchants
+from segment5b_lib.world.randomness import Randomness
+from segment5b_lib.world.sharing import Floats, Ints
+from segment5b_lib.world.site_weights import gridded
+from segment5b_lib.world.spec import Category, ChannelRule, WorldSpec
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """Online edges in ascending (merchant, edge id).
+
+    Attributes
+    ----------
+    merchant : ndarray(int64, ndim=1), index into Merchants
+    edge_id : ndarray(uint64, ndim=1)
+    seq : ndarray(int64, ndim=1), 0..n-1 within the merchant, in the order of making
+    place : ndarray(int64, ndim=1), index into the cells' places
+    cell : ndarray(int64, ndim=1)
+    weight : ndarray(float64, ndim=1), whole multiples of 2^-24, sums to exactly 1 over a merchant
+    starts : ndarray(int64, ndim=1), the n-th merchant with edges owns [starts[n], starts[n + 1])
+    """
+
+    merchant: Ints
+    edge_id: npt.NDArray[np.uint64]
+    seq: Ints
+    place: Ints
+    cell: Ints
+    weight: Floats
+    starts: Ints
+
+    def alias_tables(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+        """Alias rows of every merchant's edges, in edge order."""
+        if len(self.weight) == 0:
+            return np.empty(0, np.uint32), np.empty(0, np.uint32)
+        return build_alias_slices(self.weight, self.starts)
+
+
+def classify(spec: WorldSpec, merchants: Merchants) -> tuple[ChannelRule, ...]:
+    """The rule that decides about each merchant: the first that fits its category and channel."""
+    rules = spec.upstream.s3B.rules
+    return tuple(next(rule for rule in rules if _fits(rule, entry)) for entry in merchants.category)
+
+
+def _fits(rule: ChannelRule, entry: Category) -> bool:
+    fits_category = rule.mccs == "any" or entry.mcc in rule.mccs
+    return fits_category and (rule.channel_groups == "any" or entry.channel_group in rule.channel_groups)
+
+
+def build_edges(
+    spec: WorldSpec,
+    cells: Cells,
+    merchants: Merchants,
+    rules: tuple[ChannelRule, ...],
+    randomness: Randomness,
+) -> Edges:
+    """Edges of every merchant that is served online, at real cities, more of them on the home continent."""
+    served = np.array([m for m, rule in enumerate(rules) if rule.mode != VirtualMode.NON_VIRTUAL], np.int64)
+    nobody = _Drawn(np.empty(0, np.uint64), *(np.empty(0, np.int64),) * 3, np.empty(0))
+    drawn = [nobody, *(_draw_edges(spec, cells, merchants, int(m), randomness) for m in served)]
+    joined = _Drawn(*(np.concatenate(column) for column in zip(*drawn, strict=True)))
+    starts = np.arange(len(served) + 1) * spec.edges.per_merchant
+    masses, _ = gridded(joined.raw, starts)
+    owner = np.repeat(served, spec.edges.per_merchant)
+    return Edges(owner, joined.edge_id, joined.seq, joined.place, joined.cell, masses / GRID, starts)
+
+
+class _Drawn(NamedTuple):
+    """Edges of one merchant, in ascending edge id; `raw` are weights in any unit."""
+
+    edge_id: npt.NDArray[np.uint64]
+    seq: Ints
+    place: Ints
+    cell: Ints
+    raw: Floats
+
+
+def _draw_edges(spec: WorldSpec, cells: Cells, merchants: Merchants, m: int, randomness: Randomness) -> _Drawn:
+    law, count, merchant = spec.edges, spec.edges.per_merchant, int(merchants.ids[m])
+    generator = randomness.generator("edges", merchant)
+    continent = np.array(cells.continent)
+    near = continent == continent[merchants.home[m]]
+    running = np.cumsum(cells.demand * np.where(near, law.home_continent_pull, 1.0))
+    cell = np.searchsorted(running, generator.random(count) * running[-1], side="right")
+    cell = np.minimum(cell, len(cells) - 1)
+    place = cells.pick_places(cell, generator.random(count), law.city_population_exponent)
+    luck = np.exp(law.weight_sigma * generator.standard_normal(count))
+    raw = cells.places.population[place].astype(np.float64) ** law.weight_population_exponent * luck
+    ids = np.array([edge_id(merchant, seq) for seq in range(count)], np.uint64)
+    order = np.argsort(ids, kind="stable")
+    return _Drawn(ids[order], order, place[order], cell[order], raw[order])

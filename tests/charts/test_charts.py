@@ -1,0 +1,250 @@
+"""Every chart: valid Vega-Lite, units on every axis, bounded rows, a picture that is not empty."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import altair as alt
+import polars as pl
+import pytest
+
+from segment5b_lib import charts
+from segment5b_lib.charts import picture, renderer, theme
+from segment5b_lib.contract.words import Lane, Verdict
+from segment5b_lib.errors import InputError
+
+
+def gates() -> pl.DataFrame:
+    rows = [
+        {
+            "gate": f"T{position}  a title",
+            "run": run,
+            "verdict": verdict.value,
+            "value": "2.61 %",
+            "threshold": "≤ 0.5 %",
+            "distance": "2.11 pp outside B",
+        }
+        for run in ("published 0011aabb", "civil_time 2233ccdd")
+        for position, verdict in enumerate(Verdict)
+    ]
+    return pl.DataFrame(rows)
+
+
+def offsets() -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "offset_seconds": [-3600, 0, 1800, None],
+            "arrivals": [26_000, 970_000, 240, 3],
+            "share": [0.026, 0.97, 0.0002, 0.000003],
+        }
+    )
+
+
+def mismatches() -> pl.DataFrame:
+    days = [str(date(2026, 1, 1) + timedelta(days=day)) for day in range(90)]
+    return pl.DataFrame(
+        [
+            {
+                "date": day,
+                "tzid": f"Zone/{zone}",
+                "arrivals": 10,
+                "mismatches": 0,
+                "rate": float(day > "2026-03-29"),
+            }
+            for zone in range(40)
+            for day in days
+        ]
+    )
+
+
+def since() -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {"day": day, "change": change, "arrivals": 100, "mismatches": 0, "rate": float(day >= 0)}
+            for change in ("forward", "back")
+            for day in range(-60, 30)
+        ]
+    )
+
+
+def zones() -> pl.DataFrame:
+    shares = [2.0 ** -(rank + 1) for rank in range(30)]
+    return pl.DataFrame(
+        {
+            "tzid": [f"Zone/{rank}" for rank in range(30)],
+            "rank": list(range(1, 31)),
+            "arrivals": [int(1e9 * share) for share in shares],
+            "share": shares,
+        }
+    ).with_columns(cumulative=pl.col("share").cum_sum())
+
+
+def hours() -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {"kind": kind, "basis": basis, "hour": hour, "share": (1 + math.sin(hour / 4)) / 24}
+            for kind in ("physical", "virtual")
+            for basis in ("stored", "expected")
+            for hour in range(24)
+        ]
+    )
+
+
+def hour_pairs() -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {"expected_hour": hour, "stored_hour": (hour + shift) % 24, "arrivals": 5, "share": share}
+            for hour in range(24)
+            for shift, share in ((0, 0.97), (-1, 0.03))
+        ]
+    )
+
+
+def weekends() -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "scenario_id": ["baseline", "baseline"],
+            "basis": ["expected", "observed"],
+            "share": [0.275, 0.276],
+            "low": [0.27, 0.276],
+            "high": [0.28, 0.276],
+        }
+    )
+
+
+def levels() -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {"level": level, "source": source, "arrivals": 1000, "keys_compared": 90, "keys_that_differ": 0}
+            for level in ("before: series × bucket", "after: logical key")
+            for source in ("S3 counts", "S4 arrivals")
+        ]
+    )
+
+
+def lanes() -> pl.DataFrame:
+    return pl.DataFrame(
+        [{"state": f"S{n}", "lane": lane.value, "seconds": 0.1 * (n + 1)} for n in range(6) for lane in Lane]
+    )
+
+
+CHARTS: dict[str, Callable[[], charts.Chart]] = {
+    "gate_matrix": lambda: charts.gate_matrix(gates()),
+    "offset_distribution": lambda: charts.offset_distribution(offsets()),
+    "mismatch_heatmap": lambda: charts.mismatch_heatmap(mismatches()),
+    "days_since_transition": lambda: charts.days_since_transition(since()),
+    "largest_zones": lambda: charts.largest_zones(zones()),
+    "top_k_curve": lambda: charts.top_k_curve(zones(), b_max=0.72, bplus_max=0.62),
+    "hour_profile": lambda: charts.hour_profile(hours()),
+    "hour_matrix": lambda: charts.hour_matrix(hour_pairs()),
+    "weekend_share": lambda: charts.weekend_share(weekends()),
+    "conservation": lambda: charts.conservation(levels()),
+    "state_elapsed": lambda: charts.state_elapsed(lanes()),
+}
+every_chart = pytest.mark.parametrize("name", CHARTS)
+
+
+def test_every_chart_function_is_tested() -> None:
+    assert set(CHARTS) == set(charts.__all__) - {"MAX_ROWS", "Chart", "enable", "png", "spec"}
+
+
+@every_chart
+def test_a_chart_is_valid_and_bounded(name: str) -> None:
+    spec = charts.spec(CHARTS[name]())  # to_dict validates against Altair's schema
+    assert spec["$schema"] == renderer.VEGALITE_SCHEMA
+    assert 0 < sum(len(rows) for rows in spec["datasets"].values()) <= charts.MAX_ROWS
+    assert spec["title"]["text"]
+
+
+@every_chart
+def test_a_chart_draws_something(name: str) -> None:
+    image = charts.png(CHARTS[name]())
+    width, height = picture.size(image)
+    pixels = zlib.decompress(dict(picture.chunks(image))[b"IDAT"])
+    assert width > 300 and height > 100
+    assert len(set(pixels)) > 8, "a blank picture has hardly any distinct bytes"
+
+
+def views(node: dict[str, Any]) -> list[dict[str, Any]]:
+    """The views of a spec that have axes of their own: concatenated parts, or the spec itself."""
+    parts = node.get("vconcat") or node.get("hconcat")
+    return [view for part in parts for view in views(part)] if parts else [node]
+
+
+def encodings(view: dict[str, Any], channel: str) -> list[dict[str, Any]]:
+    """What a view's layers, which share their axes, put on one channel."""
+    layers = [view, *view.get("layer", [])]
+    return [layer["encoding"][channel] for layer in layers if channel in layer.get("encoding", {})]
+
+
+@every_chart
+@pytest.mark.parametrize("channel", ["x", "y"])
+def test_every_quantitative_axis_says_its_unit(name: str, channel: str) -> None:
+    for view in views(charts.spec(CHARTS[name]())):
+        found = encodings(view, channel)
+        if any(encoding.get("type") == "quantitative" for encoding in found):
+            titles = {encoding["title"] for encoding in found if encoding.get("title")}
+            assert titles and all("(" in title for title in titles), found
+
+
+def test_too_many_rows_are_refused() -> None:
+    layers = [alt.Chart(pl.DataFrame({"x": range(2_000 + n)})).mark_point().encode(x="x:Q") for n in range(3)]
+    with pytest.raises(InputError) as caught:
+        charts.spec(alt.layer(*layers))
+    assert caught.value.code == "5B.CHART.TOO_MANY_ROWS"
+    assert "6003" in caught.value.found
+
+
+def test_the_renderer_gives_a_spec_and_a_picture_that_papermill_can_store() -> None:
+    bundle, metadata = renderer.render(CHARTS["hour_profile"]().to_dict())
+    assert set(bundle) == {"application/vnd.vegalite.v5+json", "image/png"}
+    assert isinstance(bundle["image/png"], str)
+    assert metadata["image/png"]["width"] > 300
+
+
+def test_enable_makes_altair_use_it() -> None:
+    charts.enable()
+    assert alt.renderers.active == renderer.RENDERER
+    bundle = CHARTS["hour_profile"]()._repr_mimebundle_()
+    assert renderer.VEGALITE_MIME in bundle[0]
+
+
+def test_a_chart_is_the_same_whatever_was_drawn_before() -> None:
+    first = charts.spec(CHARTS["gate_matrix"]())
+    CHARTS["hour_matrix"]()
+    assert charts.spec(CHARTS["gate_matrix"]()) == first
+
+
+def test_compact_keeps_every_pixel_and_saves_bytes() -> None:
+    import vl_convert
+
+    original = vl_convert.vegalite_to_png(charts.spec(CHARTS["hour_profile"]()), vl_version="5.8")
+    smaller = picture.compact(original)
+    data = [b"".join(d for kind, d in picture.chunks(image) if kind == b"IDAT") for image in (original, smaller)]
+    assert zlib.decompress(data[0]) == zlib.decompress(data[1])
+    assert len(smaller) < len(original)
+
+
+def test_every_word_has_a_colour() -> None:
+    assert set(theme.VERDICT_COLOURS) == {verdict.value for verdict in Verdict}
+    assert set(theme.LANE_COLOURS) == {lane.value for lane in Lane}
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_text_is_legible_on_both_papers(mode: theme.Mode) -> None:
+    config = theme.config(mode)
+    paper = luminance(config["background"])
+    for colour in (config["axis"]["labelColor"], config["text"]["color"], config["title"]["subtitleColor"]):
+        ink = luminance(colour)
+        contrast = (max(paper, ink) + 0.05) / (min(paper, ink) + 0.05)
+        assert contrast >= 4.5, (colour, contrast)

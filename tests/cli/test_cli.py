@@ -1,0 +1,132 @@
+"""The command line as a person or a script meets it: help, exit codes, JSON, errors in a few lines."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import typer.main
+
+from segment5b_lib.cli import main as entry
+from segment5b_lib.engine.chain import create_run
+from segment5b_lib.engine.retention import pin_new
+from segment5b_lib.store.postures import load_posture
+
+COMMANDS = typer.main.get_command(entry.app).commands
+
+
+def leaves(commands, prefix=()):
+    for name, command in commands.items():
+        if hasattr(command, "commands"):
+            yield from leaves(command.commands, (*prefix, name))
+        else:
+            yield (*prefix, name)
+
+
+@pytest.fixture
+def segment5b(monkeypatch, capsys):
+    """Run the command line in this process: exit code, standard output, standard error."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["segment5b", *arguments])
+        try:
+            entry.main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.mark.parametrize("path", list(leaves(COMMANDS)), ids=" ".join)
+def test_every_command_has_help_with_an_example(path):
+    command = COMMANDS[path[0]] if len(path) == 1 else COMMANDS[path[0]].commands[path[1]]
+    assert f"Example: `segment5b {' '.join(path)}" in (command.help or "").replace("\n", " ")
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['segment5b', '--help']\n"
+        "from segment5b_lib.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numba', 'polars', 'duckdb', 'pyarrow', 'altair', 'numpy'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.usefixtures("private_outputs")
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["show", "zzz"], 2, "5B.RUN.UNKNOWN"),
+        (["run", "--world", "zzz"], 2, "5B.WORLD.UNKNOWN"),
+        (["run", "--posture", "perfect"], 2, "civil_time, published, remediated"),
+        (["run", "--set", "routing"], 2, "KEY=VALUE"),
+        (["run", "--set", "routing.nothing=1"], 3, "5B.POLICY.UNKNOWN_KEY"),
+        (["rerun", "--changed", "S9"], 2, "5B.RUN.UNKNOWN"),
+        (["nothing"], 2, "No such command"),
+        (["run", "--seed", "x"], 2, "Invalid value"),
+        (["world", "build", "--scale", "huge"], 2, "authority"),
+    ],
+)
+def test_wrong_use_and_bad_input_have_their_exit_codes_and_no_traceback(segment5b, arguments, code, word):
+    found, out, err = segment5b(*arguments)
+    assert found == code
+    assert word in " ".join((out + err).split())
+    assert "Traceback" not in out + err
+
+
+def test_a_damaged_world_is_exit_code_3_with_its_code_and_file(segment5b, own_world):
+    path = own_world.files("site_locations")[0]
+    path.write_bytes(path.read_bytes()[:-1])
+    code, out, err = segment5b("run", "--quiet")
+    assert code == 3
+    assert "S0 FAIL 5B.S0.SEALED_INPUT_MISMATCH" in out
+    assert path.name in "".join(err.split())
+
+
+def test_run_reports_states_and_a_second_time_that_nothing_was_to_do(segment5b, own_world):
+    code, out, _ = segment5b("run", "S0", "S1", "--quiet")
+    assert code == 0
+    assert [line.split()[:2] for line in out.splitlines()[:2]] == [["S0", "PASS"], ["S1", "PASS"]]
+    code, out, _ = segment5b("run", "S0", "S1", "--quiet")
+    assert code == 0
+    assert out.splitlines()[:2] == ["S0 unchanged", "S1 unchanged"]
+    assert "nothing to do" in out
+
+
+def test_json_output_is_json(segment5b, own_run):
+    pin_new(own_run)
+    for arguments in (["runs"], ["show", "@baseline"], ["world", "show"], ["compare", "@baseline", "@last"]):
+        code, out, _ = segment5b(*arguments, "--json")
+        assert code == 0
+        assert own_run.run_id[:8] in json.dumps(json.loads(out)) or arguments[0] == "world"
+
+
+def test_score_says_no_on_the_published_run_and_names_the_owner(segment5b, own_run):
+    code, out, _ = segment5b("score", own_run.run_id[:8])
+    assert code == 1
+    assert "2A" in out
+    code, out, _ = segment5b("score", own_run.run_id[:8], "--gate", "T4")
+    assert code == 0
+    assert json.loads(out)["value"] == 0
+
+
+def test_prune_asks_first(segment5b, own_world, monkeypatch):
+    run = create_run(own_world, load_posture("published"), seed=5, posture="published")
+    monkeypatch.setattr(typer, "confirm", lambda _question: False)
+    assert segment5b("prune")[0] == 0
+    assert run.root.is_dir()
+    assert segment5b("prune", "--yes")[0] == 0
+    assert not run.root.exists()
+
+
+def test_version_and_debug(segment5b, private_outputs):
+    assert segment5b("--version")[0] == 0
+    with pytest.raises(Exception, match=r"5B\.RUN\.UNKNOWN"):
+        segment5b("--debug", "show", "zzz")

@@ -1,0 +1,107 @@
+"""Every failed gate has exactly one owner, and the owner follows from what else failed."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from segment5b_lib.charts import theme
+from segment5b_lib.contract.words import STATES, Verdict
+from segment5b_lib.gates.attribution import RULES, attribute
+from segment5b_lib.gates.results import GateResult, Threshold
+from segment5b_lib.gates.table import GATES
+from segment5b_lib.gates.wording import VERDICT_COLOURS, distance_text, threshold_text, value_text
+
+
+def result(gate_id: str, verdict: Verdict) -> GateResult:
+    return GateResult(gate_id, "", "hard", verdict, None, "share", None, "", (), {}, "", "test")
+
+
+def owners(*failed: str, binding: str = "row_zone", hybrid: int = 3) -> dict[str, tuple[str, str]]:
+    results = [result(g.gate_id, Verdict.FAIL if g.gate_id in failed else Verdict.PASS_B) for g in GATES]
+    return {entry.gate_id: (entry.owner, entry.rerun[0]) for entry in attribute(results, binding, hybrid)}
+
+
+@pytest.mark.parametrize(
+    ("failed", "expected"),
+    [
+        (("T1", "T2", "T11", "T12"), {"T1": "2A", "T2": "2A", "T11": "2A", "T12": "S4"}),
+        (("T1", "T2", "T12"), {"T1": "S4", "T2": "S4", "T12": "S4"}),
+        (("T1.operational",), {"T1.operational": "S4"}),
+        (("T11",), {"T11": "2A"}),
+        (("T8", "T1", "T11"), {"T8": "2A", "T1": "2A", "T11": "2A"}),
+        (("T9",), {"T9": "S3"}),
+        ((), {}),
+    ],
+)
+def test_owner_follows_from_the_pattern_of_failures(failed: tuple[str, ...], expected: dict[str, str]) -> None:
+    assert {gate: owner for gate, (owner, _) in owners(*failed).items()} == expected
+
+
+def test_concentration_and_online_share_depend_on_the_routing() -> None:
+    assert owners("T6", binding="group_weights")["T6"] == ("S4 routing", "S4")
+    assert owners("T6")["T6"] == ("S2 zone mix", "S2")
+    assert owners("T7", hybrid=0)["T7"] == ("3B", "S0")
+    assert owners("T7", hybrid=1)["T7"] == ("S4 routing", "S4")
+
+
+def test_every_combination_of_failures_has_one_owner_each() -> None:
+    gates = [g.gate_id for g in GATES]
+    for size in (1, 2, 3):
+        for failed in itertools.combinations(gates, size):
+            found = owners(*failed)
+            assert sorted(found) == sorted(failed)
+            assert all(first in STATES for _, first in found.values())
+
+
+def test_no_rule_is_dead() -> None:
+    """Every rule is the first that applies for some pattern; otherwise it says nothing."""
+    used = set()
+    gates = [g.gate_id for g in GATES]
+    for binding, hybrid, size in itertools.product(("row_zone", "group_weights"), (0, 1), (1, 2, 3)):
+        for failed in itertools.combinations(gates, size):
+            results = [result(g, Verdict.FAIL) for g in failed]
+            used |= {(entry.owner, entry.cause) for entry in attribute(results, binding, hybrid)}
+    assert used == {(rule.owner, rule.cause) for rule in RULES}
+
+
+def test_the_usual_owner_of_the_table_is_one_that_the_rules_name() -> None:
+    for entry in GATES:
+        assert entry.owner in {rule.owner for rule in RULES if entry.gate_id in rule.gates}, entry.gate_id
+
+
+def test_what_was_not_measured_has_no_owner() -> None:
+    assert attribute([result("T1", Verdict.NOT_MEASURED)], "row_zone", 0) == ()
+    assert attribute([result("T3", Verdict.INSUFFICIENT_POWER)], "row_zone", 0) == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (None, "share", "–"),
+        (0.026412345, "share", "2.641 %"),
+        (1.0, "share", "100 %"),
+        (0.0, "share", "0 %"),
+        (0.00002, "share", "0.002 %"),
+        (0.0000002, "share", "0.00002 %"),
+        (0.2, "pp", "0.2 pp"),
+        (1.4, "sd", "1.4 sd"),
+        (0.0, "keys", "0 keys"),
+        (1234567.0, "rows", "1,234,567 rows"),
+    ],
+)
+def test_values_as_text(value: float | None, unit: str, text: str) -> None:
+    assert value_text(value, unit) == text
+
+
+def test_colours_are_those_of_the_charts() -> None:
+    assert {verdict.value: colour for verdict, colour in VERDICT_COLOURS.items()} == theme.VERDICT_COLOURS
+    assert set(VERDICT_COLOURS) == set(Verdict)
+
+
+def test_thresholds_and_distance_as_text() -> None:
+    bounds = tuple(Threshold("b", bound, value, "f", "k") for bound, value in (("min", 0.03), ("max", 0.08)))
+    base = GateResult("T7", "", "hard", Verdict.FAIL, 0.0225, "share", 1, "", bounds, {}, "", "")
+    assert threshold_text(base, "b") == "≥ 3 %, ≤ 8 %"
+    assert distance_text(base) == "0.75 pp outside B"

@@ -1,0 +1,1 @@
+"""Plain-Python references: no numba, no arrays, nothing from the library."""
