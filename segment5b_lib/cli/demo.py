@@ -102,8 +102,9 @@ def _summary(cards: list[Scorecard], page: NotebookRecord, elapsed: float) -> No
     console.print()
     for line in _findings(published, corrected):
         console.print(line)
-    console.print(f"\npage      {page.page}")
-    console.print(f"look      segment5b show @baseline    segment5b score @candidate    in {elapsed:.0f} s")
+    console.print(f"\npage      {page.page}", soft_wrap=True)
+    console.print("look      segment5b show @baseline    segment5b score @candidate")
+    console.print(f"[dim]in {elapsed:.0f} s[/]")
 
 
 def _findings(published: Scorecard, corrected: Scorecard) -> list[str]:

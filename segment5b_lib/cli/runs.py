@@ -115,7 +115,7 @@ def show(run: RunArgument = "@last", json: JsonOption = False) -> None:
         show_json({"receipt": chosen.receipt.model_dump(), "records": chosen.records()})
         return
     for name, value in chosen.receipt.model_dump().items():
-        console.print(f"[dim]{name:<22}[/] {value}")
+        console.print(f"[dim]{name:<22}[/] {value}", soft_wrap=True)
     _table([_state_card(record) for record in chosen.last_records().values()])
 
 
@@ -146,13 +146,14 @@ def _card(run: Run) -> dict[str, Any]:
     passed = sum(record["status"] == "PASS" for record in records.values())
     return {
         "run": run.run_id[:8],
-        "world": f"{receipt.manifest_fingerprint[:8]} ({run.world.scale})",
+        "world": receipt.manifest_fingerprint[:6],
+        "scale": run.world.scale,
         "posture": receipt.posture,
         "seed": receipt.seed,
-        "states": f"{passed} of {len(records)} passed",
+        "passed": f"{passed}/{len(records)}",
         "role": ", ".join(roles),
         "parent": (receipt.parent_run or "")[:8],
-        "created": receipt.created_utc[:19],
+        "created": receipt.created_utc[5:16].replace("T", " "),
     }
 
 
@@ -173,10 +174,10 @@ def _state_card(record: dict[str, Any]) -> dict[str, Any]:
 def _table(cards: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 1, 0, 0))
     columns = list(dict.fromkeys(name for card in cards for name in card))
     for name in columns:
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for card in cards:
         table.add_row(*(str(card.get(name, "")) for name in columns))
     console.print(table)

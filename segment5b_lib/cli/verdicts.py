@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,12 +11,15 @@ from segment5b_lib.cli.arguments import JsonOption, RunArgument
 from segment5b_lib.cli.screen import console, show_json
 
 if TYPE_CHECKING:
-    import polars as pl
     from rich.table import Table
 
     from segment5b_lib.gates.scorecard import Scorecard
 
 _STYLES = {"pass_bplus": "bold green", "pass_b": "green", "fail": "bold red", "insufficient_power": "yellow"}
+_COLUMNS = ("gate", "value", "verdict", "b", "bplus")
+_WIDE = 130
+"""Columns of a terminal from which on there is room for population and title."""
+_SHORT = {"pass_bplus": "B+", "pass_b": "B", "fail": "FAIL", "insufficient_power": "no power"}
 
 
 def register(app: typer.Typer) -> None:
@@ -48,27 +52,42 @@ def score(
 
 
 def show_scorecard(card: Scorecard) -> None:
-    """The gates as a table: value, thresholds, verdict, population, and the owner of each failure."""
+    """The gates as a table, then why some could not speak, who owns each failure, and what to do."""
+    from segment5b_lib.phases.repair import next_steps
+
     identity = card.identity
     about = f"{identity['posture']}  seed {identity['seed']}  {identity['scale']}"
     console.print(f"run [bold]{identity['run_id'][:8]}[/]  {about}")
-    rows = card.frame()
-    console.print(_table(rows, ["gate", "title", "value", "b", "bplus", "verdict", "population", "owner"]))
-    for row in rows.filter(rows["reason"] != "").to_dicts():
-        console.print(f"[dim]{row['gate']}: {row['reason']}[/]")
-    for command in dict.fromkeys(rows.filter(rows["command"] != "")["command"]):
-        console.print(f"next: {command}")
+    rows = card.frame().to_dicts()
+    wide = console.width >= _WIDE
+    console.print(_table(rows, (*_COLUMNS, "population", "title") if wide else _COLUMNS))
+    for row in rows:
+        if row["reason"]:
+            console.print(f"[dim]{row['gate']}: {row['reason']}[/]")
+    for owner, gates in _by_owner(rows).items():
+        console.print(f"[bold]{owner}[/] ({', '.join(gates)})")
+    for step in next_steps(card).steps:
+        console.print(f"next: {step.command}", soft_wrap=True)
 
 
-def _table(frame: pl.DataFrame, columns: list[str]) -> Table:
+def _by_owner(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Failed gates by owner and cause."""
+    owners: dict[str, list[str]] = {}
+    for row in rows:
+        if row["owner"]:
+            owners.setdefault(f"{row['owner']}: {row['cause']}", []).append(row["gate"])
+    return owners
+
+
+def _table(rows: list[dict[str, Any]], columns: Sequence[str]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in columns:
-        table.add_column({"b": "B", "bplus": "B+"}.get(name, name), no_wrap=name != "title")
-    for row in frame.to_dicts():
-        cells = [str(row[name] if row[name] is not None else "") for name in columns]
-        table.add_row(*(f"[{_STYLES[cell]}]{cell}[/]" if cell in _STYLES else cell for cell in cells))
+        table.add_column({"b": "B", "bplus": "B+"}.get(name, name), no_wrap=True)
+    for row in rows:
+        cells = {**row, "verdict": f"[{_style(row['verdict'])}]{_short(row['verdict'])}[/]"}
+        table.add_row(*(str(cells[name] or "") for name in columns))
     return table
 
 
@@ -91,16 +110,25 @@ def show_comparison(cards: list[Scorecard]) -> None:
     """One row per gate, one column per run: value, coloured by verdict."""
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("gate")
-    table.add_column("")
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    table.add_column("gate", no_wrap=True, min_width=len("T1.operational"))
+    table.add_column("", no_wrap=True, max_width=max(12, console.width - 17 - 22 * len(cards)))
     for card in cards:
         identity = card.identity
-        table.add_column(f"{identity['run_id'][:8]}\n{identity['posture']}, seed {identity['seed']}")
+        heading = f"{identity['run_id'][:8]}\n{identity['posture']}\nseed {identity['seed']}"
+        table.add_column(heading, no_wrap=True, min_width=20)
     for rows in zip(*(card.frame().to_dicts() for card in cards), strict=True):
-        cells = [f"[{_STYLES.get(row['verdict'], 'dim')}]{row['value']}  {row['verdict']}[/]" for row in rows]
+        cells = [f"[{_style(row['verdict'])}]{row['value']}  {_short(row['verdict'])}[/]" for row in rows]
         table.add_row(rows[0]["gate"], rows[0]["title"], *cells)
     console.print(table)
+
+
+def _short(verdict: str) -> str:
+    return _SHORT.get(verdict, verdict.replace("_", " "))
+
+
+def _style(verdict: str) -> str:
+    return _STYLES.get(verdict, "dim")
 
 
 def phase(
@@ -121,5 +149,5 @@ def phase(
         show_json(record.model_dump(mode="json"))
     else:
         console.print(f"{name} {record.status.value}: [bold]{record.decision or 'no decision'}[/]")
-        console.print(f"page {record.page}")
+        console.print(f"page {record.page}", soft_wrap=True)
     record.raise_for_status()

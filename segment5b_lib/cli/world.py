@@ -25,11 +25,14 @@ def build(
     json: JsonOption = False,
 ) -> None:
     """Build a sealed world. Example: `segment5b world build --scale small`."""
+    from segment5b_lib.engine.preflight import require_world
     from segment5b_lib.store.roots import outputs_folder
     from segment5b_lib.world.build import build_world
     from segment5b_lib.world.world_file import load_spec
 
-    _report(build_world(load_spec(scale), outputs_folder(), threads=thread_count(threads)), json)
+    spec = load_spec(scale)
+    require_world(spec, outputs_folder())
+    _report(build_world(spec, outputs_folder(), threads=thread_count(threads)), json)
 
 
 @app.command()
@@ -89,4 +92,6 @@ def _report(built: Built, json: bool) -> None:
         show_json(card)
         return
     already = " was there already, unchanged:" if built.existed else ""
-    console.print(f"world [bold]{built.world.mf[:12]}[/] ({built.world.scale}){already} {built.world.root}")
+    console.print(
+        f"world [bold]{built.world.mf[:12]}[/] ({built.world.scale}){already} {built.world.root}", soft_wrap=True
+    )

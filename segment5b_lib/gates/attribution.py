@@ -142,7 +142,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "the intensities themselves concentrate on a few zones",
         "S2",
         "",
-        "segment5b rerun --changed S2 --set lgcp.zone_mix=...",
+        "segment5b rerun --changed S2 --set lgcp.zone_mix=SOLVED_BY_P2",
     ),
     Rule(
         ("T6",),
@@ -162,7 +162,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "no merchant is eligible for hybrid trade, so no local knob moves the share",
         "S0",
         "3B",
-        "segment5b world reopen --segment 3B",
+        "segment5b world reopen --segment 3B --set rules.card_not_present.mode=HYBRID",
     ),
     Rule(
         ("T7",),
@@ -172,7 +172,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "the hybrid coin sets the share",
         "S4",
         "",
-        "segment5b rerun --changed S4 --set routing.p_virtual_hybrid=...",
+        "segment5b rerun --changed S4 --set routing.p_virtual_hybrid=SHARE",
     ),
     Rule(
         ("T8",),

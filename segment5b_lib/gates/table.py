@@ -69,7 +69,7 @@ GATES: Final[tuple[Gate, ...]] = (
     ),
     Gate(
         "T1.settlement",
-        "Civil-time mismatch, settlement clock",
+        "Settlement-clock mismatch",
         "share",
         "virtual arrivals whose ts_local_settlement differs from the expected wall clock",
         "T1",
@@ -78,7 +78,7 @@ GATES: Final[tuple[Gate, ...]] = (
     ),
     Gate(
         "T1.operational",
-        "Civil-time mismatch, operational clock",
+        "Operational-clock mismatch",
         "share",
         "virtual arrivals whose ts_local_operational differs from the expected wall clock",
         "T1",

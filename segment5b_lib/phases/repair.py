@@ -33,10 +33,15 @@ class NextSteps:
 
 def next_steps(scorecard: Scorecard) -> NextSteps:
     """One step per owner and command, in the order of the gates."""
-    gates: dict[tuple[str, str], list[str]] = {}
+    steps: dict[tuple[str, str], list[Attribution]] = {}
     for found in scorecard.attributions:
-        gates.setdefault((found.owner, runnable(found, scorecard)), []).append(found.gate_id)
-    return NextSteps(tuple(NextStep(owner, tuple(ids), command) for (owner, command), ids in gates.items()))
+        steps.setdefault((found.owner, found.command), []).append(found)
+    return NextSteps(
+        tuple(
+            NextStep(owner, tuple(entry.gate_id for entry in same), runnable(same[0], scorecard))
+            for (owner, _), same in steps.items()
+        )
+    )
 
 
 def runnable(attribution: Attribution, scorecard: Scorecard) -> str:
