@@ -3,9 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+SCALE ?= small
+N ?= 3
+THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint lock clean
+.PHONY: help install demo test test-slow bench bench-compare lint lock clean
 
 help:  ## list the workflows
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,6 +28,13 @@ test: install  ## the whole test suite, notebooks included
 
 test-slow: install  ## tests that take longer or need a browser
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m '(slow or browser) and not authority'
+
+bench: install  ## SCALE=tiny|small|medium|authority [N=3] [ONLY="S4 chain"] [OUT=json]: time, memory, floors, growth
+	$(BIN)/python -m benchmarks run --scale $(SCALE) --repetitions $(N) --threads $(THREADS) \
+	  $(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT))
+
+bench-compare: install  ## BASE=json [NEW=json]: ratios with spreads; NEW is the newest result of the same scale
+	$(BIN)/python -m benchmarks compare $(BASE) $(NEW)
 
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .

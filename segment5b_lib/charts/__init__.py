@@ -4,9 +4,12 @@
 """
 
 from segment5b_lib.charts.civil_time import days_since_transition, mismatch_heatmap, offset_distribution
+from segment5b_lib.charts.components import component_multiplicity
 from segment5b_lib.charts.concentration import largest_zones, top_k_curve
 from segment5b_lib.charts.conservation import conservation
+from segment5b_lib.charts.counts import merchant_intensity, residuals
 from segment5b_lib.charts.gateboard import gate_matrix
+from segment5b_lib.charts.inequality import lorenz, top_k_curves
 from segment5b_lib.charts.renderer import MAX_ROWS, Chart, enable, png, spec
 from segment5b_lib.charts.rhythm import hour_matrix, hour_profile, weekend_share
 from segment5b_lib.charts.timing import state_elapsed
@@ -14,6 +17,7 @@ from segment5b_lib.charts.timing import state_elapsed
 __all__ = [
     "MAX_ROWS",
     "Chart",
+    "component_multiplicity",
     "conservation",
     "days_since_transition",
     "enable",
@@ -21,11 +25,15 @@ __all__ = [
     "hour_matrix",
     "hour_profile",
     "largest_zones",
+    "lorenz",
+    "merchant_intensity",
     "mismatch_heatmap",
     "offset_distribution",
     "png",
+    "residuals",
     "spec",
     "state_elapsed",
     "top_k_curve",
+    "top_k_curves",
     "weekend_share",
 ]

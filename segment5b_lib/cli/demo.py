@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from segment5b_lib.reports.execute import NotebookRecord
     from segment5b_lib.store.runs import Run
     from segment5b_lib.store.worlds import World
+    from segment5b_lib.world.spec import WorldSpec
 
 
 def register(app: typer.Typer) -> None:
@@ -34,12 +35,16 @@ def demo(
 
     Example: `segment5b demo --scale tiny`.
     """
+    from segment5b_lib.engine.preflight import require, scale_needs
     from segment5b_lib.gates.scorecard import score
     from segment5b_lib.reports.execute import execute_notebook
+    from segment5b_lib.store.roots import outputs_folder
+    from segment5b_lib.world.world_file import load_spec
 
-    started, count = time.perf_counter(), thread_count(threads)
+    started, count, spec = time.perf_counter(), thread_count(threads), load_spec(scale)
+    require(scale_needs(spec, count, runs=2), outputs_folder(), f"the demo at scale {scale}")
     with _chapter(f"building the {scale} world from real cities, zones and holidays"):
-        world = _build(scale, count)
+        world = _build(spec, count)
     console.rule("[bold]the published posture", align="left")
     baseline = _run(world, "published", seed, count, quiet)
     with _chapter("P0 on the published run: full scan of every gate, notebook, offline page"):
@@ -66,12 +71,11 @@ def _chapter(title: str) -> Iterator[None]:
     console.print(f"[green]✓[/] {title} [dim]{time.perf_counter() - started:.1f} s[/]")
 
 
-def _build(scale: str, threads: int) -> World:
+def _build(spec: WorldSpec, threads: int) -> World:
     from segment5b_lib.store.roots import outputs_folder
     from segment5b_lib.world.build import build_world
-    from segment5b_lib.world.world_file import load_spec
 
-    return build_world(load_spec(scale), outputs_folder(), threads=threads).world
+    return build_world(spec, outputs_folder(), threads=threads).world
 
 
 def _reopen(world: World, threads: int) -> World:

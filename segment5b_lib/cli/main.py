@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from segment5b_lib.cli import demo, runs, verdicts, world
+from segment5b_lib.cli import demo, doctor, runs, verdicts, world
 from segment5b_lib.cli.screen import errors, show_error
 from segment5b_lib.errors import Segment5BError
 
@@ -25,6 +25,7 @@ app.add_typer(world.app, name="world")
 runs.register(app)
 verdicts.register(app)
 demo.register(app)
+doctor.register(app)
 
 
 def _version(wanted: bool) -> None:

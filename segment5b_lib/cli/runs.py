@@ -83,11 +83,17 @@ def _execute(made: Run, states: list[str] | None, threads: int, *, quiet: bool, 
     from segment5b_lib.contract.words import STATES
     from segment5b_lib.engine.chain import run_states
     from segment5b_lib.engine.rerun import states_from
+    from segment5b_lib.engine.retention import discard_unstarted
+    from segment5b_lib.errors import EnvironmentFault
 
     for name in states or ():
         states_from(name)
-    with watching(quiet) as listener:
-        executed = run_states(made, sorted(states) if states else STATES, threads=threads, listener=listener)
+    try:
+        with watching(quiet) as listener:
+            executed = run_states(made, sorted(states) if states else STATES, threads=threads, listener=listener)
+    except EnvironmentFault:
+        discard_unstarted(made)
+        raise
     if not executed and not json:
         console.print("nothing to do: this run is complete and unchanged")
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 import segment5b_lib
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import STATES
+from segment5b_lib.engine.preflight import require_run
 from segment5b_lib.engine.records import append_record, state_record, utc_now, write_rng_audit
 from segment5b_lib.errors import MissingInputError, StaleError
 from segment5b_lib.identity import run_id
@@ -134,15 +135,18 @@ def run_states(
 
     Raises
     ------
+    EnvironmentFault : what is left to do does not fit on the disk or in memory; nothing is started.
     Segment5BError : from the first state that fails; its record is written, later states do not run.
     """
     watcher = listener or Silent()
-    executed = []
+    executed: list[str] = []
     with locked(run.root / ".lock", f"run {' '.join(states)}"):
-        for state in states:
+        for position, state in enumerate(states):
             if is_complete(run, state, threads):
                 watcher.state_skipped(spec_of(state))
             else:
+                if not executed:
+                    require_run(run, states[position:], threads)
                 _execute(run, state, threads, watcher)
                 executed.append(state)
     return executed

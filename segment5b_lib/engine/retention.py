@@ -87,9 +87,20 @@ def prune(candidates: list[Superseded]) -> Path:
 
 
 def pin_new(run: Run) -> None:
-    """Give a finished run the roles it earns: the first published run is the baseline, later ones candidates."""
-    if run.receipt.posture == "published" and run.receipt.parent_run is None:
-        if not read_pins().get("baseline"):
-            pin("baseline", run)
-    else:
+    """Give a run whose S5 has passed the roles it earns.
+
+    It is the last good run; the first published one is the baseline as well, any other a candidate.
+    """
+    if run.marker("S5") is None:
+        return
+    pin("last_good", run)
+    if run.receipt.posture != "published" or run.receipt.parent_run is not None:
         pin("candidate", run)
+    elif not read_pins().get("baseline"):
+        pin("baseline", run)
+
+
+def discard_unstarted(run: Run) -> None:
+    """Remove the root of a run that was made but never started: nothing but its receipt would be lost."""
+    if not run.records():
+        shutil.rmtree(run.root)

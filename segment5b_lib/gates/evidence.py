@@ -15,6 +15,9 @@ from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.gates.census import take_census, take_role_counts
 from segment5b_lib.gates.clock import ExpectedClock
 from segment5b_lib.gates.conservation import EXAMPLES, compare_counts
+from segment5b_lib.gates.count_shape import take_merchant_counts, take_residuals
+from segment5b_lib.gates.latent_factor import LatentFactor, take_latent_factor
+from segment5b_lib.gates.places import take_places, take_row_zones
 from segment5b_lib.gates.scan import collect, scan_dataset
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.runs import Run
@@ -99,6 +102,37 @@ class Evidence:
         levels = pl.concat([levels for levels, _ in tables])
         totals = levels.group_by("level", maintain_order=True).agg(pl.exclude("level").sum())
         return totals, pl.concat([examples for _, examples in tables]).head(EXAMPLES)
+
+    @cached_property
+    def places(self) -> pl.DataFrame:
+        """Arrivals by site and edge over all scenarios (see `places.take_places`)."""
+        tables = [take_places(self.run, h.scenario_id) for h in self.horizons]
+        key = ["merchant_id", "site_id", "edge_id"]
+        return pl.concat(tables).group_by(key).agg(pl.col("arrivals").sum()).sort(key)
+
+    @cached_property
+    def row_zones(self) -> pl.DataFrame:
+        """Physical arrivals by the zone of the row that made them, over all scenarios: tzid, arrivals."""
+        tables = [take_row_zones(self.run, h.scenario_id) for h in self.horizons]
+        return pl.concat(tables).group_by("tzid").agg(pl.col("arrivals").sum()).sort("tzid")
+
+    @cached_property
+    def merchant_counts(self) -> pl.DataFrame:
+        """S3 by merchant over all scenarios (see `count_shape.take_merchant_counts`)."""
+        tables = [take_merchant_counts(self.run, h.scenario_id) for h in self.horizons]
+        return pl.concat(tables).group_by("merchant_id").agg(pl.exclude("merchant_id").sum()).sort("merchant_id")
+
+    @cached_property
+    def residuals(self) -> pl.DataFrame:
+        """How S3's counts scatter around μ, over all scenarios (see `count_shape.take_residuals`)."""
+        eps = self.run.policies.count.lambda_zero_eps
+        tables = [take_residuals(self.run, h.scenario_id, eps) for h in self.horizons]
+        return pl.concat(tables).group_by("bin").agg(pl.col("rows").sum()).sort("bin")
+
+    @cached_property
+    def latent_factor(self) -> LatentFactor:
+        """S2's latent factors over all scenarios."""
+        return take_latent_factor(self.run, tuple(h.scenario_id for h in self.horizons))
 
     @cached_property
     def active_zones(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from segment5b_lib.contract.datasets import WALL
 from segment5b_lib.errors import InputError
 from segment5b_lib.gates.evidence import Evidence
 from segment5b_lib.gates.results import Measurement, not_measured
-from segment5b_lib.gates.scan import LOCAL_COLUMNS, open_arrivals
+from segment5b_lib.store.arrival_files import LOCAL_COLUMNS, open_arrivals
 
 _READER_WALL: Final = "TIMESTAMP"
 _EPOCH: Final = datetime(1970, 1, 1)

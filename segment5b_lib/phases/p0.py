@@ -27,6 +27,7 @@ from segment5b_lib.phases.envelope import (
     identity_of,
     measured_values,
 )
+from segment5b_lib.phases.figure_measures import EVIDENCE as MEASURED_ON
 from segment5b_lib.phases.inputs import verified_inputs
 from segment5b_lib.phases.p0_artefacts import (
     OwnerStateMatrix,
@@ -38,12 +39,13 @@ from segment5b_lib.phases.p0_artefacts import (
 )
 from segment5b_lib.phases.p0_board import gateboard_markdown
 from segment5b_lib.phases.p0_done import definition_of_done
+from segment5b_lib.phases.p0_figures import PublishedFigures, figure_lines, figures_frame
 from segment5b_lib.store.runs import Run
 
 PHASE: Final = "p0"
 QUESTION: Final = "What is wrong with this run, by how much, and whose is it?"
-EVIDENCE: Final = tuple(sorted({name for entry in GATES for name in entry.evidence}))
-"""Datasets that the evidence rests on: what the gates of the table read."""
+EVIDENCE: Final = tuple(sorted({name for entry in GATES for name in entry.evidence} | set(MEASURED_ON)))
+"""Datasets that the evidence rests on: what the gates of the table and the published figures read."""
 
 
 def execute(run: Run) -> Closure:
@@ -79,6 +81,11 @@ def execute(run: Run) -> Closure:
 def earlier_figures(scorecard: Scorecard) -> pl.DataFrame:
     """Bounds that stood before the plan, beside what was measured: context, never a verdict."""
     return pl.DataFrame(context_rows(context_lines(scorecard)))
+
+
+def published_figures(scorecard: Scorecard) -> pl.DataFrame:
+    """Every published figure beside ours (see `p0_figures`); what lies outside is told, and decides nothing."""
+    return figures_frame(scorecard)
 
 
 def decide(items: Sequence[DodItem], scorecard: Scorecard | None) -> tuple[Decision, list[str]]:
@@ -134,12 +141,16 @@ def _write(
         owners=owner_lines(scorecard) if scorecard else [],
         **common,
     )
+    figures = PublishedFigures(
+        artefact=PublishedFigures.ARTEFACT, figures=figure_lines(scorecard) if scorecard else [], **common
+    )
     page = gateboard_markdown(board, matrix, scorecard)
     return attempt.publish(
         {
             (board.artefact, "json"): board.content(),
             (board.artefact, "md"): page.encode("utf-8"),
             (matrix.artefact, "json"): matrix.content(),
+            (figures.artefact, "json"): figures.content(),
         },
         {"decision": decision.value, "created_utc": board.created_utc},
     )

@@ -10,6 +10,7 @@ from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import GATES
 from segment5b_lib.phases.envelope import DodItem
 from segment5b_lib.phases.p0_artefacts import axis_lines
+from segment5b_lib.phases.p0_figures import figure_lines, verdict_counts
 from segment5b_lib.store.runs import Run
 
 
@@ -22,6 +23,7 @@ def definition_of_done(run: Run, scorecard: Scorecard) -> list[DodItem]:
         _provenance(run, scorecard),
         _owners(scorecard),
         _axes(scorecard),
+        _figures(scorecard),
     ]
 
 
@@ -116,3 +118,12 @@ def _axes(scorecard: Scorecard) -> DodItem:
         f"{line.axis} {line.stands}" + (f" ({', '.join(line.owners)})" if line.owners else "") for line in lines
     )
     return _item("P0.6", "every axis is attributed to its owner", open_points, evidence)
+
+
+def _figures(scorecard: Scorecard) -> DodItem:
+    """What lies outside is for people to judge; what could be measured and was not keeps the picture incomplete."""
+    lines = figure_lines(scorecard)
+    open_points = [f"{line.title}: {line.reason}" for line in lines if line.ours is None and line.population != 0]
+    counts = verdict_counts(lines)
+    evidence = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in counts.items())
+    return _item("P0.7", "every published figure stands beside ours", open_points, evidence)

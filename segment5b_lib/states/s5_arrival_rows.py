@@ -10,8 +10,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from segment5b_lib.contract.datasets import SERIES_KEY
-from segment5b_lib.states.s5_parts import LOCAL, OPTIONAL
+from segment5b_lib.states.s5_parts import OPTIONAL
 from segment5b_lib.states.s5_rows import Wrong, text_codes
+from segment5b_lib.store.arrival_files import LOCAL_COLUMNS
 
 COLUMNS: Final = (
     *SERIES_KEY,
@@ -19,7 +20,7 @@ COLUMNS: Final = (
     "arrival_seq",
     "ts_utc",
     "tzid_primary",
-    LOCAL[0],
+    LOCAL_COLUMNS[0],
     *OPTIONAL,
     "is_virtual",
     "routing_universe_hash",
@@ -43,7 +44,7 @@ class ArrivalRows:
         self.merchant = table["merchant_id"].to_numpy()
         self.bucket = table["bucket_index"].to_numpy().astype(np.int64)
         self.seq = table["arrival_seq"].to_numpy()
-        self.ts, self.local = self.instants("ts_utc"), self.instants(LOCAL[0])
+        self.ts, self.local = self.instants("ts_utc"), self.instants(LOCAL_COLUMNS[0])
         self.virtual = table["is_virtual"].to_numpy()
         self.code = {name: text_codes(table[name], known) for name, known in words.items()}
         self.merchant_at = _positions(self.merchant, merchants)

@@ -33,6 +33,12 @@ class Bound:
     source: str
     key: str
 
+    def __str__(self) -> str:
+        words = {"min": "at least", "max": "at most"}
+        limits = self.limit.model_dump(exclude_none=True).items()
+        text = " and ".join(f"{words[name]} {value:g}" for name, value in limits)
+        return f"{text} ({self.source}, {self.key})"
+
     def document(self) -> dict[str, Any]:
         """The bound as the report shows it."""
         return {"policy_file": self.source, "policy_key": self.key, **self.limit.model_dump(exclude_none=True)}
@@ -56,6 +62,12 @@ def by_gate(policies: Policies, gate: str, level: str) -> Bound:
             next_step=f"add gates.{gate} to the validation policy",
         )
     return Bound(getattr(gates[gate], level), POLICIES["validation"], f"gates.{gate}.{level}")
+
+
+def governed(policies: Policies) -> CheckStatus:
+    """What a breach of a clock check means under `civil_time_enforcement`."""
+    strict = policies.validation.civil_time_enforcement == "fail_closed"
+    return CheckStatus.FAIL if strict else CheckStatus.ADVISORY
 
 
 NONE_ALLOWED: Final = Bound(Limit(max=0), LAW, "no exception")

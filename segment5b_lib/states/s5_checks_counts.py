@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segment5b_lib.states import s5_ledger, s5_summary
-from segment5b_lib.states.s5_check import Check, CheckStatus, by_gate, by_policy, held, structural
-from segment5b_lib.states.s5_clock_sample import ELSEWHERE, ClockSample
+from segment5b_lib.states.s5_check import NONE_ALLOWED, Check, CheckStatus, by_gate, by_policy, held, structural
+from segment5b_lib.states.s5_clock_sample import ClockSample
 from segment5b_lib.states.s5_evidence import Evidence, total
 from segment5b_lib.states.s5_expected_clock import MICROSECOND, Horizon
+from segment5b_lib.states.s5_windows import ELSEWHERE
 
 _BATCH: Final = 1000
 """Arrivals among which distinct offsets are counted."""
@@ -47,7 +48,7 @@ def _capped(evidence: Evidence, rows: int) -> Check:
         "COUNTS_CAPPED",
         capped,
         "rows",
-        [by_policy("count", "max_count: no count reaches it", max=0)],
+        [NONE_ALLOWED],
         (rows, "rows"),
         f"{capped} counts were cut to max_count" if capped else "no count was cut",
         when_broken=CheckStatus.WARN,

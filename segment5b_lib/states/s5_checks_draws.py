@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from segment5b_lib.contract.policies import Limit
 from segment5b_lib.kernel.streams import (
     ARRIVAL_EDGE_PICK,
     ARRIVAL_SITE_PICK,
@@ -18,7 +19,7 @@ from segment5b_lib.kernel.streams import (
     LATENT_VECTOR,
 )
 from segment5b_lib.states.s2_latent_law import Groups, groups_of, mean_factor_law
-from segment5b_lib.states.s5_check import Check, Issue, by_policy, held, structural
+from segment5b_lib.states.s5_check import LAW, Bound, Check, Issue, by_policy, held, structural
 from segment5b_lib.states.s5_evidence import Evidence, ScenarioEvidence
 
 _DRAWING: Final = ("S2", "S3", "S4")
@@ -26,13 +27,12 @@ Total = dict[str, Any]
 
 
 def draw_checks(evidence: Evidence) -> list[Check]:
-    """RNG totals, mean factor, shared factor, clip bounds."""
+    """RNG totals, mean factor, shared factor."""
     groups = [groups_of(scenario.domain, evidence.policies.lgcp) for scenario in evidence.scenarios]
     return [
         _totals(evidence),
         _mean_factor(evidence, groups),
         _shared_factor(evidence, groups),
-        _clip(evidence),
     ]
 
 
@@ -123,7 +123,7 @@ def _shown(row: Total | None) -> str:
     return f"{amounts}, {row['first_domain']} to {row['last_domain']}"
 
 
-def _members(scenario: ScenarioEvidence, groups: Groups) -> NDArray[np.intp]:
+def _members(groups: Groups) -> NDArray[np.intp]:
     """The first series of each group."""
     _, first = np.unique(groups.of_series, return_index=True)
     return first
@@ -131,22 +131,19 @@ def _members(scenario: ScenarioEvidence, groups: Groups) -> NDArray[np.intp]:
 
 def _mean_factor(evidence: Evidence, groups: list[Groups]) -> Check:
     """Mean over groups and buckets against the clipped law's; the scenario that is furthest off."""
-    policy = evidence.policies.lgcp
+    tolerance = evidence.policies.lgcp.mean_factor_tolerance
     rows = []
     for scenario, laws in zip(evidence.scenarios, groups, strict=True):
-        expected, error = mean_factor_law(laws, scenario.horizon.buckets, policy)
-        found = float(scenario.ledger.factor_mean[_members(scenario, laws)].mean())
-        rows.append((abs(found - expected) / max(policy.mean_factor_tolerance, 5 * error), found, expected, scenario))
-    ratio, found, expected, scenario = max(rows, key=lambda row: row[0])
-    return held(
-        "MEAN_FACTOR",
-        ratio,
-        "difference ÷ max(tolerance, 5 standard errors)",
-        [by_policy("lgcp", "mean_factor_tolerance", max=1.0)],
-        (sum(len(laws.names) for laws in groups), "groups"),
-        f"scenario {scenario.scenario_id}: mean factor {found:.5f}, its law says {expected:.5f}",
-        detail={"mean_factor_tolerance": policy.mean_factor_tolerance},
-    )
+        expected, error = mean_factor_law(laws, scenario.horizon.buckets, evidence.policies.lgcp)
+        found = float(scenario.ledger.factor_mean[_members(laws)].mean())
+        bound = by_policy("lgcp", "mean_factor_tolerance", max=tolerance)
+        if 5 * error > tolerance:
+            bound = Bound(Limit(max=5 * error), LAW, "five standard errors of the clipped law")
+        text = f"scenario {scenario.scenario_id}: mean factor {found:.5f}, its law says {expected:.5f}"
+        rows.append((abs(found - expected), bound, text))
+    difference, bound, text = max(rows, key=lambda row: row[0] / (row[1].limit.max or 1.0))
+    population = (sum(len(laws.names) for laws in groups), "groups")
+    return held("MEAN_FACTOR", difference, "difference of means", [bound], population, text)
 
 
 def _shared_factor(evidence: Evidence, groups: list[Groups]) -> Check:
@@ -154,26 +151,10 @@ def _shared_factor(evidence: Evidence, groups: list[Groups]) -> Check:
     issues, series = [], 0
     for scenario, laws in zip(evidence.scenarios, groups, strict=True):
         mean = scenario.ledger.factor_mean
-        shared = mean[_members(scenario, laws)][laws.of_series]
+        shared = mean[_members(laws)][laws.of_series]
         series += mean.size
         for position in np.flatnonzero(mean != shared).tolist():
             where = scenario.domain.place(position, 0)
             issues.append(Issue(where, f"mean factor {shared[position]}", str(mean[position])))
     law = "all series of a group carry the same latent factor"
     return structural("SHARED_FACTOR", len(issues), (series, "series"), law, issues)
-
-
-def _clip(evidence: Evidence) -> Check:
-    """Factors within the clip, as float32 stores its bounds."""
-    clip = evidence.policies.lgcp.factor_clip
-    low = min(scenario.ledger.factor_range[0] for scenario in evidence.scenarios)
-    high = max(scenario.ledger.factor_range[1] for scenario in evidence.scenarios)
-    outside = max(float(np.float32(clip.min)) - low, high - float(np.float32(clip.max)), 0.0)
-    return held(
-        "FACTOR_CLIP",
-        outside,
-        "distance outside the clip",
-        [by_policy("lgcp", f"factor_clip [{clip.min}, {clip.max}]", max=0)],
-        (sum(scenario.ledger.rows for scenario in evidence.scenarios), "rows"),
-        f"factors lie in [{low:.4f}, {high:.4f}]",
-    )

@@ -17,7 +17,7 @@ from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StaleError
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5_arrival_laws import ArrivalLaws
-from segment5b_lib.states.s5_clock_sample import ClockSample, draw_clock_sample, dst_strata
+from segment5b_lib.states.s5_clock_sample import ClockSample, draw_clock_sample
 from segment5b_lib.states.s5_expected_clock import Horizon, weekend_shares
 from segment5b_lib.states.s5_ledger import Ledger, read_ledger
 from segment5b_lib.states.s5_part_audit import Audit, audit_parts, sampled_parts
@@ -25,6 +25,7 @@ from segment5b_lib.states.s5_parts import Part, read_parts
 from segment5b_lib.states.s5_places import Places, load_places
 from segment5b_lib.states.s5_rows import Breaches
 from segment5b_lib.states.s5_summary import Summary, read_summary
+from segment5b_lib.states.s5_windows import dst_strata
 from segment5b_lib.states.series import SeriesDomain, load_domain
 from segment5b_lib.store.documents import read_json
 
@@ -143,23 +144,18 @@ def _scenario(
     with context.step("read series", Lane.INPUT_LOAD):
         domain = load_domain(context.run, name)
         grid = context.run.table("s1_time_grid_5B", scenario_id=name)
-    horizon = _horizon(manifest, domain.buckets)
+    start: datetime = manifest["horizon_start_utc"]
+    horizon = Horizon(int(start.timestamp()), context.policies.time_grid.bucket_seconds, domain.buckets)
     with context.step("expect weekends and transitions", Lane.COMPUTE):
         tzids, zone_of = np.unique(domain.frame["zone_representation"].to_numpy(), return_inverse=True)
         weekend = weekend_shares(horizon, [str(tzid) for tzid in tzids])
         windows = dst_strata(places.primary_tzids, horizon.start, horizon.end, context.policies.validation.civil_time)
     ledger = read_ledger(context, domain, weekend, zone_of)
     summary = read_summary(context, ledger)
-    clock = draw_clock_sample(context, parts, windows, context.policies.validation.sampling)
+    clock = draw_clock_sample(context, parts, places.tzids, windows, context.policies.validation.sampling)
     audit = audit_parts(context, sampled, ArrivalLaws(horizon, domain, summary.sequences, places))
     codes = context.run.table("s4_arrival_anomalies_5B", ["anomaly_code"], name)["anomaly_code"].to_pylist()
     return ScenarioEvidence(name, horizon, grid, ledger, summary, parts, shards, dict(Counter(codes)), clock, audit)
-
-
-def _horizon(manifest: dict[str, Any], buckets: int) -> Horizon:
-    start: datetime = manifest["horizon_start_utc"]
-    length = manifest["horizon_end_utc"] - start
-    return Horizon(int(start.timestamp()), int(length.total_seconds()) // buckets, buckets)
 
 
 def total(values: Iterable[int]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
@@ -73,3 +74,8 @@ def weekend_shares(horizon: Horizon, tzids: Sequence[str]) -> NDArray[np.float64
         # The epoch was a Thursday, three days after a Monday.
         shares[position] = ((local // _DAY + 3) % 7 >= 5).reshape(horizon.buckets, -1).mean(axis=1)
     return shares
+
+
+def instant(second: int) -> str:
+    """An epoch second as RFC 3339, UTC."""
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"

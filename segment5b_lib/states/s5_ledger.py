@@ -32,6 +32,7 @@ LAWS: Final = {
     "INTENSITY": "λ_realised is finite and not negative",
     "INTENSITY_CAP": "λ_realised does not exceed lambda_max",
     "ZERO_BASELINE": "λ_realised is 0 where λ_baseline is 0",
+    "FACTOR_CLIP": "λ_random_component lies within factor_clip, as float32 stores its bounds",
     "MU": "S3's mu is S2's λ_realised",
     "ZERO_INTENSITY": "a count is 0 where mu does not exceed lambda_zero_eps",
     "COUNTS": "a count is a whole number from 0 to max_count",
@@ -71,14 +72,12 @@ class Ledger:
     """What one scenario's rows add up to.
 
     `counts` is ndarray(int32, ndim=2) [series, bucket] by S3; `factor_mean` ndarray(float64, ndim=1) the mean latent
-    factor of each series, `factor_range` the least and greatest of all; `histogram` ndarray(int64, ndim=1) the
-    number of rows by count.
+    factor of each series; `histogram` ndarray(int64, ndim=1) the number of rows by count.
     """
 
     domain: SeriesDomain
     counts: NDArray[np.int32]
     factor_mean: F64
-    factor_range: tuple[float, float] = (np.inf, -np.inf)
     histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
     capped: int = 0
     drawn: Drawn = field(default_factory=Drawn)
@@ -98,7 +97,6 @@ class Ledger:
 @dataclass(frozen=True)
 class _Slice:
     bounds: SeriesSlice
-    factor_range: tuple[float, float]
     histogram: NDArray[np.int64]
     capped: int
     drawn: Drawn
@@ -135,8 +133,6 @@ class _Reader:
         slices = series_slices(len(self.domain), self.domain.buckets)
         rows = [len(bounds) * self.domain.buckets for bounds in slices]
         for part in self.context.map_shards("read S2 and S3", self._slice, slices, rows):
-            low, high = ledger.factor_range
-            ledger.factor_range = min(low, part.factor_range[0]), max(high, part.factor_range[1])
             ledger.histogram = added(ledger.histogram, part.histogram)
             ledger.capped += part.capped
             ledger.drawn.add(part.drawn)
@@ -158,7 +154,6 @@ class _Reader:
             self.ledger.factor_mean[bounds.start : bounds.stop] = factor.reshape(shape).mean(axis=1, dtype=np.float64)
             return _Slice(
                 bounds,
-                (float(factor.min()), float(factor.max())),
                 np.bincount(np.clip(count, 0, self.context.policies.count.max_count)),
                 int(capped.sum()),
                 self._drawn(bounds, mu, count),
@@ -168,7 +163,9 @@ class _Reader:
     def _breaches(self, bounds: SeriesSlice, s2: pa.Table, s3: pa.Table) -> Breaches:
         width, count_policy = self.domain.buckets, self.context.policies.count
         cap, limit = count_policy.max_count, self.context.policies.lgcp.lambda_max
-        baseline, realised = s2["lambda_baseline"].to_numpy(), s2["lambda_realised"].to_numpy()
+        baseline, factor, realised = (s2[name].to_numpy() for name in _S2)
+        clip = self.context.policies.lgcp.factor_clip
+        low, high = np.float32(clip.min), np.float32(clip.max)
         mu, count, capped = (s3[name].to_numpy() for name in ("mu", "count_N", "count_capped"))
         breaches = Breaches(tuple(LAWS))
 
@@ -185,6 +182,7 @@ class _Reader:
         note("INTENSITY", ~(np.isfinite(realised) & (realised >= 0)), "finite and ≥ 0", realised)
         note("INTENSITY_CAP", realised > limit, f"≤ {limit}", realised)
         note("ZERO_BASELINE", (baseline == 0) & (realised != 0), "0", realised)
+        note("FACTOR_CLIP", ~((factor >= low) & (factor <= high)), f"{clip.min} to {clip.max}", factor)
         note("MU", mu != realised, "S2's lambda_realised", mu)
         note("ZERO_INTENSITY", (mu <= count_policy.lambda_zero_eps) & (count != 0), "0", count)
         note("COUNTS", (count < 0) | (count > cap), f"0 to {cap}", count)

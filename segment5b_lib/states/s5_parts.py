@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,12 +11,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segment5b_lib.contract.datasets import TS, WALL, dataset
+from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.errors import InputError
-from segment5b_lib.store.parquet import open_file
+from segment5b_lib.states.s5_rows import require_values
+from segment5b_lib.store.arrival_files import LOCAL_COLUMNS, open_arrivals
 
-LOCAL: Final = ("ts_local_primary", "ts_local_settlement", "ts_local_operational")
-OPTIONAL: Final = ("site_id", "edge_id", "tzid_settlement", "tzid_operational", *LOCAL[1:])
+OPTIONAL: Final = ("site_id", "edge_id", "tzid_settlement", "tzid_operational", *LOCAL_COLUMNS[1:])
 """Columns that are null for one of the two kinds of arrival."""
 _ARRIVALS: Final = dataset("arrival_events_5B")
 _ORDER: Final = ("merchant_id", "ts_utc", "arrival_seq")
@@ -75,12 +75,12 @@ def row_groups(parts: Sequence[Part]) -> list[RowGroup]:
 
 
 def read_rows(group: RowGroup, columns: Sequence[str]) -> pa.Table:
-    """Some columns of one row group; text comes dictionary-encoded."""
+    """Some columns of one row group; text comes dictionary-encoded. Only optional columns may hold nulls."""
     assert _ARRIVALS.schema is not None
     text = [name for name in columns if pa.types.is_dictionary(_ARRIVALS.schema.field(name).type)]
     try:
         with pq.ParquetFile(group.path, read_dictionary=text) as file:
-            return file.read_row_group(group.index, columns=list(columns), use_threads=False)
+            table = file.read_row_group(group.index, columns=list(columns), use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             "5B.STORE.NOT_PARQUET",
@@ -89,10 +89,14 @@ def read_rows(group: RowGroup, columns: Sequence[str]) -> pa.Table:
             found=str(error).splitlines()[0][:200],
             next_step="segment5b run S4",
         ) from error
+    require_values(
+        table.drop_columns([name for name in columns if name in OPTIONAL]), f"arrival_events_5B: {group.path}"
+    )
+    return table
 
 
 def _read(path: Path) -> Part:
-    with _open(path) as file:
+    with open_arrivals(path) as file:
         metadata, schema = file.metadata, file.schema_arrow
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     statistics = [_statistics(group) for group in groups]
@@ -100,33 +104,13 @@ def _read(path: Path) -> Part:
     return Part(
         path,
         tuple(group.num_rows for group in groups),
-        tuple(schema.field(name).type for name in LOCAL),
+        tuple(schema.field(name).type for name in LOCAL_COLUMNS),
         {name: sum(group[name].null_count for group in statistics) for name in OPTIONAL},
         _outermost(path, last=False) if rows else None,
         _outermost(path, last=True) if rows else None,
         _range(statistics, "ts_utc") if rows else None,
         _range(statistics, "bucket_index") if rows else None,
     )
-
-
-def _open(path: Path) -> pq.ParquetFile:
-    """Open one part; local columns may be wall clock or marked as UTC, the rest must be as contracted."""
-    assert _ARRIVALS.schema is not None
-    others = [field for field in _ARRIVALS.schema if field.name not in LOCAL]
-    file = open_file(path, replace(_ARRIVALS, schema=pa.schema(others)))
-    for name in LOCAL:
-        position = file.schema_arrow.get_field_index(name)
-        found = file.schema_arrow.field(position).type if position >= 0 else None
-        if found not in (TS, WALL):
-            raise InputError(
-                "5B.STORE.SCHEMA_MISMATCH",
-                "a local time column is missing or is no timestamp",
-                where=f"arrival_events_5B: {path}, column {name}",
-                expected=f"{WALL} or {TS}",
-                found=found,
-                next_step="segment5b run S4",
-            )
-    return file
 
 
 def _statistics(group: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
@@ -42,9 +43,17 @@ def bundle_members(
 
 
 def as_json(document: Any) -> bytes:
-    """A document for people and machines: sorted keys, one line per value, no NaN."""
-    text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    """A document with sorted keys, one value per line; JSON has no NaN and no infinity, so their names stand there."""
+    text = json.dumps(_finite(document), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return (text + "\n").encode()
+
+
+def _finite(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {name: _finite(value) for name, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [_finite(value) for value in node]
+    return str(node) if isinstance(node, float) and not math.isfinite(node) else node
 
 
 def _report(evidence: Evidence, checks: Sequence[Check]) -> dict[str, Any]:

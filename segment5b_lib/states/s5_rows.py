@@ -70,9 +70,9 @@ def _codes_of(column: Sequence[str]) -> tuple[dict[str, int], NDArray[np.int32]]
 
 
 def text_codes(column: pa.ChunkedArray, words: Mapping[str, int]) -> NDArray[np.int32]:
-    """A dictionary-encoded column in the codes of `words`; −1 for a null, and for a word not among them."""
+    """A text column in the codes of `words`; −1 for a null, and for a word not among them."""
     parts = [np.empty(0, np.int32)]
-    for chunk in column.chunks:
+    for chunk in (column if pa.types.is_dictionary(column.type) else column.dictionary_encode()).chunks:
         mapping = np.array([words.get(word, -1) for word in chunk.dictionary.to_pylist()] + [-1], np.int32)
         indices = chunk.indices.fill_null(len(mapping) - 1) if chunk.null_count else chunk.indices
         parts.append(mapping[indices.to_numpy()])

@@ -11,9 +11,10 @@ from segment5b_lib.states.context import Context, StateSpec
 from segment5b_lib.states.s5_bundle import Published, publish_bundle
 from segment5b_lib.states.s5_check import Check, CheckStatus, by_policy, held
 from segment5b_lib.states.s5_checks_arrivals import arrival_checks
-from segment5b_lib.states.s5_checks_civil import civil_checks
+from segment5b_lib.states.s5_checks_clock import clock_checks
 from segment5b_lib.states.s5_checks_counts import count_checks
 from segment5b_lib.states.s5_checks_draws import draw_checks, rng_totals
+from segment5b_lib.states.s5_checks_horizon import horizon_checks
 from segment5b_lib.states.s5_checks_receipts import receipt_checks
 from segment5b_lib.states.s5_checks_sentinels import sentinel_checks
 from segment5b_lib.states.s5_evidence import Evidence, gather
@@ -52,7 +53,8 @@ def _validate(evidence: Evidence) -> list[Check]:
             *receipt_checks(evidence),
             *count_checks(evidence),
             *arrival_checks(evidence),
-            *civil_checks(evidence),
+            *horizon_checks(evidence),
+            *clock_checks(evidence),
             *draw_checks(evidence),
             *sentinel_checks(evidence),
         ]
@@ -115,14 +117,12 @@ def _counters(evidence: Evidence, checks: list[Check], published: Published) -> 
 def _refusal(context: Context, failed: Check) -> StateError:
     folder = context.run.bundle_folder.relative_to(context.run.root)
     first = failed.issues[0] if failed.issues else None
-    bounds = " and ".join(
-        f"{bound.limit.model_dump(exclude_none=True)} ({bound.source}, {bound.key})" for bound in failed.bounds
-    )
+    bounds = ", ".join(map(str, failed.bounds))
     return StateError(
         failed.code,
         failed.message,
         where=first.where if first else f"run {context.run.run_id[:8]}",
-        expected=f"{failed.unit} {bounds}" + (f"; there {first.expected}" if first else ""),
+        expected=f"{failed.unit}: {bounds}" + (f"; there {first.expected}" if first else ""),
         found=f"{failed.value}" + (f"; there {first.found}" if first else ""),
         done=f"report, issue table and index are in {folder.as_posix()}, without a flag",
         next_step=f"read {context.policies.bundle_layout.report}; rerun the state that owns what it names",

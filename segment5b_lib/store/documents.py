@@ -61,7 +61,13 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(read_text(path))
     except ValueError as error:
-        raise InputError("5B.STORE.NOT_JSON", "a file is not JSON", where=str(path), found=error) from error
+        raise InputError(
+            "5B.STORE.NOT_JSON",
+            "a file is not JSON",
+            where=str(path),
+            found=error,
+            next_step="restore the file or rebuild the root it belongs to",
+        ) from error
 
 
 def validated(model: type[Model], document: object, where: str) -> Model:

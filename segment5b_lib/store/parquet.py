@@ -15,28 +15,37 @@ from segment5b_lib.errors import InputError, MissingInputError
 ROW_GROUP_ROWS: Final = 1 << 20
 """Rows per row group: large enough to compress, small enough that readers can skip."""
 
-_DELTA = ("bucket_index", "local_horizon_bucket_index", "arrival_seq", "first_arrival_seq", "ts_utc")
+_RISING: Final = ("bucket_index", "local_horizon_bucket_index", "arrival_seq", "first_arrival_seq", "ts_utc")
+_LOCAL: Final = ("ts_local_primary", "ts_local_settlement", "ts_local_operational")
+_REPEATED: Final = ("site_id", "edge_id")
+_WRITE_BATCH_ROWS: Final = 1 << 14
+"""Values handed to an encoder at a time; Arrow's own 1,024 costs a fifth of the writing time of short columns."""
 
 
 def open_writer(path: Path | BinaryIO, schema: pa.Schema, metadata: dict[str, str] | None = None) -> pq.ParquetWriter:
-    """Writer with the house settings: zstd 1, dictionaries for text, delta coding for rising integers.
+    """Writer with the house settings: zstd 1, dictionaries for text and place ids, delta coding for times.
 
     Nothing that depends on the clock, the machine or the thread enters the file.
     """
     if metadata:
         schema = schema.with_metadata(metadata)
-    text = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_dictionary(f.type)]
-    delta = {f.name: "DELTA_BINARY_PACKED" for f in schema if f.name in _DELTA and f.name not in text}
+    coded = [f.name for f in schema if f.name in _REPEATED or _is_text(f.type)]
+    delta = {f.name: "DELTA_BINARY_PACKED" for f in schema if f.name in (*_RISING, *_LOCAL)}
     return pq.ParquetWriter(
         path,
         schema,
         compression="zstd",
         compression_level=1,
-        use_dictionary=text or False,
+        use_dictionary=coded or False,
         column_encoding=delta or None,
         write_statistics=True,
         write_page_index=True,
+        write_batch_size=_WRITE_BATCH_ROWS,
     )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind))
 
 
 def write_table(path: Path, table: pa.Table, dataset: Dataset, metadata: dict[str, str] | None = None) -> None:

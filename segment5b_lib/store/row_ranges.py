@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -34,8 +35,8 @@ class RowRanges:
 
     @property
     def row_groups(self) -> list[tuple[int, int]]:
-        """The half-open row range of each row group."""
-        return list(zip(self._starts, self._starts[1:], strict=False))
+        """The half-open row range of each row group that has rows."""
+        return [(start, stop) for start, stop in pairwise(self._starts) if stop > start]
 
     def read(self, columns: Sequence[str], start: int, stop: int) -> pa.Table:
         """Rows [start, stop); text columns come dictionary-encoded."""

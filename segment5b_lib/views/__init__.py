@@ -4,29 +4,45 @@ No view scans arrivals itself: all of them follow from `gates.evidence.Evidence`
 """
 
 from segment5b_lib.gates.t06_concentration import zone_shares
+from segment5b_lib.views.bindings import row_zone_shares
 from segment5b_lib.views.civil_time import (
     days_since_transition,
     mismatch_by_date_and_zone,
     offset_distribution,
 )
 from segment5b_lib.views.conservation import conservation
+from segment5b_lib.views.counts import residuals, zero_rate
 from segment5b_lib.views.gateboard import gate_matrix
 from segment5b_lib.views.horizon import cache_shortfalls
+from segment5b_lib.views.inequality import lorenz, top_k_curves
+from segment5b_lib.views.latent import latent_factor
 from segment5b_lib.views.listing import listing
-from segment5b_lib.views.rhythm import hour_matrix, hour_profile, weekend_share
+from segment5b_lib.views.merchants import merchant_intensity, merchant_tail
+from segment5b_lib.views.multiplicity import component_multiplicity
+from segment5b_lib.views.rhythm import day_shares, hour_matrix, hour_profile, weekend_share
 from segment5b_lib.views.timing import state_elapsed
 
 __all__ = [
     "cache_shortfalls",
+    "component_multiplicity",
     "conservation",
+    "day_shares",
     "days_since_transition",
     "gate_matrix",
     "hour_matrix",
     "hour_profile",
+    "latent_factor",
     "listing",
+    "lorenz",
+    "merchant_intensity",
+    "merchant_tail",
     "mismatch_by_date_and_zone",
     "offset_distribution",
+    "residuals",
+    "row_zone_shares",
     "state_elapsed",
+    "top_k_curves",
     "weekend_share",
+    "zero_rate",
     "zone_shares",
 ]

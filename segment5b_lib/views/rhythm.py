@@ -10,6 +10,8 @@ from segment5b_lib.gates.census import NO_HOUR
 from segment5b_lib.gates.evidence import Evidence
 from segment5b_lib.gates.t08_weekend import STANDARD_ERRORS, weekend_shares
 
+HOUR_RANGES: Final = {"09-17": range(9, 18), "18-23": range(18, 24), "00-05": range(6)}
+"""Parts of the day by their first and last hour, both included."""
 _BASES: Final = {"stored": "stored_hour", "expected": "expected_hour"}
 
 
@@ -28,6 +30,25 @@ def hour_profile(evidence: Evidence) -> pl.DataFrame:
         for basis, column in _BASES.items()
     ]
     return pl.concat(profiles).sort("kind", "basis", "hour")
+
+
+def day_shares(evidence: Evidence) -> pl.DataFrame:
+    """The hour profile in four figures per kind and basis: its peak, and what the parts of the day hold.
+
+    Returns `kind`, `basis`, `arrivals`, `peak_hour` (of the largest share; the first among equals), and a share per
+    part of the day: `hours_09-17`, `hours_18-23`, `hours_00-05` (both ends included; 06 to 08 is the rest).
+    """
+    parts = [
+        pl.col("share").filter(pl.col("hour").is_in(list(hours))).sum().alias(f"hours_{name}")
+        for name, hours in HOUR_RANGES.items()
+    ]
+    peak = pl.col("hour").sort_by("arrivals", "hour", descending=[True, False]).first().alias("peak_hour")
+    return (
+        hour_profile(evidence)
+        .group_by("kind", "basis")
+        .agg(pl.col("arrivals").sum(), peak, *parts)
+        .sort("kind", "basis")
+    )
 
 
 def hour_matrix(evidence: Evidence) -> pl.DataFrame:

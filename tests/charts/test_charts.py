@@ -132,6 +132,52 @@ def lanes() -> pl.DataFrame:
     )
 
 
+def multiplicity() -> pl.DataFrame:
+    keys = [11_883, 1_468, 358, 91, 23, 26]
+    return pl.DataFrame(
+        {"components": list(range(1, 7)), "series_keys": keys, "row_keys": [2_160 * n for n in keys]}
+    ).with_columns(share=pl.col("series_keys") / sum(keys))
+
+
+def lorenz() -> pl.DataFrame:
+    places = [position / 200 for position in range(201)]
+    return pl.DataFrame(
+        [
+            {"kind": kind, "places_share": x, "arrivals_share": x**power, "gini": (power - 1) / (power + 1)}
+            for kind, power in (("sites", 2.2), ("edges", 4))
+            for x in places
+        ]
+    )
+
+
+def top_k() -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {"kind": kind, "k": k, "k_share": k / size, "share": math.log1p(k) / math.log1p(size)}
+            for kind, size in (("sites", 500), ("edges", 100), ("merchants", 60), ("zones", 40))
+            for k in range(1, size + 1)
+        ]
+    )
+
+
+def intensities() -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {"merchant_id": str(n), "kind": "virtual" if n % 9 == 0 else "physical", "expected": 1.1**n, "arrivals": n}
+            for n in range(100)
+        ]
+    )
+
+
+def residual_bins() -> pl.DataFrame:
+    bins = range(-160, 160)
+    weight = [math.exp(-((position / 40) ** 2)) for position in bins]
+    share = pl.col("weight") / sum(weight)
+    return pl.DataFrame(
+        {"low": [0.05 * b for b in bins], "high": [0.05 * (b + 1) for b in bins], "weight": weight}
+    ).select("low", "high", rows=(pl.col("weight") * 1_000).cast(pl.Int64), share=share, cumulative=share.cum_sum())
+
+
 CHARTS: dict[str, Callable[[], charts.Chart]] = {
     "gate_matrix": lambda: charts.gate_matrix(gates()),
     "offset_distribution": lambda: charts.offset_distribution(offsets()),
@@ -144,6 +190,11 @@ CHARTS: dict[str, Callable[[], charts.Chart]] = {
     "weekend_share": lambda: charts.weekend_share(weekends()),
     "conservation": lambda: charts.conservation(levels()),
     "state_elapsed": lambda: charts.state_elapsed(lanes()),
+    "component_multiplicity": lambda: charts.component_multiplicity(multiplicity()),
+    "lorenz": lambda: charts.lorenz(lorenz()),
+    "top_k_curves": lambda: charts.top_k_curves(top_k()),
+    "merchant_intensity": lambda: charts.merchant_intensity(intensities()),
+    "residuals": lambda: charts.residuals(residual_bins()),
 }
 every_chart = pytest.mark.parametrize("name", CHARTS)
 
@@ -189,6 +240,21 @@ def test_every_quantitative_axis_says_its_unit(name: str, channel: str) -> None:
         if any(encoding.get("type") == "quantitative" for encoding in found):
             titles = {encoding["title"] for encoding in found if encoding.get("title")}
             assert titles and all("(" in title for title in titles), found
+
+
+def test_merchants_without_arrivals_are_not_on_a_logarithmic_scale() -> None:
+    drawn = charts.spec(charts.merchant_intensity(intensities()))
+    merchants = [row for rows in drawn["datasets"].values() for row in rows if "merchant_id" in row]
+    assert len(merchants) == 99 and all(row["arrivals"] > 0 for row in merchants)
+
+
+def test_residuals_far_out_are_named_and_not_drawn() -> None:
+    frame = residual_bins()
+    drawn = charts.spec(charts.residuals(frame))
+    rows = [row for rows in drawn["datasets"].values() for row in rows]
+    assert max(row["high"] for row in rows) <= 6 and min(row["low"] for row in rows) >= -6
+    beyond = 1 - sum(row["share"] for row in rows)
+    assert f"{beyond:.2%}" in drawn["title"]["subtitle"]
 
 
 def test_too_many_rows_are_refused() -> None:

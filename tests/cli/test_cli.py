@@ -8,9 +8,11 @@ import pytest
 import typer.main
 
 from segment5b_lib.cli import main as entry
+from segment5b_lib.engine import preflight
 from segment5b_lib.engine.chain import create_run
 from segment5b_lib.engine.retention import pin_new
 from segment5b_lib.store.postures import load_posture
+from segment5b_lib.store.runs import list_runs
 
 COMMANDS = typer.main.get_command(entry.app).commands
 
@@ -130,3 +132,11 @@ def test_version_and_debug(segment5b, private_outputs):
     assert segment5b("--version")[0] == 0
     with pytest.raises(Exception, match=r"5B\.RUN\.UNKNOWN"):
         segment5b("--debug", "show", "zzz")
+
+
+def test_a_run_that_cannot_fit_is_exit_code_4_and_leaves_no_run_behind(segment5b, own_world, monkeypatch):
+    monkeypatch.setattr(preflight, "free_disk", lambda _folder: 10_000_000)
+    code, _, err = segment5b("run", "--quiet")
+    assert code == 4
+    assert "5B.ENV.DISK_SHORT" in err
+    assert list_runs() == []

@@ -7,11 +7,11 @@ import pytest
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.engine.rerun import prepare_rerun, states_from
-from segment5b_lib.engine.retention import keep_set, pin, prune, superseded
+from segment5b_lib.engine.retention import discard_unstarted, keep_set, pin, pin_new, prune, superseded
 from segment5b_lib.errors import ConflictError, StaleError, UsageError
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.postures import load_posture
-from segment5b_lib.store.runs import open_run
+from segment5b_lib.store.runs import open_run, read_pins
 
 
 @pytest.mark.parametrize("changed", STATES)
@@ -118,3 +118,18 @@ def test_runs_open_by_prefix_and_alias_and_unknown_names_list_what_exists(own_ru
         open_run("zzz")
     with pytest.raises(UsageError, match="baseline"):
         open_run("@baseline")
+
+
+def test_a_finished_run_earns_its_roles_and_an_unfinished_one_none(own_run, own_world):
+    pin_new(empty_run(own_world, 1))
+    assert keep_set() == set()
+    pin_new(own_run)
+    assert read_pins() == {"baseline": [own_run.run_id], "last_good": [own_run.run_id]}
+
+
+def test_a_run_that_never_started_can_be_discarded_and_a_started_one_cannot(own_run, own_world):
+    empty = empty_run(own_world, 1)
+    discard_unstarted(empty)
+    discard_unstarted(own_run)
+    assert not empty.root.exists()
+    assert own_run.root.is_dir()

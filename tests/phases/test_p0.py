@@ -18,11 +18,12 @@ from segment5b_lib.phases.attempts import read_artefact, reports_folder
 from segment5b_lib.phases.envelope import Envelope, schema
 from segment5b_lib.phases.p0_artefacts import AXES, OwnerStateMatrix, RealismGateboard
 from segment5b_lib.phases.p0_done import definition_of_done
+from segment5b_lib.phases.p0_figures import PublishedFigures
 from segment5b_lib.phases.repair import next_steps
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.runs import Run
 
-ARTEFACTS: list[type[Envelope]] = [RealismGateboard, OwnerStateMatrix]
+ARTEFACTS: list[type[Envelope]] = [RealismGateboard, OwnerStateMatrix, PublishedFigures]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def test_the_published_run_is_bad_and_p1_opens(own_run: Run) -> None:
 
 def test_the_artefacts_say_the_same_and_fit_their_schemas(own_run: Run) -> None:
     closure = p0.execute(own_run)
-    assert [path.suffix for path in closure.artefacts] == [".json", ".md", ".json"]
+    assert [path.suffix for path in closure.artefacts] == [".json", ".md", ".json", ".json"]
     for artefact in ARTEFACTS:
         document = read_artefact("p0", own_run.run_id, artefact.ARTEFACT)
         jsonschema.Draft202012Validator.check_schema(schema(artefact))

@@ -17,7 +17,7 @@ from tests.reports.browser import dom, needs_browser
 from tests.reports.conftest import REPOSITORY
 from tests.reports.test_html import Loads
 
-CHARTS = 11
+CHARTS = 16
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_it_is_complete_and_opens_p1(record: NotebookRecord) -> None:
     assert record.error is None
     assert record.status is NotebookStatus.COMPLETE
     assert record.decision == "UNLOCK_P1"
-    assert [Path(name).suffix for name in record.artefacts] == [".json", ".md", ".json"]
+    assert [Path(name).suffix for name in record.artefacts] == [".json", ".md", ".json", ".json"]
     assert record.executed.is_relative_to(record.page.parents[2]) and record.run_id in str(record.executed)
 
 

@@ -145,7 +145,7 @@ def test_counters_are_those_of_the_rows(run):
     assert not drawn
 
 
-def test_part_statistics_are_those_of_the_part_files(run, monkeypatch):
+def test_part_statistics_are_those_of_the_part_files(run):
     statistics = run.marker("S4")["counters"]["shards"][run.scenarios[0]]
     files = {path.name: path for path in run.files(ARRIVALS, run.scenarios[0])}
     assert set(files) == set(statistics)

@@ -100,6 +100,26 @@ def test_redirected_rows_are_the_references(own_run, binding):
     assert codes["SITE_MISSING_IN_ZONE"] == len(listed) > 0
 
 
+def test_a_zone_over_several_countries_is_the_references(own_run):
+    """Sites of a zone are in (country, site_order) order: here all of a merchant's sites lie in one zone."""
+    sites = upstream(own_run.world, "site_timezones")
+    physical = merchants_of_mode(own_run.world, "NON_VIRTUAL")
+    countries = (
+        sites.filter(pl.col("merchant_id").is_in(physical))
+        .group_by("merchant_id")
+        .agg(pl.col("legal_country_iso").n_unique(), pl.col("site_order").max(), pl.col("tzid").sort().first())
+    )
+    merchant, spread, orders, zone = countries.sort("site_order", "merchant_id").row(-1)
+    assert spread > 1 and orders > 1
+    own = pl.col("merchant_id") == merchant
+    one = pl.when(own).then(pl.lit(zone)).otherwise("tzid")
+    plant(own_run.world, "site_timezones", lambda rows: rows.with_columns(tzid=one))
+    plant(own_run.world, "s4_group_weights", lambda rows: rows.filter(~own | (pl.col("tz_group_id") == zone)))
+    policies = policies_of("published")
+    run_s4(own_run, policies)
+    compare(own_run, policies, frozen_at=HORIZON_START, merchants={merchant})
+
+
 def test_rows_of_a_second_scenario_are_the_references(private_outputs):
     world = build_world(load_spec("tiny", {"scenarios": ["baseline_v1", "stress_peak_v1"]}), private_outputs).world
     run = create_run(world, policies_of("published"), seed=7, posture="published")

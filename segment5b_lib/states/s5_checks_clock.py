@@ -1,4 +1,4 @@
-"""Checks of S5 on the clock: how far the cache reaches, how local times are stored, and whether they are right.
+"""Checks of S5 on the clocks themselves: mismatch, the one-hour signature, hour profiles around transitions.
 
 `civil_time_enforcement` governs all of them: under `warn_only` what they find is an advisory.
 """
@@ -6,104 +6,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segment5b_lib.civil_time.cache import decode
-from segment5b_lib.civil_time.horizon import Steps, shortfalls
-from segment5b_lib.civil_time.oracle import expected_offsets
-from segment5b_lib.contract.datasets import WALL
-from segment5b_lib.states.s5_check import Bound, Check, CheckStatus, Issue, by_gate, by_policy, held
+from segment5b_lib.states.s5_check import Bound, Check, CheckStatus, Issue, by_gate, by_policy, governed, held
 from segment5b_lib.states.s5_clock_sample import ClockSample
 from segment5b_lib.states.s5_evidence import Evidence, ScenarioEvidence, total
-from segment5b_lib.states.s5_expected_clock import MICROSECOND, clock_errors
+from segment5b_lib.states.s5_expected_clock import MICROSECOND, clock_errors, instant
 from segment5b_lib.states.s5_part_audit import ROLES
 
-_DAY: Final = 86_400
 _HOUR: Final = 3_600
 I64 = NDArray[np.int64]
 
 
-def civil_checks(evidence: Evidence) -> list[Check]:
-    """Horizon guard, local-time contract, mismatch, one-hour mass, hour-bin MAE and its support."""
+def clock_checks(evidence: Evidence) -> list[Check]:
+    """Mismatch, one-hour mass, hour-bin MAE and its support."""
     errors = [_errors(scenario) for scenario in evidence.scenarios]
     windows = [
         row for scenario, error in zip(evidence.scenarios, errors, strict=True) for row in _windows(scenario, error)
     ]
     return [
-        _horizon_guard(evidence),
-        _local_contract(evidence),
         _mismatch(evidence, errors),
         _one_hour(evidence, errors),
         *_hour_bins(evidence, windows),
     ]
-
-
-def _governed(evidence: Evidence) -> CheckStatus:
-    """What a breach means under the policy's enforcement."""
-    strict = evidence.policies.validation.civil_time_enforcement == "fail_closed"
-    return CheckStatus.FAIL if strict else CheckStatus.ADVISORY
-
-
-def _horizon_guard(evidence: Evidence) -> Check:
-    """The cache against the oracle, for every active zone, over the horizon and its margin."""
-    places, context = evidence.places, evidence.context
-    path = context.world.files("tz_timetable_cache")[0]
-    start = min(scenario.horizon.start for scenario in evidence.scenarios)
-    end = max(scenario.horizon.end for scenario in evidence.scenarios)
-    margin = evidence.policies.validation.civil_time.horizon_margin_days * _DAY
-
-    def database(tzid: str) -> Steps:
-        steps = expected_offsets(tzid, start, end + margin)
-        return steps.instants, np.rint(steps.offset_seconds / 60).astype(np.int32)
-
-    cache = decode(path.read_bytes(), path.name)
-    short = shortfalls(cache, places.tzids, start, end, margin=margin, database=database)
-    issues = [
-        Issue(
-            f"tz_timetable_cache, {entry.tzid} at {_instant(entry.utc_second)}",
-            f"{entry.expected_minutes} min",
-            "no such zone" if entry.cached_minutes is None else f"{entry.cached_minutes} min",
-        )
-        for entry in short
-    ]
-    active = len(places.tzids)
-    return held(
-        "HORIZON_GUARD",
-        (active - len(short)) / active if active else None,
-        "share of active zones",
-        [by_gate(evidence.policies, "T11", "b")],
-        (active, "active zones"),
-        f"the cache is wrong for {len(short)} of {active} active zones up to {_instant(end + margin)}",
-        when_broken=_governed(evidence),
-        detail={"zones_that_fall_short": [entry.tzid for entry in short]},
-        issues=issues,
-    )
-
-
-def _local_contract(evidence: Evidence) -> Check:
-    """Local times are wall clock in the schema of every part file: no UTC marker."""
-    parts = [(scenario, part) for scenario in evidence.scenarios for part in scenario.parts]
-    marked = [(scenario, part) for scenario, part in parts if any(kind != WALL for kind in part.local_types)]
-    rows = sum(part.rows for _, part in marked)
-    issues = [
-        Issue(f"scenario {scenario.scenario_id}, {part.path.name}", str(WALL), ", ".join(map(str, part.local_types)))
-        for scenario, part in marked
-    ]
-    arrivals = evidence.arrivals
-    return held(
-        "LOCAL_TIME_CONTRACT",
-        1 - rows / arrivals if arrivals else None,
-        "share of arrivals",
-        [by_gate(evidence.policies, "T12", "b")],
-        (arrivals, "arrivals"),
-        f"{rows} of {arrivals} arrivals store local times that are marked as UTC",
-        when_broken=_governed(evidence),
-        issues=issues,
-    )
 
 
 def _errors(scenario: ScenarioEvidence) -> I64:
@@ -127,7 +55,7 @@ def _mismatch(evidence: Evidence, errors: Sequence[I64]) -> Check:
         [by_gate(evidence.policies, "T1", "b")],
         "local times differ from the oracle's wall clock",
         detail={"share_by_column": shares},
-        issues=_worst(evidence, errors, tolerance),
+        issues=[*_worst(evidence, errors, tolerance), *_wrong_roles(shares)],
     )
 
 
@@ -173,7 +101,7 @@ def _of_sample(
         bounds,
         (evidence.arrivals, "arrivals"),
         f"{said}; estimated from {sampled} arrivals, every DST window first",
-        when_broken=_governed(evidence),
+        when_broken=governed(evidence.policies),
         detail={"sampled": sampled, "windows": total(len(clock.windows) for clock in clocks), **(detail or {})},
         issues=issues,
     )
@@ -191,6 +119,15 @@ def _worst(evidence: Evidence, errors: Sequence[I64], tolerance: float) -> list[
             found.append((share, f"scenario {scenario.scenario_id}, {name}", float(np.median(inside)) / MICROSECOND))
     worst = sorted((row for row in found if row[0] > 0), key=lambda row: (-row[0], row[1]))
     return [Issue(where, "0 s", f"{100 * share:.2f} % wrong, median {median:g} s") for share, where, median in worst]
+
+
+def _wrong_roles(shares: dict[str, float | None]) -> list[Issue]:
+    """The further clocks of virtual arrivals that are wrong, all sampled parts together."""
+    return [
+        Issue(f"ts_local_{role} of virtual arrivals in sampled parts", "0 s", f"{100 * share:.2f} % wrong")
+        for role in ROLES
+        if (share := shares.get(role))
+    ]
 
 
 def _windows(scenario: ScenarioEvidence, errors: I64) -> list[dict[str, Any]]:
@@ -220,7 +157,7 @@ def _hour_bins(evidence: Evidence, windows: list[dict[str, Any]]) -> list[Check]
     population = (support, "arrivals in DST windows")
     if not windows:
         return [_not_exposed(name, evidence) for name in ("HOUR_BIN_MAE", "DST_WINDOWS", "DST_SUPPORT")]
-    governed = _governed(evidence)
+    strict = governed(evidence.policies)
     key = "civil_time.dst_window_min_"
     exposed = by_policy("validation", f"{key}exposed_windows", min=civil.dst_window_min_exposed_windows)
     least = by_policy("validation", f"{key}total_support", min=civil.dst_window_min_total_support)
@@ -233,11 +170,11 @@ def _hour_bins(evidence: Evidence, windows: list[dict[str, Any]]) -> list[Check]
             [by_gate(evidence.policies, "T3", "b")],
             population,
             "no window has support" if value is None else f"{value:.3f} pp over {len(used)} windows",
-            when_broken=governed,
+            when_broken=strict,
             detail={"windows": windows},
         ),
-        held("DST_WINDOWS", len(used), "windows", [exposed], (len(windows), "windows"), enough, when_broken=governed),
-        held("DST_SUPPORT", support, "arrivals", [least], population, enough, when_broken=governed),
+        held("DST_WINDOWS", len(used), "windows", [exposed], (len(windows), "windows"), enough, when_broken=strict),
+        held("DST_SUPPORT", support, "arrivals", [least], population, enough, when_broken=strict),
     ]
 
 
@@ -249,8 +186,4 @@ def _not_exposed(check_id: str, evidence: Evidence) -> Check:
 
 def _window_name(clock: ClockSample, number: int) -> str:
     window = clock.windows[number]
-    return f"{window.tzid} around {_instant(window.transition)}"
-
-
-def _instant(second: int) -> str:
-    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{window.tzid} around {instant(window.transition)}"

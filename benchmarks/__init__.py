@@ -1,0 +1,6 @@
+"""Benchmarks: `make bench SCALE=small|authority`, `make bench-compare BASE=<json>`. Never part of the tests.
+
+A session measures the tasks of `tasks` in processes of their own (`process`, `work`), each as often as asked
+for after one warm-up, beside the least that its input and output cost (`floor`). The result is one JSON
+(`result`) and a short table (`report`); `compare` sets two results side by side.
+"""

@@ -1,0 +1,66 @@
+"""One session: its settings, its working folder, and the finished run of each scale that it measures."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.process import Finished, work
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A finished run to measure. `rows` are bucket rows; `bytes` published outputs by dataset."""
+
+    outputs: Path
+    run: str
+    rows: int
+    arrivals: int
+    world_bytes: int
+    bytes: dict[str, int]
+
+    def work(self, task: str, **arguments: Any) -> Finished:
+        """Do something with the run in a process of its own."""
+        return work(task, self.outputs, run=self.run, **arguments)
+
+
+@dataclass
+class Session:
+    """What to measure, how often, with how many threads; everything lies under `folder`."""
+
+    scale: str
+    repetitions: int
+    threads: int
+    posture: str
+    seed: int
+    folder: Path
+    _subjects: dict[str, Subject] = field(default_factory=dict)
+
+    def subject(self, scale: str) -> Subject:
+        """The finished run of a scale, made when first asked for."""
+        if scale not in self._subjects:
+            self.say(f"preparing {scale}")
+            outputs = self.folder / scale
+            built = work("world", outputs, scale=scale, threads=self.threads).answer
+            made = {"world": built["world"], "posture": self.posture, "seed": self.seed, "threads": self.threads}
+            run = work("finish", outputs, **made).answer
+            self._subjects[scale] = Subject(outputs, world_bytes=built["bytes"], **run)
+        return self._subjects[scale]
+
+    def sizes(self) -> dict[str, dict[str, Any]]:
+        """Rows, arrivals and bytes of every scale that was made."""
+        return {
+            scale: {
+                "rows": subject.rows,
+                "arrivals": subject.arrivals,
+                "world_bytes": subject.world_bytes,
+                "run_bytes": subject.bytes,
+            }
+            for scale, subject in self._subjects.items()
+        }
+
+    def say(self, text: str) -> None:
+        """A sign of life."""
+        print(text, file=sys.stderr, flush=True)

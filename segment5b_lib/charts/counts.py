@@ -1,0 +1,101 @@
+"""Counts beside their means: merchant by merchant, and as the distribution of residuals."""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+
+from segment5b_lib.charts.renderer import Chart
+from segment5b_lib.charts.theme import BLUE, GREEN, GREY, ORANGE, VERMILLION
+
+_SHOWN = 6.0
+"""Residuals further from 0 than this are left out of the picture, not of the figures."""
+_KINDS = {"physical": BLUE, "virtual": ORANGE, "both": GREEN}
+
+
+def merchant_intensity(frame: pl.DataFrame) -> Chart:
+    """Arrivals of every merchant against what its intensity promised, both on logarithmic scales.
+
+    Parameters
+    ----------
+    frame : `merchant_id` (text), `kind` (physical, virtual or both), `expected` (Σ λ), `arrivals` (count). Merchants
+        without either cannot stand on a logarithmic scale and are left out.
+    """
+    shown = frame.filter((pl.col("expected") > 0) & (pl.col("arrivals") > 0)).sort("kind")
+    ends = [shown["expected"].min(), shown["expected"].max()]
+    line = pl.DataFrame({"expected": ends, "arrivals": ends})
+    logarithmic = alt.Scale(type="log", nice=False, padding=12)
+    x = alt.X("expected:Q", title="expected arrivals (Σ λ, logarithmic)", scale=logarithmic)
+    y = alt.Y("arrivals:Q", title="arrivals (count, logarithmic)", scale=logarithmic)
+    kinds = [kind for kind in _KINDS if kind in set(shown["kind"])]
+    points = (
+        alt.Chart(shown)
+        .mark_point(filled=True, size=28, opacity=0.6)
+        .encode(
+            x=x,
+            y=y,
+            color=alt.Color(
+                "kind:N", title="arrivals", scale=alt.Scale(domain=kinds, range=[_KINDS[k] for k in kinds])
+            ),
+            tooltip=[
+                "merchant_id:N",
+                "kind:N",
+                alt.Tooltip("expected:Q", format=",.0f"),
+                alt.Tooltip("arrivals:Q", format=","),
+            ],
+        )
+    )
+    equal = alt.Chart(line).mark_line(color=GREY, strokeDash=[4, 3]).encode(x=x, y=y)
+    return alt.layer(equal, points).properties(
+        title=alt.TitleParams(
+            "Merchant intensity and arrivals", subtitle="one point per merchant; on the line it got what was promised"
+        ),
+        width=400,
+        height=400,
+    )
+
+
+def residuals(frame: pl.DataFrame) -> Chart:
+    """Histogram of (N − μ)/√μ and, below it, its distribution function.
+
+    Parameters
+    ----------
+    frame : `low`, `high` (edges of a bin, in √μ), `rows` (count), `share`, `cumulative` (fraction below `high`).
+    """
+    shown = frame.filter((pl.col("low") >= -_SHOWN) & (pl.col("high") <= _SHOWN))
+    scale = alt.Scale(domain=[-_SHOWN, _SHOWN])
+    beyond = 1 - shown["share"].sum()
+    title = "residual (N − μ)/√μ (standard deviations of a Poisson count)"
+    tooltip = [
+        alt.Tooltip("low:Q", format=".2f"),
+        alt.Tooltip("high:Q", format=".2f"),
+        alt.Tooltip("rows:Q", format=","),
+        alt.Tooltip("cumulative:Q", format=".3%"),
+    ]
+    histogram = (
+        alt.Chart(shown)
+        .mark_bar(color=BLUE, binSpacing=0)
+        .encode(
+            x=alt.X("low:Q", title=title, bin="binned", scale=scale),
+            x2="high:Q",
+            y=alt.Y("share:Q", title="share of rows (%)", axis=alt.Axis(format=".1%")),
+            tooltip=tooltip,
+        )
+        .properties(height=200)
+    )
+    function = (
+        alt.Chart(shown)
+        .mark_line(color=VERMILLION, interpolate="step-before")
+        .encode(
+            x=alt.X("high:Q", title=title, scale=scale),
+            y=alt.Y("cumulative:Q", title="share of rows below (%)", axis=alt.Axis(format=".0%")),
+            tooltip=tooltip,
+        )
+        .properties(height=160)
+    )
+    return alt.vconcat(histogram, function).properties(
+        title=alt.TitleParams(
+            "Residuals of the counts",
+            subtitle=f"rows that may have arrivals; {beyond:.2%} of them lie beyond ± {_SHOWN:g}",
+        )
+    )

@@ -1,0 +1,197 @@
+"""What `segment5b doctor` looks at: one function per check; each says what it found and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from segment5b_lib.errors import UsageError
+
+if TYPE_CHECKING:
+    from segment5b_lib.engine.preflight import Needs
+
+DISTRIBUTION: Final = "segment5b"
+LOCK_FILE: Final = "requirements.lock"
+SYSTEM_ZONES: Final = Path("/usr/share/zoneinfo/tzdata.zi")
+Status = Literal["ok", "warn", "fail"]
+Finding = tuple[Status, str]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding. `next_step` is empty where all is well."""
+
+    name: str
+    status: Status
+    found: str
+    next_step: str = ""
+
+
+def examine(scale: str, threads: int) -> Iterator[Check]:
+    """Every check in turn, for a world of a scale and one run of it.
+
+    A check that cannot be done, whatever the reason, has failed. UsageError where there is no such scale.
+    """
+    install, smaller = "make install", "choose a smaller scale"
+    yield _attempt("python", python_version, install)
+    yield _attempt("libraries", library_versions, install)
+    yield _attempt("lock file", locked_versions, install)
+    yield _attempt("threads", lambda: cores(threads), "--threads 0: one for each core")
+    yield _attempt("disk", lambda: disk(scale, threads), f"segment5b prune; {smaller}")
+    yield _attempt("memory", lambda: memory(scale, threads), f"end other programs; use fewer threads; {smaller}")
+    yield _attempt("tz database", time_zones, install)
+    yield _attempt("outputs", outputs, "set SEGMENT5B_OUTPUTS to a folder on a disk with hard links")
+    yield _attempt("kernel cache", kernel_cache, "set NUMBA_CACHE_DIR to a folder that may be written")
+    yield _attempt("charts", charts, install)
+    yield _attempt("offline pages", pages, install)
+
+
+def _attempt(name: str, look: Callable[[], Finding], next_step: str) -> Check:
+    """Look, and turn whatever goes wrong, in our code or another's, into a finding."""
+    try:
+        status, found = look()
+    except UsageError:
+        raise
+    except Exception as error:
+        status, found = "fail", " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:1]])
+    return Check(name, status, found, "" if status == "ok" else next_step)
+
+
+def python_version() -> Finding:
+    """Python's version against the range of the package."""
+    found = ".".join(str(part) for part in sys.version_info[:3])
+    wanted = metadata.metadata(DISTRIBUTION)["Requires-Python"]
+    return ("ok", found) if found in SpecifierSet(wanted) else ("fail", f"{found}, needs {wanted}")
+
+
+def library_versions() -> Finding:
+    """Each library against the range of the package; those of an extra do not count."""
+    wanted = [one for text in metadata.requires(DISTRIBUTION) or [] if _applies(one := Requirement(text))]
+    wrong = [text for one in wanted if (text := _misfit(one))]
+    return ("fail", "; ".join(wrong)) if wrong else ("ok", f"{len(wanted)} in their ranges")
+
+
+def locked_versions() -> Finding:
+    """Each library that is installed against the checkout's lock file, which holds what CI tested."""
+    from segment5b_lib.store.roots import project_root
+
+    lock = project_root() / LOCK_FILE
+    if not lock.is_file():
+        return "ok", "none here: installed without a checkout"
+    pins = [one for line in lock.read_text(encoding="utf-8").splitlines() if _applies(one := Requirement(line))]
+    installed = {canonicalize_name(one.name) for one in metadata.distributions()}
+    here = [one for one in pins if canonicalize_name(one.name) in installed]
+    other = [text for one in here if (text := _misfit(one))]
+    return ("warn", f"not as tested: {'; '.join(other)}") if other else ("ok", f"{len(here)} as tested")
+
+
+def _applies(requirement: Requirement) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+
+
+def _misfit(requirement: Requirement) -> str:
+    """What is wrong with a library; empty where nothing is."""
+    try:
+        found = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
+        return f"{requirement.name} is missing"
+    fits = requirement.specifier.contains(found, prereleases=True)
+    return "" if fits else f"{requirement.name} {found}, needs {requirement.specifier}"
+
+
+def cores(threads: int) -> Finding:
+    """The threads that would be used against the cores that this process may use."""
+    available = len(os.sched_getaffinity(0))
+    if threads > available:
+        return "warn", f"{threads} on {available} core(s): more threads than cores only take memory"
+    return "ok", f"{threads} on {available} core(s)"
+
+
+def disk(scale: str, threads: int) -> Finding:
+    """Free disk against what a world of the scale and one run of it take."""
+    from segment5b_lib.engine.machine import free_disk
+    from segment5b_lib.engine.preflight import DISK_RESERVE
+    from segment5b_lib.store.roots import outputs_folder
+
+    return _enough(free_disk(outputs_folder()), _needs(scale, threads).disk + DISK_RESERVE, scale)
+
+
+def memory(scale: str, threads: int) -> Finding:
+    """Free memory against what a world of the scale and one run of it take."""
+    from segment5b_lib.engine.machine import free_memory
+
+    return _enough(free_memory(), _needs(scale, threads).memory, scale)
+
+
+def _needs(scale: str, threads: int) -> Needs:
+    from segment5b_lib.engine.preflight import scale_needs
+    from segment5b_lib.world.world_file import load_spec
+
+    return scale_needs(load_spec(scale), threads, runs=1)
+
+
+def _enough(free: float, needed: float, scale: str) -> Finding:
+    return "ok" if free >= needed else "fail", f"{free / 1e9:.2f} GB free, {scale} needs {needed / 1e9:.2f} GB"
+
+
+def time_zones() -> Finding:
+    """Release of the pinned tz database, and of the system's, which is never read."""
+    from segment5b_lib.civil_time.tzif import IANA_RELEASE
+
+    first = SYSTEM_ZONES.read_text(encoding="utf-8").split("\n", 1)[0] if SYSTEM_ZONES.is_file() else "unknown"
+    return "ok", f"{IANA_RELEASE} pinned; the system has {first.removeprefix('# version ')}, which is not used"
+
+
+def outputs() -> Finding:
+    """Write a file, link it as reruns do, and remove both."""
+    from segment5b_lib.store.publish import write_file
+    from segment5b_lib.store.roots import outputs_folder
+
+    probe, link = (outputs_folder() / f".doctor-{os.getpid()}{suffix}" for suffix in ("", "-link"))
+    try:
+        write_file(probe, b"probe")
+        link.hardlink_to(probe)
+    finally:
+        probe.unlink(missing_ok=True)
+        link.unlink(missing_ok=True)
+    return "ok", f"{outputs_folder()} can be written and linked in"
+
+
+def kernel_cache() -> Finding:
+    """The folder that numba has chosen; where it finds none, declaring a kernel fails."""
+    from segment5b_lib.kernel.philox import philox2x64
+
+    stats: Any = getattr(philox2x64, "stats")  # noqa: B009 - typed as the function that it was before compiling
+    folder = Path(stats.cache_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f".doctor-{os.getpid()}"
+    probe.touch()
+    probe.unlink()
+    return "ok", f"{folder} can be written"
+
+
+def charts() -> Finding:
+    """Draw a small chart."""
+    from segment5b_lib.charts.renderer import VEGALITE_VERSION, render
+
+    render({"data": {"values": [{}]}, "mark": "point"})
+    return "ok", f"drawn with Vega-Lite {VEGALITE_VERSION}"
+
+
+def pages() -> Finding:
+    """Make an empty page with everything in it that a browser needs."""
+    import nbformat
+
+    from segment5b_lib.reports.html import offline_html
+
+    page = offline_html(nbformat.v4.new_notebook())  # type: ignore[no-untyped-call]
+    return "ok", f"{len(page) / 1e6:.1f} MB of assets in each page"

@@ -1,0 +1,156 @@
+"""Whether a run or a world build fits this machine, found out before it starts.
+
+The arithmetic, with n = series × buckets rows per scenario, s scenarios, t threads, and a = arrivals that the
+world forecasts, times s (a stress scenario counts like the baseline: its surplus is within `DISK_MARGIN`):
+
+* disk of a run: the sum over its states of (bytes per row · n · s + bytes per arrival · a), times `DISK_MARGIN`,
+  plus `DISK_RESERVE`. Of the states that are only made again the largest counts, because the new output lies
+  beside the old one until it replaces it;
+* memory of a run: base + bytes per row · n + bytes per thread · t (scenarios follow each other);
+* disk and memory of a world build: the same without threads, the surface being written slab by slab.
+
+The constants are rounded up from runs of the small and the medium world; what those took stands beside them.
+Not counted: the sorted copy of a surface that does not come in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from segment5b_lib.contract.words import STATES
+from segment5b_lib.engine.machine import free_disk, free_memory
+from segment5b_lib.errors import EnvironmentFault
+from segment5b_lib.store.documents import validated
+from segment5b_lib.store.runs import Run
+from segment5b_lib.store.worlds import World
+from segment5b_lib.world.spec import Horizon, WorldSpec
+
+MB: Final = 10**6
+STATE_BYTES: Final = {
+    "S2": (5.0, 0.0),  # 4.1 per row
+    "S3": (1.5, 0.0),  # 1.2 per row
+    "S4": (0.5, 14.0),  # 0.4 per row, 13.0 per arrival
+}
+"""Bytes on disk per row and per arrival; the states that are not here write less than a megabyte."""
+LATENT_FIELD_BYTES: Final = 10.0
+"""More per row where lgcp.emit_latent_field is set: each group has its own random numbers, which do not shrink."""
+WORLD_BYTES: Final = 1.5
+"""Bytes on disk per row of a world: 0.9 (small), 0.7 (medium)."""
+RUN_MEMORY: Final = (600 * MB, 24.0, 300 * MB)
+"""Base, per row, per thread of a whole chain: 948 MB taken of 1,216 (small), 1,212 MB of 1,340 (medium)."""
+WORLD_MEMORY: Final = (400 * MB, 32.0)
+"""Base and per row of a world build: 393 MB taken of 421 (small), 539 MB of 587 (medium)."""
+DISK_MARGIN: Final = 1.2
+DISK_RESERVE: Final = 256 * MB
+"""Stays free beside what is written: for records, notebooks, pages, and everybody else on the disk."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a world is: rows of one scenario, scenarios, expected arrivals of all scenarios."""
+
+    rows: int
+    scenarios: int
+    arrivals: float
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Bytes that must be free on the disk and in memory."""
+
+    disk: float
+    memory: float
+
+    def __add__(self, other: Needs) -> Needs:
+        """One after the other: disk adds up, memory is given back."""
+        return Needs(self.disk + other.disk, max(self.memory, other.memory))
+
+
+def size_of_spec(spec: WorldSpec) -> Size:
+    """Size of the world that a world file describes."""
+    scenarios = len(spec.scenarios)
+    return Size(spec.footprint.series * spec.horizon.buckets, scenarios, spec.arrivals_expected * scenarios)
+
+
+def size_of_world(world: World) -> Size:
+    """Size of a built world, from its forecast."""
+    forecast, scenarios = world.document["forecast"], len(world.scenarios)
+    horizon = validated(Horizon, world.document["horizon"], f"world {world.mf[:12]}, horizon")
+    return Size(forecast["series"] * horizon.buckets, scenarios, forecast["arrivals"] * scenarios)
+
+
+def world_needs(size: Size) -> Needs:
+    """What building a world takes."""
+    base, per_row = WORLD_MEMORY
+    return Needs(WORLD_BYTES * size.rows * size.scenarios * DISK_MARGIN, base + per_row * size.rows)
+
+
+def run_needs(
+    size: Size, threads: int, *, new: Sequence[str] = STATES, again: Sequence[str] = (), latent_field: bool = False
+) -> Needs:
+    """What a run takes whose states `new` are made and whose states `again` are replaced."""
+    made = [_state_bytes(state, size, latent_field) for state in new]
+    replaced = [_state_bytes(state, size, latent_field) for state in again]
+    base, per_row, per_thread = RUN_MEMORY
+    memory = base + per_row * size.rows + per_thread * threads
+    return Needs((sum(made) + max(replaced, default=0.0)) * DISK_MARGIN, memory)
+
+
+def scale_needs(spec: WorldSpec, threads: int, *, runs: int) -> Needs:
+    """What a world and some runs of it take."""
+    size = size_of_spec(spec)
+    needs = world_needs(size)
+    for _ in range(runs):
+        needs += run_needs(size, threads)
+    return needs
+
+
+def _state_bytes(state: str, size: Size, latent_field: bool) -> float:
+    per_row, per_arrival = STATE_BYTES.get(state, (0.0, 0.0))
+    if state == "S2" and latent_field:
+        per_row += LATENT_FIELD_BYTES
+    return per_row * size.rows * size.scenarios + per_arrival * size.arrivals
+
+
+def require_run(run: Run, states: Sequence[str], threads: int) -> None:
+    """Refuse to run states that cannot fit; see `require`."""
+    again = [state for state in states if run.marker(state) is not None]
+    new = [state for state in states if state not in again]
+    size, latent_field = size_of_world(run.world), run.policies.lgcp.emit_latent_field
+    needs = run_needs(size, threads, new=new, again=again, latent_field=latent_field)
+    require(needs, run.root, f"run {run.run_id[:8]}, {' '.join(states)}")
+
+
+def require_world(spec: WorldSpec, folder: Path) -> None:
+    """Refuse to build a world that cannot fit; see `require`."""
+    require(world_needs(size_of_spec(spec)), folder, f"building the {spec.scale} world")
+
+
+def require(needs: Needs, folder: Path, purpose: str) -> None:
+    """Refuse what cannot fit in memory or on the disk of `folder`.
+
+    Raises
+    ------
+    EnvironmentFault : ``5B.ENV.DISK_SHORT`` or ``5B.ENV.MEMORY_SHORT``, with the bytes needed and free.
+    """
+    if (free := free_disk(folder)) < needs.disk + DISK_RESERVE:
+        raise EnvironmentFault(
+            "5B.ENV.DISK_SHORT",
+            "there is not enough free disk for what was asked, so it was not started",
+            where=f"{purpose}, in {folder}",
+            expected=f"{needs.disk + DISK_RESERVE:,.0f} bytes free",
+            found=f"{free:,} bytes free",
+            next_step="segment5b prune; or set SEGMENT5B_OUTPUTS to a larger disk; or choose a smaller scale",
+        )
+    if (free := free_memory()) < needs.memory:
+        raise EnvironmentFault(
+            "5B.ENV.MEMORY_SHORT",
+            "there is not enough free memory for what was asked, so it was not started",
+            where=purpose,
+            expected=f"{needs.memory:,.0f} bytes free",
+            found=f"{free:,} bytes free",
+            next_step="end other programs; or use fewer threads (--threads 1); or choose a smaller scale",
+        )

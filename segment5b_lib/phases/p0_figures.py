@@ -1,0 +1,165 @@
+"""P0's comparison with the published run: every published figure beside ours, each with a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import polars as pl
+
+from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.phases.envelope import Envelope, Node
+from segment5b_lib.phases.figure_measures import Ours, measure_figures
+from segment5b_lib.phases.published import (
+    FIGURES,
+    OTHER_SEEDS_FACTOR,
+    PUBLISHED_SCALE,
+    PUBLISHED_SCENARIOS,
+    PUBLISHED_SEED,
+    PublishedFigure,
+    ToleranceKind,
+)
+
+FigureVerdict = Literal["within", "outside", "not_comparable"]
+_DIGITS = 9
+"""Beyond these, sums depend on the order in which threads added them up."""
+_WHOLE = 1_000
+"""Numbers from here on are shown without decimals."""
+
+
+class ToleranceLine(Node):
+    """How far ours may be: the design's `amount` (a fraction where `kind` is relative), times `factor`."""
+
+    kind: ToleranceKind
+    amount: float
+    factor: float
+
+
+class FigureLine(Node):
+    """One published figure beside ours. `difference` is ours minus published, relative where the tolerance is."""
+
+    figure_id: str
+    title: str
+    unit: str
+    published: float | list[str]
+    ours: float | list[str] | None
+    difference: float | None
+    tolerance: ToleranceLine
+    verdict: FigureVerdict
+    reason: str
+    population: int | None
+    population_unit: str
+    measured: str
+
+
+class PublishedFigures(Envelope):
+    """Every published figure beside ours."""
+
+    ARTEFACT: ClassVar[str] = "published_figures"
+
+    figures: list[FigureLine]
+
+
+def figure_lines(scorecard: Scorecard) -> list[FigureLine]:
+    """Measure and judge every published figure; a figure that depends on size compares at the published scale only."""
+    evidence, found = scorecard.evidence, measure_figures(scorecard)
+    size = _other_size(evidence)
+    factor = 1.0 if evidence.run.receipt.seed == PUBLISHED_SEED else OTHER_SEEDS_FACTOR
+    return [_line(figure, found[figure.figure_id], size, factor) for figure in FIGURES]
+
+
+def _other_size(evidence: Evidence) -> str:
+    """Why the world is not of the published size; empty where it is."""
+    scale, scenarios = evidence.run.world.scale, tuple(horizon.scenario_id for horizon in evidence.horizons)
+    if (scale, scenarios) == (PUBLISHED_SCALE, PUBLISHED_SCENARIOS):
+        return ""
+    return (
+        f"depends on the size of the world, which is {scale} with {', '.join(scenarios)} and "
+        f"was {PUBLISHED_SCALE} with {', '.join(PUBLISHED_SCENARIOS)}"
+    )
+
+
+def _line(figure: PublishedFigure, ours: Ours, size: str, factor: float) -> FigureLine:
+    value = float(f"{ours.value:.{_DIGITS}g}") if isinstance(ours.value, (int, float)) else ours.value
+    reason = size if figure.depends_on_size else ""
+    if value is None:
+        reason = "not measured: there is nothing to measure it on"
+    return FigureLine(
+        figure_id=figure.figure_id,
+        title=figure.title,
+        unit=figure.unit,
+        published=list(figure.published) if isinstance(figure.published, tuple) else figure.published,
+        ours=list(value) if isinstance(value, tuple) else value,
+        difference=_difference(figure, value),
+        tolerance=ToleranceLine(kind=figure.tolerance.kind, amount=figure.tolerance.amount, factor=factor),
+        verdict="not_comparable" if reason else "within" if _holds(figure, value, factor) else "outside",
+        reason=reason,
+        population=ours.population,
+        population_unit=figure.population_unit,
+        measured=figure.measured,
+    )
+
+
+def _difference(figure: PublishedFigure, value: float | tuple[str, ...] | None) -> float | None:
+    if isinstance(figure.published, tuple) or not isinstance(value, (int, float)):
+        return None
+    apart = value - figure.published
+    if figure.tolerance.kind == "hours":
+        apart = (apart + 12) % 24 - 12
+    if figure.tolerance.kind == "relative":
+        apart /= figure.published
+    return float(f"{apart:.{_DIGITS}g}")
+
+
+def _holds(figure: PublishedFigure, value: float | tuple[str, ...] | None, factor: float) -> bool:
+    """Numbers by their difference, which must not exceed the tolerance; names by what the tolerance's kind says."""
+    if isinstance(value, tuple) and isinstance(figure.published, tuple):
+        return set(value) <= set(figure.published) if figure.tolerance.kind == "among" else value == figure.published
+    difference = _difference(figure, value)
+    return difference is not None and abs(difference) <= figure.tolerance.amount * factor
+
+
+def verdict_counts(lines: Sequence[FigureLine]) -> dict[str, int]:
+    """How many figures have which verdict."""
+    verdicts = [line.verdict for line in lines]
+    return {verdict: verdicts.count(verdict) for verdict in ("within", "outside", "not_comparable")}
+
+
+def figures_frame(scorecard: Scorecard) -> pl.DataFrame:
+    """Published figures beside ours as texts: figure, published, ours, difference, within, verdict, population."""
+    return pl.DataFrame([_texts(line) for line in figure_lines(scorecard)])
+
+
+def _texts(line: FigureLine) -> dict[str, str]:
+    allowed = line.tolerance.amount * line.tolerance.factor
+    relative = line.tolerance.kind == "relative"
+    return {
+        "figure": line.title,
+        "published": _text(line.published, line.unit),
+        "ours": _text(line.ours, line.unit),
+        "difference": _apart(line.difference, line.unit, relative=relative),
+        "within": f"± {_apart(allowed, line.unit, relative=relative).lstrip('+')}" if allowed else line.tolerance.kind,
+        "verdict": line.verdict.replace("_", " "),
+        "population": "" if line.population is None else f"{line.population:,} {line.population_unit}",
+    }
+
+
+def _text(value: float | list[str] | None, unit: str) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    if unit == "share":
+        return f"{value:.2%}"
+    return f"{value:,.0f}" if float(value).is_integer() or value >= _WHOLE else f"{value:.3f}"
+
+
+def _apart(value: float | None, unit: str, *, relative: bool) -> str:
+    if value is None:
+        return ""
+    if relative:
+        return f"{value:+.1%}"
+    if unit == "share":
+        return f"{100 * value:+.2f} pp"
+    return f"{value:+,.0f}" if float(value).is_integer() else f"{value:+.3f}"

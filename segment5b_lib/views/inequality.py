@@ -1,0 +1,86 @@
+"""How unevenly arrivals are shared: Lorenz curves and Gini indices of sites and edges, top-k curves of all kinds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from segment5b_lib.gates.evidence import Evidence
+
+_CURVE_POINTS: Final = 201
+_PLACES: Final = {"sites": "site_id", "edges": "edge_id"}
+
+
+def arrivals_by(evidence: Evidence, kind: str) -> pl.Series:
+    """Arrivals of every site, edge, merchant or zone that has any, largest first; `kind` in the plural."""
+    if kind == "zones":
+        totals = evidence.census.drop_nulls("tzid").group_by("tzid").agg(pl.col("arrivals").sum())
+    else:
+        column = _PLACES.get(kind, "merchant_id")
+        totals = evidence.places.drop_nulls(column).group_by(column).agg(pl.col("arrivals").sum())
+    return totals["arrivals"].sort(descending=True)
+
+
+def gini(arrivals: pl.Series) -> float | None:
+    """Gini index of a set of amounts ≥ 0: 0 where all are equal, (n − 1)/n where one has everything.
+
+    Σ_i (2i − n − 1) x_i / (n Σ x), x ascending and i from 1; None where there is nothing to share.
+    """
+    amounts = arrivals.sort().to_numpy().astype(np.float64)
+    n, total = len(amounts), float(amounts.sum())
+    if total == 0:
+        return None
+    return float(((2 * np.arange(1, n + 1) - n - 1) * amounts).sum() / (n * total))
+
+
+def lorenz(evidence: Evidence) -> pl.DataFrame:
+    """Lorenz curves of sites and edges with arrivals.
+
+    Returns `kind` (sites or edges), `places_share` and `arrivals_share` (the smallest part of the places holds that
+    part of the kind's arrivals; both rise from 0 to 1), `gini`. At most 201 points per curve.
+    """
+    curves = [
+        _lorenz(kind, arrivals) for kind in _PLACES if len(arrivals := arrivals_by(evidence, kind)) and arrivals.sum()
+    ]
+    schema = {"kind": pl.String, "places_share": pl.Float64, "arrivals_share": pl.Float64, "gini": pl.Float64}
+    return pl.concat([pl.DataFrame(schema=schema), *curves])
+
+
+def _lorenz(kind: str, arrivals: pl.Series) -> pl.DataFrame:
+    amounts = arrivals.sort().to_numpy().astype(np.float64)
+    held = np.concatenate([[0.0], np.cumsum(amounts)]) / amounts.sum()
+    at = np.unique(np.rint(np.linspace(0, len(amounts), _CURVE_POINTS)).astype(np.int64))
+    columns = {"places_share": at / len(amounts), "arrivals_share": held[at]}
+    return pl.DataFrame(columns).select(pl.lit(kind).alias("kind"), pl.all(), pl.lit(gini(arrivals)).alias("gini"))
+
+
+def top_k_curves(evidence: Evidence, kinds: Sequence[str] = ("sites", "edges", "merchants", "zones")) -> pl.DataFrame:
+    """Share of the arrivals that the k largest hold; sites share physical arrivals, edges virtual ones.
+
+    Returns `kind`, `k` (1..n, about 200 of them, evenly spaced on a logarithmic scale), `k_share` (k/n), `share`.
+    """
+    curves = []
+    for kind in kinds:
+        amounts = arrivals_by(evidence, kind).to_numpy().astype(np.float64)
+        if amounts.sum() > 0:
+            k = _ranks(len(amounts))
+            shares = np.cumsum(amounts)[k - 1] / amounts.sum()
+            curves.append(pl.DataFrame({"kind": [kind] * len(k), "k": k, "k_share": k / len(amounts), "share": shares}))
+    schema = {"kind": pl.String, "k": pl.Int64, "k_share": pl.Float64, "share": pl.Float64}
+    return pl.concat([pl.DataFrame(schema=schema), *curves])
+
+
+def _ranks(n: int) -> npt.NDArray[np.int64]:
+    return np.unique(np.rint(np.geomspace(1, n, _CURVE_POINTS)).astype(np.int64))
+
+
+def top_share(arrivals: pl.Series, part: float) -> float | None:
+    """Share that the largest `part` (0..1) holds; of 886 merchants the top 1 % are 9: part counts are rounded up."""
+    total = int(arrivals.sum())
+    head = arrivals.sort(descending=True).head(math.ceil(part * len(arrivals)))
+    return int(head.sum()) / total if total else None
