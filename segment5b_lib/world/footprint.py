@@ -35,10 +35,14 @@ class Series:
 
 
 def build_series(spec: WorldSpec, cells: Cells, merchants: Merchants, randomness: Randomness) -> Series:
-    """Exactly `footprint.sites` sites in exactly `footprint.series` series, over every zone in use."""
+    """Exactly `footprint.series` series over every zone in use, and exactly `footprint.sites` sites that sell.
+
+    A merchant that exists online only sells at edges: it has a registered place in each of its cells, on top.
+    """
     count = len(merchants)
     sites = _site_counts(spec, merchants, randomness)
     widths = _series_counts(spec, cells, sites)
+    sites = np.where(merchants.online, widths, sites)
     chosen = [_ranked_cells(spec, cells, merchants, m, randomness)[: widths[m]] for m in range(count)]
     _cover_every_zone(chosen, cells)
     cell = np.concatenate([np.sort(own) for own in chosen])
@@ -49,11 +53,18 @@ def build_series(spec: WorldSpec, cells: Cells, merchants: Merchants, randomness
 
 
 def _site_counts(spec: WorldSpec, merchants: Merchants, randomness: Randomness) -> Ints:
-    """Sites of each merchant: as many as its size needs, give or take how busy its sites are."""
+    """Sites of each merchant: as many as its size needs, give or take how busy its sites are.
+
+    Those of merchants that sell in person sum to `footprint.sites`; online merchants, who only reach as far as
+    others of their need, do not count.
+    """
     law, count = spec.footprint, len(merchants)
     luck = randomness.normals("sites_per_merchant", merchants.ids, np.ones(count, np.int64))
     need = merchants.volume**law.sites_size_exponent * np.exp(law.sites_sigma * luck)
-    return apportion(need, law.sites, least=1)
+    outlets = need[~merchants.online]
+    sites: Ints = np.maximum(1, np.rint(need / outlets.sum() * law.sites)).astype(np.int64)
+    sites[~merchants.online] = apportion(outlets, law.sites, least=1)
+    return sites
 
 
 def _series_counts(spec: WorldSpec, cells: Cells, sites: Ints) -> Ints:

@@ -149,7 +149,10 @@ class Merchants(_Node):
 
 
 class Footprint(_Node):
-    """How many (country, zone) cells and sites merchants have, and how near to home they stay."""
+    """How many (country, zone) cells and sites merchants have, and how near to home they stay.
+
+    `sites` are those that sell; the registered places of online merchants, one per cell, come on top.
+    """
 
     series: Count
     sites: Count

@@ -25,7 +25,9 @@ def test_counts_are_exact(plan):
     assert len(plan.merchants) == spec.merchants.count
     assert plan.merchants.online.sum() == spec.merchants.online.count
     assert len(plan.series) == spec.footprint.series
-    assert len(plan.sites) == spec.footprint.sites
+    online = plan.merchants.online[plan.series.merchant]
+    assert plan.series.sites[~online].sum() == spec.footprint.sites
+    assert (plan.series.sites[online] == 1).all() and len(plan.sites) == spec.footprint.sites + online.sum()
     assert len({plan.cells.tzid[c] for c in plan.series.cell}) == spec.geography.zones_in_use
 
 
