@@ -17,10 +17,10 @@ install: $(VENV)/installed  ## make .venv with the locked dependencies
 
 $(VENV)/installed: pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[notebook,dev]'
 	touch $@
 
-demo: install  ## the main job on real data: world, published run, defect, corrected run, pages
+demo: install  ## the whole plan on the small world: published defect to frozen certificate, with pages
 	$(BIN)/segment5b demo --scale small
 
 test: install  ## the whole test suite, notebooks included

@@ -1,3 +1,53 @@
-"""Segment 5B workbench: find a defect in a realised arrival stream, prove its cause, fix it, certify it."""
+"""Segment 5B workbench: find a defect in a realised arrival stream, prove its cause, fix it, certify it.
+
+    import segment5b_lib as s5
+    run = s5.open_run("@last")
+
+Importing the library loads nothing else; each name below does when it is first used.
+
+open_run : a run as an object: states, arrivals, SQL, scorecard, daylight saving (`workbench.open_run`)
+predict : T1, T6 and T7 of a run under another policy, without running it (`workbench.forecast`)
+runs : every run there is, as a frame (`workbench.listing`)
+scorecard_schema : JSON Schema of `scorecard().document()` (`gates.saved`)
+views : frames that describe a run, from `run.evidence` (`views`)
+charts : a frame in, an Altair chart out, drawn without a network; `charts.offset_heatmap(run)` (`charts`)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segment5b_lib import charts as charts
+    from segment5b_lib import views as views
+    from segment5b_lib.gates.saved import schema as scorecard_schema
+    from segment5b_lib.workbench.forecast import predict as predict
+    from segment5b_lib.workbench.listing import runs as runs
+    from segment5b_lib.workbench.open_run import open_run as open_run
 
 __version__ = "0.1.0"
+
+_PLACES = {
+    "charts": ("segment5b_lib.charts", ""),
+    "open_run": ("segment5b_lib.workbench.open_run", "open_run"),
+    "predict": ("segment5b_lib.workbench.forecast", "predict"),
+    "runs": ("segment5b_lib.workbench.listing", "runs"),
+    "scorecard_schema": ("segment5b_lib.gates.saved", "schema"),
+    "views": ("segment5b_lib.views", ""),
+}
+"""Where each public name lives: module, and the name there (empty: the module itself)."""
+
+__all__ = ["__version__", "charts", "open_run", "predict", "runs", "scorecard_schema", "views"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    place, inside = _PLACES[name]
+    module = import_module(place)
+    return getattr(module, inside) if inside else module
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

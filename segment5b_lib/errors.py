@@ -102,6 +102,10 @@ class GateRefusal(Segment5BError, RuntimeError):
     exit_code = 1
 
 
+class StateRefusal(GateRefusal, StateError):
+    """A state has looked at what it judges, has said so in writing, and says no."""
+
+
 class UsageError(Segment5BError, ValueError):
     """The command or call was used wrongly."""
 

@@ -1,9 +1,18 @@
 """Charts: a frame in, an Altair chart out. Frames are aggregated before; see `segment5b_lib.views`.
 
-`enable()` once per notebook makes them draw offline; `png(chart)` gives the picture alone.
+Importing this room makes Altair draw offline, which its own renderers do not (`enable()` does it again, should
+somebody have chosen another one); `png(chart)` gives the picture alone.
 """
 
-from segment5b_lib.charts.civil_time import days_since_transition, mismatch_heatmap, offset_distribution
+from segment5b_lib.charts.calibration import t6_t7_plane
+from segment5b_lib.charts.certification import phase_board, seed_dots
+from segment5b_lib.charts.civil_time import (
+    days_since_transition,
+    dst_windows,
+    mismatch_heatmap,
+    offset_distribution,
+    offset_heatmap,
+)
 from segment5b_lib.charts.components import component_multiplicity
 from segment5b_lib.charts.concentration import largest_zones, top_k_curve
 from segment5b_lib.charts.conservation import conservation
@@ -12,14 +21,16 @@ from segment5b_lib.charts.gateboard import gate_matrix
 from segment5b_lib.charts.inequality import lorenz, top_k_curves
 from segment5b_lib.charts.renderer import MAX_ROWS, Chart, enable, png, spec
 from segment5b_lib.charts.rhythm import hour_matrix, hour_profile, weekend_share
-from segment5b_lib.charts.timing import state_elapsed
+from segment5b_lib.charts.timing import before_after, overhead_pairs, state_elapsed
 
 __all__ = [
     "MAX_ROWS",
     "Chart",
+    "before_after",
     "component_multiplicity",
     "conservation",
     "days_since_transition",
+    "dst_windows",
     "enable",
     "gate_matrix",
     "hour_matrix",
@@ -29,11 +40,18 @@ __all__ = [
     "merchant_intensity",
     "mismatch_heatmap",
     "offset_distribution",
+    "offset_heatmap",
+    "overhead_pairs",
+    "phase_board",
     "png",
     "residuals",
+    "seed_dots",
     "spec",
     "state_elapsed",
+    "t6_t7_plane",
     "top_k_curve",
     "top_k_curves",
     "weekend_share",
 ]
+
+enable()

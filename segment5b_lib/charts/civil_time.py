@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import altair as alt
 import polars as pl
 
 from segment5b_lib.charts.renderer import Chart
-from segment5b_lib.charts.theme import BLUE, VERMILLION
+from segment5b_lib.charts.theme import BLUE, GREY, ORANGE, VERMILLION
 
 _CELL_HEIGHT = 15
 _COUNT = alt.Tooltip("arrivals:Q", format=",")
@@ -95,6 +97,51 @@ def mismatch_heatmap(frame: pl.DataFrame) -> Chart:
     return cells
 
 
+def dst_windows(frame: pl.DataFrame) -> Chart:
+    """Distance between stored and expected hour profile in each window around a change, by the window's support.
+
+    Parameters
+    ----------
+    frame : `tzid`, `transition` (UTC text), `support` (arrivals), `mae_pp` (percentage points), `kind` (`can fail`,
+        `cannot fail`, `thin`), `b`, `bplus` (bounds, pp).
+    """
+    kinds = {"can fail": BLUE, "cannot fail": ORANGE, "thin": GREY}
+    points = (
+        alt.Chart(frame)
+        .mark_point(filled=True, size=70, opacity=0.85)
+        .encode(
+            x=alt.X(
+                "support:Q",
+                title="arrivals in the window (count, log scale)",
+                scale=alt.Scale(type="symlog"),
+                axis=alt.Axis(format="~s", values=[0, *(10**power for power in range(1, 9))]),
+            ),
+            y=alt.Y("mae_pp:Q", title="mean error of an hour's share (pp)"),
+            color=alt.Color("kind:N", title=None, scale=alt.Scale(domain=list(kinds), range=list(kinds.values()))),
+            shape=alt.Shape("kind:N", title=None, scale=alt.Scale(domain=list(kinds))),
+            tooltip=[
+                "tzid:N",
+                "transition:N",
+                alt.Tooltip("support:Q", format=","),
+                alt.Tooltip("mae_pp:Q", format=".3f"),
+            ],
+        )
+    )
+    bounds = alt.Chart(frame).transform_aggregate(b="max(b)", bplus="max(bplus)").transform_fold(["b", "bplus"])
+    lines = bounds.mark_rule(strokeDash=[4, 3]).encode(y="value:Q")
+    names = (
+        bounds.transform_calculate(name="datum.key == 'b' ? 'B' : 'B+'")
+        .mark_text(align="left", dx=4, dy=-6)
+        .encode(y="value:Q", x=alt.value(0), text="name:N")
+    )
+    return alt.layer(points, lines, names).properties(
+        title=alt.TitleParams(
+            "Windows around the changes of offset",
+            subtitle="stored against expected hour profile; a window that cannot fail proves nothing",
+        )
+    )
+
+
 def days_since_transition(frame: pl.DataFrame) -> Chart:
     """Mismatch rate against days since the zone's own change of offset, with the arrivals behind each day.
 
@@ -127,3 +174,23 @@ def days_since_transition(frame: pl.DataFrame) -> Chart:
             subtitle="zones that change offset within the horizon, each aligned at its own transition",
         )
     )
+
+
+class HasDaylightSaving(Protocol):
+    """A run object: something whose `dst` knows its wrong clocks by date and zone."""
+
+    @property
+    def dst(self) -> KnowsWrongClocks:
+        """What changes of offset do to the run."""
+
+
+class KnowsWrongClocks(Protocol):
+    """Where the frame of `mismatch_heatmap` comes from."""
+
+    def by_date_and_zone(self) -> pl.DataFrame:
+        """Wrong clocks by UTC date and zone."""
+
+
+def offset_heatmap(run: HasDaylightSaving) -> Chart:
+    """The mismatch heatmap of a run that `segment5b_lib.open_run` has opened."""
+    return mismatch_heatmap(run.dst.by_date_and_zone())

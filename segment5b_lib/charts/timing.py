@@ -1,20 +1,26 @@
-"""Where the time goes: seconds per state, stacked by lane."""
+"""Where the time goes, what has become faster, and what watching costs."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import altair as alt
 import polars as pl
 
 from segment5b_lib.charts.renderer import Chart
-from segment5b_lib.charts.theme import LANE_COLOURS
+from segment5b_lib.charts.theme import BLUE, GREY, LANE_COLOURS, VERMILLION
+
+_BUDGETS = {"target": VERMILLION, "stretch": GREY}
+_ROLES = {"baseline": GREY, "candidate": BLUE}
 
 
-def state_elapsed(frame: pl.DataFrame) -> Chart:
-    """Elapsed seconds of each state, its lanes stacked.
+def state_elapsed(frame: pl.DataFrame, budgets: pl.DataFrame | None = None) -> Chart:
+    """Elapsed seconds of each state, its lanes stacked, with a line where a budget ends.
 
     Parameters
     ----------
     frame : `state`, `lane` (a word of `Lane`), `seconds` (wall time).
+    budgets : `state`, `budget` (`target` or `stretch`), `seconds`; without them no lines are drawn.
     """
     lanes = list(LANE_COLOURS)
     base = alt.Chart(frame).encode(y=alt.Y("state:N", title="state"))
@@ -31,7 +37,94 @@ def state_elapsed(frame: pl.DataFrame) -> Chart:
     totals = base.mark_text(align="left", dx=4).encode(
         x="sum(seconds):Q", text=alt.Text("sum(seconds):Q", format=".2f")
     )
-    return alt.layer(bars, totals).properties(
+    lines = [] if budgets is None or budgets.is_empty() else [_budget_lines(budgets)]
+    layers = alt.layer(bars, totals, *lines).properties(
         title=alt.TitleParams("State elapsed", subtitle="one run on one machine: a description, not a benchmark"),
         height=alt.Step(26),
     )
+    return layers.resolve_scale(color="independent") if lines else layers
+
+
+def _budget_lines(budgets: pl.DataFrame) -> Any:
+    names = list(_BUDGETS)
+    return (
+        alt.Chart(budgets)
+        .mark_tick(thickness=2, size=24, opacity=1)
+        .encode(
+            y="state:N",
+            x=alt.X("seconds:Q", title="elapsed wall time (s)"),
+            color=alt.Color("budget:N", title="budget", scale=alt.Scale(domain=names, range=list(_BUDGETS.values()))),
+            tooltip=["state:N", "budget:N", "seconds:Q"],
+        )
+    )
+
+
+def before_after(frame: pl.DataFrame) -> Chart:
+    """Baseline against candidate: every run a point, the median a line; each state has its own scale.
+
+    Parameters
+    ----------
+    frame : `state`, `role` (`baseline` or `candidate`), `run`, `seconds` (wall time of the state in that run).
+    """
+    states = frame["state"].unique(maintain_order=True).to_list() or ["no state was timed"]
+    rows = [_before_after(frame.filter(pl.col("state") == state), state) for state in states]
+    return alt.vconcat(*rows, spacing=4).properties(
+        title=alt.TitleParams("Before and after", subtitle="every run is a point, a line is a median; scales differ")
+    )
+
+
+def _before_after(frame: pl.DataFrame, state: str) -> Any:
+    roles = list(_ROLES)
+    base = alt.Chart(frame).encode(
+        x=alt.X("seconds:Q", title=f"{state}, wall time (s)", scale=alt.Scale(zero=True)),
+        y=alt.Y("role:N", title=None, scale=alt.Scale(domain=roles)),
+        color=alt.Color("role:N", title="run", scale=alt.Scale(domain=roles, range=list(_ROLES.values()))),
+    )
+    points = base.mark_circle(size=70, opacity=0.75).encode(
+        tooltip=["state:N", "role:N", "run:N", alt.Tooltip("seconds:Q", format=".3f")]
+    )
+    medians = base.mark_tick(thickness=3, size=20).encode(x=alt.X("median(seconds):Q", title=f"{state}, wall time (s)"))
+    return alt.layer(points, medians).properties(height=alt.Step(22), width=560)
+
+
+def overhead_pairs(pairs: pl.DataFrame, interval: pl.DataFrame) -> Chart:
+    """The overhead of progress reporting, pair by pair, with the 95 % interval of its mean and the limit.
+
+    Parameters
+    ----------
+    pairs : `pair` (number), `quiet_s`, `reporting_s`, `overhead` (share of the quiet run's time).
+    interval : one row, `mean`, `low`, `high`, `limit` (shares); none where a replay failed.
+    """
+    points = (
+        alt.Chart(pairs)
+        .mark_circle(size=80, color=BLUE, opacity=1)
+        .encode(
+            x=alt.X("pair:O", title="pair", axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("overhead:Q", title="overhead (share of the quiet run's time)", axis=alt.Axis(format="+.1%")),
+            tooltip=[
+                "pair:O",
+                alt.Tooltip("quiet_s:Q", format=".3f"),
+                alt.Tooltip("reporting_s:Q", format=".3f"),
+                alt.Tooltip("overhead:Q", format="+.2%"),
+            ],
+        )
+    )
+    subtitle = "no interval: a replay failed"
+    for found in interval.iter_rows(named=True):
+        span = f"mean {found['mean']:+.2%}, 95 % interval {found['low']:+.2%} to {found['high']:+.2%} (band)"
+        subtitle = f"{span}; {pairs.height} pairs"
+    return alt.layer(*_interval(interval), points).properties(
+        title=alt.TitleParams("Overhead of progress reporting", subtitle=subtitle), width=560
+    )
+
+
+def _interval(interval: pl.DataFrame) -> list[Any]:
+    base = alt.Chart(interval)
+    return [
+        base.mark_rect(color=BLUE, opacity=0.18).encode(y="low:Q", y2="high:Q"),
+        base.mark_rule(color=BLUE, strokeWidth=2).encode(y="mean:Q"),
+        base.mark_rule(color=VERMILLION, strokeWidth=2, strokeDash=[6, 4]).encode(y="limit:Q"),
+        base.mark_text(align="left", baseline="bottom", dx=4, dy=-3, color=VERMILLION).encode(
+            y="limit:Q", x=alt.value(0), text=alt.value("limit")
+        ),
+    ]

@@ -11,7 +11,7 @@ import zoneinfo
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -23,7 +23,6 @@ from segment5b_lib.errors import InputError
 SCAN_SECONDS = 6 * 3600
 """Scan step. Two changes closer than this that cancel each other would be missed; no zone has such a pair."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _tzpath_lock = threading.Lock()
 
 
@@ -54,7 +53,7 @@ def expected_offsets(tzid: str, start: int, end: int) -> ExpectedOffsets:
     InputError
         ``5B.CIVIL_TIME.ZONE_UNKNOWN`` if the pinned wheel has no such zone.
     """
-    zone = _pinned_zone(tzid)
+    zone = pinned_zone(tzid)
     grid = [*range(start, end, SCAN_SECONDS), end - 1]
     offsets = [_offset(zone, second) for second in grid]
     instants, values = [start], [offsets[0]]
@@ -87,7 +86,8 @@ def _pinned_wheel() -> Iterator[None]:
             zoneinfo.reset_tzpath(to=before)
 
 
-def _pinned_zone(tzid: str) -> zoneinfo.ZoneInfo:
+def pinned_zone(tzid: str) -> zoneinfo.ZoneInfo:
+    """A zone of the pinned wheel; ``5B.CIVIL_TIME.ZONE_UNKNOWN`` if there is no such zone."""
     with _pinned_wheel():
         try:
             return zoneinfo.ZoneInfo.no_cache(tzid)
@@ -102,8 +102,13 @@ def _pinned_zone(tzid: str) -> zoneinfo.ZoneInfo:
             ) from error
 
 
+def offsets_of(zone: zoneinfo.ZoneInfo, seconds: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Local minus UTC in seconds at each epoch second, asked of a zone one by one."""
+    return np.array([_offset(zone, second) for second in seconds.tolist()], np.int64)
+
+
 def _offset(zone: zoneinfo.ZoneInfo, second: int) -> int:
-    offset = (_EPOCH + timedelta(seconds=second)).astimezone(zone).utcoffset()
+    offset = datetime.fromtimestamp(second, zone).utcoffset()
     assert offset is not None, "a ZoneInfo always has an offset"
     return int(offset.total_seconds())
 

@@ -41,13 +41,13 @@ def database_sha256() -> str:
     """SHA-256 over (name, content) of every zone file of the wheel, in ascending name order (hex64)."""
     digest = hashlib.sha256()
     for name in zone_names():
-        content = _zone_bytes(name)
+        content = zone_bytes(name)
         digest.update(f"{name}\0{len(content)}\0".encode("ascii"))
         digest.update(content)
     return digest.hexdigest()
 
 
-def _zone_bytes(tzid: str) -> bytes:
+def zone_bytes(tzid: str) -> bytes:
     """The TZif file of one zone; ``5B.CIVIL_TIME.ZONE_UNKNOWN`` for a name the database does not have."""
     if tzid not in zone_names():
         raise InputError(
@@ -70,8 +70,12 @@ def read_zone(tzid: str, through_year: int = EXPANDED_THROUGH_YEAR) -> Transitio
     Transitions with read-only arrays; after the last entry the last offset is repeated, which is right only
     up to the end of `through_year`.
     """
-    where = f"tzdata {tzdata.__version__}, zone {tzid}"
-    data = parse_tzif(_zone_bytes(tzid), where)
+    return step_function(zone_bytes(tzid), through_year, f"tzdata {tzdata.__version__}, zone {tzid}")
+
+
+def step_function(content: bytes, through_year: int, where: str) -> Transitions:
+    """One TZif file, whichever release it comes from, as `read_zone` gives it. `where` is for errors."""
+    data = parse_tzif(content, where)
     steps = minute_steps(data.base_offset, *_with_rule(data, through_year, where))
     keep = steps.utc_seconds < year_start(through_year + 1)
     result = Transitions(steps.utc_seconds[keep], steps.offset_minutes[keep])

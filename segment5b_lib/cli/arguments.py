@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,32 +11,62 @@ import yaml
 
 from segment5b_lib.errors import UsageError
 
+_ROLES = ("@last", "@baseline", "@candidate")
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="One line per step instead of a live table.")]
 ThreadsOption = Annotated[int, typer.Option(min=0, help="Threads; 0: one per core. Bytes do not depend on it.")]
-SetOption = Annotated[list[str], typer.Option("--set", help="KEY=VALUE, may be repeated; VALUE is YAML.")]
+SetOption = Annotated[
+    list[str], typer.Option("--set", help="KEY=VALUE, or @FILE with changes; may be repeated; VALUE is YAML.")
+]
+
+
+def complete_run(incomplete: str) -> list[str]:
+    """Names that a shell may complete a RUN to: roles, and the first eight digits of every run."""
+    from segment5b_lib.store.roots import outputs_folder
+
+    made = sorted(receipt.parent.name[:8] for receipt in (outputs_folder() / "runs").glob("*/run_receipt.json"))
+    return [name for name in (*_ROLES, *made) if name.startswith(incomplete)]
+
+
 RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="Run id or a prefix of one, or @last, @baseline, @candidate.")
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="Run id or a prefix of one, or @last, @baseline, @candidate.",
+        autocompletion=complete_run,
+    ),
 ]
 
 
 def parse_changes(settings: Sequence[str]) -> dict[str, Any]:
-    """`KEY=VALUE` settings as a mapping; values are YAML scalars, lists or maps."""
+    """Settings as a mapping: `KEY=VALUE` with a YAML value, or `@FILE`, all changes of a file in a posture's form."""
     changes: dict[str, Any] = {}
     for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not key or not equals or key in changes:
-            raise UsageError(
-                "5B.CLI.SETTING",
-                "a setting is not KEY=VALUE, or its key is given twice",
-                expected="--set routing.zone_binding=row_zone",
-                found=setting,
-            )
-        try:
-            changes[key] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UsageError("5B.CLI.SETTING", "a value is not YAML", where=key, found=text) from error
+        for key, value in _setting(setting).items():
+            if key in changes:
+                raise UsageError("5B.CLI.SETTING", "a key is set twice", where=key, expected="once", found=setting)
+            changes[key] = value
     return changes
+
+
+def _setting(setting: str) -> dict[str, Any]:
+    if setting.startswith("@"):
+        from segment5b_lib.store.postures import load_changes
+
+        return load_changes(Path(setting[1:]))
+    key, equals, text = setting.partition("=")
+    if not key or not equals:
+        raise UsageError(
+            "5B.CLI.SETTING",
+            "a setting is neither KEY=VALUE nor @FILE",
+            expected="--set routing.zone_binding=row_zone",
+            found=setting,
+        )
+    try:
+        return {key: yaml.safe_load(text)}
+    except yaml.YAMLError as error:
+        raise UsageError("5B.CLI.SETTING", "a value is not YAML", where=key, found=text) from error
 
 
 def thread_count(threads: int) -> int:

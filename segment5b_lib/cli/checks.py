@@ -21,19 +21,20 @@ if TYPE_CHECKING:
 
 DISTRIBUTION: Final = "segment5b"
 LOCK_FILE: Final = "requirements.lock"
-SYSTEM_ZONES: Final = Path("/usr/share/zoneinfo/tzdata.zi")
 Status = Literal["ok", "warn", "fail"]
-Finding = tuple[Status, str]
+Detail = dict[str, list[dict[str, Any]]]
+Finding = tuple[Status, str] | tuple[Status, str, Detail]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One finding. `next_step` is empty where all is well."""
+    """One finding. `next_step` is empty where all is well; `detail` is for scripts and not shown to people."""
 
     name: str
     status: Status
     found: str
     next_step: str = ""
+    detail: Detail | None = None
 
 
 def examine(scale: str, threads: int) -> Iterator[Check]:
@@ -49,6 +50,7 @@ def examine(scale: str, threads: int) -> Iterator[Check]:
     yield _attempt("disk", lambda: disk(scale, threads), f"segment5b prune; {smaller}")
     yield _attempt("memory", lambda: memory(scale, threads), f"end other programs; use fewer threads; {smaller}")
     yield _attempt("tz database", time_zones, install)
+    yield _attempt("tz drift", lambda: tz_drift(scale), f"{install}; raise the tzdata pin if a library is ahead")
     yield _attempt("outputs", outputs, "set SEGMENT5B_OUTPUTS to a folder on a disk with hard links")
     yield _attempt("kernel cache", kernel_cache, "set NUMBA_CACHE_DIR to a folder that may be written")
     yield _attempt("charts", charts, install)
@@ -57,13 +59,15 @@ def examine(scale: str, threads: int) -> Iterator[Check]:
 
 def _attempt(name: str, look: Callable[[], Finding], next_step: str) -> Check:
     """Look, and turn whatever goes wrong, in our code or another's, into a finding."""
+    detail: Detail | None = None
     try:
-        status, found = look()
+        status, found, *more = look()
+        detail = more[0] if more else None
     except UsageError:
         raise
     except Exception as error:
         status, found = "fail", " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:1]])
-    return Check(name, status, found, "" if status == "ok" else next_step)
+    return Check(name, status, found, "" if status == "ok" else next_step, detail)
 
 
 def python_version() -> Finding:
@@ -144,11 +148,28 @@ def _enough(free: float, needed: float, scale: str) -> Finding:
 
 
 def time_zones() -> Finding:
-    """Release of the pinned tz database, and of the system's, which is never read."""
+    """Release of the pinned tz database: the only one that computes a local time."""
     from segment5b_lib.civil_time.tzif import IANA_RELEASE
 
-    first = SYSTEM_ZONES.read_text(encoding="utf-8").split("\n", 1)[0] if SYSTEM_ZONES.is_file() else "unknown"
-    return "ok", f"{IANA_RELEASE} pinned; the system has {first.removeprefix('# version ')}, which is not used"
+    return "ok", f"{IANA_RELEASE} pinned"
+
+
+def tz_drift(scale: str) -> Finding:
+    """The machine's other tz databases against the pinned one over the horizon of a scale's world.
+
+    They compute nothing, so that a difference is no fault; one that no release of the database explains is.
+    """
+    from segment5b_lib.civil_time.tz_drift import difference_lines, drift_line, machine_drift, places, sentence
+    from segment5b_lib.world.world_file import load_spec
+
+    horizon = load_spec(scale).horizon
+    drifts = machine_drift(horizon.end_second)
+    lines = [drift_line(one, places(), horizon.start_second, horizon.end_second) for one in drifts]
+    differences = [row for one in drifts for row in difference_lines(one, horizon.start_second)]
+    detail = {"databases": [one._asdict() for one in lines], "differences": [one._asdict() for one in differences]}
+    status: Status = "fail" if any(one.unexplained for one in lines) else "ok"
+    title = "zones (those of places) that differ in the horizon; later"
+    return status, "\n".join([title, *map(sentence, lines)]), detail
 
 
 def outputs() -> Finding:

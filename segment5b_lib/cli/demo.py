@@ -1,9 +1,9 @@
-"""`segment5b demo`: the main job on real data, and a one-screen summary of what it found."""
+"""`segment5b demo`: the whole story on real data, from the published defect to a frozen certificate."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,13 +11,23 @@ import typer
 
 from segment5b_lib.cli.arguments import QuietOption, ThreadsOption, thread_count
 from segment5b_lib.cli.screen import console, watching
+from segment5b_lib.contract.words import Decision
 
 if TYPE_CHECKING:
+    from segment5b_lib.contract.policies import Policies
     from segment5b_lib.gates.scorecard import Scorecard
     from segment5b_lib.reports.execute import NotebookRecord
     from segment5b_lib.store.runs import Run
     from segment5b_lib.store.worlds import World
-    from segment5b_lib.world.spec import WorldSpec
+
+_SEED, _WITNESS = 42, 7
+_LOCAL = {
+    "placement.local_time_encoding": "wall_clock",
+    "routing.physical_router.zone_binding": "row_zone",
+    "validation.civil_time_enforcement": "fail_closed",
+}
+"""The corrections that the segment itself owns, tried before anything upstream is touched."""
+_RUNS_AT_ONCE = 12
 
 
 def register(app: typer.Typer) -> None:
@@ -27,36 +37,34 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     scale: Annotated[str, typer.Option(help="Name of a file in parameters/worlds.")] = "small",
-    seed: Annotated[int, typer.Option(min=0)] = 42,
     threads: ThreadsOption = 0,
     quiet: QuietOption = False,
 ) -> None:
-    """From nothing to the corrected run: world, published run, P0, 2A reopened, corrected run, comparison.
+    """Walk the plan: published run, POPT.0 to POPT.5, P0, P1 with 2A reopened, P2 with 3B reopened, P3, P4, P5.
 
-    Example: `segment5b demo --scale tiny`.
+    Every phase is executed as its notebook; the demo stops where a phase says no. Example: `segment5b demo`.
     """
     from segment5b_lib.engine.preflight import require, scale_needs
-    from segment5b_lib.gates.scorecard import score
-    from segment5b_lib.reports.execute import execute_notebook
+    from segment5b_lib.gates.saved import scorecard
+    from segment5b_lib.reports.site import write_site
     from segment5b_lib.store.roots import outputs_folder
+    from segment5b_lib.world.build import build_world
     from segment5b_lib.world.world_file import load_spec
 
-    started, count, spec = time.perf_counter(), thread_count(threads), load_spec(scale)
-    require(scale_needs(spec, count, runs=2), outputs_folder(), f"the demo at scale {scale}")
+    started, spec = time.perf_counter(), load_spec(scale)
+    story = _Story(thread_count(threads), quiet)
+    require(scale_needs(spec, story.threads, runs=_RUNS_AT_ONCE), outputs_folder(), f"the demo at scale {scale}")
     with _chapter(f"building the {scale} world from real cities, zones and holidays"):
-        world = _build(spec, count)
-    console.rule("[bold]the published posture", align="left")
-    baseline = _run(world, "published", seed, count, quiet)
-    with _chapter("P0 on the published run: full scan of every gate, notebook, offline page"):
-        page = execute_notebook("p0_realism_baseline", {"run_id": baseline.run_id})
-        page.raise_for_status()
-    with _chapter("reopening segment 2A: the time-zone cache now reaches 2028"):
-        reopened = _reopen(world, count)
-    console.rule("[bold]the civil_time posture", align="left")
-    candidate = _run(reopened, "civil_time", seed, count, quiet)
-    with _chapter("scoring both runs"):
-        cards = [score(baseline), score(candidate)]
-    _summary(cards, page, time.perf_counter() - started)
+        world = build_world(spec, outputs_folder(), threads=story.threads).world
+    baseline = story.performance(world)
+    corrected = story.civil_time(baseline)
+    candidate = story.calibration(corrected)
+    cards = [scorecard(run) for run in (baseline, corrected, candidate)]
+    story.certification(candidate)
+    _summary(cards, candidate)
+    console.print(f"\npages  {write_site()}", soft_wrap=True)
+    console.print("look   segment5b runs    segment5b score @candidate    segment5b open @candidate")
+    console.print(f"[dim]in {time.perf_counter() - started:.0f} s[/]")
 
 
 @contextmanager
@@ -71,68 +79,164 @@ def _chapter(title: str) -> Iterator[None]:
     console.print(f"[green]✓[/] {title} [dim]{time.perf_counter() - started:.1f} s[/]")
 
 
-def _build(spec: WorldSpec, threads: int) -> World:
-    from segment5b_lib.store.roots import outputs_folder
-    from segment5b_lib.world.build import build_world
+class _Story:
+    """The chapters; each leaves runs, executed notebooks and artefacts, and hands its run to the next."""
 
-    return build_world(spec, outputs_folder(), threads=threads).world
+    def __init__(self, threads: int, quiet: bool) -> None:
+        self.threads, self.quiet = threads, quiet
+
+    def performance(self, world: World) -> Run:
+        """The published posture, three times on two seeds, and the performance track; the baseline run."""
+        from segment5b_lib.phases.attempts import read_artefact
+        from segment5b_lib.reports.lanes import repetitions
+        from segment5b_lib.store.postures import load_posture
+
+        console.rule("[bold]the published posture, and where its time goes", align="left")
+        published = load_posture("published")
+        for seed in (_WITNESS, _SEED):
+            with _chapter(f"the published run, seed {seed}, {published.validation.runtime.min_runs} times"):
+                run = self.run(world, published, "published", seed)
+                with watching(quiet=True) as listener:
+                    repetitions(run, published.validation.runtime.min_runs, threads=self.threads, listener=listener)
+        self.phase("POPT.0", run)
+        order = read_artefact("popt0", run.run_id, "popt0_hotspot_map")["order_of_work"]
+        for name in (*order, "POPT.4", "POPT.5"):
+            self.phase(name, run)
+        return run
+
+    def civil_time(self, baseline: Run) -> Run:
+        """P0, the local corrections, 2A reopened, P1; the corrected run."""
+        from segment5b_lib.store.postures import load_posture
+        from segment5b_lib.world.reopen import reopen_world
+
+        console.rule("[bold]what is wrong, and the clock", align="left")
+        self.phase("P0", baseline)
+        local = self.local_lane(baseline)
+        reopened = Decision.UNLOCK_P1_UPSTREAM_2A_REOPEN
+        self.phase("P1", local, {"baseline": baseline.run_id}, expected=reopened)
+        self.clear_away()
+        with _chapter("reopening segment 2A: the time-zone cache now reaches 2028"):
+            world = reopen_world(
+                baseline.world, "2A", {"last_transition_year": 2028}, f"P1: {reopened.value}", threads=self.threads
+            ).world
+        policies = load_posture("civil_time")
+        witness = self.run(world, policies, "civil_time", _WITNESS, role="witness")
+        corrected = self.run(world, policies, "civil_time", _SEED, role="candidate")
+        self.phase("P1", corrected, {"baseline": baseline.run_id, "witnesses": [witness.run_id]})
+        return corrected
+
+    def local_lane(self, baseline: Run) -> Run:
+        """S4 and S5 again with the segment's own corrections; S5 may refuse it, which is evidence."""
+        from segment5b_lib.engine.chain import run_states
+        from segment5b_lib.engine.rerun import prepare_rerun
+        from segment5b_lib.errors import StateRefusal
+
+        with _chapter("the corrections that this segment owns, on the cache as it is"):
+            local = prepare_rerun(baseline, "S4", _LOCAL, threads=self.threads)
+            try:
+                run_states(local, threads=self.threads)
+            except StateRefusal as refusal:
+                console.print(f"[dim]S5 refuses it: {refusal.what}[/]")
+        return local
+
+    def calibration(self, corrected: Run) -> Run:
+        """P2 by calculation, what it asks for upstream, the candidate that it proposes; the measured candidate."""
+        from segment5b_lib.phases.attempts import read_artefact
+        from segment5b_lib.store.postures import load_posture, with_changes
+        from segment5b_lib.world.reopen import reopen_world
+
+        console.rule("[bold]concentration and online share", align="left")
+        blocked = Decision.UNLOCK_P2_UPSTREAM_REOPEN
+        self.phase("P2", corrected, {"baseline": corrected.run_id}, expected=blocked)
+        proposal = read_artefact("p2", corrected.run_id, "p2_sensitivity")["proposal"]
+        world = corrected.world
+        for segment, changes in proposal["reopened"].items():
+            with _chapter(f"reopening segment {segment}: {changes}"):
+                world = reopen_world(world, segment, changes, f"P2: {blocked.value}", threads=self.threads).world
+        policies = with_changes(load_posture("remediated"), proposal["changes"])
+        witness = self.run(world, policies, "remediated", _WITNESS, proposal["changes"], role="witness")
+        candidate = self.run(world, policies, "remediated", _SEED, proposal["changes"], role="candidate")
+        self.phase("P2", candidate, {"baseline": corrected.run_id, "witnesses": [witness.run_id]})
+        return candidate
+
+    def certification(self, candidate: Run) -> None:
+        """P3, the panel of required seeds, P4, prune, P5."""
+        from segment5b_lib.reports.lanes import panel
+
+        console.rule("[bold]hardening, certificate, freeze", align="left")
+        self.phase("P3", candidate)
+        seeds = candidate.policies.validation.stability.required_seeds
+        with _chapter(f"the same world and policies on seeds {', '.join(map(str, seeds))}"):
+            others = panel(candidate, seeds, threads=self.threads)
+        self.phase("P4", candidate, {"panel": [one.run_id for one in others]})
+        self.clear_away()
+        self.phase("P5", candidate)
+
+    def run(
+        self,
+        world: World,
+        policies: Policies,
+        posture: str,
+        seed: int,
+        changes: Mapping[str, Any] | None = None,
+        role: str = "",
+    ) -> Run:
+        """A finished run, in the role that it has in the keep-set."""
+        from segment5b_lib.engine.retention import pin, pin_new
+        from segment5b_lib.reports.lanes import finished
+
+        with watching(self.quiet) as listener:
+            made = finished(world, policies, posture, seed, threads=self.threads, listener=listener, changes=changes)
+        pin_new(made)
+        if role:
+            pin(role, made)
+        return made
+
+    def phase(
+        self, name: str, run: Run, parameters: Mapping[str, Any] | None = None, expected: Decision | None = None
+    ) -> NotebookRecord:
+        """Execute a phase as its notebook; what is neither open nor expected ends the story, as the phase says."""
+        from segment5b_lib.reports.execute import execute_notebook
+        from segment5b_lib.reports.notebooks import notebook_of_phase
+
+        started = time.perf_counter()
+        record = execute_notebook(notebook_of_phase(name).name, {"run_id": run.run_id, **(parameters or {})})
+        if expected is None or record.decision != expected.value:
+            record.raise_for_status()
+        console.print(
+            f"[green]✓[/] {name} on {run.receipt.posture} {run.run_id[:8]}: [bold]{record.decision}[/] "
+            f"[dim]{time.perf_counter() - started:.1f} s[/]"
+        )
+        return record
+
+    def clear_away(self) -> None:
+        """Prune superseded runs before the next expensive ones."""
+        from segment5b_lib.engine.retention import prune, superseded
+
+        found = superseded()
+        prune(found)
+        freed = sum(one.bytes for one in found)
+        console.print(f"[green]✓[/] pruned {len(found)} superseded run(s), {freed / 1e6:,.0f} MB freed")
 
 
-def _reopen(world: World, threads: int) -> World:
-    from segment5b_lib.world.reopen import reopen_world
-
-    why = "P0: T11 shows that the cache ends before the scenario does"
-    return reopen_world(world, "2A", {"last_transition_year": 2028}, why, threads=threads).world
-
-
-def _run(world: World, posture: str, seed: int, threads: int, quiet: bool) -> Run:
-    from segment5b_lib.engine.chain import create_run, run_states
-    from segment5b_lib.engine.retention import pin_new
-    from segment5b_lib.store.postures import load_posture
-
-    run = create_run(world, load_posture(posture), seed=seed, posture=posture)
-    with watching(quiet) as listener:
-        run_states(run, threads=threads, listener=listener)
-    pin_new(run)
-    return run
-
-
-def _summary(cards: list[Scorecard], page: NotebookRecord, elapsed: float) -> None:
+def _summary(cards: list[Scorecard], candidate: Run) -> None:
     from segment5b_lib.cli.verdicts import show_comparison
+    from segment5b_lib.phases.attempts import read_artefact
 
-    published, corrected = cards
     console.rule("[bold]what was found", align="left")
     show_comparison(cards)
-    console.print()
-    for line in _findings(published, corrected):
-        console.print(line)
-    console.print(f"\npage      {page.page}", soft_wrap=True)
-    console.print("look      segment5b show @baseline    segment5b score @candidate")
-    console.print(f"[dim]in {elapsed:.0f} s[/]")
-
-
-def _findings(published: Scorecard, corrected: Scorecard) -> list[str]:
-    """What happened, in sentences made of measured values only."""
-    before, after = (_values(card) for card in (published, corrected))
-    return [
-        f"[bold]defect[/]    {before['T1']} of the arrivals carry a local time that is off, {before['T2']} "
-        f"by exactly an hour; {before['T11']} of the active zones have complete transitions (T11).",
-        f"[bold]cause[/]     {_owner(published, 'T1')}; conservation and nullability hold "
-        f"(T4 {before['T4']}, T5 {before['T5']}).",
-        f"[bold]corrected[/] T1 {after['T1']}, T2 {after['T2']}, T11 {after['T11']}, T12 {after['T12']}.",
-        f"[bold]open[/]      {_still_red(corrected)}.",
+    before, right, after = ({row["gate"]: row["value"] for row in card.frame().to_dicts()} for card in cards)
+    owner = cards[0].owner("T1")
+    certificate = read_artefact("p4", candidate.run_id, "p4_closure")
+    frozen = read_artefact("p5", candidate.run_id, "freeze_decision")
+    lines: Sequence[tuple[str, str]] = [
+        ("defect", f"{before['T1']} of the arrivals carry a local time that is off, {before['T2']} by exactly an hour"),
+        ("cause", f"{owner.owner}: {owner.cause}" if owner else "none found"),
+        ("clock", f"T1 {right['T1']}, T11 {right['T11']}, T12 {right['T12']} after 2A was reopened"),
+        ("bands", f"T6 {before['T6']} → {after['T6']}, T7 {before['T7']} → {after['T7']}, as predicted (P2)"),
+        ("certificate", f"{certificate['closure_class']}, earned at the {certificate['earned_at']} scale"),
+        ("decision", frozen["decision"]),
     ]
-
-
-def _values(card: Scorecard) -> dict[str, Any]:
-    return {row["gate"]: row["value"] for row in card.frame().to_dicts()}
-
-
-def _owner(card: Scorecard, gate: str) -> str:
-    owner = card.owner(gate)
-    return f"{owner.owner}: {owner.cause}" if owner else "none"
-
-
-def _still_red(card: Scorecard) -> str:
-    red = [f"{row['gate']} {row['value']}" for row in card.frame().to_dicts() if row["verdict"] == "fail"]
-    return f"{', '.join(red)} still fail: calibration (P2) is their phase" if red else "nothing"
+    console.print()
+    for name, text in lines:
+        console.print(f"[bold]{name:<12}[/]{text}")

@@ -48,6 +48,6 @@ def _show(check: Check) -> None:
     from rich.text import Text
 
     status = (f"{check.status:<5}", _COLOURS[check.status])
-    console.print(Text.assemble(status, f"{check.name:<14}", check.found))
+    console.print(Text.assemble(status, f"{check.name:<14}", check.found.replace("\n", "\n" + " " * 19)))
     if check.next_step:
         console.print(Text.assemble(" " * 19, ("next ", "dim"), check.next_step))

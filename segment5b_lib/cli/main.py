@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from segment5b_lib.cli import demo, doctor, runs, verdicts, world
+from segment5b_lib.cli import browse, calibrate, certify, demo, doctor, phase, runs, verdicts, world
 from segment5b_lib.cli.screen import errors, show_error
 from segment5b_lib.errors import Segment5BError
 
@@ -24,6 +24,10 @@ app = typer.Typer(
 app.add_typer(world.app, name="world")
 runs.register(app)
 verdicts.register(app)
+browse.register(app)
+certify.register(app)
+phase.register(app)
+calibrate.register(app)
 demo.register(app)
 doctor.register(app)
 

@@ -12,10 +12,11 @@ from segment5b_lib.cli.arguments import (
     RunArgument,
     SetOption,
     ThreadsOption,
+    complete_run,
     parse_changes,
     thread_count,
 )
-from segment5b_lib.cli.screen import console, show_json, watching
+from segment5b_lib.cli.screen import console, show_json, show_table, watching
 
 if TYPE_CHECKING:
     from segment5b_lib.store.runs import Run
@@ -58,7 +59,7 @@ def run(
 
 def rerun(
     changed: Annotated[str, typer.Option(help="First state that changes, S0 to S5.")],
-    parent: Annotated[str, typer.Option("--run", help="Run to start from.")] = "@last",
+    parent: Annotated[str, typer.Option("--run", help="Run to start from.", autocompletion=complete_run)] = "@last",
     changes: SetOption = [],  # noqa: B006 - typer reads the default, nobody writes to it
     threads: ThreadsOption = 0,
     quiet: QuietOption = False,
@@ -100,29 +101,38 @@ def _execute(made: Run, states: list[str] | None, threads: int, *, quiet: bool, 
 
 def runs(json: JsonOption = False) -> None:
     """List runs, oldest first. Example: `segment5b runs`."""
-    from segment5b_lib.store.runs import list_runs
+    from segment5b_lib.workbench.listing import runs as every_run
 
-    cards = [_card(one) for one in list_runs()]
+    rows = every_run().to_dicts()
     if json:
-        show_json(cards)
-        return
-    if not cards:
+        show_json(rows)
+    elif rows:
+        _table([_card(row) for row in rows])
+    else:
         console.print("no run yet: segment5b run")
-        return
-    _table(cards)
 
 
 def show(run: RunArgument = "@last", json: JsonOption = False) -> None:
-    """Show one run: identity, states, lanes. Example: `segment5b show @baseline`."""
+    """Show one run: identity, roles, size, pages, states with lanes. Example: `segment5b show @baseline`."""
     from segment5b_lib.store.runs import open_run
+    from segment5b_lib.workbench.listing import about
 
     chosen = open_run(run)
+    found = about(chosen)
     if json:
-        show_json({"receipt": chosen.receipt.model_dump(), "records": chosen.records()})
+        show_json({**found, "records": chosen.records()})
         return
-    for name, value in chosen.receipt.model_dump().items():
-        console.print(f"[dim]{name:<22}[/] {value}", soft_wrap=True)
-    _table([_state_card(record) for record in chosen.last_records().values()])
+    others = {name: found[name] for name in ("scale", "scenarios", "roles", "bytes", "pages")}
+    for name, value in {**found["receipt"], **others}.items():
+        console.print(f"[dim]{name:<22}[/] {_line(value)}", soft_wrap=True)
+    _table([_state_card(row) for row in found["states"]])
+
+
+def _line(value: Any) -> str:
+    """A value as a person reads it."""
+    if isinstance(value, (list, dict)):
+        return ", ".join(f"{name}={value[name]}" if isinstance(value, dict) else str(name) for name in value) or "none"
+    return "none" if value is None else f"{value}"
 
 
 def prune(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, json: JsonOption = False) -> None:
@@ -144,36 +154,32 @@ def prune(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
         console.print(f"freed {sum(one.bytes for one in candidates) / 1e6:.1f} MB; receipt {receipt}")
 
 
-def _card(run: Run) -> dict[str, Any]:
-    from segment5b_lib.store.runs import read_pins
-
-    receipt, records = run.receipt, run.last_records()
-    roles = [role for role, names in read_pins().items() if run.run_id in names]
-    passed = sum(record["status"] == "PASS" for record in records.values())
+def _card(row: dict[str, Any]) -> dict[str, Any]:
     return {
-        "run": run.run_id[:8],
-        "world": receipt.manifest_fingerprint[:6],
-        "scale": run.world.scale,
-        "posture": receipt.posture,
-        "seed": receipt.seed,
-        "passed": f"{passed}/{len(records)}",
-        "role": ", ".join(roles),
-        "parent": (receipt.parent_run or "")[:8],
-        "created": receipt.created_utc[5:16].replace("T", " "),
+        "run": row["run_id"][:8],
+        "world": row["world"][:6],
+        "scale": row["scale"],
+        "posture": row["posture"],
+        "seed": row["seed"],
+        "states": f"{row['states']}/6",
+        "role": ", ".join(row["roles"]),
+        "parent": (row["parent"] or "")[:8],
+        "created": row["created_utc"][5:16].replace("T", " "),
     }
 
 
-def _state_card(record: dict[str, Any]) -> dict[str, Any]:
-    lanes: dict[str, float] = {}
-    for step in record["steps"]:
-        lanes[step["lane"]] = lanes.get(step["lane"], 0.0) + step["wall_ms"] / 1e3
+def _state_card(row: dict[str, Any]) -> dict[str, str]:
+    """One state's line; a state that was not run here has no figures."""
+    card = {"state": row["state"], "status": row["status"]}
+    if row["seconds"] is None:
+        return card
+    lanes = ("input_load", "compute", "validation", "write")
     return {
-        "state": record["state"],
-        "status": record["status"],
-        "seconds": f"{record['durations']['wall_ms'] / 1e3:.2f}",
-        **{lane: f"{seconds:.2f}" for lane, seconds in sorted(lanes.items())},
-        "rows out": f"{record['rows_out']:,}",
-        "peak MB": f"{record['peak_rss_bytes'] / 1e6:.0f}",
+        **card,
+        **{name: f"{row[name]:.2f}" for name in ("seconds", *lanes)},
+        "rows out": f"{row['rows_out']:,}",
+        "peak MB": f"{row['peak_bytes'] / 1e6:.0f}",
+        "": row["error_code"] or "",
     }
 
 
@@ -182,11 +188,13 @@ def _table(cards: list[dict[str, Any]]) -> None:
 
     table = Table(box=None, padding=(0, 1, 0, 0))
     columns = list(dict.fromkeys(name for card in cards for name in card))
+    widest = max(len(str(card.get(columns[0], ""))) for card in cards)
     for name in columns:
-        table.add_column(name, no_wrap=True)
+        # Who a row is about is never cut short.
+        table.add_column(name, no_wrap=True, min_width=widest if name == columns[0] else None)
     for card in cards:
         table.add_row(*(str(card.get(name, "")) for name in columns))
-    console.print(table)
+    show_table(table)
 
 
 def _report(run: Run, json: bool) -> None:

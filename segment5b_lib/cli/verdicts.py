@@ -1,4 +1,4 @@
-"""`segment5b score`, `compare` and `phase`: what the gates say of a run, and what follows from it."""
+"""`segment5b score` and `compare`: what the gates say of a run, or of several."""
 
 from __future__ import annotations
 
@@ -7,60 +7,77 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segment5b_lib.cli.arguments import JsonOption, RunArgument
-from segment5b_lib.cli.screen import console, show_json
+from segment5b_lib.cli.arguments import JsonOption, RunArgument, complete_run
+from segment5b_lib.cli.screen import console, room, show_json, show_table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from segment5b_lib.gates.difference import Difference
     from segment5b_lib.gates.scorecard import Scorecard
 
 _STYLES = {"pass_bplus": "bold green", "pass_b": "green", "fail": "bold red", "insufficient_power": "yellow"}
-_COLUMNS = ("gate", "value", "verdict", "b", "bplus")
-_WIDE = 130
-"""Columns of a terminal from which on there is room for population and title."""
+_COLUMNS = {
+    "gate": "gate",
+    "value": "value",
+    "verdict": "verdict",
+    "b": "B",
+    "bplus": "B+",
+    "distance": "distance",
+    "owner": "owner",
+    "population": "population",
+    "title": "title",
+    "provenance": "thresholds from",
+    "produced_by": "measured by",
+}
+"""Columns of the scorecard's frame and their headings: a terminal shows as many of them as it has room for."""
+_GAP = 2
 _SHORT = {"pass_bplus": "B+", "pass_b": "B", "fail": "FAIL", "insufficient_power": "no power"}
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command tree."""
-    for command in (score, compare, phase):
+    for command in (score, compare):
         app.command()(command)
 
 
 def score(
     run: RunArgument = "@last",
     gate: Annotated[str, typer.Option(help="One gate in full, e.g. T1.")] = "",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure, even if nothing has changed since.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of --json, and stop.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Measure every gate of a run by full scan. Example: `segment5b score @baseline --gate T1`.
 
-    Exit code 1 where a hard gate does not pass.
+    A scorecard is kept: while run, world and library stay as they are, it is read and not measured again. Exit
+    code 1 where a hard gate (with --gate: the gate) does not pass.
     """
-    from segment5b_lib.gates.scorecard import score as measure
+    from segment5b_lib.gates.saved import schema as json_schema
+    from segment5b_lib.gates.saved import scorecard
     from segment5b_lib.store.runs import open_run
 
-    card = measure(open_run(run))
+    if schema:
+        show_json(json_schema())
+        return
+    card = scorecard(open_run(run), fresh=fresh)
     if gate:
-        show_json(card.result(gate).document())
-        raise typer.Exit(0 if card.result(gate).passed else 1)
-    if json:
+        _show_gate(card, gate, json)
+    elif json:
         show_json(card.document())
     else:
         show_scorecard(card)
-    raise typer.Exit(0 if card.hard_gates_pass else 1)
+    raise typer.Exit(0 if card.stands(gate) else 1)
 
 
 def show_scorecard(card: Scorecard) -> None:
     """The gates as a table, then why some could not speak, who owns each failure, and what to do."""
     from segment5b_lib.phases.repair import next_steps
 
-    identity = card.identity
-    about = f"{identity['posture']}  seed {identity['seed']}  {identity['scale']}"
-    console.print(f"run [bold]{identity['run_id'][:8]}[/]  {about}")
+    console.print(_heading(card))
     rows = card.frame().to_dicts()
-    wide = console.width >= _WIDE
-    console.print(_table(rows, (*_COLUMNS, "population", "title") if wide else _COLUMNS))
+    shown = _fitting(rows, room())
+    show_table(_table(rows, shown))
     for row in rows:
         if row["reason"]:
             console.print(f"[dim]{row['gate']}: {row['reason']}[/]")
@@ -68,6 +85,32 @@ def show_scorecard(card: Scorecard) -> None:
         console.print(f"[bold]{owner}[/] ({', '.join(gates)})")
     for step in next_steps(card).steps:
         console.print(f"next: {step.command}", soft_wrap=True)
+    if hidden := [heading for name, heading in _COLUMNS.items() if name not in shown]:
+        console.print(f"[dim]{', '.join(hidden)}: --gate GATE, --json, or a wider terminal[/]")
+
+
+def _heading(card: Scorecard) -> str:
+    identity = card.identity
+    about = f"{identity['posture']}  seed {identity['seed']}  {identity['scale']}"
+    origin = f"  [dim]{card.origin.text}[/]" if card.origin else ""
+    return f"run [bold]{identity['run_id'][:8]}[/]  {about}{origin}"
+
+
+def _show_gate(card: Scorecard, gate: str, json: bool) -> None:
+    """One gate line by line; of its detail what fits a line, the rest is in the JSON."""
+    result = card.result(gate)
+    if json:
+        show_json(result.document())
+        return
+    (row,) = (row for row in card.frame().to_dicts() if row["gate"] == gate)
+    console.print(_heading(card))
+    lines = {_COLUMNS.get(name, name): row[name] for name in (*_COLUMNS, "reason", "cause", "command")}
+    lines |= {name: value for name, value in result.detail.items() if not isinstance(value, (list, dict))}
+    for name, value in lines.items():
+        if value not in ("", None):
+            console.print(f"[dim]{name:<24}[/] {value}", soft_wrap=True)
+    if tables := [name for name, value in result.detail.items() if isinstance(value, (list, dict))]:
+        console.print(f"[dim]{', '.join(tables)}: --json[/]")
 
 
 def _by_owner(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
@@ -79,31 +122,66 @@ def _by_owner(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
     return owners
 
 
+def _fitting(rows: list[dict[str, Any]], width: int) -> list[str]:
+    """The first columns that a terminal has room for; the first five always."""
+    names, room = list(_COLUMNS), width
+    for position, name in enumerate(names):
+        texts = [_COLUMNS[name], *(_cell(row, name) for row in rows)]
+        room -= max(len(text) for text in texts) + _GAP
+        if room < 0 and position >= names.index("distance"):
+            return names[:position]
+    return names
+
+
 def _table(rows: list[dict[str, Any]], columns: Sequence[str]) -> Table:
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, _GAP, 0, 0))
     for name in columns:
-        table.add_column({"b": "B", "bplus": "B+"}.get(name, name), no_wrap=True)
+        table.add_column(_COLUMNS[name], no_wrap=True)
     for row in rows:
-        cells = {**row, "verdict": f"[{_style(row['verdict'])}]{_short(row['verdict'])}[/]"}
-        table.add_row(*(str(cells[name] or "") for name in columns))
+        cells = {name: _cell(row, name) for name in columns}
+        table.add_row(*({**cells, "verdict": f"[{_style(row['verdict'])}]{cells['verdict']}[/]"}).values())
     return table
 
 
+def _cell(row: dict[str, Any], name: str) -> str:
+    return _short(row[name]) if name == "verdict" else str(row[name] or "")
+
+
 def compare(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN RUN...", help="Two or more runs.")],
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN RUN...", help="Two or more runs.", autocompletion=complete_run)
+    ],
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure, even if nothing has changed since.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Gates of several runs side by side. Example: `segment5b compare @baseline @candidate`."""
-    from segment5b_lib.gates.scorecard import score as measure
+    """Gates of several runs side by side, and which verdicts change from the first run to each other one.
+
+    Example: `segment5b compare @baseline @candidate`.
+    """
+    from segment5b_lib.gates.saved import scorecard
     from segment5b_lib.store.runs import open_run
 
-    cards = [measure(open_run(name)) for name in runs]
+    cards = [scorecard(open_run(name), fresh=fresh) for name in runs]
+    changes = [cards[0].difference(other) for other in cards[1:]]
     if json:
-        show_json([card.document() for card in cards])
-    else:
-        show_comparison(cards)
+        documents = [card.document() for card in cards]
+        show_json({"scorecards": documents, "differences": [change.document() for change in changes]})
+        return
+    show_comparison(cards)
+    for change in changes:
+        _show_changes(change)
+
+
+def _show_changes(change: Difference) -> None:
+    """Each gate whose verdict is another one, with what its value did."""
+    before, after = (card.identity["run_id"][:8] for card in (change.before, change.after))
+    rows = change.verdicts_changed().to_dicts()
+    console.print(f"\nfrom {before} to {after}: {len(rows)} verdict(s) changed")
+    for row in rows:
+        verdicts = f"{_short(row['verdict_before'])} → {_short(row['verdict_after'])}"
+        console.print(f"  {row['gate']:<15} {verdicts:<22} {row['change']:<14} {row['moved']}")
 
 
 def show_comparison(cards: list[Scorecard]) -> None:
@@ -129,25 +207,3 @@ def _short(verdict: str) -> str:
 
 def _style(verdict: str) -> str:
     return _STYLES.get(verdict, "dim")
-
-
-def phase(
-    name: Annotated[str, typer.Argument(metavar="PHASE", help="P0: realism baseline.")],
-    run: RunArgument = "@last",
-    json: JsonOption = False,
-) -> None:
-    """Execute a phase as its notebook, for a run. Example: `segment5b phase P0 @baseline`.
-
-    Leaves the executed notebook, an offline page and the phase's artefacts. Exit code 1 where the decision
-    does not open the next phase.
-    """
-    from segment5b_lib.reports.execute import execute_notebook
-    from segment5b_lib.reports.notebooks import notebook_of_phase
-
-    record = execute_notebook(notebook_of_phase(name).name, {"run_id": run})
-    if json:
-        show_json(record.model_dump(mode="json"))
-    else:
-        console.print(f"{name} {record.status.value}: [bold]{record.decision or 'no decision'}[/]")
-        console.print(f"page {record.page}", soft_wrap=True)
-    record.raise_for_status()

@@ -244,7 +244,7 @@ class Limit(Strict):
 class GateThresholds(Strict):
     """A gate's two thresholds and how much a failure weighs."""
 
-    severity: Literal["hard", "major"]
+    severity: Literal["hard", "major", "audit"]
     b: Limit
     bplus: Limit
 
@@ -290,6 +290,50 @@ class CountShape(Strict):
     min_distinct_offsets_per_1000: int
 
 
+class AuditMeasurement(Strict):
+    """How A1 to A5 are measured, and what they need before they speak."""
+
+    min_expected: Positive
+    min_rows: Annotated[int, Field(gt=0)]
+    sampled_rows: Annotated[int, Field(gt=0)]
+    traced_draws: Annotated[int, Field(gt=0)]
+    phase_min_arrivals: Annotated[int, Field(gt=0)]
+    phase_law_factor: Positive
+
+
+class Stability(Strict):
+    """T10 and the closure classes: the seeds they need, and below which share of its B+ bound a metric is noise."""
+
+    required_seeds: tuple[Annotated[int, Field(ge=0)], ...]
+    floor_share: Share
+
+
+class Budget(Strict):
+    """Seconds of wall time: GREEN up to `target_s`, AMBER up to `stretch_s`, RED above."""
+
+    target_s: Positive
+    stretch_s: Positive
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Budget:
+        if self.target_s > self.stretch_s:
+            raise ValueError(f"target_s {self.target_s} is above stretch_s {self.stretch_s}")
+        return self
+
+
+class RuntimePolicy(Strict):
+    """Runtime budgets, binding at one scale; they are held against the median of at least `min_runs` runs.
+
+    `long_run_s`: a run that takes longer than this may stand for itself.
+    """
+
+    pinned_scale: str
+    min_runs: Annotated[int, Field(gt=0)]
+    long_run_s: Positive
+    states: dict[Literal["S1", "S2", "S3", "S4", "S5"], Budget]
+    lanes: dict[Literal["candidate", "witness", "certification"], Budget]
+
+
 class ValidationPolicy(Strict):
     """S5 and the gates: every threshold, and how strictly it is enforced."""
 
@@ -299,6 +343,9 @@ class ValidationPolicy(Strict):
     sampling: SamplingPlan
     failure_policy: FailurePolicy
     count_shape: CountShape
+    audit: AuditMeasurement
+    stability: Stability
+    runtime: RuntimePolicy
     gates: dict[str, GateThresholds]
 
 

@@ -80,10 +80,18 @@ def prune(candidates: list[Superseded]) -> Path:
         "removed": removed,
         "freed_bytes": sum(candidate.bytes for candidate in candidates),
     }
-    path = outputs_folder() / "reports" / "prune" / f"prune_receipt_{receipt['created_utc']}.json"
-    path = path.with_name(path.name.replace(":", ""))
+    path = _receipts_folder() / f"prune_receipt_{receipt['created_utc']}.json".replace(":", "")
     write_file(path, (json.dumps(receipt, indent=1, sort_keys=True) + "\n").encode())
     return path
+
+
+def latest_receipt() -> Path | None:
+    """The receipt of the latest prune; None where there has been none."""
+    return max(_receipts_folder().glob("prune_receipt_*.json"), default=None)
+
+
+def _receipts_folder() -> Path:
+    return outputs_folder() / "reports" / "prune"
 
 
 def pin_new(run: Run) -> None:

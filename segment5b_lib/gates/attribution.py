@@ -9,16 +9,18 @@ from typing import Final
 from segment5b_lib.contract.words import STATES, Verdict
 from segment5b_lib.gates.results import GateResult
 
+LANE_GATES: Final = ("R-candidate", "R-witness", "R-certification")
 CLOCK_GATES: Final = ("T1", "T1.settlement", "T1.operational", "T2", "T3")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the rules look at: the gates that failed, and two properties of the run."""
+    """What the rules look at: the gates that failed, and three properties of the run."""
 
     failed: frozenset[str]
     zone_binding: str
     hybrid_merchants: int
+    calibrated: bool
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "the intensities themselves concentrate on a few zones",
         "S2",
         "",
-        "segment5b rerun --changed S2 --set lgcp.zone_mix=SOLVED_BY_P2",
+        "segment5b calibrate",
     ),
     Rule(
         ("T6",),
@@ -172,7 +174,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "the hybrid coin sets the share",
         "S4",
         "",
-        "segment5b rerun --changed S4 --set routing.p_virtual_hybrid=SHARE",
+        "segment5b calibrate",
     ),
     Rule(
         ("T8",),
@@ -195,6 +197,16 @@ RULES: Final[tuple[Rule, ...]] = (
         _ROW_ZONE,
     ),
     Rule(
+        ("T9",),
+        lambda facts: facts.calibrated,
+        "S2 zone mix",
+        "concentration",
+        "calibration over-corrects: it has changed how counts scatter",
+        "S2",
+        "",
+        "segment5b calibrate",
+    ),
+    Rule(
         ("T8", "T9"),
         _always,
         "S3",
@@ -204,13 +216,114 @@ RULES: Final[tuple[Rule, ...]] = (
         "",
         "segment5b rerun --changed S3",
     ),
+    Rule(
+        ("A1", "A1.duplicates", "A1.offsets"),
+        _always,
+        "S4 streams",
+        "randomness",
+        "random blocks are used for more than one draw, or not as their streams define",
+        "S4",
+        "",
+        "segment5b rerun --changed S4",
+    ),
+    Rule(
+        ("A2", "A2.profile"),
+        lambda facts: facts.zone_binding != "row_zone",
+        "S4 routing",
+        "zone binding",
+        "zones are drawn regardless of the row whose intensity made the arrival",
+        "S4",
+        "",
+        _ROW_ZONE,
+    ),
+    Rule(
+        ("A2.profile",),
+        lambda facts: "A2" not in facts.failed,
+        "S3",
+        "zone binding",
+        "counts do not follow their own intensity through the day",
+        "S3",
+        "",
+        "segment5b rerun --changed S3",
+    ),
+    Rule(
+        ("A2", "A2.profile"),
+        _always,
+        "S4 routing",
+        "zone binding",
+        "sites are picked in another zone than that of the row, which the policy binds them to",
+        "S4",
+        "",
+        "segment5b rerun --changed S4",
+    ),
+    Rule(
+        ("A3",),
+        _always,
+        "S3",
+        "count law",
+        "counts follow another law than the policy's",
+        "S3",
+        "",
+        "segment5b rerun --changed S3",
+    ),
+    Rule(
+        ("A4",),
+        _always,
+        "S4 routing",
+        "routing law",
+        "sites or edges are not picked by their weights",
+        "S4",
+        "",
+        "segment5b rerun --changed S4",
+    ),
+    Rule(
+        ("A5", "A5.window", "A5.order", "A6"),
+        _always,
+        "S4",
+        "placement and order",
+        "arrivals are not placed, ordered or written as the law of S4 says",
+        "S4",
+        "",
+        "segment5b rerun --changed S4",
+    ),
+    Rule(
+        ("T10",),
+        _always,
+        "S2",
+        "stability",
+        "a key metric moves with the seed, whose largest effect is on the latent field",
+        "S2",
+        "",
+        "segment5b rerun --changed S2",
+    ),
+    *(
+        Rule(
+            gates,
+            _always,
+            state,
+            "runtime",
+            cause,
+            state,
+            "",
+            f"segment5b rerun --changed {state}",
+        )
+        for gates, state, cause in (
+            *(((f"R-{state}",), state, "the state takes longer than its budget") for state in STATES[1:]),
+            (LANE_GATES, "S4", "the lane takes longer than its budget, and S4 is its largest part"),
+        )
+    ),
 )
 
 
-def attribute(results: Sequence[GateResult], zone_binding: str, hybrid_merchants: int) -> tuple[Attribution, ...]:
-    """Exactly one attribution for every gate that failed, in the order of the results."""
+def attribute(
+    results: Sequence[GateResult], zone_binding: str, hybrid_merchants: int, *, calibrated: bool = False
+) -> tuple[Attribution, ...]:
+    """Exactly one attribution for every gate that failed, in the order of the results.
+
+    `calibrated` says that the run's zone mix is not `none`.
+    """
     failed = frozenset(result.gate_id for result in results if result.verdict is Verdict.FAIL)
-    facts = Facts(failed, zone_binding, hybrid_merchants)
+    facts = Facts(failed, zone_binding, hybrid_merchants, calibrated)
     return tuple(_first(result.gate_id, facts) for result in results if result.gate_id in failed)
 
 

@@ -1,30 +1,33 @@
 """S3 against S4: counts per key on both sides, compared in full at two levels.
 
 The row key is series and bucket, country included. The logical key leaves the country out, as the engine's
-own series do: several rows (components) may then share one key.
+own series do: several rows (components) may then share one key. A key without arrivals on both sides is no key.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from segment5b_lib.contract.datasets import SERIES_KEY
-from segment5b_lib.gates.scan import collect, scan_arrivals, scan_dataset
-from segment5b_lib.store.runs import Run
+from segment5b_lib.gates.arrival_pass import ArrivalTally
+from segment5b_lib.gates.count_pass import SeriesCounts
 
 ROW_LEVEL: Final = "series and bucket"
 LOGICAL_LEVEL: Final = "logical key"
 EXAMPLES: Final = 20
 
-_TEXT: Final = ("legal_country_iso", "zone_representation", "channel_group")
 _ROW_KEY: Final = (*SERIES_KEY, "bucket_index")
-_LOGICAL_KEY: Final = tuple(name for name in _ROW_KEY if name != "legal_country_iso")
+_LOGICAL_SERIES: Final = tuple(name for name in SERIES_KEY if name != "legal_country_iso")
+_COUNTERS: Final = ("keys_compared", "arrivals_s3", "arrivals_s4", "keys_that_differ", "only_in_s3", "only_in_s4")
+Table = NDArray[np.int32]
 
 
-def compare_counts(run: Run, scenario_id: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Compare one scenario's S3 counts with its arrivals; a key without arrivals on both sides is no key.
+def compare_counts(counts: SeriesCounts, arrivals: ArrivalTally) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Compare one scenario's S3 counts with its arrivals.
 
     Returns
     -------
@@ -32,37 +35,63 @@ def compare_counts(run: Run, scenario_id: str) -> tuple[pl.DataFrame, pl.DataFra
         `only_in_s3`, `only_in_s4`
     examples : the first keys that differ, with `s3` and `s4`
     """
-    s3 = scan_dataset(run, "s3_bucket_counts_5B", scenario_id, [*_ROW_KEY, "count_N"])
-    promised = s3.filter(pl.col("count_N") != 0).select(
-        *_key(), s3=pl.col("count_N").cast(pl.Int64), s4=pl.lit(0, pl.Int64)
+    promised, delivered = counts.counts, arrivals.tally.delivered
+    strays = arrivals.listed.series.select(*_ROW_KEY, s3=pl.lit(0, pl.Int64), s4="arrivals")
+    rows = _compared(promised, delivered) + _compared(*_columns(strays))
+    levels = [(ROW_LEVEL, rows), (LOGICAL_LEVEL, _logical(counts.series, promised, delivered, strays))]
+    found = pl.DataFrame([{"level": name, **dict(zip(_COUNTERS, sums.tolist(), strict=True))} for name, sums in levels])
+    examples = pl.concat([_differing(counts.series, promised, delivered), strays]).sort(_ROW_KEY).head(EXAMPLES)
+    scenario_id = pl.lit(arrivals.tables.scenario_id).alias("scenario_id")
+    return found, examples.select(scenario_id, *_ROW_KEY, "s3", "s4")
+
+
+def _compared(s3: NDArray[np.integer], s4: NDArray[np.integer]) -> NDArray[np.int64]:
+    """The counters over two tables that run in parallel."""
+    there, here = s3 != 0, s4 != 0
+    counted = (there | here, s3 != s4, there & ~here, here & ~there)
+    keys, differing, only_s3, only_s4 = (int(np.count_nonzero(flags)) for flags in counted)
+    totals = (int(side.sum(dtype=np.int64)) for side in (s3, s4))
+    return np.array([keys, *totals, differing, only_s3, only_s4], np.int64)
+
+
+def _columns(keys: pl.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return keys["s3"].to_numpy(), keys["s4"].to_numpy()
+
+
+def _logical(series: pl.DataFrame, promised: Table, delivered: Table, strays: pl.DataFrame) -> NDArray[np.int64]:
+    """Series that share a logical key added up; those that a stray key belongs to are added up key by key."""
+    numbered = series.with_row_index("s")
+    touched = numbered.join(strays, on=_LOGICAL_SERIES, how="semi")
+    whole = numbered.join(strays, on=_LOGICAL_SERIES, how="anti")
+    groups = whole.group_by(_LOGICAL_SERIES).agg("s")["s"].to_list()
+    alone = [group[0] for group in groups if len(group) == 1]
+    sums = _compared(promised[alone], delivered[alone])
+    for group in groups:
+        if len(group) > 1:
+            sums += _compared(promised[group].sum(axis=0), delivered[group].sum(axis=0))
+    keys = pl.concat([_keys(touched, promised, delivered), strays])
+    added = keys.group_by(*_LOGICAL_SERIES, "bucket_index").agg(pl.col("s3", "s4").sum())
+    return sums + _compared(*_columns(added))
+
+
+def _keys(numbered: pl.DataFrame, promised: Table, delivered: Table) -> pl.DataFrame:
+    """The keys with arrivals of some series, as rows."""
+    at = numbered["s"].to_numpy()
+    s3, s4 = promised[at], delivered[at]
+    own, bucket = np.nonzero((s3 != 0) | (s4 != 0))
+    return numbered.select(SERIES_KEY)[own].with_columns(
+        bucket_index=pl.Series(bucket.astype(np.int32)),
+        s3=pl.Series(s3[own, bucket].astype(np.int64)),
+        s4=pl.Series(s4[own, bucket].astype(np.int64)),
     )
-    delivered = scan_arrivals(run, scenario_id, _ROW_KEY).select(
-        *_key(), s3=pl.lit(0, pl.Int64), s4=pl.lit(1, pl.Int64)
-    )
-    keys = collect(_summed(pl.concat([promised, delivered]), _ROW_KEY), f"S3 and arrivals of {scenario_id}")
-    logical = _summed(keys.lazy(), _LOGICAL_KEY).collect()
-    levels = pl.concat([_totals(ROW_LEVEL, keys), _totals(LOGICAL_LEVEL, logical)])
-    differing = keys.filter(pl.col("s3") != pl.col("s4")).with_columns(pl.col(_TEXT).cast(pl.String))
-    examples = differing.sort(_ROW_KEY).head(EXAMPLES)
-    return levels, examples.select(pl.lit(scenario_id).alias("scenario_id"), *_ROW_KEY, "s3", "s4")
 
 
-def _key() -> list[pl.Expr]:
-    return [pl.col(name).cast(pl.Categorical) if name in _TEXT else pl.col(name) for name in _ROW_KEY]
-
-
-def _summed(frame: pl.LazyFrame, key: tuple[str, ...]) -> pl.LazyFrame:
-    return frame.group_by(key).agg(pl.col("s3", "s4").sum())
-
-
-def _totals(level: str, keys: pl.DataFrame) -> pl.DataFrame:
-    s3, s4 = pl.col("s3"), pl.col("s4")
-    return keys.select(
-        pl.lit(level).alias("level"),
-        pl.len().cast(pl.Int64).alias("keys_compared"),
-        s3.sum().alias("arrivals_s3"),
-        s4.sum().alias("arrivals_s4"),
-        (s3 != s4).sum().cast(pl.Int64).alias("keys_that_differ"),
-        ((s4 == 0) & (s3 != 0)).sum().cast(pl.Int64).alias("only_in_s3"),
-        ((s3 == 0) & (s4 != 0)).sum().cast(pl.Int64).alias("only_in_s4"),
+def _differing(series: pl.DataFrame, promised: Table, delivered: Table) -> pl.DataFrame:
+    """The first differing keys; series are in order of their keys, and so are these."""
+    found = np.flatnonzero(promised != delivered)[:EXAMPLES]
+    own, bucket = np.divmod(found, promised.shape[1])
+    return series[own].with_columns(
+        bucket_index=pl.Series(bucket.astype(np.int32)),
+        s3=pl.Series(promised[own, bucket].astype(np.int64)),
+        s4=pl.Series(delivered[own, bucket].astype(np.int64)),
     )

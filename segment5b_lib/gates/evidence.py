@@ -2,111 +2,106 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import TypeVar
 
+import numpy as np
 import polars as pl
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from segment5b_lib.civil_time.cache import TzCache, decode
-from segment5b_lib.contract.policies import ValidationPolicy
-from segment5b_lib.contract.words import VirtualMode
-from segment5b_lib.gates.census import take_census, take_role_counts
-from segment5b_lib.gates.clock import ExpectedClock
+from segment5b_lib.errors import InputError, MissingInputError
+from segment5b_lib.gates.arrival_pass import ArrivalPass, ArrivalTally
+from segment5b_lib.gates.arrival_tables import PLACE_SCHEMA, ArrivalTables
+from segment5b_lib.gates.census import census_of, roles_of
 from segment5b_lib.gates.conservation import EXAMPLES, compare_counts
+from segment5b_lib.gates.count_pass import CountLaw, SeriesCounts, tally_counts
 from segment5b_lib.gates.count_shape import take_merchant_counts, take_residuals
+from segment5b_lib.gates.intensity_pass import Intensity, tally_intensity
 from segment5b_lib.gates.latent_factor import LatentFactor, take_latent_factor
-from segment5b_lib.gates.places import take_places, take_row_zones
-from segment5b_lib.gates.scan import collect, scan_dataset
-from segment5b_lib.store.documents import read_json
+from segment5b_lib.gates.places import places_of, take_row_zones
+from segment5b_lib.gates.series_runs import KEY_SCHEMA
+from segment5b_lib.gates.trace import sampled_series
+from segment5b_lib.gates.world_evidence import WorldEvidence
+from segment5b_lib.gates.zone_buckets import zone_buckets
+from segment5b_lib.kernel.tally_tables import ROWS
 from segment5b_lib.store.runs import Run
 
-_ZONE_SOURCES = (
-    ("site_timezones", "tzid"),
-    ("edge_catalogue_3B", "tzid_operational"),
-    ("virtual_settlement_3B", "tzid_settlement"),
-)
+Found = TypeVar("Found")
 
 
-@dataclass(frozen=True)
-class Horizon:
-    """One scenario's horizon [start, end), epoch seconds UTC."""
-
-    scenario_id: str
-    start: int
-    end: int
-
-
-class Evidence:
+class Evidence(WorldEvidence):
     """What is known about a run. Tables are small (counts, never rows of arrivals) and kept once made."""
 
     def __init__(self, run: Run) -> None:
-        self.run = run
-
-    @property
-    def policy(self) -> ValidationPolicy:
-        """The validation policy that the run was made with."""
-        return self.run.policies.validation
+        super().__init__(run)
+        self._refusals: dict[str, InputError | MissingInputError] = {}
 
     @cached_property
-    def horizons(self) -> tuple[Horizon, ...]:
-        """Horizon of every scenario, from the sealed manifest, by scenario id."""
-        manifest = self.run.world.table("scenario_manifest_5A", ["scenario_id", "horizon_start_utc", "horizon_end_utc"])
-        found = [
-            Horizon(
-                row["scenario_id"],
-                int(row["horizon_start_utc"].timestamp()),
-                int(row["horizon_end_utc"].timestamp()),
-            )
-            for row in manifest.to_pylist()
-        ]
-        return tuple(sorted(found, key=lambda horizon: horizon.scenario_id))
+    def counts(self) -> dict[str, SeriesCounts]:
+        """S3 of each scenario, read once (see `count_pass.SeriesCounts`)."""
+        return self._once(
+            "counts",
+            lambda: {name: tally_counts(self.run, name, law) for name, law in self._laws.items()},
+        )
 
     @cached_property
-    def clocks(self) -> dict[str, ExpectedClock]:
-        """The expected clock over each scenario's horizon."""
-        width = self.run.policies.time_grid.bucket_seconds
-        return {h.scenario_id: ExpectedClock(h.start, h.end, width) for h in self.horizons}
+    def intensities(self) -> dict[str, Intensity]:
+        """S2 of each scenario, read once (see `intensity_pass.Intensity`)."""
+        return self._once(
+            "intensities", lambda: {name: tally_intensity(self.run, name, law) for name, law in self._laws.items()}
+        )
+
+    @cached_property
+    def tallies(self) -> dict[str, ArrivalTally]:
+        """The arrivals of each scenario, read once (see `arrival_pass.ArrivalTally`)."""
+        return self._once("tallies", lambda: {name: self._tally(name) for name in self.clocks})
 
     @cached_property
     def census(self) -> pl.DataFrame:
-        """The arrivals of all scenarios, counted (see `census.take_census`)."""
-        tolerance = self.policy.civil_time.tolerance_seconds
-        return pl.concat([take_census(self.run, name, clock, tolerance) for name, clock in self.clocks.items()])
+        """The arrivals of all scenarios, counted (see `census.census_of`)."""
+        return pl.concat([census_of(counted) for counted in self.tallies.values()])
 
     @cached_property
     def role_counts(self) -> pl.DataFrame:
-        """The virtual arrivals' other two clocks, counted (see `census.take_role_counts`)."""
-        tolerance = self.policy.civil_time.tolerance_seconds
-        return pl.concat([take_role_counts(self.run, name, clock, tolerance) for name, clock in self.clocks.items()])
+        """The virtual arrivals' other two clocks, counted (see `census.roles_of`)."""
+        return pl.concat([roles_of(counted) for counted in self.tallies.values()])
 
     @property
     def arrivals(self) -> int:
         """Number of arrivals in all scenarios."""
-        return int(self.census["arrivals"].sum())
+        return int(self.arrival_totals[ROWS])
+
+    @cached_property
+    def arrival_totals(self) -> NDArray[np.int64]:
+        """Totals of the pass over all scenarios, int64 [7] (see `kernel.tally_tables`)."""
+        return np.asarray(np.sum([counted.tally.totals for counted in self.tallies.values()], axis=0))
 
     @cached_property
     def zone_buckets(self) -> pl.DataFrame:
         """Expected arrivals by scenario, zone of the series and bucket.
 
         Columns: scenario_id, tzid, bucket_index, `intensity` (sum of S2's lambda_realised), `mean` and
-        `variance` (of S3's counts, by their law), `weekend` (share of the bucket on a local weekend).
+        `variance` (of S3's counts, by their law), the same of physical arrivals, `weekend` (share of the bucket on a
+        local weekend); see `zone_buckets.zone_buckets`.
         """
-        return pl.concat([self._zone_buckets(name, clock) for name, clock in self.clocks.items()])
+        tables = [
+            zone_buckets(name, self.intensities[name], self.counts[name], clock) for name, clock in self.clocks.items()
+        ]
+        return pl.concat(tables)
 
     @cached_property
     def conservation(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """S3 against S4 over all scenarios: totals per level, and examples of keys that differ."""
-        tables = [compare_counts(self.run, horizon.scenario_id) for horizon in self.horizons]
+        tables = [compare_counts(self.counts[name], counted) for name, counted in self.tallies.items()]
         levels = pl.concat([levels for levels, _ in tables])
         totals = levels.group_by("level", maintain_order=True).agg(pl.exclude("level").sum())
         return totals, pl.concat([examples for _, examples in tables]).head(EXAMPLES)
 
     @cached_property
     def places(self) -> pl.DataFrame:
-        """Arrivals by site and edge over all scenarios (see `places.take_places`)."""
-        tables = [take_places(self.run, h.scenario_id) for h in self.horizons]
+        """Arrivals by site and edge over all scenarios (see `places.places_of`)."""
+        tables = [places_of(counted) for counted in self.tallies.values()]
         key = ["merchant_id", "site_id", "edge_id"]
         return pl.concat(tables).group_by(key).agg(pl.col("arrivals").sum()).sort(key)
 
@@ -134,64 +129,54 @@ class Evidence:
         """S2's latent factors over all scenarios."""
         return take_latent_factor(self.run, tuple(h.scenario_id for h in self.horizons))
 
-    @cached_property
-    def active_zones(self) -> tuple[str, ...]:
-        """Every tzid of a site, an edge or a settlement of the world, ascending."""
-        found: set[str] = set()
-        for dataset_id, column in _ZONE_SOURCES:
-            found.update(pc.unique(self.run.world.table(dataset_id, [column])[column]).to_pylist())
-        return tuple(sorted(found))
+    def _once(self, name: str, make: Callable[[], Found]) -> Found:
+        """What a pass gives; one that bad evidence stopped is not tried again for the next gate."""
+        if name in self._refusals:
+            raise self._refusals[name]
+        try:
+            return make()
+        except (InputError, MissingInputError) as refusal:
+            self._refusals[name] = refusal
+            raise
 
     @cached_property
-    def merchants_by_mode(self) -> dict[str, int]:
-        """Number of merchants in each virtual mode of segment 3B; every mode is named."""
-        modes = self.run.world.table("virtual_classification_3B", ["virtual_mode"])["virtual_mode"].to_pylist()
-        return {mode.value: modes.count(mode.value) for mode in VirtualMode}
+    def _laws(self) -> dict[str, CountLaw]:
+        """What the passes over S2 and S3 are told. Only A2 needs 3B's modes, and asks for them itself."""
+        count, seed = self.run.policies.count, self.policy.sampling.seed
+        nobody: dict[int, float] = {}
+        physical = _or(lambda: self.physical_shares, nobody)
+        return {
+            h.scenario_id: CountLaw(
+                count.law == "nb2",
+                count.lambda_zero_eps,
+                h.buckets(self.run.policies.time_grid.bucket_seconds),
+                physical,
+                self.policy.audit.sampled_rows,
+                seed,
+            )
+            for h in self.horizons
+        }
 
-    @cached_property
-    def cache(self) -> TzCache:
-        """The world's transition cache."""
-        (path,) = self.run.world.files("tz_timetable_cache")
-        return decode(path.read_bytes(), f"tz_timetable_cache: {path.name}")
-
-    @cached_property
-    def cache_document(self) -> dict[str, Any]:
-        """The JSON beside the cache."""
-        (path,) = self.run.world.files("tz_timetable_cache_json")
-        return dict(read_json(path))
-
-    def _zone_buckets(self, scenario_id: str, clock: ExpectedClock) -> pl.DataFrame:
-        key = ["zone_representation", "bucket_index"]
-        intensity = (
-            scan_dataset(self.run, "s2_realised_intensity_5B", scenario_id, [*key, "lambda_realised"])
-            .group_by(key)
-            .agg(pl.col("lambda_realised").sum().alias("intensity"))
+    def _tally(self, scenario_id: str) -> ArrivalTally:
+        """The pass over a scenario's arrivals; gates that need what is missing here ask for it themselves."""
+        counts = _or(lambda: self.counts[scenario_id], None)
+        series = pl.DataFrame(schema=KEY_SCHEMA) if counts is None else counts.series
+        places = pl.DataFrame(schema=PLACE_SCHEMA)
+        tables = ArrivalTables(
+            scenario_id,
+            self.clocks[scenario_id],
+            self.policy.civil_time.tolerance_seconds,
+            series,
+            _or(lambda: self.sites.select(*PLACE_SCHEMA), places),
+            _or(lambda: self.edges.select(*PLACE_SCHEMA), places),
+            sampled_series(counts, self.policy.audit.traced_draws, self.policy.sampling.seed),
         )
-        counts = (
-            scan_dataset(self.run, "s3_bucket_counts_5B", scenario_id, [*key, "mu", "kappa"])
-            .group_by(key)
-            .agg(pl.col("mu").sum().alias("mean"), self.count_variance.sum().alias("variance"))
-        )
-        tables = [
-            collect(table, f"S2 and S3 of {scenario_id}")
-            .with_columns(pl.col("zone_representation").cast(pl.String).alias("tzid"))
-            .drop("zone_representation")
-            for table in (intensity, counts)
-        ]
-        weekend = clock.weekend_of_buckets(sorted(tables[0]["tzid"].unique()))
-        joined = tables[0].join(tables[1], on=["tzid", "bucket_index"], how="full", coalesce=True)
-        return joined.join(weekend, on=["tzid", "bucket_index"], how="left").select(
-            pl.lit(scenario_id).alias("scenario_id"),
-            "tzid",
-            "bucket_index",
-            "intensity",
-            "mean",
-            "variance",
-            "weekend",
-        )
+        return ArrivalPass(tables).over(self.run)
 
-    @property
-    def count_variance(self) -> pl.Expr:
-        """Variance of a count given `mu` and `kappa`, by the policy's count law."""
-        mu = pl.col("mu")
-        return mu + mu**2 / pl.col("kappa") if self.run.policies.count.law == "nb2" else mu
+
+def _or(get: Callable[[], Found], otherwise: Found) -> Found:
+    """What there is, or something else where the data it is made from are not there or are foreign."""
+    try:
+        return get()
+    except (InputError, MissingInputError):
+        return otherwise

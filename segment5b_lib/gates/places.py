@@ -1,25 +1,49 @@
-"""Where the arrivals went: one streaming pass that counts them by site and edge, and what S4 says by row."""
+"""Sites and edges: where the world says that arrivals can happen, and how many the run put there."""
 
 from __future__ import annotations
 
 import polars as pl
 
-from segment5b_lib.gates.scan import collect, scan_arrival_parts, scan_dataset
+from segment5b_lib.gates.arrival_pass import ArrivalTally
+from segment5b_lib.gates.scan import collect, scan_dataset
+from segment5b_lib.identity import site_id
 from segment5b_lib.store.runs import Run
+from segment5b_lib.store.worlds import World
 
-_PLACE = ("merchant_id", "site_id", "edge_id")
+_SITE_KEY = ["merchant_id", "legal_country_iso", "site_order"]
+_PLACE = ["merchant_id", "site_id", "edge_id"]
 
 
-def take_places(run: Run, scenario_id: str) -> pl.DataFrame:
-    """One row per site or edge with arrivals: merchant_id, site_id, edge_id (one of them null), arrivals (i64).
+def world_sites(world: World) -> pl.DataFrame:
+    """Sites in key order: the key, tzid, place_id (u64)."""
+    sites = pl.DataFrame(pl.from_arrow(world.table("site_timezones", [*_SITE_KEY, "tzid"]))).sort(_SITE_KEY)
+    ids = [site_id(*key) for key in sites.select(_SITE_KEY).iter_rows()]
+    return sites.with_columns(place_id=pl.Series(ids, dtype=pl.UInt64))
 
-    A part file holds few merchants, so counting part by part takes half the time of counting all at once.
-    """
-    parts = [
-        collect(part.group_by(_PLACE).agg(arrivals=pl.len().cast(pl.Int64)), f"arrival_events_5B of {scenario_id}")
-        for part in scan_arrival_parts(run, scenario_id, _PLACE)
-    ]
-    return pl.concat(parts).group_by(_PLACE).agg(pl.col("arrivals").sum()).sort(_PLACE)
+
+def world_edges(world: World) -> pl.DataFrame:
+    """Edges in catalogue order: merchant_id, tzid, place_id (u64), weight."""
+    columns = ["merchant_id", "edge_id", "tzid_operational", "edge_weight"]
+    edges = pl.DataFrame(pl.from_arrow(world.table("edge_catalogue_3B", columns))).sort("merchant_id", "edge_id")
+    ids = pl.Series([int(text, 16) for text in edges["edge_id"]], dtype=pl.UInt64)
+    return edges.select("merchant_id", tzid="tzid_operational", place_id=ids, weight="edge_weight")
+
+
+def site_weights(world: World) -> pl.DataFrame:
+    """The weight of every site: the key, weight."""
+    return pl.DataFrame(pl.from_arrow(world.table("s1_site_weights", [*_SITE_KEY, "p_weight"]))).rename(
+        {"p_weight": "weight"}
+    )
+
+
+def places_of(counted: ArrivalTally) -> pl.DataFrame:
+    """One row per site or edge with arrivals: merchant_id, site_id, edge_id (one of them null), arrivals (i64)."""
+    tables, tally = counted.tables, counted.tally
+    missing = pl.lit(None, pl.UInt64)
+    sites = tables.site_rows.select("merchant_id", site_id="place_id", edge_id=missing, arrivals=pl.Series(tally.sites))
+    edges = tables.edge_rows.select("merchant_id", site_id=missing, edge_id="place_id", arrivals=pl.Series(tally.edges))
+    rows = pl.concat([sites, edges, counted.listed.places.select(*_PLACE, "arrivals")])
+    return rows.filter(pl.col("arrivals") > 0).group_by(_PLACE).agg(pl.col("arrivals").sum()).sort(_PLACE)
 
 
 def take_row_zones(run: Run, scenario_id: str) -> pl.DataFrame:

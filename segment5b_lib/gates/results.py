@@ -79,6 +79,13 @@ def not_measured(reason: str, population_unit: str = "") -> Measurement:
     return Measurement(None, None, population_unit, ruling=Verdict.NOT_MEASURED, reason=reason)
 
 
+def without_power(
+    value: float | None, population: int, population_unit: str, detail: dict[str, Any], needed: str
+) -> Measurement:
+    """A measurement on too little data to decide; `needed` says how much it takes."""
+    return Measurement(value, population, population_unit, detail, Verdict.INSUFFICIENT_POWER, f"needs {needed}")
+
+
 def thresholds_of(entry: Gate, policy: ValidationPolicy) -> GateThresholds:
     """The policy's thresholds of a gate; a gate that the policy does not name is an error."""
     try:
@@ -101,6 +108,17 @@ def judge(entry: Gate, measurement: Measurement, policy: ValidationPolicy, produ
     threads added numbers up.
     """
     limits = thresholds_of(entry, policy)
+    return judged(entry, measurement, limits, _listed(entry, limits), produced_by)
+
+
+def judged(
+    entry: Gate,
+    measurement: Measurement,
+    limits: GateThresholds,
+    listed: tuple[Threshold, ...],
+    produced_by: str,
+) -> GateResult:
+    """The same against given limits; `listed` says where in the validation policy they stand."""
     measurement = replace(measurement, value=_rounded(measurement.value), detail=_rounded(measurement.detail))
     return GateResult(
         gate_id=entry.gate_id,
@@ -111,7 +129,7 @@ def judge(entry: Gate, measurement: Measurement, policy: ValidationPolicy, produ
         unit=entry.unit,
         population=measurement.population,
         population_unit=measurement.population_unit,
-        thresholds=_listed(entry, limits),
+        thresholds=listed,
         detail=measurement.detail,
         reason=measurement.reason,
         produced_by=produced_by,

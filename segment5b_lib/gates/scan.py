@@ -8,11 +8,8 @@ import polars as pl
 
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.errors import InputError
-from segment5b_lib.store.arrival_files import LOCAL_COLUMNS, open_arrivals
 from segment5b_lib.store.parquet import open_file
 from segment5b_lib.store.runs import Run
-
-_TIMES = ("ts_utc", *LOCAL_COLUMNS)
 
 
 def scan_dataset(run: Run, dataset_id: str, scenario_id: str, columns: Sequence[str]) -> pl.LazyFrame:
@@ -26,24 +23,6 @@ def scan_parts(run: Run, dataset_id: str, scenario_id: str, columns: Sequence[st
     for path in files:
         open_file(path, dataset(dataset_id)).close()
     return [pl.scan_parquet(path).select(columns) for path in files]
-
-
-def scan_arrivals(run: Run, scenario_id: str, columns: Sequence[str]) -> pl.LazyFrame:
-    """Some columns of one scenario's arrivals; every time as int64 microseconds of the digits as stored.
-
-    For a local column these are the digits on the wall's clock in both encodings: `utc_marked` stores the
-    same digits and calls them UTC.
-    """
-    return pl.concat(scan_arrival_parts(run, scenario_id, columns))
-
-
-def scan_arrival_parts(run: Run, scenario_id: str, columns: Sequence[str]) -> list[pl.LazyFrame]:
-    """The same, each part file for itself, in key order."""
-    files = run.files("arrival_events_5B", scenario_id)
-    for path in files:
-        open_arrivals(path).close()
-    times = [pl.col(name).to_physical() for name in columns if name in _TIMES]
-    return [pl.scan_parquet(path).select(columns).with_columns(times) for path in files]
 
 
 def collect(frame: pl.LazyFrame, what: str) -> pl.DataFrame:

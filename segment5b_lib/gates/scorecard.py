@@ -10,8 +10,13 @@ from typing import Any, Final
 import polars as pl
 
 from segment5b_lib.contract.words import Verdict, VirtualMode
-from segment5b_lib.errors import MissingInputError, UsageError
+from segment5b_lib.errors import InputError, MissingInputError, UsageError
 from segment5b_lib.gates import (
+    a01_streams,
+    a02_phase,
+    a03_count_law,
+    a04_routing_law,
+    a05_placement,
     t01_civil_time,
     t02_one_hour,
     t03_dst_windows,
@@ -25,10 +30,11 @@ from segment5b_lib.gates import (
     t12_local_contract,
 )
 from segment5b_lib.gates.attribution import Attribution, attribute
+from segment5b_lib.gates.difference import Difference
 from segment5b_lib.gates.evidence import Evidence
 from segment5b_lib.gates.results import GateResult, Measurement, judge, not_measured
 from segment5b_lib.gates.table import GATES, Gate
-from segment5b_lib.gates.wording import VERDICT_COLOURS, distance_text, threshold_text, value_text
+from segment5b_lib.gates.wording import VERDICT_COLOURS, distance_text, provenance_text, threshold_text, value_text
 from segment5b_lib.store.runs import Run
 
 MEASURES: Final[dict[str, Callable[[Evidence], Measurement]]] = {
@@ -45,20 +51,63 @@ MEASURES: Final[dict[str, Callable[[Evidence], Measurement]]] = {
     "T7": t07_virtual_share.measure,
     "T8": t08_weekend.measure,
     "T9": t09_dispersion.measure,
+    "A1": a01_streams.measure,
+    "A1.duplicates": a01_streams.measure_duplicates,
+    "A1.offsets": a01_streams.measure_offsets,
+    "A2": a02_phase.measure,
+    "A2.profile": a02_phase.measure_profile,
+    "A3": a03_count_law.measure,
+    "A4": a04_routing_law.measure,
+    "A5": a05_placement.measure,
+    "A5.window": a05_placement.measure_window,
+    "A5.order": a05_placement.measure_order,
 }
 """Which function measures which gate of the table."""
 
-_SHOWN: Final = ("gate", "title", "verdict", "value", "b", "bplus", "population", "owner", "cause")
+_SHOWN: Final = {
+    "gate": "gate",
+    "title": "title",
+    "verdict": "verdict",
+    "value": "value",
+    "b": "B",
+    "bplus": "B+",
+    "distance": "distance",
+    "population": "population",
+    "owner": "owner",
+    "cause": "cause",
+    "provenance": "thresholds from, measured by",
+}
+"""Columns of the frame that the page shows, and their headings; the last one has two lines."""
+_ON_ONE_LINE: Final = ("gate", "verdict", "value", "b", "bplus", "distance")
+_CLOSED: Final = (Verdict.PASS_BPLUS, Verdict.PASS_B, Verdict.NOT_APPLICABLE)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """When a scorecard was measured (RFC 3339), on which content, and whether it was read back from disk."""
+
+    measured_utc: str
+    content_digest: str
+    cached: bool
+
+    @property
+    def text(self) -> str:
+        """In words, e.g. ``cached, measured at 2026-04-02T10:11:12Z``."""
+        return f"{'cached, ' if self.cached else ''}measured at {self.measured_utc[:19]}Z"
 
 
 @dataclass(frozen=True)
 class Scorecard:
-    """All gates of one run, in the order of the table, and who owns those that failed."""
+    """All gates of one run, in the order of the table, and who owns those that failed.
+
+    `origin` is there where the scorecard is kept on disk (see `gates.saved`).
+    """
 
     identity: dict[str, Any]
     results: tuple[GateResult, ...]
     attributions: tuple[Attribution, ...]
     evidence: Evidence
+    origin: Origin | None = None
 
     def result(self, gate_id: str) -> GateResult:
         """One gate's result; the error lists the gates there are."""
@@ -79,20 +128,29 @@ class Scorecard:
     @property
     def hard_gates_pass(self) -> bool:
         """Whether every hard gate passes; one that does not apply does not stand in the way."""
-        closed = (Verdict.PASS_BPLUS, Verdict.PASS_B, Verdict.NOT_APPLICABLE)
-        return all(entry.verdict in closed for entry in self.results if entry.severity == "hard")
+        return all(entry.verdict in _CLOSED for entry in self.results if entry.severity == "hard")
+
+    def stands(self, gate_id: str = "") -> bool:
+        """Whether one gate, or without a name every hard gate, passes or does not apply."""
+        return self.result(gate_id).verdict in _CLOSED if gate_id else self.hard_gates_pass
+
+    def difference(self, other: Scorecard) -> Difference:
+        """What changes from this scorecard to another: which verdicts, and by how much, gate by gate."""
+        return Difference(self, other)
 
     def frame(self) -> pl.DataFrame:
         """One row per gate: gate, title, severity, verdict, the texts of value and thresholds, owner, rerun.
 
-        `number` is the value in the gate's own unit, `distance` its room to the B bound as text.
+        `number` is the value in the gate's own unit, `distance` its room to the B bound as text, `provenance` the
+        policy file and key of the thresholds, `produced_by` the function in `gates` that measured.
         """
         return pl.DataFrame([self._row(entry) for entry in self.results], infer_schema_length=None)
 
     def document(self) -> dict[str, Any]:
-        """The scorecard as a JSON-ready mapping: identity, results, attributions."""
+        """The scorecard as a JSON-ready mapping: identity, results, attributions, and its origin if it has one."""
         return {
             **self.identity,
+            **(asdict(self.origin) if self.origin else {}),
             "gates": [entry.document() for entry in self.results],
             "attributions": [asdict(entry) for entry in self.attributions],
         }
@@ -116,34 +174,41 @@ class Scorecard:
             "cause": owner.cause if owner else "",
             "rerun": " ".join(owner.rerun) if owner else "",
             "command": owner.command if owner else "",
+            "provenance": provenance_text(entry),
+            "produced_by": entry.produced_by.removeprefix(f"{__package__}."),
         }
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in _SHOWN)
+        head = "".join(f"<th>{heading}</th>" for heading in _SHOWN.values())
         rows = "".join(_html_row(row) for row in self.frame().to_dicts())
-        caption = html.escape(
-            f"run {self.identity['run_id']}, {self.identity['posture']}, seed {self.identity['seed']}"
-        )
+        about = [f"run {self.identity['run_id']}", self.identity["posture"], f"seed {self.identity['seed']}"]
+        caption = html.escape(", ".join([*about, self.origin.text] if self.origin else about))
         return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def score(run: Run) -> Scorecard:
     """Measure every gate of a run by full scan. Reads the run and its world, writes nothing.
 
-    A gate whose dataset is not there is `not_measured`; damaged data is an error.
+    A gate whose data are not there, are foreign, damaged or empty is `not_measured` and says why.
     """
     evidence = Evidence(run)
     policy = run.policies.validation
     results = tuple(judge(entry, _measure(entry, evidence), policy, _name(MEASURES[entry.gate_id])) for entry in GATES)
-    hybrid = evidence.merchants_by_mode[VirtualMode.HYBRID]
+    return Scorecard(_identity(run), results, _attributed(run, results), evidence)
+
+
+def _attributed(run: Run, results: tuple[GateResult, ...]) -> tuple[Attribution, ...]:
+    # What T7 could not count owns no failure either.
+    modes = next(entry.detail for entry in results if entry.gate_id == "T7").get("merchants_by_mode", {})
     binding = run.policies.routing.physical_router.zone_binding
-    return Scorecard(_identity(run), results, attribute(results, binding, hybrid), evidence)
+    calibrated = run.policies.lgcp.zone_mix.mode != "none"
+    return attribute(results, binding, modes.get(VirtualMode.HYBRID, 0), calibrated=calibrated)
 
 
 def _measure(entry: Gate, evidence: Evidence) -> Measurement:
     try:
         return MEASURES[entry.gate_id](evidence)
-    except MissingInputError as error:
+    except (InputError, MissingInputError) as error:
         return not_measured(f"{error.what}: needs {', '.join(entry.evidence)}")
 
 
@@ -169,5 +234,15 @@ def _population(entry: GateResult) -> str:
 
 def _html_row(row: dict[str, Any]) -> str:
     colour = VERDICT_COLOURS[Verdict(row["verdict"])]
-    cells = "".join(f"<td>{html.escape(str(row[name] or ''))}</td>" for name in _SHOWN)
+    texts = {name: html.escape(str(row[name] or "")) for name in _SHOWN}
+    texts["provenance"] = f"<small>{texts['provenance']}<br>{html.escape(row['produced_by'])}</small>"
+    cells = "".join(_html_cell(name, text, colour) for name, text in texts.items())
     return f'<tr style="box-shadow: inset 5px 0 0 {colour}">{cells}</tr>'
+
+
+def _html_cell(name: str, text: str, colour: str) -> str:
+    space = "nowrap" if name in _ON_ONE_LINE else "normal"
+    # A quarter of the colour: the word stays readable on light and on dark paper.
+    paint = f"; background: {colour}40" if name == "verdict" else ""
+    style = f"text-align: left; padding-left: 8px; white-space: {space}{paint}"
+    return f'<td style="{style}">{text}</td>'

@@ -1,5 +1,8 @@
 """T3: the local-hour profile in the windows around each change of offset, stored against expected.
 
+Value: percentage points, the support-weighted mean over windows of the mean over 24 local hours of |stored share −
+expected share|; population: arrivals in windows with dst_window_min_support rows. Source: plan §3.1.
+
 A window is (scenario, tzid, transition t): [t - w, t + w) cut to the horizon. T3 has little power over a full
 population, since an hour's shift of a smooth profile moves 24 bins only slightly; the power of every window
 stands beside its value.
@@ -15,7 +18,7 @@ import polars as pl
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.census import NO_HOUR
 from segment5b_lib.gates.evidence import Evidence
-from segment5b_lib.gates.results import Measurement, not_measured, thresholds_of
+from segment5b_lib.gates.results import Measurement, thresholds_of
 from segment5b_lib.gates.table import gate
 
 _HOURS: Final = pl.DataFrame({"hour": range(24)}, schema={"hour": pl.Int16})
@@ -25,8 +28,6 @@ _WINDOW_KEY: Final = ("scenario_id", "tzid", "transition")
 
 def measure(evidence: Evidence) -> Measurement:
     """Support-weighted mean over windows of the hour-bin MAE, in percentage points."""
-    if evidence.arrivals == 0:
-        return not_measured("the run has no arrivals", "arrivals in windows")
     exposed = transitions(evidence)
     if exposed.is_empty():
         reason = "no active zone changes its offset within the horizon"

@@ -1,4 +1,9 @@
-"""T4: every count that S3 drew is there as arrivals, key by key, and nothing else is."""
+"""T4: every count that S3 drew is there as arrivals, key by key, and nothing else is.
+
+Value: number of keys (series and bucket) with arrivals on either side whose arrivals in S4 differ from S3's count_N;
+population: those keys, compared in full both ways. Beside it the difference of the totals, and the same for the
+engine's logical key, which has no country. Source: plan §3.1.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """T12: a local time is wall clock without a UTC marker; producer and an independent reader agree on that.
 
-The producer's word is the Parquet schema (isAdjustedToUTC) and the footer's statistics; the independent
-reader is DuckDB, which shares no Parquet code with Arrow.
+Value: share of rows in part files whose three local columns all do, over all arrivals. The producer's word is the
+Parquet schema (isAdjustedToUTC) and the footer's statistics; the independent reader is DuckDB, which shares no Parquet
+code with Arrow. Source: remediation report behind the plan.
 """
 
 from __future__ import annotations
@@ -31,17 +32,19 @@ _PROBE: Final = "SELECT " + ", ".join(
 
 def measure(evidence: Evidence) -> Measurement:
     """Share of rows in part files whose three local columns all honour the contract."""
-    files = [path for h in evidence.horizons for path in evidence.run.files("arrival_events_5B", h.scenario_id)]
-    table = pl.DataFrame([row for path in files for row in _inspect(path)])
-    by_file = table.group_by("file").agg(pl.col("rows").first(), pl.col("honours").all())
+    files = {h.scenario_id: evidence.run.files("arrival_events_5B", h.scenario_id) for h in evidence.horizons}
+    lines = [{"scenario": name, **row} for name, paths in files.items() for path in paths for row in _inspect(path)]
+    table = pl.DataFrame(lines)
+    by_file = table.group_by("scenario", "file").agg(pl.col("rows").first(), pl.col("honours").all())
     total = int(by_file["rows"].sum())
-    if total == 0:
-        return not_measured("the run has no arrivals", "arrivals")
+    empty = by_file.group_by("scenario").agg(pl.col("rows").sum()).filter(pl.col("rows") == 0)["scenario"].sort()
+    if len(empty):
+        return not_measured(f"scenario {', '.join(empty)} has no arrivals", "arrivals")
     honoured = int(by_file.filter("honours")["rows"].sum())
     columns = table.group_by("column", "stored_type", "reader_type", "same_digits").agg(
         files=pl.len(), rows=pl.col("rows").sum()
     )
-    detail = {"files": len(files), "columns": columns.sort("column", "stored_type").to_dicts()}
+    detail = {"files": by_file.height, "columns": columns.sort("column", "stored_type").to_dicts()}
     return Measurement(honoured / total, total, "arrivals", detail)
 
 

@@ -2,7 +2,7 @@
 
 Thresholds and severity are not here: they stand in `validation_policy_5B` under the key that a gate names,
 and every result says which file, key and value it was judged by. The order is the order of scoring: the clock
-and conservation first, calibration after them.
+and conservation first, calibration after them, then the audit.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import UsageError
 
 THRESHOLD_FILE: Final = "validation_policy_5B"
@@ -20,9 +21,10 @@ class Gate:
     """One measured property.
 
     `unit` is the unit of the value: `share` is a fraction of the population, `pp` percentage points, `sd` a
-    standard deviation in units of the square root of the mean, `keys` and `rows` are counts. `policy_gate`
-    names the entry of the policy's `gates` that holds severity and thresholds. `power` says when the data
-    cannot decide. `owner` is the usual one; the owner of a failure comes from `attribution`.
+    standard deviation in units of the square root of the mean, `p` a p-value, `cv` a standard deviation over a
+    mean, `s` seconds, `keys`, `rows`, `blocks` and `columns` are counts. `policy_gate` names the entry of the
+    policy's `gates` that holds severity and thresholds; runtime gates have theirs in its `runtime`. `power` says
+    when the data cannot decide. `owner` is the usual one; the owner of a failure comes from `attribution`.
     """
 
     gate_id: str
@@ -36,6 +38,8 @@ class Gate:
 
 
 _ARRIVALS = "arrival_events_5B"
+_COUNTS = "s3_bucket_counts_5B"
+_ZONES = ("site_timezones", "edge_catalogue_3B", "virtual_settlement_3B")
 
 GATES: Final[tuple[Gate, ...]] = (
     Gate(
@@ -45,7 +49,7 @@ GATES: Final[tuple[Gate, ...]] = (
         "active tzids whose cached transitions equal the pinned database from the horizon's start to its end "
         "plus the margin, and a declared horizon not before the scenario's end",
         "T11",
-        ("tz_timetable_cache", "site_timezones", "edge_catalogue_3B", "virtual_settlement_3B"),
+        ("tz_timetable_cache", *_ZONES),
         "2A",
     ),
     Gate(
@@ -101,7 +105,7 @@ GATES: Final[tuple[Gate, ...]] = (
         "mean over 24 local-hour bins of |stored share - expected share| in the window around a transition, "
         "support-weighted over the windows with enough support",
         "T3",
-        (_ARRIVALS,),
+        (*_ZONES, _ARRIVALS),
         "S4",
         "too few windows with support, or too few rows in all windows, although transitions are exposed",
     ),
@@ -138,7 +142,7 @@ GATES: Final[tuple[Gate, ...]] = (
         "share",
         "virtual arrivals",
         "T7",
-        (_ARRIVALS,),
+        ("virtual_classification_3B", _ARRIVALS),
         "3B",
     ),
     Gate(
@@ -160,18 +164,166 @@ GATES: Final[tuple[Gate, ...]] = (
         ("s3_bucket_counts_5B",),
         "S3",
     ),
+    Gate(
+        "A1",
+        "Streams used once",
+        "blocks",
+        "random blocks (key, counter) used more than once, and sampled draws that are not their stream's",
+        "A1",
+        ("s1_grouping_5B", _COUNTS, _ARRIVALS),
+        "S4 streams",
+        "no series is small enough to be traced draw by draw",
+    ),
+    Gate(
+        "A1.duplicates",
+        "Equal timestamps of a merchant",
+        "p",
+        "Poisson chance of as many pairs at one microsecond, given sum n(n-1)/2D over a merchant's buckets",
+        "A1_duplicates",
+        (_ARRIVALS,),
+        "S4 streams",
+        "no merchant has two arrivals in one bucket",
+    ),
+    Gate(
+        "A1.offsets",
+        "Neighbouring offsets independent",
+        "p",
+        "chi-square of the offsets of draw 0 in neighbouring buckets of a series that hold one arrival each",
+        "A1_offsets",
+        (_COUNTS, _ARRIVALS),
+        "S4 streams",
+        "fewer pairs of buckets than min_expected in each of 256 cells",
+    ),
+    Gate(
+        "A2",
+        "Site in the row's zone",
+        "share",
+        "physical arrivals whose site lies in the zone of their row, over those at a site of their merchant",
+        "A2",
+        ("site_timezones", _ARRIVALS),
+        "S4 routing",
+        "no physical arrival is at a site of its merchant",
+    ),
+    Gate(
+        "A2.profile",
+        "Local rhythm kept",
+        "pp",
+        "largest hour-profile MAE of a zone's physical arrivals against its own lambda_realised that the count law "
+        "does not explain",
+        "A2_profile",
+        ("virtual_classification_3B", "s2_realised_intensity_5B", _COUNTS, _ARRIVALS),
+        "S4 routing",
+        "no zone, and not all zones together, has phase_min_arrivals physical arrivals",
+    ),
+    Gate(
+        "A3",
+        "Count law",
+        "p",
+        "KS of the randomised PIT of sampled counts against the policy's law",
+        "A3",
+        (_COUNTS,),
+        "S3",
+        "fewer than min_rows rows with mu above lambda_zero_eps",
+    ),
+    Gate(
+        "A4",
+        "Routing law",
+        "p",
+        "chi-square of arrivals per site and edge against exact weights, given the totals of their groups",
+        "A4",
+        ("site_timezones", "s1_site_weights", "edge_catalogue_3B", _ARRIVALS),
+        "S4 routing",
+        "no group has two places that expect min_expected arrivals",
+    ),
+    Gate(
+        "A5",
+        "Offsets uniform",
+        "p",
+        "KS of the offsets of arrivals within their buckets",
+        "A5",
+        (_ARRIVALS,),
+        "S4",
+        "fewer than min_rows arrivals in their buckets",
+    ),
+    Gate(
+        "A5.window",
+        "Timestamps in their buckets",
+        "rows",
+        "arrivals whose ts_utc lies outside the [start, end) of their bucket",
+        "A5_window",
+        (_ARRIVALS,),
+        "S4",
+    ),
+    Gate(
+        "A5.order",
+        "Arrivals in order",
+        "rows",
+        "arrivals that do not follow the one before by (merchant_id, ts_utc, arrival_seq)",
+        "A5_order",
+        (_ARRIVALS,),
+        "S4",
+    ),
 )
+"""What one scorecard holds: measured on one run, in one pass."""
+
+DEMANDED: Final[tuple[Gate, ...]] = (
+    Gate(
+        "T10",
+        "Stability across seeds",
+        "cv",
+        "largest coefficient of variation (ddof 1) of the key metrics T1, T2, T6, T7, T9 and the weekend share",
+        "T10",
+        (_ARRIVALS,),
+        "S2",
+    ),
+    Gate(
+        "A6",
+        "Replay",
+        "columns",
+        "columns of part files that a second execution, in another process and with other threads, writes differently",
+        "A6",
+        (_ARRIVALS,),
+        "S4",
+    ),
+    *(
+        Gate(
+            f"R-{state}",
+            f"Runtime of {state}",
+            "s",
+            f"median over repetitions of the wall time of {state}; GREEN up to the target",
+            "",
+            ("segment_state_runs",),
+            state,
+            "fewer repetitions than min_runs, unless one run takes longer than long_run_s",
+        )
+        for state in STATES[1:]
+    ),
+    *(
+        Gate(
+            f"R-{lane}",
+            f"Runtime of the {lane} lane",
+            "s",
+            f"wall time of the {lane} lane, changed state onward on {seeds}; GREEN up to the target",
+            "",
+            ("segment_state_runs",),
+            "S4",
+            "fewer repetitions than min_runs, unless one lane takes longer than long_run_s",
+        )
+        for lane, seeds in (("candidate", "one seed"), ("witness", "two seeds"), ("certification", "four seeds"))
+    ),
+)
+"""What takes several runs or another execution: measured when a phase asks for it."""
 
 
 def gate(gate_id: str) -> Gate:
     """Look a gate up by id; the error lists what exists."""
-    for entry in GATES:
+    for entry in (*GATES, *DEMANDED):
         if entry.gate_id == gate_id:
             return entry
     raise UsageError(
         "5B.GATES.UNKNOWN_GATE",
         f"there is no gate {gate_id!r}",
-        expected=", ".join(entry.gate_id for entry in GATES),
+        expected=", ".join(entry.gate_id for entry in (*GATES, *DEMANDED)),
         found=gate_id,
         next_step="segment5b score RUN",
     )

@@ -18,6 +18,7 @@ VERDICT_COLOURS: Final[dict[Verdict, str]] = {
 }
 """Okabe and Ito's colours, safe for colour-blind readers; the word is always printed as well."""
 
+_COUNTED = ("keys", "rows", "blocks", "columns")
 _BOUNDS = {"min": "≥", "max": "≤"}
 
 
@@ -27,15 +28,23 @@ def value_text(value: float | None, unit: str) -> str:
         return "–"
     if unit == "share":
         return f"{_digits(100 * value)} %"
+    if unit == "p":
+        return f"{value:.2g}"
     if unit == "pp":
         return f"{_digits(value)} pp"
-    return f"{value:,.0f} {unit}" if unit in ("keys", "rows") else f"{_digits(value)} {unit}"
+    return f"{value:,.0f} {unit}" if unit in _COUNTED else f"{_digits(value)} {unit}"
 
 
 def threshold_text(result: GateResult, level: str) -> str:
     """The bounds of one level (`b` or `bplus`), e.g. ``≥ 3 %, ≤ 8 %``."""
     bounds = [entry for entry in result.thresholds if entry.level == level]
     return ", ".join(f"{_BOUNDS[entry.bound]} {value_text(entry.value, result.unit)}" for entry in bounds)
+
+
+def provenance_text(result: GateResult) -> str:
+    """Policy file and key that the thresholds come from, e.g. ``validation_policy_5B: gates.T1``."""
+    keys = {(entry.policy_file, entry.policy_key.rsplit(".", 2)[0]) for entry in result.thresholds}
+    return ", ".join(f"{file}: {key}" for file, key in sorted(keys))
 
 
 def distance_text(result: GateResult) -> str:

@@ -29,6 +29,12 @@ def check_array(name: str, value: object, dtype: npt.DTypeLike, shape: tuple[int
         )
 
 
+def read_only(*arrays: npt.NDArray[Any]) -> None:
+    """Forbid writing to a kernel's inputs. A compiled kernel is made for arrays of one kind, writable or not."""
+    for array in arrays:
+        array.setflags(write=False)
+
+
 def check_range(name: str, values: npt.NDArray[Any] | float, low: float, high: float) -> None:
     """Refuse values outside [low, high]; NaN is outside."""
     array = np.asarray(values)

@@ -75,16 +75,17 @@ def new_sums(zones: int) -> Sums:
 
 
 @inner_jit
-def _key_rule(row: int, merchant: int, bucket: int, rows: Rows, tables: Tables) -> bool:
+def _key_rule(row: np.uintp, merchant: int, bucket: int, rows: Rows, tables: Tables) -> bool:
     s, merchants, series = rows.series[row], tables.merchants, tables.series
-    owned = merchants.first_series[merchant] <= s < merchants.first_series[merchant + 1]
+    if not merchants.first_series[merchant] <= s < merchants.first_series[merchant + 1]:
+        return False
+    own = np.uintp(s)
     return bool(
-        owned
-        and rows.merchant_id[row] == merchants.merchant_id[merchant]
+        rows.merchant_id[row] == merchants.merchant_id[merchant]
         and rows.bucket[row] == bucket
-        and rows.country[row] == series.country[s]
-        and rows.zone[row] == series.zone[s]
-        and rows.channel[row] == series.channel[s]
+        and rows.country[row] == series.country[own]
+        and rows.zone[row] == series.zone[own]
+        and rows.channel[row] == series.channel[own]
     )
 
 
@@ -95,11 +96,11 @@ def _whole_minutes(local: int, utc: int) -> bool:
 
 
 @inner_jit
-def _physical_rule(row: int, merchant: int, rows: Rows, tables: Tables) -> int:
-    site, sites, series = rows.place[row], tables.sites, tables.series
+def _physical_rule(row: np.uintp, merchant: int, rows: Rows, tables: Tables) -> int:
+    site, sites, series = np.uintp(rows.place[row]), tables.sites, tables.series
     if rows.virtual[row] != 0 or tables.merchants.mode[merchant] == VIRTUAL:
         return MODE
-    if not (0 <= site < sites.site_id.size and sites.merchant[site] == merchant):
+    if not (site < np.uintp(sites.site_id.size) and sites.merchant[site] == merchant):
         return PLACE
     if rows.place_id[row] != sites.site_id[site]:
         return PLACE
@@ -113,7 +114,7 @@ def _physical_rule(row: int, merchant: int, rows: Rows, tables: Tables) -> int:
 
 
 @inner_jit
-def _virtual_rule(row: int, merchant: int, rows: Rows, tables: Tables) -> int:
+def _virtual_rule(row: np.uintp, merchant: int, rows: Rows, tables: Tables) -> int:
     edge, edges, mode = ~rows.place[row], tables.edges, tables.merchants.mode[merchant]
     if rows.virtual[row] != 1 or (mode != VIRTUAL and mode != HYBRID):
         return MODE
@@ -133,7 +134,7 @@ def _virtual_rule(row: int, merchant: int, rows: Rows, tables: Tables) -> int:
 
 @inner_jit
 def _row_rule(
-    row: int, merchant: int, bucket: int, seq: int, earliest: int, end: int, rows: Rows, tables: Tables
+    row: np.uintp, merchant: int, bucket: int, seq: int, earliest: int, end: int, rows: Rows, tables: Tables
 ) -> int:
     """The first rule that a row breaks; its timestamp must lie in [earliest, end)."""
     if not _key_rule(row, merchant, bucket, rows, tables):
@@ -150,15 +151,38 @@ def _row_rule(
 
 
 @inner_jit
-def _add(row: int, rows: Rows, sums: Sums) -> None:
-    sums.of_zone[rows.primary[row]] += 1
-    sums.total[ROWS] += 1
-    sums.total[VIRTUAL_ROWS] += rows.virtual[row]
-    sums.total[FIRST_TS] = min(sums.total[FIRST_TS], rows.ts[row])
-    sums.total[LAST_TS] = max(sums.total[LAST_TS], rows.ts[row])
-    sums.total[SEQ_SUM] += rows.seq[row]
-    sums.total[OFFSET_SUM] += (rows.local_primary[row] - rows.ts[row]) // MINUTE_US
-    sums.total[PLACE_SUM] += np.int64(rows.place_id[row])
+def _check_cell(
+    merchant: int, bucket: int, first: int, counts: Counts, tables: Tables, rows: Rows, drawn: I32, sums: Sums
+) -> tuple[int, int]:
+    """Check the rows of one cell, which begin at row ``first``, and add them up: rule, and row that breaks it."""
+    n, seq = counts.cell[merchant, bucket], counts.first_seq[merchant, bucket]
+    own = tables.merchants.first_series[merchant]
+    earliest = tables.grid.start_us + bucket * tables.grid.bucket_us
+    end = earliest + tables.grid.bucket_us
+    # Sums in local variables stay in registers; those in an array are read and written for every row.
+    virtual, seqs, minutes, places = 0, 0, 0, 0
+    for i in range(n):
+        # Unsigned: a signed index is compared with 0 before every access, in case it counts from the end.
+        row = np.uintp(first + i)
+        rule = _row_rule(row, merchant, bucket, seq + i, earliest, end, rows, tables)
+        if rule != KEPT:
+            return rule, first + i
+        drawn[rows.series[row] - own] += 1
+        sums.of_zone[rows.primary[row]] += 1
+        virtual += rows.virtual[row]
+        seqs += rows.seq[row]
+        minutes += (rows.local_primary[row] - rows.ts[row]) // MINUTE_US
+        places += int(np.int64(rows.place_id[row]))
+        earliest = rows.ts[row]
+    if n > 0:
+        sums.total[FIRST_TS] = min(sums.total[FIRST_TS], rows.ts[first])
+        sums.total[LAST_TS] = max(sums.total[LAST_TS], earliest)
+    sums.total[ROWS] += n
+    sums.total[VIRTUAL_ROWS] += virtual
+    sums.total[SEQ_SUM] += seqs
+    sums.total[OFFSET_SUM] += minutes
+    sums.total[PLACE_SUM] += places
+    return KEPT, first + n
 
 
 @lean_jit
@@ -174,17 +198,10 @@ def check_rows(
     for cell in range(cell_from, cell_to):
         merchant, bucket = cell // buckets, cell % buckets
         first, stop = tables.merchants.first_series[merchant], tables.merchants.first_series[merchant + 1]
-        earliest = tables.grid.start_us + bucket * tables.grid.bucket_us
-        end = earliest + tables.grid.bucket_us
         drawn[: stop - first] = 0
-        for i in range(counts.cell[merchant, bucket]):
-            rule = _row_rule(row, merchant, bucket, counts.first_seq[merchant, bucket] + i, earliest, end, rows, tables)
-            if rule != KEPT:
-                return Finding(rule, row, cell)
-            _add(row, rows, sums)
-            drawn[rows.series[row] - first] += 1
-            earliest = rows.ts[row]
-            row += 1
+        rule, row = _check_cell(merchant, bucket, row, counts, tables, rows, drawn, sums)
+        if rule != KEPT:
+            return Finding(rule, row, cell)
         for s in range(first, stop):
             if drawn[s - first] != counts.series[s, bucket]:
                 return Finding(COUNT, row, cell)

@@ -17,10 +17,10 @@ from segment5b_lib.kernel.offsets import OffsetTable
 
 Flags = npt.NDArray[np.bool_]
 U8 = npt.NDArray[np.uint8]
-U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
 
 PHYSICAL, HYBRID, VIRTUAL = 0, 1, 2
 """Merchant modes."""
@@ -28,6 +28,8 @@ DRAWN = -1
 """Pool of a series whose zone is drawn instead of given."""
 NO_ZONE = -1
 """Settlement zone of a merchant that has none."""
+LANE_BLOCKS = 512
+"""Blocks of random words that are drawn at a time: they stay in the first cache."""
 
 
 class Grid(NamedTuple):
@@ -71,9 +73,9 @@ class Sites(NamedTuple):
 
 
 class Pools(NamedTuple):
-    """Site pools. Pool p owns the rows [start[p], start[p] + size[p]) of ``prob``, ``alias`` and ``site``.
+    """Site pools. Pool p owns the rows [start[p], start[p] + size[p]) of the alias tables in ``share`` and ``choice``.
 
-    ``site`` is a row of the site table; ``zone`` the code of the zone that leads to the pool; ``astray``
+    What they draw is a row of the site table. ``zone`` is the code of the zone that leads to the pool; ``astray``
     marks pools whose zone has no site of the merchant: they hold the sites of another zone, or none.
     """
 
@@ -81,30 +83,28 @@ class Pools(NamedTuple):
     size: I32
     zone: I32
     astray: Flags
-    prob: U32
-    alias: U32
-    site: I32
+    share: F64
+    choice: I32
 
 
 class ZoneDraws(NamedTuple):
-    """Zone tables: [merchant, day] owns ``size`` rows of ``prob``, ``alias`` and ``pool`` from row ``start`` on."""
+    """Zone tables: [merchant, day] owns ``size`` rows from row ``start`` on of the alias tables, which draw a pool."""
 
     start: I64
     size: I32
-    prob: U32
-    alias: U32
-    pool: I32
+    share: F64
+    choice: I32
 
 
 class Edges(NamedTuple):
-    """Edges by row. Merchant m owns the rows [start[m], start[m] + size[m]), an alias table of its own."""
+    """Edges by row. Merchant m owns the rows [start[m], start[m] + size[m]), an alias table that draws a row."""
 
     start: I64
     size: I32
     edge_id: U64
     zone: I32
-    prob: U32
-    alias: U32
+    share: F64
+    choice: I32
 
 
 class Tables(NamedTuple):
@@ -174,8 +174,10 @@ class Tallies(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Working memory for the largest cell."""
+    """Working memory for the largest cell; the lanes hold the random words of LANE_BLOCKS draws."""
 
+    lane0: U64
+    lane1: U64
     words: U64
     bins: I32
     ends: I32
@@ -218,6 +220,8 @@ def new_scratch(largest_cell: int) -> Scratch:
             next_step="use shorter buckets",
         )
     return Scratch(
+        lane0=np.empty(LANE_BLOCKS, np.uint64),
+        lane1=np.empty(LANE_BLOCKS, np.uint64),
         words=np.empty(largest_cell, np.uint64),
         bins=np.empty(largest_cell, np.int32),
         ends=np.empty(largest_cell + 1, np.int32),

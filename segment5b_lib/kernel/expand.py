@@ -15,7 +15,7 @@ from segment5b_lib.kernel._jit import inner_jit, lean_jit
 from segment5b_lib.kernel.arrival_tables import Counts, Rows, Scratch, Tables, Tallies
 from segment5b_lib.kernel.bucket_order import OFFSET_BITS, ORDINAL_BITS, sort_bucket
 from segment5b_lib.kernel.offsets import offset_at
-from segment5b_lib.kernel.philox import philox2x64, u01
+from segment5b_lib.kernel.philox import philox_lanes, u01
 from segment5b_lib.kernel.routing import NOWHERE, place_series
 
 MINUTE_US = 60_000_000
@@ -25,12 +25,16 @@ ORDINAL_MASK = np.uint64((1 << ORDINAL_BITS) - 1)
 @inner_jit
 def _draw_offsets(count: int, bucket: int, key: np.uint64, width: int, bins: int, at: int, to: Scratch) -> None:
     """Pack offset and ordinal of ``count`` arrivals of one series, the first with ordinal ``at``."""
-    for j in range(count):
-        word, _ = philox2x64(np.uint64(j), np.uint64(bucket), key)
-        u = u01(word)
-        offset = min(int(u * width), width - 1)
-        to.words[at + j] = np.uint64((offset << ORDINAL_BITS) | (at + j))
-        to.bins[at + j] = min(int(u * bins), bins - 1)
+    for first in range(0, count, to.lane0.size):
+        blocks = min(to.lane0.size, count - first)
+        philox_lanes(first, blocks, bucket, key, to.lane0, to.lane1)
+        begin = at + first
+        words, bin_of = to.words[begin : begin + blocks], to.bins[begin : begin + blocks]
+        for i in range(blocks):
+            u = u01(to.lane0[i])
+            offset = min(int(u * width), width - 1)
+            words[i] = np.uint64((offset << ORDINAL_BITS) | (begin + i))
+            bin_of[i] = min(int(u * bins), bins - 1)
 
 
 @inner_jit
@@ -59,6 +63,8 @@ def _draw_cell(
             tables.zones,
             tables.pools,
             tables.edges,
+            to.lane0,
+            to.lane1,
             to.places[at:],
             tallies.astray[s - tallies.series_from],
         )
@@ -81,7 +87,10 @@ def _write_cell(
     rows: Rows,
     at: int,
 ) -> None:
-    """Write the rows [at, at + total) of one cell whose words are in order; ``seq`` is its first number."""
+    """Write the rows [at, at + total) of one cell whose words are in order; ``seq`` is its first number.
+
+    Indices are unsigned: a signed one is compared with 0 before every access, in case it counts from the end.
+    """
     series, sites, edges = tables.series, tables.sites, tables.edges
     settlement = tables.merchants.settlement_zone[merchant]
     first_seq = tallies.first_seq[:, bucket - tallies.bucket_from]
@@ -91,20 +100,23 @@ def _write_cell(
     for i in range(total):
         word = drawn.ordered[i]
         ordinal = word & ORDINAL_MASK
-        s, place = drawn.owner[ordinal], drawn.places[ordinal]
-        row = at + i
+        s, place = np.uintp(drawn.owner[ordinal]), drawn.places[ordinal]
+        row = np.uintp(at + i)
         ts = begin + int(word >> np.uint64(ORDINAL_BITS))
         rows.series[row], rows.place[row] = s, place
         rows.country[row], rows.zone[row], rows.channel[row] = series.country[s], series.zone[s], series.channel[s]
         rows.seq[row], rows.ts[row] = seq + i, ts
-        if first_seq[s - tallies.series_from] == 0:
-            first_seq[s - tallies.series_from] = seq + i
+        own = s - np.uintp(tallies.series_from)
+        if first_seq[own] == 0:
+            first_seq[own] = seq + i
         if place >= 0:
-            zone = sites.zone[place]
-            rows.virtual[row], rows.place_id[row] = 0, sites.site_id[place]
+            site = np.uintp(place)
+            zone = sites.zone[site]
+            rows.virtual[row], rows.place_id[row] = 0, sites.site_id[site]
         else:
-            zone = edges.zone[~place]
-            rows.virtual[row], rows.place_id[row] = 1, edges.edge_id[~place]
+            edge = np.uintp(~place)
+            zone = edges.zone[edge]
+            rows.virtual[row], rows.place_id[row] = 1, edges.edge_id[edge]
             rows.settlement[row] = settlement
             rows.local_settlement[row] = ts + MINUTE_US * offset_at(tables.offsets, settlement, bucket, ts)
         rows.primary[row] = zone

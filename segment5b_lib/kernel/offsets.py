@@ -44,7 +44,7 @@ class OffsetTable(NamedTuple):
 @jit
 def offset_at(table: OffsetTable, zone: int, bucket: int, utc_us: int) -> int:
     """Offset in minutes of ``zone`` at ``utc_us``, an epoch microsecond that lies in ``bucket``."""
-    entry = int(table.at_start[zone, bucket])
+    entry = int(table.at_start[np.uintp(zone), np.uintp(bucket)])
     if entry < FIRST_RUN:
         return entry
     entry -= FIRST_RUN

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -18,6 +19,7 @@ from segment5b_lib.kernel._jit import jit
 ROUNDS = 10
 MULTIPLIER = np.uint64(0xD2B74407B1CE6E93)
 WEYL = np.uint64(0x9E3779B97F4A7C15)
+U64 = npt.NDArray[np.uint64]
 
 
 def _wide_product(typing_context: Any, a: Any, b: Any) -> Any:
@@ -47,6 +49,17 @@ def philox2x64(low: np.uint64, high: np.uint64, key: np.uint64) -> tuple[np.uint
         low, high = product_high ^ key ^ high, product_low
         key = key + WEYL
     return low, high
+
+
+@jit
+def philox_lanes(first: int, count: int, high: int, key: np.uint64, lane0: U64, lane1: U64) -> None:
+    """Both lanes of the blocks at the counters (``first`` + i, ``high``), i below ``count``.
+
+    A loop of its own, because a block is a long chain of products, which only overlap as long as nothing in
+    between is mispredicted.
+    """
+    for i in range(count):
+        lane0[i], lane1[i] = philox2x64(np.uint64(first + i), np.uint64(high), key)
 
 
 @jit

@@ -16,8 +16,8 @@ import numpy as np
 
 from segment5b_lib.kernel._jit import inner_jit
 from segment5b_lib.kernel.alias import pick
-from segment5b_lib.kernel.arrival_tables import DRAWN, HYBRID, I32, VIRTUAL, Edges, Pools, ZoneDraws
-from segment5b_lib.kernel.philox import philox2x64, u01
+from segment5b_lib.kernel.arrival_tables import DRAWN, HYBRID, I32, U64, VIRTUAL, Edges, Pools, ZoneDraws
+from segment5b_lib.kernel.philox import philox2x64, philox_lanes, u01
 
 NOWHERE = -1
 """Status: an arrival has no site to go to."""
@@ -29,22 +29,19 @@ GREATEST_U = 1.0 - 2.0**-53
 def draw_edge(draw: int, bucket: int, key: np.uint64, edges: Edges, merchant: int) -> int:
     """Row of the edge of a virtual arrival."""
     word, _ = philox2x64(np.uint64(draw), np.uint64(bucket), key)
-    start = edges.start[merchant]
-    return int(start + pick(u01(word), edges.prob, edges.alias, start, edges.size[merchant]))
+    return pick(u01(word), edges.share, edges.choice, edges.start[merchant], edges.size[merchant])
 
 
 @inner_jit
 def draw_pool(u: float, zones: ZoneDraws, merchant: int, day: int) -> int:
     """Pool of the zone that a merchant's arrival has on a day."""
-    start = zones.start[merchant, day]
-    return int(zones.pool[start + pick(u, zones.prob, zones.alias, start, zones.size[merchant, day])])
+    return pick(u, zones.share, zones.choice, zones.start[merchant, day], zones.size[merchant, day])
 
 
 @inner_jit
 def draw_site(u: float, pools: Pools, pool: int) -> int:
     """Row of the site within a pool that is not empty."""
-    start = pools.start[pool]
-    return int(pools.site[start + pick(u, pools.prob, pools.alias, start, pools.size[pool])])
+    return pick(u, pools.share, pools.choice, pools.start[pool], pools.size[pool])
 
 
 @inner_jit
@@ -67,32 +64,36 @@ def place_series(
     zones: ZoneDraws,
     pools: Pools,
     edges: Edges,
+    lane0: U64,
+    lane1: U64,
     places: I32,
     astray: I32,
 ) -> int:
     """Fill ``places[:count]`` with site rows, or ~edge row for virtual arrivals; return how many are virtual.
 
     ``astray``, by zone code, counts arrivals whose zone has no site of the merchant. Returns NOWHERE as
-    soon as such an arrival's pool is empty; places are undefined then.
+    soon as such an arrival's pool is empty; places are undefined then. The lanes are working memory.
     """
     if mode == VIRTUAL:
         for j in range(count):
             places[j] = ~draw_edge(j, bucket, edge_key, edges, merchant)
         return count
     virtual = 0
-    for j in range(count):
-        word0, word1 = philox2x64(np.uint64(j), np.uint64(bucket), pick_key)
-        u = u01(word0)
-        if mode == HYBRID:
-            if u < p_virtual:
-                places[j] = ~draw_edge(j, bucket, edge_key, edges, merchant)
-                virtual += 1
-                continue
-            u = rescale(u, p_virtual)
-        pool = draw_pool(u, zones, merchant, day) if bound_pool == DRAWN else bound_pool
-        if pools.astray[pool]:
-            astray[pools.zone[pool]] += 1
-            if pools.size[pool] == 0:
-                return NOWHERE
-        places[j] = draw_site(u01(word1), pools, pool)
+    for first in range(0, count, lane0.size):
+        blocks = min(lane0.size, count - first)
+        philox_lanes(first, blocks, bucket, pick_key, lane0, lane1)
+        for i in range(blocks):
+            u = u01(lane0[i])
+            if mode == HYBRID:
+                if u < p_virtual:
+                    places[first + i] = ~draw_edge(first + i, bucket, edge_key, edges, merchant)
+                    virtual += 1
+                    continue
+                u = rescale(u, p_virtual)
+            pool = draw_pool(u, zones, merchant, day) if bound_pool == DRAWN else bound_pool
+            if pools.astray[pool]:
+                astray[pools.zone[pool]] += 1
+                if pools.size[pool] == 0:
+                    return NOWHERE
+            places[first + i] = draw_site(u01(lane1[i]), pools, pool)
     return virtual

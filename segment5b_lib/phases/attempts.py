@@ -1,8 +1,9 @@
 """Artefacts on disk: nothing is overwritten; every execution of a phase is a numbered attempt.
 
-The first attempt has the plan's file names, `segment5b_<phase>_<what>_<run_id>.<ext>`; later ones add
-`.attempt-<n>` before the extension. `segment5b_<phase>_current_<run_id>.json` points at the attempt that
-counts, with the digest of each of its files.
+The first attempt has the plan's file names, `segment5b_<artefact>_<run_id>.<ext>`; later ones add `.attempt-<n>`
+before the extension. `segment5b_<phase>_current_<run_id>.json` points at the attempt that counts, with the digest
+of each of its files. A what-if has a pointer of its own, `segment5b_<phase>_what_if_<run_id>.json`, so that it never
+stands where evidence is looked for.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ from segment5b_lib.store.publish import write_file
 from segment5b_lib.store.roots import outputs_folder
 
 
+def slug(phase: str) -> str:
+    """A phase's name as files spell it: `popt1` for `POPT.1`."""
+    return phase.lower().replace(".", "")
+
+
 def reports_folder(run_id: str) -> Path:
     """Folder of a run's phase artefacts."""
     return outputs_folder() / "reports" / run_id
@@ -36,11 +42,12 @@ class Attempt:
     phase: str
     run_id: str
     number: int
+    what_if: bool = False
 
     def path(self, artefact: str, extension: str) -> Path:
-        """Where this attempt's artefact lies, e.g. `path("realism_gateboard", "md")`."""
+        """Where this attempt's artefact lies, e.g. `path("p0_realism_gateboard", "md")`."""
         suffix = "" if self.number == 1 else f".attempt-{self.number}"
-        name = f"segment5b_{self.phase}_{artefact}_{self.run_id}{suffix}.{extension}"
+        name = f"segment5b_{artefact}_{self.run_id}{suffix}.{extension}"
         return reports_folder(self.run_id) / name
 
     def publish(self, files: Mapping[tuple[str, str], bytes], summary: Mapping[str, Any]) -> list[Path]:
@@ -54,30 +61,32 @@ class Attempt:
             "phase": self.phase,
             "run_id": self.run_id,
             "attempt": self.number,
+            "what_if": self.what_if,
             "artefacts": written,
             **summary,
         }
         text = json.dumps(pointer, indent=1, sort_keys=True) + "\n"
-        write_file(pointer_path(self.phase, self.run_id), text.encode())
+        write_file(pointer_path(self.phase, self.run_id, what_if=self.what_if), text.encode())
         return [self.path(artefact, extension) for artefact, extension in files]
 
 
 @contextmanager
-def next_attempt(phase: str, run_id: str) -> Iterator[Attempt]:
+def next_attempt(phase: str, run_id: str, *, what_if: bool = False) -> Iterator[Attempt]:
     """Hold the phase's lock on this run, and the number that the next attempt has."""
     folder = reports_folder(run_id)
     with locked(folder / f".{phase}.lock", f"write the artefacts of {phase}", wait_seconds=60):
-        yield Attempt(phase, run_id, 1 + max(_attempts(folder, phase, run_id), default=0))
+        yield Attempt(phase, run_id, 1 + max(_attempts(folder, phase, run_id), default=0), what_if)
 
 
-def pointer_path(phase: str, run_id: str) -> Path:
-    """The file that names a phase's current attempt."""
-    return reports_folder(run_id) / f"segment5b_{phase}_current_{run_id}.json"
+def pointer_path(phase: str, run_id: str, *, what_if: bool = False) -> Path:
+    """The file that names a phase's current attempt, or its latest what-if."""
+    kind = "what_if" if what_if else "current"
+    return reports_folder(run_id) / f"segment5b_{phase}_{kind}_{run_id}.json"
 
 
-def current(phase: str, run_id: str) -> dict[str, Any] | None:
-    """The pointer to a phase's current attempt, or None where the phase has not been executed."""
-    path = pointer_path(phase, run_id)
+def current(phase: str, run_id: str, *, what_if: bool = False) -> dict[str, Any] | None:
+    """The pointer to a phase's current attempt (or latest what-if), or None where there is none."""
+    path = pointer_path(phase, run_id, what_if=what_if)
     return dict(read_json(path)) if path.is_file() else None
 
 
@@ -113,7 +122,7 @@ def read_artefact(phase: str, run_id: str, artefact: str) -> Any:
 
 def _attempts(folder: Path, phase: str, run_id: str) -> Iterator[int]:
     """Numbers of all attempts that have left a file, pointed at or not."""
-    pattern = re.compile(rf"segment5b_{phase}_(?!current_)\w+_{run_id}(?:\.attempt-(\d+))?\.\w+")
+    pattern = re.compile(rf"segment5b_{phase}_(?!current_|what_if_)\w+_{run_id}(?:\.attempt-(\d+))?\.\w+")
     for path in folder.glob(f"segment5b_{phase}_*"):
         match = pattern.fullmatch(path.name)
         if match:

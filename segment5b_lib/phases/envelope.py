@@ -87,18 +87,31 @@ class DodItem(Node):
     evidence: str
 
 
+class Opening(Node):
+    """A predecessor's decision that a phase was opened by."""
+
+    phase: str
+    run_id: str
+    attempt: int
+    decision: Decision
+    pointer_sha256: str
+
+
 class Envelope(Node):
-    """What every JSON artefact of every phase carries."""
+    """What every JSON artefact of every phase carries. An artefact's own fields are empty after an error."""
 
     ARTEFACT: ClassVar[str]
-    """Name within the phase, as the plan spells it; also part of the file name."""
+    """Name as the plan spells it, e.g. `p0_realism_gateboard`; also part of the file name."""
 
     artefact: str
     phase: str
     attempt: int
+    what_if: bool
     library_version: str
     run: RunIdentity
+    others: dict[str, list[RunIdentity]]
     scale: str
+    opened_by: list[Opening]
     inputs: list[InputDigest]
     measured: list[Measured]
     gates: list[GateLine]

@@ -18,7 +18,7 @@ _THREADS: Final = 2
 
 
 def verified_inputs(run: Run, dataset_ids: Collection[str]) -> list[InputDigest]:
-    """The receipt, the policies, and every file of some datasets of the run and of its world, with digests.
+    """Receipt, policies, markers, run records, and every file of some datasets of the run and its world, with digests.
 
     Raises
     ------
@@ -36,7 +36,12 @@ def verified_inputs(run: Run, dataset_ids: Collection[str]) -> list[InputDigest]
                 found=found[path],
                 next_step=f"restore {name}, or make the run again",
             )
-    own = [run.root / RECEIPT_FILE, *sorted((run.root / "policies").glob("*.yaml"))]
+    own = [
+        run.root / RECEIPT_FILE,
+        *sorted((run.root / "policies").glob("*.yaml")),
+        *sorted((run.root / "markers").glob("*.json")),
+        *sorted(run.records_root.glob("utc_day=*/*.jsonl")),
+    ]
     lines = [
         *((f"run/{path.relative_to(run.root).as_posix()}", sha256_file(path)) for path in own),
         *recorded.values(),

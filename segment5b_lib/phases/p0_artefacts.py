@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Final, Literal
 
+from pydantic import Field
+
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.results import GateResult
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.table import GATES
 from segment5b_lib.gates.wording import value_text
 from segment5b_lib.phases.envelope import Envelope, Node
+from segment5b_lib.phases.p0_clocks import TzDatabase
 from segment5b_lib.phases.repair import runnable
 
 AXES: Final[dict[str, tuple[str, ...]]] = {
@@ -18,6 +22,7 @@ AXES: Final[dict[str, tuple[str, ...]]] = {
     "virtual share": ("T7",),
     "conservation": ("T4", "T5"),
     "rhythm and counts": ("T8", "T9"),
+    "audit": tuple(entry.gate_id for entry in GATES if entry.gate_id.startswith("A")),
 }
 """The plan's four axes and the gates that decide each; T8 and T9 come from the remediation report."""
 
@@ -61,18 +66,19 @@ class OwnerLine(Node):
 class RealismGateboard(Envelope):
     """Every gate of the baseline, with the earlier figures as context."""
 
-    ARTEFACT: ClassVar[str] = "realism_gateboard"
+    ARTEFACT: ClassVar[str] = "p0_realism_gateboard"
 
-    context: list[ContextLine]
+    context: list[ContextLine] = Field(default_factory=list)
+    tz_databases: list[TzDatabase] = Field(default_factory=list)
 
 
 class OwnerStateMatrix(Envelope):
     """What is wrong, on which axis, and whose it is."""
 
-    ARTEFACT: ClassVar[str] = "owner_state_matrix"
+    ARTEFACT: ClassVar[str] = "p0_owner_state_matrix"
 
-    axes: list[AxisLine]
-    owners: list[OwnerLine]
+    axes: list[AxisLine] = Field(default_factory=list)
+    owners: list[OwnerLine] = Field(default_factory=list)
 
 
 def context_lines(scorecard: Scorecard) -> list[ContextLine]:

@@ -4,44 +4,31 @@ from __future__ import annotations
 
 import pyarrow.parquet as pq
 
-from segment5b_lib.contract.words import STATES, ItemStatus, Status, Verdict
+from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.results import Threshold
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import GATES
 from segment5b_lib.phases.envelope import DodItem
 from segment5b_lib.phases.p0_artefacts import axis_lines
+from segment5b_lib.phases.p0_clocks import explained
 from segment5b_lib.phases.p0_figures import figure_lines, verdict_counts
+from segment5b_lib.phases.phase import item
+from segment5b_lib.phases.rails import chain_complete
 from segment5b_lib.store.runs import Run
 
 
 def definition_of_done(run: Run, scorecard: Scorecard) -> list[DodItem]:
     """Every item, computed from the run and its scorecard."""
     return [
-        _chain(run),
+        chain_complete("P0.1", [run]),
         _scored(scorecard),
         _full_scan(run, scorecard),
         _provenance(run, scorecard),
         _owners(scorecard),
         _axes(scorecard),
         _figures(scorecard),
+        explained(scorecard),
     ]
-
-
-def _item(name: str, text: str, open_points: list[str], evidence: str) -> DodItem:
-    """Green without open points, else red with them."""
-    status = ItemStatus.RED if open_points else ItemStatus.GREEN
-    return DodItem(id=name, text=text, status=status, evidence="; ".join(open_points) or evidence)
-
-
-def _chain(run: Run) -> DodItem:
-    last = run.last_records()
-    open_points = [
-        f"{state}: {'no marker' if run.marker(state) is None else last[state]['status']}"
-        for state in STATES
-        if run.marker(state) is None or (state in last and last[state]["status"] != Status.PASS)
-    ]
-    text = "the baseline has finished S0..S5"
-    return _item("P0.1", text, open_points, f"markers of {', '.join(STATES)}; no later attempt failed")
 
 
 def _scored(scorecard: Scorecard) -> DodItem:
@@ -57,7 +44,7 @@ def _scored(scorecard: Scorecard) -> DodItem:
     evidence = f"{len(found)} gates measured, {failed} of them fail"
     if undecided:
         evidence += f"; too little data to decide {', '.join(undecided)}"
-    return _item("P0.2", "every gate of the scorecard is measured", open_points, evidence)
+    return item("P0.2", "every gate of the scorecard is measured", open_points, evidence)
 
 
 def _full_scan(run: Run, scorecard: Scorecard) -> DodItem:
@@ -70,7 +57,7 @@ def _full_scan(run: Run, scorecard: Scorecard) -> DodItem:
     scanned = scorecard.result("T1").population
     open_points = [] if scanned == written else [f"{scanned} arrivals scanned, {written} written"]
     text = "the gates saw every arrival, not a sample"
-    return _item("P0.3", text, open_points, f"{written:,} arrivals written, as many scanned")
+    return item("P0.3", text, open_points, f"{written:,} arrivals written, as many scanned")
 
 
 def _provenance(run: Run, scorecard: Scorecard) -> DodItem:
@@ -84,7 +71,7 @@ def _provenance(run: Run, scorecard: Scorecard) -> DodItem:
     open_points += [f"{result.gate_id}: no threshold" for result in scorecard.results if not result.thresholds]
     count = sum(len(result.thresholds) for result in scorecard.results)
     text = "every threshold comes from the policy that the run was made with"
-    return _item("P0.4", text, open_points, f"{count} thresholds found under the keys that they name")
+    return item("P0.4", text, open_points, f"{count} thresholds found under the keys that they name")
 
 
 def _in_policy(run: Run, threshold: Threshold) -> object:
@@ -100,7 +87,7 @@ def _owners(scorecard: Scorecard) -> DodItem:
     open_points = [f"{name}: {owned.count(name)} owners" for name in failed if owned.count(name) != 1]
     owners = sorted({found.owner for found in scorecard.attributions})
     evidence = f"{len(failed)} failing gates, owners: {', '.join(owners) or 'none needed'}"
-    return _item("P0.5", "every failing gate has exactly one owner", open_points, evidence)
+    return item("P0.5", "every failing gate has exactly one owner", open_points, evidence)
 
 
 def _axes(scorecard: Scorecard) -> DodItem:
@@ -117,7 +104,7 @@ def _axes(scorecard: Scorecard) -> DodItem:
     evidence = "; ".join(
         f"{line.axis} {line.stands}" + (f" ({', '.join(line.owners)})" if line.owners else "") for line in lines
     )
-    return _item("P0.6", "every axis is attributed to its owner", open_points, evidence)
+    return item("P0.6", "every axis is attributed to its owner", open_points, evidence)
 
 
 def _figures(scorecard: Scorecard) -> DodItem:
@@ -126,4 +113,4 @@ def _figures(scorecard: Scorecard) -> DodItem:
     open_points = [f"{line.title}: {line.reason}" for line in lines if line.ours is None and line.population != 0]
     counts = verdict_counts(lines)
     evidence = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in counts.items())
-    return _item("P0.7", "every published figure stands beside ours", open_points, evidence)
+    return item("P0.7", "every published figure stands beside ours", open_points, evidence)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import polars as pl
+from pydantic import Field
 
 from segment5b_lib.gates.evidence import Evidence
 from segment5b_lib.gates.scorecard import Scorecard
@@ -56,9 +57,9 @@ class FigureLine(Node):
 class PublishedFigures(Envelope):
     """Every published figure beside ours."""
 
-    ARTEFACT: ClassVar[str] = "published_figures"
+    ARTEFACT: ClassVar[str] = "p0_published_figures"
 
-    figures: list[FigureLine]
+    figures: list[FigureLine] = Field(default_factory=list)
 
 
 def figure_lines(scorecard: Scorecard) -> list[FigureLine]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from segment5b_lib.gates.attribution import Attribution
 from segment5b_lib.gates.scorecard import Scorecard
@@ -31,6 +32,9 @@ class NextSteps:
         return html_table(("owner", "for", "command"), rows)
 
 
+NOTHING: Final = NextSteps(())
+
+
 def next_steps(scorecard: Scorecard) -> NextSteps:
     """One step per owner and command, in the order of the gates."""
     steps: dict[tuple[str, str], list[Attribution]] = {}
@@ -51,4 +55,6 @@ def runnable(attribution: Attribution, scorecard: Scorecard) -> str:
     if attribution.upstream:
         command = command.replace("world reopen", f"world reopen {world}", 1)
         return f'{command} --reason "{attribution.cause}"'
-    return command.replace("segment5b rerun", f"segment5b rerun --run {run}", 1)
+    command = command.replace("segment5b calibrate", f"segment5b calibrate {run}", 1)
+    command = command.replace("segment5b rerun", f"segment5b rerun --run {run}", 1)
+    return command.replace("segment5b calibrate", f"segment5b calibrate {run}", 1)

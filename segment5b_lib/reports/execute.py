@@ -21,12 +21,11 @@ import segment5b_lib
 from segment5b_lib.contract.words import Decision, NotebookStatus
 from segment5b_lib.engine.records import utc_now
 from segment5b_lib.errors import EnvironmentFault, GateRefusal, Segment5BError, StateError
-from segment5b_lib.phases.attempts import current
+from segment5b_lib.phases.attempts import current, slug
 from segment5b_lib.reports.html import write_html
 from segment5b_lib.reports.notebooks import Notebook, Parameters, notebook
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.publish import STAGING_PREFIX, write_file
-from segment5b_lib.store.runs import open_run
 
 CELL_TIMEOUT_SECONDS: Final = 3600
 """No single cell takes longer, at any shipped scale."""
@@ -99,16 +98,16 @@ def execute_notebook(
     """
     entry = notebook(name)
     source, checked = entry.source, entry.checked(parameters)
-    checked = checked.model_copy(update={"run_id": open_run(checked.run_id).run_id})
+    checked = checked.resolved()
     with locked(entry.executed(checked.run_id).with_name(f".{name}.lock"), f"execute notebook {name}"):
         return _execute(entry, source, checked, cell_timeout_seconds)
 
 
 def _execute(entry: Notebook, source: Path, checked: Parameters, cell_timeout_seconds: int) -> NotebookRecord:
-    before = current(entry.phase, checked.run_id)
+    before = _pointer(entry, checked)
     started, clock = utc_now(), time.perf_counter()
     error = _papermill(source, entry.executed(checked.run_id), checked.model_dump(), cell_timeout_seconds)
-    after = current(entry.phase, checked.run_id)
+    after = _pointer(entry, checked)
     pointer = after if after != before else None
     record = NotebookRecord(
         notebook=entry.name,
@@ -129,6 +128,10 @@ def _execute(entry: Notebook, source: Path, checked: Parameters, cell_timeout_se
     if isinstance(error, KeyboardInterrupt):
         raise error
     return record
+
+
+def _pointer(entry: Notebook, checked: Parameters) -> dict[str, Any] | None:
+    return current(slug(entry.phase), checked.run_id, what_if=checked.as_what_if)
 
 
 def _papermill(
@@ -166,6 +169,8 @@ def _status(error: BaseException | None, pointer: Mapping[str, Any] | None) -> N
         return NotebookStatus.TIMEOUT
     if isinstance(error, (DeadKernelError, KeyboardInterrupt)):
         return NotebookStatus.KILLED
+    if isinstance(error, PapermillExecutionError) and error.ename == GateRefusal.__name__:
+        return NotebookStatus.GATE_FAILED
     if error is not None or pointer is None:
         return NotebookStatus.FAILED
     return NotebookStatus.COMPLETE if Decision(pointer["decision"]).opens else NotebookStatus.GATE_FAILED

@@ -88,11 +88,11 @@ def offline_html(notebook: nbformat.NotebookNode) -> str:
         **_NO_CDN,
     )
     body, _ = exporter.from_notebook_node(notebook)
-    return Template(_asset("page.html")).substitute(
+    return Template(asset("page.html")).substitute(
         title=html.escape(_title(notebook)),
-        style=_asset("page.css"),
+        style=asset("page.css"),
         bundle=_bundle(),
-        dark=_script_json(config("dark")),
+        dark=script_json(config("dark")),
         body=body,
     )
 
@@ -112,16 +112,17 @@ def _figure(spec: dict[str, Any], png_base64: str, size: dict[str, int]) -> str:
     width = f' width="{int(size["width"])}"' if "width" in size else ""
     return (
         f'<figure class="chart"><img alt="{name}"{width} src="data:image/png;base64,{png_base64.strip()}">'
-        f'<script type="application/json">{_script_json(spec)}</script></figure>'
+        f'<script type="application/json">{script_json(spec)}</script></figure>'
     )
 
 
-def _script_json(value: object) -> str:
+def script_json(value: object) -> str:
     """JSON that may stand inside a script element: no `<` that could end it."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True).replace("<", "\\u003c")
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Text of a file that lies beside this module."""
     return resources.files("segment5b_lib.reports").joinpath(name).read_text(encoding="utf-8")
 
 

@@ -9,24 +9,82 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from segment5b_lib.errors import MissingInputError, UsageError
+from segment5b_lib.phases.popt_figures import PUBLISHED
+from segment5b_lib.phases.popt_pair import is_figures
 from segment5b_lib.store.roots import notebooks_folder, outputs_folder
+from segment5b_lib.store.runs import open_run
 
 
 class Parameters(BaseModel):
-    """Parameters of a notebook: known names only, exact types."""
+    """Parameters of a notebook: known names only, exact types.
+
+    A run is named by an id, a prefix, or a role such as `@last`; `resolved` turns the names into ids, so that the
+    record of an execution says what was looked at and not what it was called that day.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     run_id: str
-    """The run that the notebook is about: an id, a prefix, or a role such as `@last`.
+    """The run that the notebook is about. Not `run`: IPython takes a line that begins with `run:` for a magic."""
 
-    Not `run`: IPython takes a line that begins with `run:` for its magic of that name.
-    """
+    as_what_if: bool = False
+    """Go ahead out of order; what is found is stamped and counts for nothing."""
+
+    def resolved(self) -> Self:
+        """The same with run ids for names."""
+        return self.model_copy(update={"run_id": open_run(self.run_id).run_id})
+
+
+class WithBaseline(Parameters):
+    """And the run that it is compared with."""
+
+    baseline: str = "@baseline"
+
+    def resolved(self) -> Self:
+        """The same with run ids for names."""
+        return super().resolved().model_copy(update={"baseline": open_run(self.baseline).run_id})
+
+
+class AgainstFigures(Parameters):
+    """And what it is measured against: a run, the name of a shipped file of figures, or the path of another."""
+
+    baseline: str = PUBLISHED
+
+    def resolved(self) -> Self:
+        """The same with a run id for a run's name."""
+        baseline = self.baseline if is_figures(self.baseline) else open_run(self.baseline).run_id
+        return super().resolved().model_copy(update={"baseline": baseline})
+
+
+class WithWaiver(AgainstFigures):
+    """And the reason for which a target that was missed is let pass; empty: none."""
+
+    waiver: str = ""
+
+
+class WithWitnesses(WithBaseline):
+    """And runs of other seeds that must say the same."""
+
+    witnesses: list[str] = []
+
+    def resolved(self) -> Self:
+        """The same with run ids for names."""
+        return super().resolved().model_copy(update={"witnesses": [open_run(name).run_id for name in self.witnesses]})
+
+
+class WithPanel(Parameters):
+    """And the runs of the other seeds that are certified with it."""
+
+    panel: list[str] = []
+
+    def resolved(self) -> Self:
+        """The same with run ids for names."""
+        return super().resolved().model_copy(update={"panel": [open_run(name).run_id for name in self.panel]})
 
 
 @dataclass(frozen=True)
@@ -72,7 +130,21 @@ class Notebook:
 
 
 NOTEBOOKS: Final[dict[str, Notebook]] = {
-    entry.name: entry for entry in (Notebook("p0_realism_baseline", "p0", Parameters),)
+    entry.name: entry
+    for entry in (
+        Notebook("popt0_baseline_and_hotspots", "POPT.0", Parameters),
+        Notebook("popt1_s1_domain", "POPT.1", AgainstFigures),
+        Notebook("popt2_s4_expansion", "POPT.2", AgainstFigures),
+        Notebook("popt3_s2_s3_throughput", "POPT.3", WithWaiver),
+        Notebook("popt4_validation_and_logging", "POPT.4", Parameters),
+        Notebook("popt5_performance_certification", "POPT.5", Parameters),
+        Notebook("p0_realism_baseline", "P0", Parameters),
+        Notebook("p1_civil_time", "P1", WithWitnesses),
+        Notebook("p2_calibration", "P2", WithWitnesses),
+        Notebook("p3_contract_hardening", "P3", Parameters),
+        Notebook("p4_certification", "P4", WithPanel),
+        Notebook("p5_freeze", "P5", Parameters),
+    )
 }
 """The installed set by name."""
 
@@ -95,9 +167,14 @@ def executed_folder(run_id: str) -> Path:
     return outputs_folder() / "notebooks" / run_id
 
 
+def pages_of(run_id: str) -> list[Path]:
+    """The offline pages of a run, newest first; none where no notebook has been executed for it."""
+    return sorted(executed_folder(run_id).glob("*.html"), key=lambda page: page.stat().st_mtime, reverse=True)
+
+
 def notebook_of_phase(phase: str) -> Notebook:
     """The notebook that executes a phase, by the phase's name (`P0`)."""
-    known = {entry.phase.upper(): entry for entry in NOTEBOOKS.values()}
+    known = {entry.phase: entry for entry in NOTEBOOKS.values()}
     if phase.upper() not in known:
         raise UsageError(
             "5B.NOTEBOOK.UNKNOWN_PHASE",

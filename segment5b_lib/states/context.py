@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +23,10 @@ from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import MissingInputError, StaleError
 from segment5b_lib.identity import canonical_json
 from segment5b_lib.states.steps import Step, StepLog
-from segment5b_lib.store.digest import sha256_files
+from segment5b_lib.store.digest import sha256_file, sha256_files
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.parquet import write_table
-from segment5b_lib.store.publish import STAGING_PREFIX, replace_folder, sync_tree, write_file
+from segment5b_lib.store.publish import STAGING_PREFIX, replace_folder, sync, sync_tree, write_file
 from segment5b_lib.store.runs import Run, policies_digest
 from segment5b_lib.store.worlds import World
 
@@ -105,7 +105,8 @@ class Context:
     ) -> list[Result]:
         """Run `work` on every shard, `threads` at a time; results come in shard order.
 
-        `rows` says how many rows each shard stands for, for progress. The first failure stops the rest.
+        `rows` says how many rows each shard stands for, for progress; the largest begin first, so that the threads
+        end together. The first failure stops the rest.
         """
         done_rows, lock = [0, 0], threading.Lock()
 
@@ -118,12 +119,12 @@ class Context:
             return result
 
         with self.steps.parallel(), ThreadPoolExecutor(max_workers=self.threads) as pool:
-            futures = [pool.submit(one, position) for position in range(len(shards))]
-            wait(futures, return_when=FIRST_EXCEPTION)
-            for future in futures:
-                if future.done() and future.exception() is not None:
-                    pool.shutdown(cancel_futures=True)
-            return [future.result() for future in futures if not future.cancelled()]
+            largest_first = sorted(range(len(shards)), key=lambda position: -rows[position])
+            futures = {position: pool.submit(one, position) for position in largest_first}
+            done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
+            if any(future.exception() is not None for future in done):
+                pool.shutdown(cancel_futures=True)
+            return [futures[position].result() for position in range(len(shards)) if not futures[position].cancelled()]
 
     def verify_inputs(self, *, unhashed: Collection[Path] = ()) -> None:
         """Re-hash every file this state reads and compare with the digest recorded for it.
@@ -207,6 +208,8 @@ class Publication:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._staged: dict[Path, tuple[Path, str]] = {}
+        self._sealed: dict[Path, Future[str]] = {}
+        self._sealer = ThreadPoolExecutor(max_workers=1)
         self._lock = threading.Lock()
         self.counters: Counters = {}
 
@@ -229,6 +232,13 @@ class Publication:
         with self._context.step(f"write {dataset_id}", Lane.WRITE) as step:
             write_table(path, table, contract)
             step.rows, step.bytes = table.num_rows, path.stat().st_size
+        self.seal(path)
+
+    def seal(self, path: Path) -> None:
+        """Flush and hash a file that is complete, in the background while others are made."""
+        sealed = self._sealer.submit(_flushed, path)
+        with self._lock:
+            self._sealed[path] = sealed
 
     def commit(self) -> int:
         """Publish everything, the marker with all digests last. Returns the bytes published."""
@@ -249,7 +259,8 @@ class Publication:
             for path in sorted(work.rglob("*"))
             if path.is_file()
         }
-        digests = sha256_files(files, self._context.threads)
+        digests = {path: future.result() for path, future in self._sealed.items()}
+        digests |= sha256_files(files.keys() - digests.keys(), self._context.threads)
         described = [
             {
                 "dataset_id": dataset_id,
@@ -263,8 +274,15 @@ class Publication:
 
     def discard(self) -> None:
         """Remove whatever is still staged."""
+        self._sealer.shutdown(cancel_futures=True)
         for work, _ in self._staged.values():
             shutil.rmtree(work, ignore_errors=True)
+
+
+def _flushed(path: Path) -> str:
+    """Flush a file to disk; its SHA-256."""
+    sync(path)
+    return sha256_file(path)
 
 
 def merge_counters(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:

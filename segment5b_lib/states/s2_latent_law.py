@@ -30,12 +30,12 @@ def groups_of(domain: SeriesDomain, policy: LgcpConfig) -> Groups:
     distinct = domain.frame.unique("group_id").sort("group_id")
     names = distinct["group_id"].to_list()
     position = {name: index for index, name in enumerate(names)}
-    rows = distinct.select("demand_class", "channel_group", "virtual_band").rows()
+    rows, band = distinct.select("demand_class", "channel_group", "virtual_band").rows(), domain.band
     sigma = [
-        _scaled(policy.sigma, domain.band, demand, _sigma_multiplier(policy, channel, virtual))
+        _scaled(policy.sigma, band, demand, _sigma_multiplier(policy, channel, virtual))
         for demand, channel, virtual in rows
     ]
-    length = [_scaled(policy.length_buckets, domain.band, demand, 1.0) for demand, _, _ in rows]
+    length = [_scaled(policy.length_buckets, band, demand, 1.0) for demand, _, _ in rows]
     of_series = np.array([position[name] for name in domain.frame["group_id"]], dtype=np.intp)
     return Groups(names, of_series, np.array(sigma), np.array(length))
 

@@ -119,7 +119,7 @@ def _columns(
     capped: NDArray[np.bool_],
     policy: CountConfig,
 ) -> dict[str, Any]:
-    law = pa.DictionaryArray.from_arrays(pa.array(np.zeros(mu.size, np.int32)), pa.array([policy.law]))
+    law = pa.DictionaryArray.from_arrays(pa.array(np.zeros(mu.size, np.int32)), pa.array([policy.law]), safe=False)
     return {
         "mu": mu,
         "kappa": np.repeat(kappa, domain.buckets),

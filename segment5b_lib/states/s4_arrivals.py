@@ -119,7 +119,10 @@ def _expand(context: Context, publication: Publication, expansion: Expansion) ->
     folder = publication.folder(_ARRIVALS, expansion.domain.scenario_id)
 
     def one(shard: Shard) -> ShardResult:
-        return expand_shard(expansion, shard, folder / PART_FILE.format(part=shard.part))
+        path = folder / PART_FILE.format(part=shard.part)
+        result = expand_shard(expansion, shard, path)
+        publication.seal(path)
+        return result
 
     rows = [shard.arrivals for shard in expansion.shards]
     return context.map_shards("expand arrivals", one, expansion.shards, rows)

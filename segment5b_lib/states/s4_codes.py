@@ -21,7 +21,8 @@ class Codes:
 
 def dictionary(*columns: pl.Series | Iterable[str]) -> tuple[str, ...]:
     """All names of some columns, ascending."""
-    return tuple(sorted({name for column in columns for name in column}))
+    distinct = (column.unique() if isinstance(column, pl.Series) else column for column in columns)
+    return tuple(sorted({name for names in distinct for name in names}))
 
 
 def encode(names: pl.Series, words: tuple[str, ...]) -> NDArray[np.int32]:

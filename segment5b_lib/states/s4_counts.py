@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,6 +52,12 @@ def load_counts(context: Context, domain: SeriesDomain) -> Counts:
 
     slices = series_slices(len(domain), domain.buckets)
     context.map_shards("read counts", read, slices, [len(part) * domain.buckets for part in slices])
-    cells = np.add.reduceat(counts, merchant_starts(domain)[:-1], axis=0, dtype=np.int32)
+    cells = merchant_cells(domain, counts)
     ends = np.cumsum(cells, axis=1, dtype=np.int64)
-    return Counts(counts, cells, ends - cells + 1)
+    return Counts(counts, cells.astype(np.int32), ends - cells + 1)
+
+
+def merchant_cells(domain: SeriesDomain, counts: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Arrivals per merchant and bucket, int64 [merchant, bucket], of counts [series, bucket]."""
+    # Slice by slice: `np.add.reduceat` over axis 0 takes twenty times as long.
+    return np.stack([counts[a:b].sum(axis=0, dtype=np.int64) for a, b in pairwise(merchant_starts(domain))])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from segment5b_lib.contract.policies import FailClosedRules
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.errors import InputError
+from segment5b_lib.kernel.alias import picking
 from segment5b_lib.kernel.arrival_tables import (
     HYBRID,
     NO_ZONE,
@@ -153,11 +154,12 @@ def edge_table(routing: MerchantRouting, codes: Codes) -> Edges:
     """Edges for the kernel, in the order of the frame."""
     owners = np.arange(routing.merchants.height + 1)
     first = np.searchsorted(routing.edges["m"].to_numpy(), owners).astype(np.int64)
+    share, choice = picking(routing.prob, routing.alias, first, np.arange(routing.edges.height, dtype=np.int32))
     return Edges(
         start=first[:-1],
         size=np.diff(first).astype(np.int32),
         edge_id=routing.edges["edge_id"].to_numpy(),
         zone=encode(routing.edges["tzid_operational"], codes.zones),
-        prob=routing.prob,
-        alias=routing.alias,
+        share=share,
+        choice=choice,
     )

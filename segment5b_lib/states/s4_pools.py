@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from segment5b_lib.kernel.alias import build_alias_slices
+from segment5b_lib.kernel.alias import build_alias_slices, picking
 from segment5b_lib.kernel.arrival_tables import Pools
 from segment5b_lib.states.s4_codes import encode
 from segment5b_lib.states.s4_nearest_zone import nearest_zones
@@ -36,9 +36,8 @@ class _Slices:
     """Sites in pool order with their alias tables; `frame` has key columns, `start`, `size`."""
 
     frame: pl.DataFrame
-    prob: NDArray[np.uint32]
-    alias: NDArray[np.uint32]
-    site: NDArray[np.int32]
+    share: NDArray[np.float64]
+    choice: NDArray[np.int32]
 
 
 def build_pools(
@@ -58,15 +57,14 @@ def build_pools(
     )
     astray = keys["size"].is_null()
     if redirect and astray.any():
-        keys = _redirected(keys, by_zone.frame, sites, routable, len(exact.site))
+        keys = _redirected(keys, by_zone.frame, sites, routable, len(exact.share))
     pools = Pools(
         start=keys["start"].fill_null(0).to_numpy().astype(np.int64),
         size=keys["size"].fill_null(0).to_numpy().astype(np.int32),
         zone=encode(keys["tzid"], zones),
         astray=astray.to_numpy().astype(np.bool_),
-        prob=np.concatenate([exact.prob, by_zone.prob]),
-        alias=np.concatenate([exact.alias, by_zone.alias]),
-        site=np.concatenate([exact.site, by_zone.site]),
+        share=np.concatenate([exact.share, by_zone.share]),
+        choice=np.concatenate([exact.choice, by_zone.choice]),
     )
     return PoolTable(pools, keys)
 
@@ -78,8 +76,8 @@ def _slices(routable: pl.DataFrame, key: list[str]) -> _Slices:
     starts = np.append(frame["start"].to_numpy(), ordered.height).astype(np.int64)
     empty = np.empty(0, np.uint32)
     weights = ordered["p_weight"].to_numpy()
-    prob, alias = build_alias_slices(weights, starts) if ordered.height else (empty, empty)
-    return _Slices(frame, prob, alias, ordered["row"].cast(pl.Int32).to_numpy())
+    tables = build_alias_slices(weights, starts) if ordered.height else (empty, empty)
+    return _Slices(frame, *picking(*tables, starts, ordered["row"].cast(pl.Int32).to_numpy()))
 
 
 def _redirected(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from segment5b_lib.contract.policies import FailClosedRules, ZoneTilt
 from segment5b_lib.errors import InputError
-from segment5b_lib.kernel.alias import build_alias_slices
+from segment5b_lib.kernel.alias import build_alias_slices, picking
 from segment5b_lib.kernel.arrival_tables import Grid, ZoneDraws
 from segment5b_lib.store.worlds import World
 
@@ -37,9 +37,8 @@ def load_group_weights(world: World, merchants: pl.Series) -> pl.DataFrame:
 
 def no_zone_draws(merchants: int, days: int) -> ZoneDraws:
     """Tables for a binding that draws no zone."""
-    empty = np.empty(0, np.uint32)
     start, size = np.zeros((merchants, days), np.int64), np.zeros((merchants, days), np.int32)
-    return ZoneDraws(start, size, empty, empty, np.empty(0, np.int32))
+    return ZoneDraws(start, size, np.empty(0, np.float64), np.empty(0, np.int32))
 
 
 def zone_draws(
@@ -79,8 +78,8 @@ def zone_draws(
         _refuse_missing(busy & (size == 0), merchants, days)
     empty = np.empty(0, np.uint32)
     starts = np.append(np.int64(0), ends)
-    prob, alias = build_alias_slices(rows["weight"].to_numpy(), starts) if rows.height else (empty, empty)
-    return ZoneDraws(start, size, prob, alias, rows["pool"].cast(pl.Int32).to_numpy())
+    tables_of = build_alias_slices(rows["weight"].to_numpy(), starts) if rows.height else (empty, empty)
+    return ZoneDraws(start, size, *picking(*tables_of, starts, rows["pool"].cast(pl.Int32).to_numpy()))
 
 
 def _tempered(temper: ZoneTilt) -> pl.Expr:

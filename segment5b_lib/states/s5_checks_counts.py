@@ -7,12 +7,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from segment5b_lib.kernel.clock_windows import ELSEWHERE
 from segment5b_lib.states import s5_ledger, s5_summary
 from segment5b_lib.states.s5_check import NONE_ALLOWED, Check, CheckStatus, by_gate, by_policy, held, structural
 from segment5b_lib.states.s5_clock_sample import ClockSample
 from segment5b_lib.states.s5_evidence import Evidence, total
 from segment5b_lib.states.s5_expected_clock import MICROSECOND, Horizon
-from segment5b_lib.states.s5_windows import ELSEWHERE
 
 _BATCH: Final = 1000
 """Arrivals among which distinct offsets are counted."""

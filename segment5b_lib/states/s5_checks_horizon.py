@@ -34,8 +34,10 @@ def _horizon_guard(evidence: Evidence) -> Check:
     margin = evidence.policies.validation.civil_time.horizon_margin_days * _DAY
 
     def database(tzid: str) -> Steps:
-        steps = expected_offsets(tzid, start, end + margin)
-        return steps.instants, np.rint(steps.offset_seconds / 60).astype(np.int32)
+        # The horizon itself has been asked for already; what is new is the margin.
+        steps = [expected_offsets(tzid, start, end), expected_offsets(tzid, end - 1, end + margin)]
+        instants, seconds = (np.concatenate([steps[0][field], steps[1][field][1:]]) for field in (0, 1))
+        return instants, np.rint(seconds / 60).astype(np.int32)
 
     cache = decode(path.read_bytes(), path.name)
     short = shortfalls(cache, places.tzids, start, end, margin=margin, database=database)

@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 
 from segment5b_lib.contract.policies import SamplingPlan
 from segment5b_lib.contract.words import Lane
+from segment5b_lib.kernel.clock_windows import ELSEWHERE, pick_in_windows, windows_of
+from segment5b_lib.kernel.sample_order import seeded_order
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5_parts import Part, RowGroup, read_rows, row_groups
-from segment5b_lib.states.s5_rows import text_codes
-from segment5b_lib.states.s5_windows import ELSEWHERE, Window, WindowFinder
+from segment5b_lib.states.s5_rows import coded
+from segment5b_lib.states.s5_windows import Window, table_of
 
 ROW: Final = np.dtype(
     [("rank", np.int64), ("stratum", np.int32), ("zone", np.int32), ("ts", np.int64), ("local", np.int64)]
@@ -88,12 +90,13 @@ class _Draw:
         population: int,
     ) -> None:
         self.context, self.zones, self.windows, self.population = context, zones, windows, population
-        self.quota, self.seed = plan.rows_per_dst_window, np.uint64(plan.seed)
+        self.quota, self.seed = plan.rows_per_dst_window, plan.seed
         self.stride = max(1, population // plan.rows_elsewhere)
-        self.phase = int(seeded_order(np.zeros(1, np.int64), self.seed)[0] % np.uint64(self.stride))
+        self.phase = int(seeded_order(np.zeros(1, np.int64), self.seed)[0]) % self.stride
         self.words = {tzid: code for code, tzid in enumerate(zones)}
-        self.finder = WindowFinder(windows, self.words)
+        self.table = table_of(windows, self.words)
         self.window_rows = np.zeros(len(windows), np.int64)
+        self.bound = np.full(len(windows), np.iinfo(np.uint64).max)
         self.kept: list[Rows] = [np.empty(0, ROW) for _ in windows]
         self.elsewhere: list[Rows] = []
         self.lock = threading.Lock()
@@ -105,25 +108,29 @@ class _Draw:
             step.rows = group.rows
         with self.context.step("pick clocks", Lane.VALIDATION):
             ts, local = (table[name].cast(pa.int64()).to_numpy() for name in ("ts_utc", "ts_local_primary"))
-            zone = text_codes(table["tzid_primary"], self.words)
-            near, stratum = self.finder.find(ts, zone)
+            index, zone_of = coded(table["tzid_primary"], self.words)
+            # A bound that another thread has lowered meanwhile only lets too many rows through.
+            held, near, stratum = pick_in_windows(
+                ts, index, zone_of, self.table, group.first_rank, self.seed, self.bound
+            )
+            inside = _rows(group.first_rank, near, stratum, zone_of[index[near]], ts, local)
             even = np.arange((self.phase - group.first_rank) % self.stride, group.rows, self.stride)
-            even = np.setdiff1d(even, near, assume_unique=True)
-            elsewhere = np.full(even.size, ELSEWHERE, np.int32)
-            inside = _rows(group.first_rank, near, stratum, zone, ts, local)
+            zone = zone_of[index[even]]
+            elsewhere = windows_of(ts[even], zone, self.table)
             outside = _rows(group.first_rank, even, elsewhere, zone, ts, local)
         with self.lock:
+            self.window_rows += held
             self._keep(inside)
-            self.elsewhere.append(outside)
+            self.elsewhere.append(outside[elsewhere == ELSEWHERE])
 
     def _keep(self, rows: Rows) -> None:
         """Offer rows of windows; each window keeps those that come first in the seeded order."""
-        self.window_rows += np.bincount(rows["stratum"], minlength=len(self.windows))
         for number in np.unique(rows["stratum"]):
             offered = np.concatenate([self.kept[number], rows[rows["stratum"] == number]])
             if offered.size > self.quota:
-                order = seeded_order(offered["rank"], self.seed)
-                offered = offered[np.argpartition(order, self.quota - 1)[: self.quota]]
+                order = seeded_order(offered["rank"].copy(), self.seed)
+                first = np.argpartition(order, self.quota - 1)[: self.quota]
+                offered, self.bound[number] = offered[first], order[first].max()
             self.kept[number] = offered
 
     def sample(self) -> ClockSample:
@@ -135,7 +142,7 @@ class _Draw:
 
 def _rows(
     first_rank: int,
-    picked: NDArray[np.intp],
+    picked: NDArray[np.integer],
     stratum: NDArray[np.int32],
     zone: NDArray[np.int32],
     ts: I64,
@@ -143,14 +150,5 @@ def _rows(
 ) -> Rows:
     rows = np.empty(picked.size, ROW)
     rows["rank"], rows["stratum"] = first_rank + picked, stratum
-    rows["zone"], rows["ts"], rows["local"] = zone[picked], ts[picked], local[picked]
+    rows["zone"], rows["ts"], rows["local"] = zone, ts[picked], local[picked]
     return rows
-
-
-def seeded_order(ranks: I64, seed: np.uint64) -> NDArray[np.uint64]:
-    """A 64-bit mix of rank and seed (SplitMix64), the same on every machine and in every version."""
-    with np.errstate(over="ignore"):
-        z = ranks.astype(np.uint64) + seed * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return np.asarray(z ^ (z >> np.uint64(31)))

@@ -60,20 +60,16 @@ class ScenarioEvidence:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All scenarios, and what they share. `manifest` is 5A's row of each scenario."""
+    """All scenarios, and what they share. `manifest` is 5A's row of each scenario, `policies` what it is judged by."""
 
     context: Context
+    policies: Policies
     receipt: dict[str, Any]
     sealed: list[dict[str, Any]]
     markers: dict[str, dict[str, Any]]
     manifest: dict[str, dict[str, Any]]
     places: Places
     scenarios: tuple[ScenarioEvidence, ...]
-
-    @property
-    def policies(self) -> Policies:
-        """The run's policies."""
-        return self.context.policies
 
     @property
     def arrivals(self) -> int:
@@ -93,7 +89,7 @@ def gather(context: Context) -> Evidence:
     """Verify the inputs, then read what the checks need."""
     outputs = _published_by_s4(context)
     with context.step("read footers", Lane.INPUT_LOAD):
-        parts = {name: read_parts(context.run.files(ARRIVALS, name)) for name in context.run.scenarios}
+        parts = {name: read_parts(context.run.files(ARRIVALS, name), context.threads) for name in context.run.scenarios}
         plan = context.policies.validation.sampling
         sampled = {name: sampled_parts(found, plan) for name, found in parts.items()}
     read_in_full = {part.path for found in sampled.values() for part in found}
@@ -109,7 +105,7 @@ def gather(context: Context) -> Evidence:
         _scenario(context, name, manifest[name], parts[name], sampled[name], shards[name], places)
         for name in run.scenarios
     )
-    return Evidence(context, receipt, sealed, markers, manifest, places, scenarios)
+    return Evidence(context, context.policies, receipt, sealed, markers, manifest, places, scenarios)
 
 
 def _published_by_s4(context: Context) -> dict[str, set[Path]]:

@@ -13,7 +13,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from segment5b_lib.contract.datasets import dataset
+from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import Lane
+from segment5b_lib.kernel import ledger_check
+from segment5b_lib.kernel.ledger_check import LedgerLimits, LedgerRows, check_ledger
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s3_counts import dispersion
 from segment5b_lib.states.s5_check import Issue
@@ -23,7 +26,8 @@ from segment5b_lib.states.surface import SeriesSlice, series_slices
 from segment5b_lib.store.row_ranges import RowRanges
 
 _S2: Final = ("lambda_baseline", "lambda_random_component", "lambda_realised")
-_S3: Final = (*KEY, "mu", "count_N", "count_capped")
+_COUNTED: Final = ("mu", "count_N", "count_capped")
+_S3: Final = (*KEY, *_COUNTED)
 F64 = NDArray[np.float64]
 
 DOMAIN: Final = "DOMAIN"
@@ -119,6 +123,7 @@ class _Reader:
         self.s2, self.s3 = (RowRanges(context.run.files(name, domain.scenario_id), dataset(name)) for name in names)
         self.kappa = dispersion(domain, context.policies.count)
         self.codes = KeyCodes(domain)
+        self.limits = _limits(context.policies)
         shape = (len(domain), domain.buckets)
         self.ledger = Ledger(domain, np.zeros(shape, np.int32), np.zeros(len(domain)))
 
@@ -161,32 +166,28 @@ class _Reader:
             )
 
     def _breaches(self, bounds: SeriesSlice, s2: pa.Table, s3: pa.Table) -> Breaches:
-        width, count_policy = self.domain.buckets, self.context.policies.count
-        cap, limit = count_policy.max_count, self.context.policies.lgcp.lambda_max
-        baseline, factor, realised = (s2[name].to_numpy() for name in _S2)
-        clip = self.context.policies.lgcp.factor_clip
-        low, high = np.float32(clip.min), np.float32(clip.max)
-        mu, count, capped = (s3[name].to_numpy() for name in ("mu", "count_N", "count_capped"))
-        breaches = Breaches(tuple(LAWS))
+        values = LedgerRows(*(s2[name].to_numpy() for name in _S2), *(s3[name].to_numpy() for name in _COUNTED))
+        buckets, breaches = self.domain.buckets, Breaches(tuple(LAWS))
+        broken = check_ledger(bounds.start, buckets, self.codes.columns(s3), self.codes.keys, values, self.limits)
+        if broken is None:
+            return breaches
 
         def place(row: int) -> str:
-            return self.domain.place(bounds.start + row // width, row % width)
+            return self.domain.place(bounds.start + row // buckets, row % buckets)
 
-        def note(
-            law: str, wrong: NDArray[np.bool_], expected: str, found: NDArray[np.generic] | pa.ChunkedArray
-        ) -> None:
-            breaches.note(law, wrong, place, expected, lambda row: found[row])
-
-        series, bucket = np.arange(bounds.start, bounds.stop)[:, None], np.arange(width)[None, :]
-        note(DOMAIN, self.codes.misplaced(s3, series, bucket), "the key of this place", s3["bucket_index"].to_numpy())
-        note("INTENSITY", ~(np.isfinite(realised) & (realised >= 0)), "finite and ≥ 0", realised)
-        note("INTENSITY_CAP", realised > limit, f"≤ {limit}", realised)
-        note("ZERO_BASELINE", (baseline == 0) & (realised != 0), "0", realised)
-        note("FACTOR_CLIP", ~((factor >= low) & (factor <= high)), f"{clip.min} to {clip.max}", factor)
-        note("MU", mu != realised, "S2's lambda_realised", mu)
-        note("ZERO_INTENSITY", (mu <= count_policy.lambda_zero_eps) & (count != 0), "0", count)
-        note("COUNTS", (count < 0) | (count > cap), f"0 to {cap}", count)
-        note("CAPPED_FLAG", capped & (count != cap), f"a count of {cap}", count)
+        limits, clip = self.limits, self.context.policies.lgcp.factor_clip
+        for law, bit, expected, found in (
+            (DOMAIN, ledger_check.DOMAIN, "the key of this place", s3["bucket_index"].to_numpy()),
+            ("INTENSITY", ledger_check.INTENSITY, "finite and ≥ 0", values.realised),
+            ("INTENSITY_CAP", ledger_check.INTENSITY_CAP, f"≤ {limits.lambda_max}", values.realised),
+            ("ZERO_BASELINE", ledger_check.ZERO_BASELINE, "0", values.realised),
+            ("FACTOR_CLIP", ledger_check.FACTOR_CLIP, f"{clip.min} to {clip.max}", values.factor),
+            ("MU", ledger_check.MU, "S2's lambda_realised", values.mu),
+            ("ZERO_INTENSITY", ledger_check.ZERO_INTENSITY, "0", values.arrivals),
+            ("COUNTS", ledger_check.COUNTS, f"0 to {limits.max_count}", values.arrivals),
+            ("CAPPED_FLAG", ledger_check.CAPPED_FLAG, f"a count of {limits.max_count}", values.arrivals),
+        ):
+            breaches.note(law, (broken & bit) != 0, place, expected, found.item)
         return breaches
 
     def _drawn(self, bounds: SeriesSlice, mu: F64, count: NDArray[np.int32]) -> Drawn:
@@ -209,6 +210,12 @@ class _Reader:
             v_w=float((v * w).sum()),
             v_ww=float((v * w**2).sum()),
         )
+
+
+def _limits(policies: Policies) -> LedgerLimits:
+    clip, count = policies.lgcp.factor_clip, policies.count
+    low, high = np.float32(clip.min), np.float32(clip.max)
+    return LedgerLimits(float(policies.lgcp.lambda_max), low, high, float(count.lambda_zero_eps), count.max_count)
 
 
 def added(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from segment5b_lib.contract.policies import SamplingPlan
 from segment5b_lib.contract.words import Lane
+from segment5b_lib.kernel.sample_order import seeded_order
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5_arrival_laws import LAWS, ArrivalLaws
 from segment5b_lib.states.s5_arrival_rows import COLUMNS, ArrivalRows
-from segment5b_lib.states.s5_clock_sample import seeded_order
 from segment5b_lib.states.s5_expected_clock import MICROSECOND, clock_errors
 from segment5b_lib.states.s5_parts import Part, RowGroup, read_rows, row_groups
 from segment5b_lib.states.s5_rows import Breaches
@@ -43,7 +43,7 @@ class Audit:
 def sampled_parts(parts: Sequence[Part], plan: SamplingPlan) -> tuple[Part, ...]:
     """`plan.parts` parts that have rows, the first in a seeded order of the rank of their first row; in key order."""
     ranks = np.cumsum([0, *(part.rows for part in parts)])[:-1]
-    order = seeded_order(ranks, np.uint64(plan.seed))
+    order = seeded_order(ranks, plan.seed)
     filled = [position for position, part in enumerate(parts) if part.rows]
     chosen = sorted(filled, key=lambda position: int(order[position]))[: plan.parts]
     return tuple(parts[position] for position in sorted(chosen))

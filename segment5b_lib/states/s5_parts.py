@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ Row = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Part:
-    """One part file by its footer.
+    """One part file by its footer, which is parsed once.
 
     `group_rows` are the sizes of its row groups, `local_types` the Arrow types of the three local columns, `nulls`
     the number of nulls of each optional column. `first` and `last` are its outermost rows, `ts_range` (microseconds
@@ -34,6 +35,7 @@ class Part:
     """
 
     path: Path
+    footer: pq.FileMetaData = field(compare=False, repr=False)
     group_rows: tuple[int, ...]
     local_types: tuple[pa.DataType, ...]
     nulls: dict[str, int]
@@ -53,14 +55,16 @@ class RowGroup:
     """One row group: its file, its place there, and the rank of its first row among all rows of the scenario."""
 
     path: Path
+    footer: pq.FileMetaData = field(compare=False, repr=False)
     index: int
     rows: int
     first_rank: int
 
 
-def read_parts(files: Sequence[Path]) -> list[Part]:
+def read_parts(files: Sequence[Path], threads: int) -> list[Part]:
     """Footers of one scenario's part files in the order of their first rows; empty files come first."""
-    parts = [_read(path) for path in files]
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        parts = list(pool.map(_read, files))
     return sorted(parts, key=lambda part: part.first or (0, 0, 0))
 
 
@@ -69,7 +73,7 @@ def row_groups(parts: Sequence[Part]) -> list[RowGroup]:
     groups, rank = [], 0
     for part in parts:
         for index, rows in enumerate(part.group_rows):
-            groups.append(RowGroup(part.path, index, rows, rank))
+            groups.append(RowGroup(part.path, part.footer, index, rows, rank))
             rank += rows
     return groups
 
@@ -79,7 +83,7 @@ def read_rows(group: RowGroup, columns: Sequence[str]) -> pa.Table:
     assert _ARRIVALS.schema is not None
     text = [name for name in columns if pa.types.is_dictionary(_ARRIVALS.schema.field(name).type)]
     try:
-        with pq.ParquetFile(group.path, read_dictionary=text) as file:
+        with pq.ParquetFile(group.path, metadata=group.footer, read_dictionary=text, memory_map=True) as file:
             table = file.read_row_group(group.index, columns=list(columns), use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
@@ -103,6 +107,7 @@ def _read(path: Path) -> Part:
     rows = metadata.num_rows
     return Part(
         path,
+        metadata,
         tuple(group.num_rows for group in groups),
         tuple(schema.field(name).type for name in LOCAL_COLUMNS),
         {name: sum(group[name].null_count for group in statistics) for name in OPTIONAL},

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from segment5b_lib.contract.datasets import SERIES_KEY
 from segment5b_lib.errors import InputError
+from segment5b_lib.kernel.ledger_check import KeyColumns, SeriesKeys
 from segment5b_lib.states.s5_check import MAX_ISSUES, Issue
 from segment5b_lib.states.series import SeriesDomain
 
 KEY: Final = (*SERIES_KEY, "bucket_index")
 Wrong = NDArray[np.bool_]
-Positions = NDArray[np.int64]
 Describe = Callable[[int], object]
 """Says something about the row at a position."""
 
@@ -50,18 +50,12 @@ class KeyCodes:
     def __init__(self, domain: SeriesDomain) -> None:
         self._merchants = domain.frame["merchant_id"].to_numpy()
         self._words = {name: _codes_of(domain.frame[name].to_list()) for name in SERIES_KEY[1:]}
+        self.keys = SeriesKeys(self._merchants, *(codes for _, codes in self._words.values()))
 
-    def misplaced(self, table: pa.Table, series: Positions, bucket: Positions) -> Wrong:
-        """Rows of a table whose key is not that of the series and bucket they should belong to.
-
-        `series` and `bucket` are positions row by row, or a column and a line that span a table of whole series.
-        """
-        shape = np.broadcast_shapes(series.shape, bucket.shape)
-        wrong = table["bucket_index"].to_numpy().reshape(shape) != bucket.astype(np.int32)
-        wrong |= table["merchant_id"].to_numpy().reshape(shape) != self._merchants[series]
-        for name, (words, codes) in self._words.items():
-            wrong |= text_codes(table[name], words).reshape(shape) != codes[series]
-        return np.asarray(wrong).reshape(-1)
+    def columns(self, table: pa.Table) -> KeyColumns:
+        """The key columns of a table in the same numbers."""
+        text = [part for name, (words, _) in self._words.items() for part in coded(table[name], words)]
+        return KeyColumns(table["merchant_id"].to_numpy(), table["bucket_index"].to_numpy(), *text)
 
 
 def _codes_of(column: Sequence[str]) -> tuple[dict[str, int], NDArray[np.int32]]:
@@ -69,14 +63,22 @@ def _codes_of(column: Sequence[str]) -> tuple[dict[str, int], NDArray[np.int32]]
     return words, np.array([words[word] for word in column], np.int32)
 
 
+def coded(column: pa.ChunkedArray, words: Mapping[str, int]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """A text column as positions, and the codes of `words` that they stand for; see `text_codes`.
+
+    The positions are those of the column itself: nothing is looked up row by row.
+    """
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    whole = encoded.unify_dictionaries().combine_chunks()
+    codes = np.array([words.get(word, -1) for word in whole.dictionary.to_pylist()] + [-1], np.int32)
+    indices = whole.indices.fill_null(len(codes) - 1) if whole.null_count else whole.indices
+    return indices.to_numpy(), codes
+
+
 def text_codes(column: pa.ChunkedArray, words: Mapping[str, int]) -> NDArray[np.int32]:
     """A text column in the codes of `words`; −1 for a null, and for a word not among them."""
-    parts = [np.empty(0, np.int32)]
-    for chunk in (column if pa.types.is_dictionary(column.type) else column.dictionary_encode()).chunks:
-        mapping = np.array([words.get(word, -1) for word in chunk.dictionary.to_pylist()] + [-1], np.int32)
-        indices = chunk.indices.fill_null(len(mapping) - 1) if chunk.null_count else chunk.indices
-        parts.append(mapping[indices.to_numpy()])
-    return np.concatenate(parts)
+    index, codes = coded(column, words)
+    return codes[index]
 
 
 def require_values(table: pa.Table, where: str) -> None:

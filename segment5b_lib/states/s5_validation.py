@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any, Final
 
 from segment5b_lib.contract.words import Lane
-from segment5b_lib.errors import StateError
+from segment5b_lib.errors import StateRefusal
 from segment5b_lib.states.context import Context, StateSpec
 from segment5b_lib.states.s5_bundle import Published, publish_bundle
 from segment5b_lib.states.s5_check import Check, CheckStatus, by_policy, held
@@ -38,16 +38,16 @@ def run(context: Context) -> None:
     Raises
     ------
     StaleError : an input differs from what was sealed or published.
-    StateError : ``5B.S5.<CHECK>``, the first failed check; report, issue table and index are published all the
+    StateRefusal : ``5B.S5.<CHECK>``, the first failed check; report, issue table and index are published all the
         same, without a flag.
     """
     evidence = gather(context)
-    checks = _validate(evidence)
+    checks = judge(evidence)
     _write(evidence, checks)
 
 
-def _validate(evidence: Evidence) -> list[Check]:
-    """All checks, in the order in which the first failure gives the refusal its code."""
+def judge(evidence: Evidence) -> list[Check]:
+    """All checks, in the order in which the first failure gives the refusal its code. Nothing is written."""
     with evidence.context.step("judge", Lane.VALIDATION):
         checks = [
             *receipt_checks(evidence),
@@ -114,11 +114,11 @@ def _counters(evidence: Evidence, checks: list[Check], published: Published) -> 
     }
 
 
-def _refusal(context: Context, failed: Check) -> StateError:
+def _refusal(context: Context, failed: Check) -> StateRefusal:
     folder = context.run.bundle_folder.relative_to(context.run.root)
     first = failed.issues[0] if failed.issues else None
     bounds = ", ".join(map(str, failed.bounds))
-    return StateError(
+    return StateRefusal(
         failed.code,
         failed.message,
         where=first.where if first else f"run {context.run.run_id[:8]}",

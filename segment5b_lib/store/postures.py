@@ -34,9 +34,13 @@ def load_posture(name: str) -> Policies:
             expected=", ".join(posture_names()),
             found=name,
         )
-    path = parameters_folder() / "postures" / f"{name}.yaml"
-    posture = validated(_Posture, read_yaml(path), str(path))
-    return with_changes(load_policies(parameters_folder() / "policies"), posture.changes)
+    changes = load_changes(parameters_folder() / "postures" / f"{name}.yaml")
+    return with_changes(load_policies(parameters_folder() / "policies"), changes)
+
+
+def load_changes(path: Path) -> dict[str, Any]:
+    """The changes in a file that has a posture's form, e.g. a candidate that calibration has solved."""
+    return validated(_Posture, read_yaml(path), str(path)).changes
 
 
 def load_policies(folder: Path) -> Policies:

@@ -50,7 +50,7 @@ class RowRanges:
         assert schema is not None, self._dataset.dataset_id
         text = [name for name in columns if pa.types.is_string(schema.field(name).type)]
         try:
-            with pq.ParquetFile(path, read_dictionary=text) as file:
+            with pq.ParquetFile(path, read_dictionary=text, memory_map=True) as file:
                 return file.read_row_group(group, columns=list(columns), use_threads=False)
         except (pa.ArrowException, OSError) as error:
             raise InputError(

@@ -104,19 +104,30 @@ def list_worlds() -> list[World]:
 
 
 def open_world(name: str) -> World:
-    """Open a world by fingerprint, by a prefix of it, or by folder."""
+    """Open a world by fingerprint, by a prefix of it, or by folder; without a name, the only one there is."""
     folder = Path(name)
     if (folder / WORLD_FILE).is_file():
         return World(folder.resolve())
     matches = [world for world in list_worlds() if world.root.name.startswith(name)]
     if len(matches) != 1:
-        known = ", ".join(world.root.name[:12] for world in matches or list_worlds())
-        raise UsageError(
-            "5B.WORLD.UNKNOWN",
-            f"{'several worlds begin' if matches else 'no world begins'} with {name!r}",
-            where=str(worlds_folder()),
-            expected=f"one of: {known or 'none built yet'}",
-            found=name,
-            next_step="segment5b world show",
-        )
+        raise _unknown(name, matches)
     return matches[0]
+
+
+def _unknown(name: str, matches: list[World]) -> UsageError:
+    known = matches or list_worlds()
+    if not known:
+        what, next_step = "there is no world yet", "segment5b world build --scale small"
+    elif not name:
+        what, next_step = "there are several worlds, so one must be named", "segment5b run --world WORLD"
+    else:
+        what = f"{'several worlds begin' if matches else 'no world begins'} with {name!r}"
+        next_step = "segment5b world show"
+    return UsageError(
+        "5B.WORLD.UNKNOWN",
+        what,
+        where=str(worlds_folder()),
+        expected="one of: " + ", ".join(f"{world.root.name[:12]} ({world.scale})" for world in known) if known else "",
+        found=name,
+        next_step=next_step,
+    )

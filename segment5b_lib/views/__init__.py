@@ -7,6 +7,7 @@ from segment5b_lib.gates.t06_concentration import zone_shares
 from segment5b_lib.views.bindings import row_zone_shares
 from segment5b_lib.views.civil_time import (
     days_since_transition,
+    dst_windows,
     mismatch_by_date_and_zone,
     offset_distribution,
 )
@@ -20,7 +21,7 @@ from segment5b_lib.views.listing import listing
 from segment5b_lib.views.merchants import merchant_intensity, merchant_tail
 from segment5b_lib.views.multiplicity import component_multiplicity
 from segment5b_lib.views.rhythm import day_shares, hour_matrix, hour_profile, weekend_share
-from segment5b_lib.views.timing import state_elapsed
+from segment5b_lib.views.timing import state_elapsed, states
 
 __all__ = [
     "cache_shortfalls",
@@ -28,6 +29,7 @@ __all__ = [
     "conservation",
     "day_shares",
     "days_since_transition",
+    "dst_windows",
     "gate_matrix",
     "hour_matrix",
     "hour_profile",
@@ -41,6 +43,7 @@ __all__ = [
     "residuals",
     "row_zone_shares",
     "state_elapsed",
+    "states",
     "top_k_curves",
     "weekend_share",
     "zero_rate",

@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.t01_civil_time import WRONG
 from segment5b_lib.gates.t03_dst_windows import transitions
 
@@ -66,6 +67,24 @@ def mismatch_by_date_and_zone(evidence: Evidence) -> pl.DataFrame:
             nulls_last=[False, True, False, False],
         )
         .select("date", "tzid", "arrivals", "mismatches", rate=pl.col("mismatches") / pl.col("arrivals"))
+    )
+
+
+def dst_windows(scorecard: Scorecard) -> pl.DataFrame:
+    """T3's windows: one row per zone and change of offset that the horizon holds.
+
+    Returns `tzid`, `transition` (UTC, text), `support` (arrivals), `mae_pp` (percentage points), `kind` (`can fail`;
+    `cannot fail`, where even a shift of an hour would stay below twice the threshold; `thin`), `b`, `bplus` (pp).
+    """
+    result = scorecard.result("T3")
+    limits = {threshold.level: threshold.value for threshold in result.thresholds}
+    schema = {"tzid": pl.String, "transition": pl.String, "support": pl.Int64, "mae_pp": pl.Float64}
+    frame = pl.DataFrame(result.detail.get("by_window", []), schema_overrides=schema, infer_schema_length=None)
+    if frame.is_empty():
+        return pl.DataFrame(schema={**schema, "kind": pl.String, "b": pl.Float64, "bplus": pl.Float64})
+    kind = pl.when("thin").then(pl.lit("thin")).when("cannot_fail").then(pl.lit("cannot fail"))
+    return frame.select(
+        *schema, kind.otherwise(pl.lit("can fail")).alias("kind"), b=pl.lit(limits["b"]), bplus=pl.lit(limits["bplus"])
     )
 
 

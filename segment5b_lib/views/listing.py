@@ -41,4 +41,6 @@ def html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _text(value: object) -> str:
     if value is None:
         return "–"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_text(one) for one in value)
     return f"{value:,}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)

@@ -1,10 +1,52 @@
-"""Where a run's time went: the lanes of each state's latest attempt."""
+"""Where a run's time went: each state's latest attempt, and its lanes."""
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 import polars as pl
 
+from segment5b_lib.contract.words import STATES, Lane
 from segment5b_lib.store.runs import Run
+
+_STATES_SCHEMA: Final = {
+    "state": pl.String,
+    "status": pl.String,
+    "seconds": pl.Float64,
+    **dict.fromkeys((lane.value for lane in Lane), pl.Float64),
+    "rows_in": pl.Int64,
+    "rows_out": pl.Int64,
+    "peak_bytes": pl.Int64,
+    "error_code": pl.String,
+}
+
+
+def states(run: Run) -> pl.DataFrame:
+    """Every state of a run: how its latest attempt ended, and what that took.
+
+    Returns `state`, `status` (PASS, FAIL, LINKED: taken over from the parent run, or NOT_RUN), `seconds` of wall time,
+    seconds in each lane (`input_load`, `compute`, `validation`, `write`), `rows_in`, `rows_out`, `peak_bytes`
+    (largest resident memory of the process until then), `error_code`. What was not run has nulls.
+    """
+    records = run.last_records()
+    rows = [_attempt(records[name]) if name in records else _no_attempt(run, name) for name in STATES]
+    return pl.DataFrame(rows, schema=_STATES_SCHEMA)
+
+
+def _attempt(record: dict[str, Any]) -> dict[str, Any]:
+    lanes = {lane.value: 0.0 for lane in Lane}
+    for step in record["steps"]:
+        lanes[step["lane"]] += step["wall_ms"] / 1e3
+    return {
+        **{name: record[name] for name in ("state", "status", "rows_in", "rows_out", "error_code")},
+        "seconds": record["durations"]["wall_ms"] / 1e3,
+        **lanes,
+        "peak_bytes": record["peak_rss_bytes"],
+    }
+
+
+def _no_attempt(run: Run, state: str) -> dict[str, Any]:
+    return {"state": state, "status": "NOT_RUN" if run.marker(state) is None else "LINKED"}
 
 
 def state_elapsed(run: Run) -> pl.DataFrame:

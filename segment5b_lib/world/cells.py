@@ -66,7 +66,7 @@ def build_cells(cities: Cities, geography: Geography) -> Cells:
     zones = tuple(sorted({*cities.zones, *(place.tzid for place in geography.hand_made)}))
     places, border, hand_made = _all_places(cities, zones, geography)
     code = places.country * len(zones) + places.zone
-    keep = ~border | ~np.isin(code, code[~border])
+    keep = _kept(code, border, places.population, geography)
     order = np.flatnonzero(keep)[np.argsort(code[keep], kind="stable")]
     places, border, hand_made, code = places.take(order), border[order], hand_made[order], code[order]
     starts = np.flatnonzero(np.diff(code, prepend=-1))
@@ -132,6 +132,14 @@ def _all_places(cities: Cities, zones: tuple[str, ...], geography: Geography) ->
     sizes = [len(part.country) for part in parts]
     places = parts[0].followed_by(parts[1]).followed_by(parts[2])
     return places, np.repeat([False, True, False], sizes), np.repeat([False, False, True], sizes)
+
+
+def _kept(code: Ints, border: Flags, population: Ints, geography: Geography) -> Flags:
+    """Places to keep: border points only of pairs that are not a country under its own clock, with enough people."""
+    pair = np.unique(code, return_inverse=True)[1]
+    people = np.bincount(pair, weights=population)[pair]
+    kept: Flags = ~border | (~np.isin(code, code[~border]) & (people >= geography.border_people))
+    return kept
 
 
 def _with_zone(places: Places, here: Ints) -> Places:

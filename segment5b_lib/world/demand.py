@@ -63,12 +63,14 @@ def _dormant(
     pull: Floats,
     randomness: Randomness,
 ) -> npt.NDArray[np.bool_]:
-    """Exactly the set share of series: the smaller its part of its merchant, the likelier, by selectivity."""
+    """Exactly the set share of series: the likelier, the smaller its part of its merchant, and its merchant."""
     law = spec.demand
     total = np.add.reduceat(pull, series.starts[:-1])[series.merchant]
     part = pull / total * np.diff(series.starts)[series.merchant]
     u = randomness.uniforms("dormant", merchants.ids, np.diff(series.starts))
-    score = -law.dormant_selectivity * np.log(part) - np.log(-np.log(u))
+    size = (merchants.volume / merchants.volume.mean())[series.merchant]
+    steady = law.dormant_selectivity * np.log(part) + law.dormant_size_selectivity * np.log(size)
+    score = -np.log(-np.log(u)) - steady
     score[_never_dormant(spec, cells, series, score)] = -np.inf
     count = round(law.dormant_share * len(series))
     if count > (possible := int(np.isfinite(score).sum())):

@@ -100,22 +100,27 @@ def _sizes(n: int, sigma: float) -> Floats:
 
 
 def _sizes_with_tail(n: int, law: SizeLaw) -> Floats:
-    """As `_sizes`, continued by a Pareto tail from quantile `tail_from` on."""
+    """As `_sizes`, continued by a bounded Pareto tail from quantile `tail_from` on, and a leader above it."""
+    u = np.array(_slices(n))
     joint = np.exp(law.body_sigma * NormalDist().inv_cdf(law.tail_from))
-    tail = [joint * ((1 - law.tail_from) / (1 - u)) ** (1 / law.tail_index) for u in _slices(n)]
-    return np.where(np.array(_slices(n)) < law.tail_from, _sizes(n, law.body_sigma), tail)
+    within = np.maximum(u - law.tail_from, 0) / (1 - law.tail_from)
+    tail = joint * (1 - within * (1 - law.tail_reach**-law.tail_index)) ** (-1 / law.tail_index)
+    sizes: Floats = np.where(u < law.tail_from, _sizes(n, law.body_sigma), tail)
+    sizes[:1] *= law.leader
+    return sizes
 
 
 def _categories(sizes: Floats, law: MerchantLaw) -> list[Category]:
     """A category for each merchant. The Pareto tail keeps to the classes of large merchants; the smallest
-    merchants trade in the long tail of demand, whatever they sell.
+    merchants trade in the long tail of demand and in one channel, whatever they sell.
     """
     large = np.array([entry.demand_class in law.largest_classes for entry in law.categories])
     in_tail = np.array(_slices(len(sizes))) >= law.size.tail_from
     taker = least_covered(sizes, _demand(law.categories), ~in_tail[:, None] | large[None, :])
     chosen = [law.categories[i] for i in taker]
     first_small = len(sizes) - int(law.low_volume_share * len(sizes))
-    small = [c.model_copy(update={"demand_class": "low_volume_tail"}) for c in chosen[first_small:]]
+    in_tail_class = {"demand_class": "low_volume_tail", "channel_group": law.low_volume_channel}
+    small = [entry.model_copy(update=in_tail_class) for entry in chosen[first_small:]]
     return [*chosen[:first_small], *small]
 
 

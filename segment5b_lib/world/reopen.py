@@ -38,12 +38,8 @@ def reopen_world(world: World, segment: str, changes: Mapping[str, Any], reason:
     """
     _check_request(segment, changes, reason)
     verify_world(world, threads=threads)
-    parent = world_spec(world)
-    spec = spec_of(
-        with_changes(parent.document(), {f"upstream.{segment}.{key}": value for key, value in changes.items()}),
-        f"world {world.mf[:12]}, segment {segment}",
-    )
-    if spec == parent:
+    spec = reopened_spec(world, {segment: changes})
+    if spec == world_spec(world):
         raise UsageError(
             "5B.WORLD.NOTHING_CHANGED",
             "the world already has these values",
@@ -70,6 +66,12 @@ def world_spec(world: World) -> WorldSpec:
     document = dict(read_json(world.root / SPEC_PATH))
     document["upstream"] = {name: read_json(world.root / config_path(name)) for name in REOPENABLE}
     return spec_of(document, str(world.root / SPEC_PATH))
+
+
+def reopened_spec(world: World, changes: Mapping[str, Mapping[str, Any]]) -> WorldSpec:
+    """The world file with knobs of some segments set, segment to dotted key to value; nothing is built."""
+    dotted = {f"upstream.{segment}.{key}": value for segment, own in changes.items() for key, value in own.items()}
+    return spec_of(with_changes(world_spec(world).document(), dotted), f"world {world.mf[:12]}, {', '.join(changes)}")
 
 
 def _check_request(segment: str, changes: Mapping[str, Any], reason: str) -> None:

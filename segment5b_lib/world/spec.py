@@ -97,17 +97,24 @@ class Geography(_Node):
     other_countries_population_exponent: Positive
     zone_population_exponent: Positive
     border_km: Positive
+    border_people: Count
     border_pull: NonNegative
     city_population_exponent: Positive
     hand_made: tuple[HandMadePlace, ...]
 
 
 class SizeLaw(_Node):
-    """Merchant sizes: a log-normal body whose upper tail, from quantile `tail_from` on, is Pareto."""
+    """Merchant sizes: a log-normal body whose upper tail, from quantile `tail_from` on, is a bounded Pareto.
+
+    The tail ends at `tail_reach` times the size where it begins; a market leader may stand above it: the
+    largest merchant is `leader` times what the law gives it.
+    """
 
     body_sigma: Positive
     tail_from: Share
     tail_index: Annotated[float, Field(gt=0.5)]
+    tail_reach: Annotated[float, Field(gt=1)]
+    leader: Annotated[float, Field(ge=1)]
 
 
 class OnlineMerchants(_Node):
@@ -135,6 +142,7 @@ class Merchants(_Node):
     size: SizeLaw
     largest_classes: tuple[DemandClass, ...]
     low_volume_share: Share
+    low_volume_channel: ChannelGroup
     online: OnlineMerchants
     categories: Annotated[tuple[Category, ...], Field(min_length=1)]
     online_categories: Annotated[tuple[Category, ...], Field(min_length=1)]
@@ -182,6 +190,7 @@ class Demand(_Node):
     series_sigma: NonNegative
     dormant_share: Annotated[float, Field(ge=0, lt=1)]
     dormant_selectivity: NonNegative
+    dormant_size_selectivity: NonNegative
 
 
 class Bump(_Node):

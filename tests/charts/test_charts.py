@@ -71,6 +71,73 @@ def since() -> pl.DataFrame:
     )
 
 
+def windows() -> pl.DataFrame:
+    kinds = ["can fail", "cannot fail", "thin"]
+    return pl.DataFrame(
+        {
+            "tzid": [f"Zone/{position}" for position in range(12)],
+            "transition": ["2026-03-29T01:00:00Z"] * 12,
+            "support": [4**position for position in range(12)],
+            "mae_pp": [0.1 * position for position in range(12)],
+            "kind": [kinds[position % 3] for position in range(12)],
+            "b": [1.5] * 12,
+            "bplus": [0.7] * 12,
+        }
+    )
+
+
+def candidates() -> pl.DataFrame:
+    rows = [
+        ("baseline 0011aabb seed 42", "baseline", 0.82, 0.022),
+        ("candidate 2233ccdd seed 42", "candidate", 0.609, 0.065),
+        ("witness 4455eeff seed 7", "witness", 0.604, 0.066),
+    ]
+    return pl.DataFrame(
+        [
+            {"run": run, "role": role, "kind": kind, "t6": t6 + apart, "t7": t7}
+            for run, role, t6, t7 in rows
+            for kind, apart in (("predicted", 0.0), ("measured", 0.003))
+        ]
+    )
+
+
+def seeds() -> pl.DataFrame:
+    values = {
+        "T1": ([0.0] * 4, 0.0),
+        "T6": ([0.61, 0.605, 0.608, 0.609], 0.0035),
+        "T7": ([0.064, 0.066, 0.065, 0.0655], 0.013),
+    }
+    return pl.DataFrame(
+        [
+            {"metric": metric, "seed": seed, "value": value, "cv": cv}
+            for metric, (found, cv) in values.items()
+            for seed, value in zip(("42", "7", "101", "202"), found, strict=True)
+        ]
+    )
+
+
+def board() -> pl.DataFrame:
+    stands = ["open", "reopen", "hold", "what-if"]
+    return pl.DataFrame(
+        [
+            {
+                "run_id": f"{run}0011aabb",
+                "posture": "civil_time",
+                "seed": 42,
+                "phase": phase,
+                "decision": "UNLOCK_P2",
+                "stands": stands[(run + position) % 4],
+                "held_by": "",
+            }
+            for run in range(3)
+            for position, phase in enumerate(("POPT.0", "P0", "P1", "P2"))
+        ]
+    )
+
+
+BANDS = {"b": {"T6": (0.0, 0.72), "T7": (0.03, 0.08)}, "bplus": {"T6": (0.0, 0.62), "T7": (0.05, 0.12)}}
+
+
 def zones() -> pl.DataFrame:
     shares = [2.0 ** -(rank + 1) for rank in range(30)]
     return pl.DataFrame(
@@ -132,6 +199,31 @@ def lanes() -> pl.DataFrame:
     )
 
 
+def budgets() -> pl.DataFrame:
+    return pl.DataFrame({"state": ["S1", "S1"], "budget": ["target", "stretch"], "seconds": [0.9, 1.2]})
+
+
+def sides() -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {"state": f"S{n}", "role": role, "run": f"{repetition:08x}", "seconds": (n + 1) * slower + repetition / 10}
+            for n in range(6)
+            for role, slower in (("baseline", 2), ("candidate", 1))
+            for repetition in range(3)
+        ]
+    )
+
+
+def pairs() -> pl.DataFrame:
+    return pl.DataFrame(
+        {"pair": [1, 2, 3], "quiet_s": [1.0] * 3, "reporting_s": [1.0] * 3, "overhead": [0.0, 0.02, -0.01]}
+    )
+
+
+def interval() -> pl.DataFrame:
+    return pl.DataFrame({"mean": [0.003], "low": [-0.02], "high": [0.03], "limit": [0.02]})
+
+
 def multiplicity() -> pl.DataFrame:
     keys = [11_883, 1_468, 358, 91, 23, 26]
     return pl.DataFrame(
@@ -183,13 +275,19 @@ CHARTS: dict[str, Callable[[], charts.Chart]] = {
     "offset_distribution": lambda: charts.offset_distribution(offsets()),
     "mismatch_heatmap": lambda: charts.mismatch_heatmap(mismatches()),
     "days_since_transition": lambda: charts.days_since_transition(since()),
+    "dst_windows": lambda: charts.dst_windows(windows()),
+    "seed_dots": lambda: charts.seed_dots(seeds(), b_max=0.25, bplus_max=0.15),
+    "phase_board": lambda: charts.phase_board(board()),
+    "t6_t7_plane": lambda: charts.t6_t7_plane(candidates(), BANDS),
     "largest_zones": lambda: charts.largest_zones(zones()),
     "top_k_curve": lambda: charts.top_k_curve(zones(), b_max=0.72, bplus_max=0.62),
     "hour_profile": lambda: charts.hour_profile(hours()),
     "hour_matrix": lambda: charts.hour_matrix(hour_pairs()),
     "weekend_share": lambda: charts.weekend_share(weekends()),
     "conservation": lambda: charts.conservation(levels()),
-    "state_elapsed": lambda: charts.state_elapsed(lanes()),
+    "state_elapsed": lambda: charts.state_elapsed(lanes(), budgets()),
+    "before_after": lambda: charts.before_after(sides()),
+    "overhead_pairs": lambda: charts.overhead_pairs(pairs(), interval()),
     "component_multiplicity": lambda: charts.component_multiplicity(multiplicity()),
     "lorenz": lambda: charts.lorenz(lorenz()),
     "top_k_curves": lambda: charts.top_k_curves(top_k()),
@@ -200,7 +298,8 @@ every_chart = pytest.mark.parametrize("name", CHARTS)
 
 
 def test_every_chart_function_is_tested() -> None:
-    assert set(CHARTS) == set(charts.__all__) - {"MAX_ROWS", "Chart", "enable", "png", "spec"}
+    # offset_heatmap is mismatch_heatmap of a run object; tests/workbench holds the two side by side.
+    assert set(CHARTS) == set(charts.__all__) - {"MAX_ROWS", "Chart", "enable", "offset_heatmap", "png", "spec"}
 
 
 @every_chart
@@ -255,6 +354,23 @@ def test_residuals_far_out_are_named_and_not_drawn() -> None:
     assert max(row["high"] for row in rows) <= 6 and min(row["low"] for row in rows) >= -6
     beyond = 1 - sum(row["share"] for row in rows)
     assert f"{beyond:.2%}" in drawn["title"]["subtitle"]
+
+
+def test_budget_lines_are_drawn_only_where_there_are_budgets() -> None:
+    with_lines, without = (charts.spec(charts.state_elapsed(lanes(), frame)) for frame in (budgets(), None))
+    assert len(with_lines["layer"]) == len(without["layer"]) + 1
+    assert len(charts.spec(charts.state_elapsed(lanes(), budgets().clear()))["layer"]) == len(without["layer"])
+
+
+def test_every_run_is_drawn_on_both_sides() -> None:
+    drawn = charts.spec(charts.before_after(sides()))
+    assert len(drawn["vconcat"]) == 6 and sum(len(rows) for rows in drawn["datasets"].values()) == sides().height
+
+
+def test_nothing_timed_and_no_interval_are_drawn_as_that() -> None:
+    assert len(charts.spec(charts.before_after(sides().clear()))["vconcat"]) == 1
+    drawn = charts.spec(charts.overhead_pairs(pairs().clear(), interval().clear()))
+    assert "no interval" in drawn["title"]["subtitle"]
 
 
 def test_too_many_rows_are_refused() -> None:

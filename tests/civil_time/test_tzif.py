@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zoneinfo
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def pinned_zones() -> dict[str, zoneinfo.ZoneInfo]:
 
 
 def true_offset(zone: zoneinfo.ZoneInfo, second: int) -> int:
-    offset = (EPOCH + timedelta(seconds=second)).astimezone(zone).utcoffset()
+    offset = datetime.fromtimestamp(second, zone).utcoffset()
     assert offset is not None
     return int(offset.total_seconds())
 

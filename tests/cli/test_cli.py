@@ -1,6 +1,7 @@
 """The command line as a person or a script meets it: help, exit codes, JSON, errors in a few lines."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -23,23 +24,6 @@ def leaves(commands, prefix=()):
             yield from leaves(command.commands, (*prefix, name))
         else:
             yield (*prefix, name)
-
-
-@pytest.fixture
-def segment5b(monkeypatch, capsys):
-    """Run the command line in this process: exit code, standard output, standard error."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["segment5b", *arguments])
-        try:
-            entry.main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.mark.parametrize("path", list(leaves(COMMANDS)), ids=" ".join)
@@ -83,6 +67,43 @@ def test_wrong_use_and_bad_input_have_their_exit_codes_and_no_traceback(segment5
     assert "Traceback" not in out + err
 
 
+def test_a_run_without_a_world_names_the_worlds_there_are(segment5b, own_world, reopened_world, private_outputs):
+    shutil.copytree(reopened_world.root, private_outputs / "worlds" / reopened_world.mf)
+    code, _, err = segment5b("run")
+    assert code == 2
+    text = " ".join(err.split())
+    assert "there are several worlds, so one must be named" in text
+    assert all(f"{world.mf[:12]} (tiny)" in text for world in (own_world, reopened_world))
+    assert "segment5b run --world WORLD" in text
+    for path in (private_outputs / "worlds").iterdir():
+        shutil.rmtree(path)
+    code, _, err = segment5b("run")
+    assert code == 2
+    assert "segment5b world build --scale small" in " ".join(err.split())
+
+
+def test_a_run_that_s5_refuses_is_exit_code_1_and_one_that_s4_refuses_is_3(segment5b, own_run):
+    code, _, err = segment5b("rerun", "--changed", "S5", "--set", "validation.count_shape.min_nonzero_fraction=0.9")
+    assert code == 1
+    assert "5B.S5.NONZERO_FRACTION" in err
+    code, _, err = segment5b("rerun", "--run", own_run.run_id, "--changed", "S4", "--set", "routing.horizon_guard=fail")
+    assert code == 3
+    assert "5B.S4.HORIZON_SHORT" in err
+
+
+def test_show_has_the_identity_and_every_state(segment5b, own_run):
+    pin_new(own_run)
+    code, out, _ = segment5b("show", own_run.run_id[:8])
+    assert code == 0
+    for text in (own_run.run_id, own_run.receipt.manifest_fingerprint, "tiny", "baseline", "S0", "S5", "peak MB"):
+        assert text in out
+    code, out, _ = segment5b("show", own_run.run_id[:8], "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert [state["state"] for state in found["states"]] == ["S0", "S1", "S2", "S3", "S4", "S5"]
+    assert set(found["roles"]) == {"last_good", "baseline"} and found["bytes"] > 0
+
+
 def test_a_damaged_world_is_exit_code_3_with_its_code_and_file(segment5b, own_world):
     path = own_world.files("site_locations")[0]
     path.write_bytes(path.read_bytes()[:-1])
@@ -108,15 +129,6 @@ def test_json_output_is_json(segment5b, own_run):
         code, out, _ = segment5b(*arguments, "--json")
         assert code == 0
         assert own_run.run_id[:8] in json.dumps(json.loads(out)) or arguments[0] == "world"
-
-
-def test_score_says_no_on_the_published_run_and_names_the_owner(segment5b, own_run):
-    code, out, _ = segment5b("score", own_run.run_id[:8])
-    assert code == 1
-    assert "2A" in out
-    code, out, _ = segment5b("score", own_run.run_id[:8], "--gate", "T4")
-    assert code == 0
-    assert json.loads(out)["value"] == 0
 
 
 def test_prune_asks_first(segment5b, own_world, monkeypatch):

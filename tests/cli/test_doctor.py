@@ -1,12 +1,17 @@
 """`segment5b doctor`: planted faults are found, each with what to do about it; and commands that do not fit stop."""
 
 import json
+import re
 import sys
 from importlib import metadata
 
 import pytest
 
 from segment5b_lib.charts import renderer
+from segment5b_lib.civil_time import tz_drift
+from segment5b_lib.civil_time.past_releases import past_releases
+from segment5b_lib.civil_time.tzif import zone_bytes, zone_names
+from segment5b_lib.civil_time.witnesses import folder_witness
 from segment5b_lib.cli import checks
 from segment5b_lib.cli import main as entry
 from segment5b_lib.engine import machine, preflight
@@ -39,6 +44,7 @@ def test_a_machine_that_can_do_the_work(doctor):
         "disk",
         "memory",
         "tz database",
+        "tz drift",
         "outputs",
         "kernel cache",
         "charts",
@@ -62,7 +68,7 @@ def test_a_planted_shortage_fails_with_both_figures(doctor, monkeypatch, which, 
     code, found = doctor("--scale", "authority", "--threads", "2")
     assert code == 4
     assert found[name]["status"] == "fail"
-    assert found[name]["found"].startswith("1.00 GB free, authority needs 2.")
+    assert re.match(r"1\.00 GB free, authority needs [1-9]\.\d\d GB", found[name]["found"])
     assert "smaller scale" in found[name]["next_step"]
     assert [one["name"] for one in found.values() if one["status"] == "fail"] == [name]
 
@@ -149,13 +155,45 @@ def test_outputs_that_cannot_be_written_fail(doctor, private_outputs, monkeypatc
     assert "SEGMENT5B_OUTPUTS" in found["outputs"]["next_step"]
 
 
-def test_the_time_zones_of_the_system_are_told_and_not_judged(doctor, tmp_path, monkeypatch):
-    system = tmp_path / "tzdata.zi"
-    system.write_text("# version 1999z\nR d\n")
-    monkeypatch.setattr(checks, "SYSTEM_ZONES", system)
-    _, found = doctor("--scale", "tiny")
-    assert found["tz database"]["status"] == "ok"
-    assert "2026f pinned; the system has 1999z" in found["tz database"]["found"]
+@pytest.fixture
+def system_zones(tmp_path, monkeypatch):
+    """A system whose only zones are those of a folder: 2025b, but for the zones given."""
+
+    def plant(**content):
+        for tzid in zone_names():
+            files = past_releases().zones.get(tzid, {})
+            path = tmp_path.joinpath("zones", *tzid.split("/"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.get(tzid) or files.get("2025b") or zone_bytes(tzid))
+        (tmp_path / "zones" / "tzdata.zi").write_text("# version 2025b\nR d\n")
+        monkeypatch.setattr(tz_drift, "witnesses", lambda: (folder_witness("system", tmp_path / "zones"),))
+        tz_drift.machine_drift.cache_clear()
+
+    yield plant
+    tz_drift.machine_drift.cache_clear()
+
+
+def test_an_older_database_of_the_system_is_told_and_not_judged(doctor, system_zones):
+    system_zones()
+    code, found = doctor("--scale", "tiny")
+    assert (code, found["tz database"]["found"]) == (0, "2026f pinned")
+    assert found["tz drift"]["status"] == "ok"
+    assert "system 2025b: 2 (1) from 2026-03-29; 13 from 2026-09-20" in found["tz drift"]["found"]
+    (database,) = found["tz drift"]["detail"]["databases"]
+    assert (database["states"], database["zones"], database["in_use"], database["unexplained"]) == ("2025b", 2, 1, [])
+    chisinau = next(one for one in found["tz drift"]["detail"]["differences"] if one["tzid"] == "Europe/Chisinau")
+    assert (chisinau["from_utc"], chisinau["until_utc"]) == ("2026-03-29T00:00:00Z", "2026-03-29T01:00:00Z")
+    assert (chisinau["expected_seconds"], chisinau["found_seconds"]) == (7200, 10800)
+    assert "2025b" in chisinau["releases"] and "2026a" not in chisinau["releases"]
+
+
+def test_a_database_that_no_release_explains_fails(doctor, system_zones):
+    system_zones(EST=zone_bytes("Asia/Tokyo"))
+    code, found = doctor("--scale", "tiny")
+    assert code == 4
+    assert found["tz drift"]["status"] == "fail"
+    assert found["tz drift"]["found"].endswith("explained by no release: EST")
+    assert found["tz drift"]["next_step"]
 
 
 def test_for_people_it_is_one_line_per_check(private_outputs, monkeypatch, capsys):

@@ -70,7 +70,7 @@ def test_a_rerun_counts_only_the_states_that_change(own_run, monkeypatch):
 
 def test_arithmetic_of_a_run():
     size = Size(rows=1000, scenarios=2, arrivals=500.0)
-    assert run_needs(size, 3).memory == 600 * MB + 24 * 1000 + 3 * 300 * MB
+    assert run_needs(size, 3).memory == 650 * MB + 12 * 1000 + 3 * 320 * MB
     every = (5 * 2000) + (1.5 * 2000) + (0.5 * 2000 + 14 * 500)
     assert run_needs(size, 3).disk == pytest.approx(1.2 * every)
     assert run_needs(size, 3, latent_field=True).disk == pytest.approx(1.2 * (every + 10 * 2000))

@@ -1,7 +1,7 @@
 """A small run made by hand, without the engine: twenty zones, honest clocks, counts of a known law.
 
-Truth comes from zoneinfo and NumPy's own generators. A test takes the clean frames, plants one defect, writes
-the run and looks at one gate.
+Truth comes from zoneinfo, NumPy's own generators and, for the offsets in the hour, the plain-Python streams. A test
+takes the clean frames, plants one defect, writes the run and looks at one gate.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from segment5b_lib.gates.evidence import Evidence
 from segment5b_lib.gates.results import GateResult, judge
 from segment5b_lib.gates.scorecard import MEASURES
 from segment5b_lib.gates.table import gate
-from segment5b_lib.identity import canonical_json
+from segment5b_lib.identity import canonical_json, edge_id, site_id
 from segment5b_lib.store.parquet import open_writer, write_table
 from segment5b_lib.store.postures import load_posture, with_changes, write_policies
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
+from tests.reference.randomness import philox2x64, stream_key, uniform
 
 SCENARIO = "baseline_v1"
 START = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
@@ -61,12 +62,17 @@ ZONES = (
 )
 """The first ten change their clocks within the horizon."""
 KAPPA = 6.0
+SITE_WEIGHTS = (0.5, 0.3, 0.2)
+EDGE_WEIGHTS = (0.75, 0.25)
+"""Of every merchant's sites and edges, all in its zone."""
 LOCALS = ("ts_local_primary", "ts_local_settlement", "ts_local_operational")
 CHANGES = {
     # So small a run can only see weekend differences of a percentage point, and has thin windows.
     "validation.gates.T8.b.max": 1.5,
     "validation.gates.T8.bplus.max": 1.5,
     "validation.dst_window_min_total_support": 500,
+    "validation.audit.min_expected": 0.5,
+    "validation.audit.phase_min_arrivals": 3000,
     "placement.local_time_encoding": "wall_clock",
     "routing.zone_binding": "row_zone",
 }
@@ -134,8 +140,15 @@ def _merchant(rng: np.random.Generator, index: int, tzid: str) -> tuple[pl.DataF
     }
     counts = pl.DataFrame({**key, "mu": mu, "kappa": np.full(BUCKETS, KAPPA), "count_N": n.astype(np.int32)})
     bucket = np.repeat(np.arange(BUCKETS, dtype=np.int32), n)
-    us = np.sort(rng.integers(0, 3_600_000_000, bucket.size) + (START + 3600 * bucket.astype(np.int64)) * 10**6)
+    us = np.sort(_offsets((index + 1, "GB", tzid, "mixed"), n) + (START + 3600 * bucket.astype(np.int64)) * 10**6)
     return counts, _arrivals(rng, index + 1, tzid, bucket, us)
+
+
+def _offsets(series: tuple[Any, ...], n: np.ndarray) -> np.ndarray:
+    """Microseconds in the bucket of every arrival of a series, by the streams' definition."""
+    key = stream_key("S4.arrival_time.v2", MF, SEED, SCENARIO, *series)
+    draws = [(j, bucket) for bucket, count in enumerate(n.tolist()) for j in range(count)]
+    return np.array([int(uniform(philox2x64(*draw, key)[0]) * 3_600_000_000) for draw in draws], np.int64)
 
 
 def _arrivals(rng: np.random.Generator, merchant: int, tzid: str, bucket: np.ndarray, us: np.ndarray) -> pl.DataFrame:
@@ -161,8 +174,8 @@ def _arrivals(rng: np.random.Generator, merchant: int, tzid: str, bucket: np.nda
         tzid_primary=pl.lit(tzid),
         tzid_settlement=pl.lit("Europe/London"),
         tzid_operational=pl.lit(tzid),
-        site_id=pl.lit(merchant * 10, pl.UInt64),
-        edge_id=pl.lit(merchant * 10 + 1, pl.UInt64),
+        site_id=_picked(rng, us.size, [site_id(merchant, "GB", order) for order in (1, 2, 3)], SITE_WEIGHTS),
+        edge_id=_picked(rng, us.size, [edge_id(merchant, seq) for seq in (0, 1)], EDGE_WEIGHTS),
         routing_universe_hash=pl.lit("c" * 64),
     )
     online = ("tzid_settlement", "ts_local_settlement", "tzid_operational", "ts_local_operational", "edge_id")
@@ -170,6 +183,10 @@ def _arrivals(rng: np.random.Generator, merchant: int, tzid: str, bucket: np.nda
         *(pl.when("is_virtual").then(pl.col(name)).alias(name) for name in online),
         pl.when(~pl.col("is_virtual")).then("site_id").alias("site_id"),
     )
+
+
+def _picked(rng: np.random.Generator, size: int, ids: list[int], weights: tuple[float, ...]) -> pl.Series:
+    return pl.Series(np.array(ids, np.uint64)[rng.choice(len(ids), size, p=weights)])
 
 
 def write_run(frames: Frames, root: Path) -> Run:
@@ -195,6 +212,11 @@ def _write_outputs(frames: Frames, run: Run, scenario: str) -> None:
     _write(run.folder("s2_realised_intensity_5B", scenario), "s2_realised_intensity_5B", frames.intensity)
     counts = frames.counts.with_columns(count_capped=pl.lit(False), count_law_id=pl.lit("nb2"))
     _write(run.folder("s3_bucket_counts_5B", scenario), "s3_bucket_counts_5B", counts)
+    series = counts.unique(["merchant_id", "zone_representation"], maintain_order=True).with_columns(
+        group_id=pl.format("g|{}", "merchant_id"), scenario_band=pl.lit("baseline"), zone_group_id=pl.lit("zg00"),
+        demand_class=pl.lit("office_hours"), virtual_band=pl.lit("physical"), series_id=pl.int_range(pl.len()),
+    )  # fmt: skip
+    _write(run.folder("s1_grouping_5B", scenario), "s1_grouping_5B", series.cast({"series_id": pl.UInt32}))
     half = frames.arrivals.height // 2
     for part, rows in enumerate((frames.arrivals[:half], frames.arrivals[half:])):
         write_arrivals(run.folder("arrival_events_5B", scenario) / f"part-{part:06d}.parquet", rows, frames)
@@ -235,13 +257,18 @@ def _write_world(frames: Frames, root: Path) -> World:
         for name in frames.scenarios
     ]  # fmt: skip
     sites = [
-        {"merchant_id": i + 1, "legal_country_iso": "GB", "site_order": 1, "tzid": tzid,
-         "tzid_source": "polygon", "created_utc": moment(START, UTC)}
+        {"merchant_id": i + 1, "legal_country_iso": "GB", "site_order": order, "tzid": tzid,
+         "tzid_source": "polygon", "created_utc": moment(START, UTC), "p_weight": SITE_WEIGHTS[order - 1],
+         "weight_source": "", "quantised_bits": 24, "floor_applied": False}
         for i, tzid in enumerate(ZONES)
+        for order in (1, 2, 3)
     ]  # fmt: skip
+    # One more edge, which nobody ever uses, makes Lord Howe an active zone.
+    places = [(i + 1, seq, tzid, EDGE_WEIGHTS[seq]) for i, tzid in enumerate(ZONES) for seq in (0, 1)]
     edges = [
-        {"merchant_id": 1, "edge_id": "0" * 16, "edge_seq_index": 0, "country_iso": "AU", "lat_deg": 0.0,
-         "lon_deg": 0.0, "tzid_operational": "Australia/Lord_Howe", "edge_weight": 1.0}
+        {"merchant_id": merchant, "edge_id": f"{edge_id(merchant, seq):016x}", "edge_seq_index": seq,
+         "country_iso": "AU", "lat_deg": 0.0, "lon_deg": 0.0, "tzid_operational": tzid, "edge_weight": weight}
+        for merchant, seq, tzid, weight in [*places, (1, 2, "Australia/Lord_Howe", 0.0)]
     ]  # fmt: skip
     settlements = [
         {"merchant_id": 1, "settlement_site_id": 1, "lat_deg": 0.0, "lon_deg": 0.0,
@@ -255,12 +282,15 @@ def _write_world(frames: Frames, root: Path) -> World:
     for dataset_id, rows in (
         ("scenario_manifest_5A", manifest),
         ("site_timezones", sites),
+        ("s1_site_weights", sites),
         ("edge_catalogue_3B", edges),
         ("virtual_settlement_3B", settlements),
         ("virtual_classification_3B", classes),
     ):
         contract = dataset(dataset_id)
-        table = pa.Table.from_pylist(rows, schema=contract.schema)
+        assert contract.schema is not None
+        columns = contract.schema.names
+        table = pa.Table.from_pylist([{name: row[name] for name in columns} for row in rows], schema=contract.schema)
         write_table(world.folder(dataset_id) / contract.file.format(part=0), table, contract)
     _write_cache(frames, world)
     return world

@@ -10,8 +10,10 @@ from segment5b_lib.charts import theme
 from segment5b_lib.contract.words import STATES, Verdict
 from segment5b_lib.gates.attribution import RULES, attribute
 from segment5b_lib.gates.results import GateResult, Threshold
-from segment5b_lib.gates.table import GATES
+from segment5b_lib.gates.table import DEMANDED, GATES
 from segment5b_lib.gates.wording import VERDICT_COLOURS, distance_text, threshold_text, value_text
+
+EVERY = (*GATES, *DEMANDED)
 
 
 def result(gate_id: str, verdict: Verdict) -> GateResult:
@@ -19,7 +21,7 @@ def result(gate_id: str, verdict: Verdict) -> GateResult:
 
 
 def owners(*failed: str, binding: str = "row_zone", hybrid: int = 3) -> dict[str, tuple[str, str]]:
-    results = [result(g.gate_id, Verdict.FAIL if g.gate_id in failed else Verdict.PASS_B) for g in GATES]
+    results = [result(g.gate_id, Verdict.FAIL if g.gate_id in failed else Verdict.PASS_B) for g in EVERY]
     return {entry.gate_id: (entry.owner, entry.rerun[0]) for entry in attribute(results, binding, hybrid)}
 
 
@@ -32,6 +34,13 @@ def owners(*failed: str, binding: str = "row_zone", hybrid: int = 3) -> dict[str
         (("T11",), {"T11": "2A"}),
         (("T8", "T1", "T11"), {"T8": "2A", "T1": "2A", "T11": "2A"}),
         (("T9",), {"T9": "S3"}),
+        (("A1", "A1.duplicates"), {"A1": "S4 streams", "A1.duplicates": "S4 streams"}),
+        (("A2", "A2.profile"), {"A2": "S4 routing", "A2.profile": "S4 routing"}),
+        (("A2.profile",), {"A2.profile": "S3"}),
+        (("A3", "A4"), {"A3": "S3", "A4": "S4 routing"}),
+        (("A5", "A5.order", "A6"), {"A5": "S4", "A5.order": "S4", "A6": "S4"}),
+        (("T10",), {"T10": "S2"}),
+        (("R-S2", "R-witness"), {"R-S2": "S2", "R-witness": "S4"}),
         ((), {}),
     ],
 )
@@ -46,11 +55,16 @@ def test_concentration_and_online_share_depend_on_the_routing() -> None:
     assert owners("T7", hybrid=1)["T7"] == ("S4 routing", "S4")
 
 
+def test_dispersion_after_calibration_is_an_over_correction() -> None:
+    (found,) = attribute([result("T9", Verdict.FAIL)], "row_zone", 3, calibrated=True)
+    assert (found.owner, found.rerun[0]) == ("S2 zone mix", "S2")
+
+
 def test_every_combination_of_failures_has_one_owner_each() -> None:
-    gates = [g.gate_id for g in GATES]
-    for size in (1, 2, 3):
+    gates = [g.gate_id for g in EVERY]
+    for binding, size in itertools.product(("row_zone", "group_weights"), (1, 2)):
         for failed in itertools.combinations(gates, size):
-            found = owners(*failed)
+            found = owners(*failed, binding=binding)
             assert sorted(found) == sorted(failed)
             assert all(first in STATES for _, first in found.values())
 
@@ -58,16 +72,18 @@ def test_every_combination_of_failures_has_one_owner_each() -> None:
 def test_no_rule_is_dead() -> None:
     """Every rule is the first that applies for some pattern; otherwise it says nothing."""
     used = set()
-    gates = [g.gate_id for g in GATES]
-    for binding, hybrid, size in itertools.product(("row_zone", "group_weights"), (0, 1), (1, 2, 3)):
+    gates = [g.gate_id for g in EVERY]
+    settings = itertools.product(("row_zone", "group_weights"), (0, 1), (False, True), (1, 2))
+    for binding, hybrid, calibrated, size in settings:
         for failed in itertools.combinations(gates, size):
             results = [result(g, Verdict.FAIL) for g in failed]
-            used |= {(entry.owner, entry.cause) for entry in attribute(results, binding, hybrid)}
+            found = attribute(results, binding, hybrid, calibrated=calibrated)
+            used |= {(entry.owner, entry.cause) for entry in found}
     assert used == {(rule.owner, rule.cause) for rule in RULES}
 
 
 def test_the_usual_owner_of_the_table_is_one_that_the_rules_name() -> None:
-    for entry in GATES:
+    for entry in EVERY:
         assert entry.owner in {rule.owner for rule in RULES if entry.gate_id in rule.gates}, entry.gate_id
 
 
@@ -89,6 +105,8 @@ def test_what_was_not_measured_has_no_owner() -> None:
         (1.4, "sd", "1.4 sd"),
         (0.0, "keys", "0 keys"),
         (1234567.0, "rows", "1,234,567 rows"),
+        (0.0004531, "p", "0.00045"),
+        (3e-310, "p", "3e-310"),
     ],
 )
 def test_values_as_text(value: float | None, unit: str, text: str) -> None:

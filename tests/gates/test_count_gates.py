@@ -98,6 +98,16 @@ def test_t8_is_red_when_local_dates_slip(clean_card: Scorecard, tmp_path: Path) 
     assert result.detail["expected"] == pytest.approx(result.detail["observed"], abs=0.015)
 
 
+def test_t8_is_red_when_the_weekend_is_that_of_utc(tmp_path: Path) -> None:
+    """Clocks show the right time of day on UTC's date: of twenty zones around the world, some change weekends late."""
+    local = pl.col("ts_local_primary")
+    dated = pl.col("ts_utc").dt.replace_time_zone(None).dt.truncate("1d") + (local - local.dt.truncate("1d"))
+    strict = replace(clean(), changes={f"validation.gates.T8.{level}.max": 0.65 for level in ("b", "bplus")})
+    assert measured(strict, tmp_path / "clean", "T8").verdict is Verdict.PASS_BPLUS
+    by_utc = strict.with_arrivals(lambda rows: rows.with_columns(ts_local_primary=dated))
+    assert measured(by_utc, tmp_path / "utc", "T8").verdict is Verdict.FAIL
+
+
 def test_t8_standard_error_is_that_of_the_count_law(clean_card: Scorecard) -> None:
     """Against the spread over 400 fresh draws of every count."""
     rng = np.random.default_rng(11)

@@ -1,5 +1,6 @@
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from numba import njit
 from scipy import stats
 
 from segment5b_lib.errors import InputError
-from segment5b_lib.kernel.alias import EMPTY, FULL, GRID, build_alias, build_alias_slices, pick, quantise
+from segment5b_lib.kernel.alias import EMPTY, FULL, GRID, build_alias, build_alias_slices, pick, picking, quantise
 from segment5b_lib.kernel.philox import philox2x64, u01
 from tests.kernel.witness import ALIAS_OTHER, ALIAS_PROB, read
 
@@ -88,6 +89,11 @@ def test_pinned_table():
     assert alias.tolist() == [0, 0, 0, 3] == ALIAS_OTHER
 
 
+def table(prob_q, alias):
+    """One table that draws its row numbers."""
+    return picking(prob_q, alias, np.array([0, prob_q.size]), np.arange(prob_q.size, dtype=np.int32))
+
+
 def grid_uniforms(n):
     """Uniforms at both ends of each row of an n-row table, on the grid of u01."""
     for k in range(n + 1):
@@ -100,29 +106,52 @@ def grid_uniforms(n):
 def test_no_mass_is_never_drawn_not_even_at_the_edge_of_a_row(weights):
     w = np.array(weights)
     prob_q, alias = build_alias(w)
-    drawn = {pick(u, prob_q, alias, 0, w.size) for u in grid_uniforms(w.size)}
+    share, choice = table(prob_q, alias)
+    drawn = {pick(u, share, choice, 0, w.size) for u in grid_uniforms(w.size)}
     assert drawn <= set(np.flatnonzero(quantise(w)).tolist())
 
 
 def test_pick_follows_the_law_inside_flat_arrays():
     prob_q = np.array([0, 0, 1 << 30, 3 << 30, FULL], dtype=np.uint32)
-    alias = np.array([9, 9, 2, 0, 2], dtype=np.uint32)
+    alias = np.array([0, 1, 2, 0, 2], dtype=np.uint32)
+    share, choice = picking(prob_q, alias, np.array([0, 2, 2, 5]), np.array([7, 8, 30, 10, 20], dtype=np.int32))
     for u, expected in [
-        (0.08, 0),
-        (0.25 / 3 + 1e-9, 2),
-        (0.34, 1),
-        (1.75 / 3 + 1e-9, 0),
-        (0.7, 2),
-        (1 - 2.0**-53, 2),
+        (0.08, 30),
+        (0.25 / 3 + 1e-9, 20),
+        (0.34, 10),
+        (1.75 / 3 + 1e-9, 30),
+        (0.7, 20),
+        (1 - 2.0**-53, 20),
     ]:
-        assert pick(u, prob_q, alias, 2, 3) == expected
+        assert pick(u, share, choice, 2, 3) == expected
+
+
+@given(st.lists(WEIGHTS, min_size=1, max_size=4), st.integers(0, 2**32))
+def test_a_pick_is_what_the_law_says_of_the_table_as_it_is_stored(tables, seed):
+    starts = np.cumsum([0, *map(len, tables)])
+    prob_q, alias = build_alias_slices(np.concatenate([np.array(w) for w in tables]), starts)
+    values = np.random.default_rng(seed).permutation(prob_q.size).astype(np.int32)
+    share, choice = picking(prob_q, alias, starts, values)
+    for start, stop in pairwise(starts.tolist()):
+        n = stop - start
+        for u in np.random.default_rng(seed).random(20).clip(2.0**-53, 1 - 2.0**-53).tolist():
+            k = min(math.floor(u * n), n - 1)
+            kept = prob_q[start + k] != EMPTY and (u * n - k) * 2**32 < prob_q[start + k]
+            assert pick(u, share, choice, start, n) == values[start + (k if kept else alias[start + k])]
+
+
+def test_columns_of_a_table_must_match():
+    prob_q, alias = build_alias(np.ones(3))
+    for values in (np.arange(2, dtype=np.int32), np.arange(3)):
+        with pytest.raises(InputError):
+            picking(prob_q, alias, np.array([0, 3]), values)
 
 
 @njit
-def draw_many(key, prob_q, alias, start, n, out):
+def draw_many(key, share, choice, start, n, out):
     for j in range(out.size):
         word, _ = philox2x64(np.uint64(j), np.uint64(0), key)
-        out[j] = pick(u01(word), prob_q, alias, start, n)
+        out[j] = pick(u01(word), share, choice, start, n)
 
 
 def test_draws_have_the_weights_distribution():
@@ -130,7 +159,8 @@ def test_draws_have_the_weights_distribution():
     weights[7] = 0.0
     prob_q, alias = build_alias_slices(np.concatenate([[1.0], weights]), np.array([0, 1, 41]))
     draws = np.empty(200_000, dtype=np.int64)
-    draw_many(np.uint64(11), prob_q, alias, 1, 40, draws)
+    values = np.array([99, *range(40)], dtype=np.int32)
+    draw_many(np.uint64(11), *picking(prob_q, alias, np.array([0, 1, 41]), values), 1, 40, draws)
     observed = np.bincount(draws, minlength=40)
     assert observed[7] == 0
     positive = weights > 0
@@ -142,7 +172,7 @@ def test_pinned_draws():
     prob_q, alias = build_alias(np.array([5.0, 0.0, 1.0, 2.0]))
     for _, key, *expected in [row for row in read("draws.txt") if row[0] == "alias"]:
         draws = np.empty(len(expected), dtype=np.int64)
-        draw_many(np.uint64(int(key, 16)), prob_q, alias, 0, 4, draws)
+        draw_many(np.uint64(int(key, 16)), *table(prob_q, alias), 0, 4, draws)
         assert draws.tolist() == [int(k) for k in expected]
 
 

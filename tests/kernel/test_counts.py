@@ -94,6 +94,18 @@ def test_total_variation_to_scipy_at_the_largest_mean(kappa):
     check_total_variation(50_000.0, kappa)
 
 
+def test_total_variation_to_scipy_all_over_the_ranges():
+    """Means and dispersions that nobody chose: log-uniform over [1e-6, 50,000] and [2, 200]."""
+    rng = np.random.default_rng(17)
+    for mu, kappa, poisson in zip(
+        np.exp(rng.uniform(math.log(1e-6), math.log(50_000), 120)),
+        np.exp(rng.uniform(math.log(2), math.log(200), 120)),
+        rng.random(120) < 0.2,
+        strict=True,
+    ):
+        check_total_variation(mu, POISSON if poisson else kappa)
+
+
 @pytest.mark.parametrize("kappa", KAPPAS)
 @pytest.mark.parametrize("mu", [*MEANS, 50_000.0, 200_000.0])
 def test_quantiles_hold_to_the_last_uniform_of_both_tails(mu, kappa):

@@ -5,10 +5,11 @@ import pytest
 
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel import arrival_check as check
-from segment5b_lib.kernel.alias import build_alias_slices
+from segment5b_lib.kernel.alias import build_alias_slices, picking
 from segment5b_lib.kernel.arrival_tables import (
     DRAWN,
     HYBRID,
+    LANE_BLOCKS,
     NO_ZONE,
     PHYSICAL,
     VIRTUAL,
@@ -47,12 +48,16 @@ def u64(*values):
     return np.array(values, np.uint64)
 
 
+def drawing(weights, starts, values):
+    return picking(*build_alias_slices(weights, starts), starts, values)
+
+
 def tables(width_us=HOUR_US):
     """Zones 0 to 2 at UTC, +1 h (+2 h half an hour into bucket 1) and −5 h; zone 3 has no site of merchant 1."""
     weights, starts = np.array([1.0, 3.0, 1.0, 1.0, 1.0]), i64(0, 2, 3, 4, 5)
-    prob, alias = build_alias_slices(weights, starts)
-    zone_prob, zone_alias = build_alias_slices(np.array([1.0, 1.0]), i64(0, 2))
-    edge_prob, edge_alias = build_alias_slices(np.array([1.0, 1.0, 2.0, 1.0]), i64(0, 2, 4))
+    pool_tables = drawing(weights, starts, i32(0, 1, 2, 3, 4))
+    zone_tables = drawing(np.array([1.0, 1.0]), i64(0, 2), i32(2, 4))
+    edge_tables = drawing(np.array([1.0, 1.0, 2.0, 1.0]), i64(0, 2, 4), i32(0, 1, 2, 3))
     offsets = offset_table(
         i64(0, 1, 3, 4, 5),
         i64(BEGINNING, BEGINNING, START + 3600 + 1800, BEGINNING, BEGINNING),
@@ -84,12 +89,11 @@ def tables(width_us=HOUR_US):
             size=i32(2, 1, 1, 1, 1),
             zone=i32(0, 1, 2, 2, 3),
             astray=np.array([False, False, False, False, True]),
-            prob=prob,
-            alias=alias,
-            site=i32(0, 1, 2, 3, 4),
+            share=pool_tables[0],
+            choice=pool_tables[1],
         ),
-        zones=ZoneDraws(np.zeros((4, 1), np.int64), np.full((4, 1), 2, np.int32), zone_prob, zone_alias, i32(2, 4)),
-        edges=Edges(i64(0, 0, 0, 2), i32(0, 0, 2, 2), u64(900, 901, 902, 903), i32(1, 2, 0, 1), edge_prob, edge_alias),
+        zones=ZoneDraws(np.zeros((4, 1), np.int64), np.full((4, 1), 2, np.int32), *zone_tables),
+        edges=Edges(i64(0, 0, 0, 2), i32(0, 0, 2, 2), u64(900, 901, 902, 903), i32(1, 2, 0, 1), *edge_tables),
         offsets=offsets,
         day=np.zeros(BUCKETS, np.int32),
         p_virtual=0.35,
@@ -114,8 +118,10 @@ def found(t, counts, rows, cells=(0, 4 * BUCKETS)):
     return check.Finding(*check.check_rows(*cells, counts, t, rows, np.zeros(2, np.int32), sums)), sums
 
 
-def test_offsets_are_those_of_the_blocks():
-    t, counts, _, rows, n = expanded()
+@pytest.mark.parametrize("largest", [40, LANE_BLOCKS, 2 * LANE_BLOCKS + 1])
+def test_offsets_are_those_of_the_blocks(largest):
+    """Also where a series has more draws in a bucket than are made at a time."""
+    t, counts, _, rows, n = expanded(counts=counted(largest))
     assert n == counts.cell.sum()
     for s in range(5):
         for b in range(BUCKETS):
@@ -220,7 +226,7 @@ def test_sound_rows_keep_every_rule_and_add_up():
 def good_tables():
     """Without the pool that leads merchant 1 to a site of merchant 2."""
     t = tables()
-    return t._replace(zones=t.zones._replace(pool=i32(2, 2)))
+    return t._replace(zones=t.zones._replace(choice=i32(2, 2, 2, 2)))
 
 
 def physical_row(rows, _):

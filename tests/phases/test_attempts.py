@@ -10,12 +10,12 @@ from segment5b_lib.errors import MissingInputError, StaleError
 from segment5b_lib.phases.attempts import current, next_attempt, pointer_path, read_artefact, reports_folder
 
 RUN_ID = "0123456789abcdef" * 2
-THING = ("thing", "json")
+THING = ("p0_thing", "json")
 
 
 def publish(content: bytes) -> list[Path]:
     with next_attempt("p0", RUN_ID) as attempt:
-        return attempt.publish({THING: content, ("thing", "md"): b"# thing\n"}, {"decision": "UNLOCK_P1"})
+        return attempt.publish({THING: content, ("p0_thing", "md"): b"# thing\n"}, {"decision": "UNLOCK_P1"})
 
 
 def test_a_second_execution_keeps_the_first(private_outputs: Path) -> None:
@@ -26,7 +26,7 @@ def test_a_second_execution_keeps_the_first(private_outputs: Path) -> None:
     assert first.read_bytes() == b'{"n":1}' and second.read_bytes() == b'{"n":2}'
     pointer = current("p0", RUN_ID)
     assert pointer is not None and pointer["attempt"] == 2 and pointer["decision"] == "UNLOCK_P1"
-    assert read_artefact("p0", RUN_ID, "thing") == {"n": 2}
+    assert read_artefact("p0", RUN_ID, "p0_thing") == {"n": 2}
 
 
 def test_an_attempt_that_died_before_its_pointer_is_not_overwritten(private_outputs: Path) -> None:
@@ -44,14 +44,14 @@ def test_phases_and_runs_are_counted_apart(private_outputs: Path) -> None:
 
 def test_what_is_missing_or_changed_is_named(private_outputs: Path) -> None:
     with pytest.raises(MissingInputError) as missing:
-        read_artefact("p0", RUN_ID, "thing")
+        read_artefact("p0", RUN_ID, "p0_thing")
     assert missing.value.next_step == f"segment5b phase P0 {RUN_ID[:8]}"
     (path, _) = publish(b'{"n":1}')
     with pytest.raises(MissingInputError):
         read_artefact("p0", RUN_ID, "another")
     path.write_bytes(b'{"n":9}')
     with pytest.raises(StaleError) as changed:
-        read_artefact("p0", RUN_ID, "thing")
+        read_artefact("p0", RUN_ID, "p0_thing")
     assert changed.value.code == "5B.PHASE.ARTEFACT_CHANGED"
 
 

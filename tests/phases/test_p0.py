@@ -19,11 +19,20 @@ from segment5b_lib.phases.envelope import Envelope, schema
 from segment5b_lib.phases.p0_artefacts import AXES, OwnerStateMatrix, RealismGateboard
 from segment5b_lib.phases.p0_done import definition_of_done
 from segment5b_lib.phases.p0_figures import PublishedFigures
+from segment5b_lib.phases.phase import decide
 from segment5b_lib.phases.repair import next_steps
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.runs import Run
+from tests.decisions import speak
 
 ARTEFACTS: list[type[Envelope]] = [RealismGateboard, OwnerStateMatrix, PublishedFigures]
+
+
+@pytest.fixture
+def own_run(own_run: Run) -> Run:
+    """The published run, which POPT.5 has let go."""
+    speak("POPT.5", own_run, Decision.GO_P0)
+    return own_run
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +62,7 @@ def test_the_published_run_is_bad_and_p1_opens(own_run: Run) -> None:
 
 def test_the_artefacts_say_the_same_and_fit_their_schemas(own_run: Run) -> None:
     closure = p0.execute(own_run)
-    assert [path.suffix for path in closure.artefacts] == [".json", ".md", ".json", ".json"]
+    assert [path.suffix for path in closure.artefacts] == [".json", ".json", ".json", ".md"]
     for artefact in ARTEFACTS:
         document = read_artefact("p0", own_run.run_id, artefact.ARTEFACT)
         jsonschema.Draft202012Validator.check_schema(schema(artefact))
@@ -67,7 +76,7 @@ def test_the_artefacts_say_the_same_and_fit_their_schemas(own_run: Run) -> None:
 
 def test_inputs_are_digests_of_what_was_read(own_run: Run) -> None:
     p0.execute(own_run)
-    document = read_artefact("p0", own_run.run_id, "realism_gateboard")
+    document = read_artefact("p0", own_run.run_id, "p0_realism_gateboard")
     roots = {"run": own_run.root, "world": own_run.world.root}
     inputs = {entry["path"]: entry["sha256"] for entry in document["inputs"]}
     assert any("arrival_events" in path for path in inputs) and any("tz_cache_v1.bin" in path for path in inputs)
@@ -78,7 +87,7 @@ def test_inputs_are_digests_of_what_was_read(own_run: Run) -> None:
 
 def test_every_failure_has_one_owner_on_one_axis(own_run: Run) -> None:
     p0.execute(own_run)
-    matrix = read_artefact("p0", own_run.run_id, "owner_state_matrix")
+    matrix = read_artefact("p0", own_run.run_id, "p0_owner_state_matrix")
     failing = [line["gate_id"] for line in matrix["gates"] if line["verdict"] == "fail"]
     assert [line["gate_id"] for line in matrix["owners"]] == failing
     axes = {line["axis"]: line for line in matrix["axes"]}
@@ -91,7 +100,7 @@ def test_every_failure_has_one_owner_on_one_axis(own_run: Run) -> None:
 
 def test_earlier_figures_are_context_and_no_verdict(own_run: Run) -> None:
     closure = p0.execute(own_run)
-    board = read_artefact("p0", own_run.run_id, "realism_gateboard")
+    board = read_artefact("p0", own_run.run_id, "p0_realism_gateboard")
     lines = {(line["gate_id"], line["level"]): line for line in board["context"]}
     assert {key: line["max"] for key, line in lines.items()} == {
         ("T1", "b"): 0.002,
@@ -99,7 +108,7 @@ def test_earlier_figures_are_context_and_no_verdict(own_run: Run) -> None:
         ("T3", "bplus"): 0.8,
     }
     assert lines["T1", "b"]["within"] is False
-    page = closure.artefacts[1].read_text()
+    page = closure.artefacts[-1].read_text()
     assert "≤ 0.2 %" in page and "UNLOCK_P1" in page and "--segment 2A --set last_transition_year=2028" in page
 
 
@@ -115,7 +124,7 @@ def test_a_second_execution_keeps_the_first(own_run: Run) -> None:
 
 def test_the_corrected_run_holds_where_the_clock_is_concerned(civil_time_run: Run) -> None:
     corrected = score(civil_time_run)
-    decision, reasons = p0.decide(definition_of_done(civil_time_run, corrected), corrected)
+    decision, reasons = decide(p0.PHASE, p0.examine(civil_time_run, corrected))
     assert decision is Decision.UNLOCK_P1
     assert all(reason.split()[0] in ("the", "T6", "T7") for reason in reasons)
 
@@ -143,9 +152,9 @@ def with_result(scorecard: Scorecard, gate_id: str, **changes: Any) -> Scorecard
 )
 def test_each_item_can_turn_red(published_run: Run, scorecard: Scorecard, item: str, broken: Any) -> None:
     assert statuses(published_run, scorecard)[item] is ItemStatus.GREEN
-    items = definition_of_done(published_run, card := broken(scorecard))
-    assert {found.id: found.status for found in items}[item] is ItemStatus.RED
-    decision, reasons = p0.decide(items, card)
+    finding = p0.examine(published_run, broken(scorecard))
+    assert {found.id: found.status for found in finding.items}[item] is ItemStatus.RED
+    decision, reasons = decide(p0.PHASE, finding)
     assert decision is Decision.HOLD_P0_REOPEN
     assert any(reason.startswith(item) for reason in reasons)
 

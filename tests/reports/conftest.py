@@ -18,7 +18,7 @@ RUN_ID = "0123456789abcdef" * 2
 _PUBLISH = """
 from segment5b_lib.phases.attempts import next_attempt
 with next_attempt("p0", run_id) as attempt:
-    attempt.publish({("thing", "json"): b"{}"}, {"decision": "%s"})
+    attempt.publish({("p0_thing", "json"): b"{}"}, {"decision": "%s"})
 """
 CELLS = {
     "opens": _PUBLISH % "UNLOCK_P1",
@@ -45,7 +45,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SEGMENT5B_HOME", str(tmp_path))
     monkeypatch.setenv("SEGMENT5B_OUTPUTS", str(tmp_path / "outputs"))
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    monkeypatch.setattr(notebooks, "NOTEBOOKS", {name: Notebook(name, "p0", Parameters) for name in CELLS})
+    monkeypatch.setattr(notebooks, "NOTEBOOKS", {name: Notebook(name, "P0", Parameters) for name in CELLS})
     _write_receipt(tmp_path / "outputs" / "runs" / RUN_ID)
     return tmp_path
 

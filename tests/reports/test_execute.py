@@ -45,7 +45,7 @@ def test_status_is_honest_and_evidence_is_kept(
     assert record.executed.is_file() and record.page.is_file()
     kept = json.loads(notebook(name).record(RUN_ID).read_text())
     assert kept["status"] == status.value
-    assert kept["parameters"] == {"run_id": RUN_ID}
+    assert kept["parameters"] == {"run_id": RUN_ID, "as_what_if": False}
     if error is None:
         record.raise_for_status()
         assert record.artefacts == [f"segment5b_p0_thing_{RUN_ID}.json"]
@@ -118,7 +118,7 @@ def test_a_phase_is_found_by_its_name() -> None:
     assert notebook_of_phase("P0").name == "p0_realism_baseline"
     with pytest.raises(UsageError) as caught:
         notebook_of_phase("P9")
-    assert caught.value.expected == "P0"
+    assert caught.value.expected == ", ".join(entry.phase for entry in NOTEBOOKS.values())
 
 
 def test_only_installed_notebooks_are_executed(home: Path) -> None:

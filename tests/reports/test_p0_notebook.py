@@ -10,9 +10,10 @@ import nbformat
 import pytest
 
 from segment5b_lib.charts.renderer import VEGALITE_MIME
-from segment5b_lib.contract.words import NotebookStatus
+from segment5b_lib.contract.words import Decision, NotebookStatus
 from segment5b_lib.reports.execute import NotebookRecord, execute_notebook
 from segment5b_lib.store.runs import Run
+from tests.decisions import speak
 from tests.reports.browser import dom, needs_browser
 from tests.reports.conftest import REPOSITORY
 from tests.reports.test_html import Loads
@@ -29,6 +30,7 @@ def record(published_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEGMENT5B_OUTPUTS", str(outputs))
         patch.setenv("PYTHONPATH", str(REPOSITORY))
+        speak("POPT.5", published_run, Decision.GO_P0)
         yield execute_notebook("p0_realism_baseline", {"run_id": published_run.run_id[:8]})
 
 
@@ -36,7 +38,7 @@ def test_it_is_complete_and_opens_p1(record: NotebookRecord) -> None:
     assert record.error is None
     assert record.status is NotebookStatus.COMPLETE
     assert record.decision == "UNLOCK_P1"
-    assert [Path(name).suffix for name in record.artefacts] == [".json", ".md", ".json", ".json"]
+    assert [Path(name).suffix for name in record.artefacts] == [".json", ".json", ".json", ".md"]
     assert record.executed.is_relative_to(record.page.parents[2]) and record.run_id in str(record.executed)
 
 

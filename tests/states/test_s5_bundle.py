@@ -121,7 +121,7 @@ def test_a_failure_leaves_evidence_and_takes_the_flag_away(own_civil_run):
     verdict = judge(own_civil_run)
     failed = bundle_bytes(own_civil_run)
     assert sorted(failed) == sorted([*MEMBERS, "index.json"])
-    assert verdict.report["status"] == "FAIL" and verdict.error.exit_code == 3
+    assert verdict.report["status"] == "FAIL" and verdict.error.exit_code == 1
     assert "without a flag" in verdict.error.done and verdict.error.next_step
     (stale,) = stale_folders(own_civil_run)
     assert {path.name: path.read_bytes() for path in stale.iterdir()} == passed

@@ -9,12 +9,14 @@ import pytest
 
 from segment5b_lib.contract.datasets import arrival_schema
 from segment5b_lib.contract.policies import CivilTimeMeasurement, SamplingPlan
+from segment5b_lib.kernel.clock_windows import ELSEWHERE
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5_clock_sample import draw_clock_sample
 from segment5b_lib.states.s5_expected_clock import MICROSECOND, Horizon, clock_errors, weekend_shares
+from segment5b_lib.states.s5_part_audit import sampled_parts
 from segment5b_lib.states.s5_parts import read_parts
 from segment5b_lib.states.s5_validation import SPEC
-from segment5b_lib.states.s5_windows import ELSEWHERE, dst_strata
+from segment5b_lib.states.s5_windows import dst_strata
 from segment5b_lib.store.parquet import open_writer
 
 START, END = 1_767_225_600, 1_775_001_600  # 2026-01-01 to 2026-04-01
@@ -93,7 +95,7 @@ def files(folder, rows):
 def sample(files, published_run, threads=1, **plan):
     limits = SamplingPlan(**({"seed": 5, "rows_per_dst_window": 40, "rows_elsewhere": 500, "parts": 2} | plan))
     context = Context(published_run, SPEC, threads)
-    return draw_clock_sample(context, read_parts(files), ZONES, WINDOWS, limits)
+    return draw_clock_sample(context, read_parts(files, 1), ZONES, WINDOWS, limits)
 
 
 def inside(rows, window):
@@ -152,6 +154,16 @@ def test_file_names_order_row_groups_and_threads_do_not_matter(files, folder, ro
         drawn = sample(paths, published_run, threads)
         np.testing.assert_array_equal(drawn.rows, expected.rows)
         np.testing.assert_array_equal(drawn.window_rows, expected.window_rows)
+
+
+def test_audited_parts_are_those_of_the_same_rows_under_any_names(files, folder, rows):
+    def audited(paths, seed=5):
+        plan = SamplingPlan(seed=seed, rows_per_dst_window=40, rows_elsewhere=500, parts=2)
+        return [part.first for part in sampled_parts(read_parts(paths, 1), plan)]
+
+    renamed = write_parts(folder / "audited", rows, ["z.parquet", "a.parquet", "m.parquet", "b.parquet"], row_group=777)
+    assert audited(files) == audited(files[::-1]) == audited(renamed) == audited(renamed[::-1])
+    assert len({first for seed in range(10) for first in audited(files, seed)}) == PARTS
 
 
 def test_the_seed_picks_other_rows_and_only_that(files, published_run):

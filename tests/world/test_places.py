@@ -98,6 +98,20 @@ def test_a_country_draws_the_share_of_demand_that_the_file_says():
         assert by_country[code] / by_country["JP"] == pytest.approx(given[code] / given["JP"], rel=1e-3)
 
 
+def test_a_border_that_few_people_live_along_has_no_sites():
+    geography = load_spec("medium").geography
+    crowded, every = (
+        build_cells(load_cities(), geography.model_copy(update={"border_people": people})) for people in (120_000, 1)
+    )
+    for cells, least in ((crowded, 120_000), (every, 1)):
+        people = np.add.reduceat(cells.places.population, cells.starts[:-1])
+        assert people[cells.is_border].min() >= least
+    assert 0 < crowded.is_border.sum() < every.is_border.sum()
+    assert {"FR", "NL", "CH"} <= {
+        c for c, zone in zip(crowded.country, crowded.tzid, strict=True) if zone == "Europe/Berlin"
+    }
+
+
 def test_places_are_drawn_within_the_cell_by_population():
     cells = build_cells(load_cities(), load_spec("tiny").geography)
     cell = cells.country.index("FR")

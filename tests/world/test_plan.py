@@ -50,6 +50,26 @@ def test_sizes_are_heavy_tailed_alike_at_every_scale(medium):
     assert volume[-3:].sum() / volume.sum() > 0.2
 
 
+def sizes(**law):
+    """Volumes of the merchants that sell in person, largest first, with some keys of the size law set."""
+    merchants = Plan(load_spec("medium", {f"merchants.size.{key}": value for key, value in law.items()})).merchants
+    return np.sort(merchants.volume[~merchants.online])[::-1]
+
+
+def test_a_leader_stands_above_the_law():
+    alone, led = sizes(leader=1.0), sizes(leader=4.0)
+    assert led[0] / led[1] == pytest.approx(4 * alone[0] / alone[1], rel=1e-12)
+    assert led[1:] / led[1] == pytest.approx(alone[1:] / alone[1], rel=1e-12)
+
+
+def test_the_tail_ends_where_the_file_says():
+    """Of 245, the one of rank 24 is at quantile 0.9: the tail begins there."""
+    short, long = (sizes(tail_from=0.9, tail_reach=reach, leader=1.0) for reach in (3.0, 1e6))
+    assert 2.5 < short[0] / short[24] < 3
+    assert long[0] / long[24] > 20
+    assert short[24] / short[200] == pytest.approx(long[24] / long[200], rel=1e-12)
+
+
 def test_the_largest_merchants_trade_in_the_classes_of_large_merchants(medium):
     law = medium.spec.merchants
     tail = int((1 - law.size.tail_from) * (law.count - law.online.count))
@@ -66,6 +86,15 @@ def test_classes_carry_the_share_of_demand_that_the_file_says(medium):
     volume = merchants.volume[physical]
     retail = [merchants.category[m].demand_class == "retail_daytime" for m in np.flatnonzero(physical)]
     assert volume[retail].sum() / volume.sum() == pytest.approx(wanted, abs=0.02)
+
+
+def test_the_smallest_trade_in_the_long_tail_and_in_one_channel(medium):
+    merchants, law = medium.merchants, medium.spec.merchants
+    physical = np.flatnonzero(~merchants.online)
+    by_size = physical[np.argsort(merchants.volume[physical], kind="stable")]
+    tail = {int(m) for m in physical if merchants.category[m].demand_class == "low_volume_tail"}
+    assert tail == set(by_size[: int(law.low_volume_share * len(physical))].tolist())
+    assert {merchants.category[m].channel_group for m in tail} == {law.low_volume_channel}
 
 
 def test_a_merchant_trades_once_per_cell_and_has_its_head_office(plan):
@@ -114,6 +143,17 @@ def test_demand_sums_to_the_merchant_and_sleeps_as_often_as_the_file_says(plan):
     assert ((volume == 0) == plan.demand.dormant).all()
     awake = {plan.cells.tzid[c] for c in series.cell[~plan.demand.dormant]}
     assert set(plan.spec.geography.required_zones) <= awake
+
+
+def test_small_merchants_have_more_dormant_series_the_more_size_counts():
+    asleep = []
+    for selectivity in (0.0, 1.0):
+        plan = Plan(load_spec("medium", {"demand.dormant_size_selectivity": selectivity}))
+        large = plan.merchants.volume[plan.series.merchant] > np.quantile(plan.merchants.volume, 0.9)
+        asleep.append(plan.demand.dormant[large].mean())
+        assert plan.demand.dormant.sum() == round(plan.spec.demand.dormant_share * len(plan.series))
+    assert asleep[0] > plan.spec.demand.dormant_share - 0.05
+    assert asleep[1] < asleep[0] - 0.1
 
 
 def test_a_merchants_draws_do_not_depend_on_how_many_others_there_are(plan):

@@ -1,0 +1,190 @@
+"""What S3 will draw its counts from: λ of every series as S2 realises it, without S2 having run.
+
+λ_realised = min(λ · factor · zone mix, cap). The latent field is keyed by group, and so is a function of world,
+policies and seed alone: it is drawn here by S2's own kernel, which also gives the λ of a seed that was never run
+and of a reopened 3B, where merchants that change their mode change their group. The zone mix is left out; whoever
+uses a demand applies it (`flows`).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from segment5b_lib.calibrate.clock_error import wrong_share
+from segment5b_lib.calibrate.tables import RoutingTables
+from segment5b_lib.contract.datasets import dataset
+from segment5b_lib.contract.policies import Policies
+from segment5b_lib.errors import MissingInputError
+from segment5b_lib.kernel.arrival_tables import Grid
+from segment5b_lib.kernel.latent import latent_field
+from segment5b_lib.kernel.streams import LATENT_VECTOR, stream_keys
+from segment5b_lib.states.s1_grouping import grouped, with_attributes
+from segment5b_lib.states.s1_scenario import Scenario, scenario_of
+from segment5b_lib.states.s2_latent_law import Groups, groups_of
+from segment5b_lib.states.s3_counts import dispersion
+from segment5b_lib.states.s4_zone_draws import days_of_buckets
+from segment5b_lib.states.series import SeriesDomain
+from segment5b_lib.states.surface import SeriesSlice, Surface, series_slices, sorted_surface, source_surface
+from segment5b_lib.store.row_ranges import RowRanges
+from segment5b_lib.store.runs import Run
+from segment5b_lib.store.worlds import World
+
+F64 = NDArray[np.float64]
+_SURFACE: Final = "merchant_zone_scenario_local_5A"
+_LAMBDA: Final = "lambda_local_scenario"
+_US: Final = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Demand:
+    """One scenario's expected arrivals by series and span.
+
+    A span is a run of buckets of one UTC day over which no zone's cached clock changes between right and wrong.
+
+    Attributes
+    ----------
+    series : one row per series in key order: merchant_id, legal_country_iso, zone_representation, channel_group
+    days : the UTC days of the horizon as YYYY-MM-DD
+    day : ndarray(int64, ndim=1), index into `days` of each span
+    surface : ndarray(float64, ndim=1), Σλ of the surface by series: what S2's zone mix is computed from
+    mean : ndarray(float64, ndim=2), [series, span], Σμ, arrivals
+    excess : ndarray(float64, ndim=2), [series, span], Σμ²/κ: what the count law varies by beyond Poisson
+    wrong : ndarray(float64, ndim=2), [zone, span], chance that the cached clock is wrong
+    """
+
+    scenario_id: str
+    series: pl.DataFrame
+    days: tuple[str, ...]
+    day: NDArray[np.int64]
+    surface: F64
+    mean: F64
+    excess: F64
+    wrong: F64
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a demand is made from: the run whose S1 knows the series, its world, and the seed of the streams."""
+
+    run: Run
+    tables: RoutingTables
+    seed: int
+    threads: int
+
+    @property
+    def world(self) -> World:
+        """The world whose surface is read; a reopening of 2A, 2B or 3B leaves it as it is."""
+        return self.run.world
+
+
+def load_demand(source: Source, scenario_id: str, policies: Policies) -> Demand:
+    """Read one scenario's surface and multiply it by its latent factors.
+
+    Raises
+    ------
+    MissingInputError : ``5B.CALIBRATE.S1_MISSING`` where the run has not got as far as S1
+    """
+    scenario = _scenario(source, scenario_id, policies)
+    domain = _domain(source, scenario, policies)
+    edges = int(scenario.start.timestamp()) + scenario.bucket_seconds * np.arange(scenario.buckets + 1)
+    tolerance = policies.validation.civil_time.tolerance_seconds
+    wrong = wrong_share(source.tables.cache, source.tables.zones, edges, tolerance)
+    days, day = days_of_buckets(Grid(int(edges[0]) * _US, scenario.bucket_seconds * _US), scenario.buckets)
+    changes = (np.diff(day) != 0) | (np.diff(wrong, axis=1) != 0).any(axis=0)
+    first = np.flatnonzero(np.append(True, changes))
+    surface, mean, square = _sums(source, domain, policies, first)
+    kappa = dispersion(domain, policies.count)[:, None]
+    return Demand(
+        scenario_id=scenario_id,
+        series=domain.frame.select("merchant_id", "legal_country_iso", "zone_representation", "channel_group"),
+        days=tuple(days),
+        day=day[first].astype(np.int64),
+        surface=surface,
+        mean=mean,
+        excess=square / kappa if policies.count.law == "nb2" else np.zeros_like(square),
+        wrong=wrong[:, first],
+    )
+
+
+def _scenario(source: Source, scenario_id: str, policies: Policies) -> Scenario:
+    manifest = source.world.table("scenario_manifest_5A").to_pylist()
+    return scenario_of(next(row for row in manifest if row["scenario_id"] == scenario_id), policies.time_grid)
+
+
+def _domain(source: Source, scenario: Scenario, policies: Policies) -> SeriesDomain:
+    """S1's series, grouped again: the group depends on the virtual mode, which a reopened 3B changes."""
+    if source.run.marker("S1") is None:
+        raise MissingInputError(
+            "5B.CALIBRATE.S1_MISSING",
+            "a prediction needs the series of the run, which S1 publishes",
+            where=str(source.run.marker_path("S1")),
+            next_step=f"segment5b run --world {source.world.mf[:12]} S0 S1",
+        )
+    names = {"zone_representation": "tzid"}
+    known = pl.DataFrame(pl.from_arrow(source.run.table("s1_grouping_5B", scenario_id=scenario.scenario_id)))
+    series = known.select("merchant_id", "legal_country_iso", "zone_representation", "channel_group").rename(names)
+    profile = known.select("merchant_id", "legal_country_iso", "zone_representation", "demand_class").rename(names)
+    attributed = with_attributes(series, profile.unique(), source.tables.modes)
+    return SeriesDomain(scenario.scenario_id, grouped(attributed, scenario, policies.grouping), scenario.buckets)
+
+
+def _sums(source: Source, domain: SeriesDomain, policies: Policies, first: NDArray[np.intp]) -> tuple[F64, F64, F64]:
+    """Σλ by series, Σμ and Σμ² by series and span, slice by slice of the surface."""
+    groups, buckets = groups_of(domain, policies.lgcp), domain.buckets
+    surface, shape = np.empty(len(domain)), (len(domain), len(first))
+    mean, square = np.empty(shape), np.empty(shape)
+    with _open_surface(source, domain) as found, ThreadPoolExecutor(source.threads) as pool:
+        factors = _factors(source, domain, groups, policies, pool)
+        rows = RowRanges(found.files, dataset(_SURFACE))
+
+        def one(part: SeriesSlice) -> None:
+            own = slice(part.start, part.stop)
+            table = rows.read([_LAMBDA], part.start * buckets, part.stop * buckets)
+            intensity = table[_LAMBDA].to_numpy().reshape(len(part), buckets)
+            surface[own] = intensity.sum(axis=1, dtype=np.float64)
+            mu = np.minimum(intensity * factors[groups.of_series[own]], policies.lgcp.lambda_max)
+            mu[mu <= policies.count.lambda_zero_eps] = 0.0
+            mean[own] = np.add.reduceat(mu, first, axis=1)
+            square[own] = np.add.reduceat(np.square(mu, out=mu), first, axis=1)
+
+        list(pool.map(one, series_slices(len(domain), buckets)))
+    return surface, mean, square
+
+
+def _factors(source: Source, domain: SeriesDomain, groups: Groups, policies: Policies, pool: ThreadPoolExecutor) -> F64:
+    """Clipped latent factor, float64 [group, bucket]: what S2 draws for this world, policy and seed."""
+    names = [(name,) for name in groups.names]
+    keys = stream_keys(LATENT_VECTOR, source.world.rng_root, source.seed, domain.scenario_id, names)
+    clip = policies.lgcp.factor_clip.min, policies.lgcp.factor_clip.max
+    factors = np.empty((len(names), domain.buckets))
+
+    def one(bounds: SeriesSlice) -> None:
+        own = slice(bounds.start, bounds.stop)
+        law = groups.sigma[own], groups.length[own]
+        field = latent_field(keys[own], *law, buckets=domain.buckets, mode=policies.lgcp.mode, clip=clip)
+        factors[own] = field.factor
+
+    list(pool.map(one, series_slices(len(names), domain.buckets)))
+    return factors
+
+
+@contextmanager
+def _open_surface(source: Source, domain: SeriesDomain) -> Iterator[Surface]:
+    """The surface in series order: as it lies there, or, where S1 found it out of order, a sorted copy."""
+    marker = source.run.marker("S1")
+    assert marker is not None, "the series were read from its output"
+    if marker["counters"]["scenarios"][domain.scenario_id]["surface_in_order"]:
+        yield source_surface(source.world, domain.scenario_id, domain.buckets)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield sorted_surface(source.world, domain.scenario_id, domain.buckets, Path(folder))

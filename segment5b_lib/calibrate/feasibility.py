@@ -1,0 +1,95 @@
+"""Whether the segment's own knobs can bring T6 and T7 into their bands, with the figures that prove it.
+
+T7 is linear in p_virtual_hybrid, between its bounds; without hybrid merchants nothing in this segment moves it. T6 is
+bounded from below by a linear programme over everything that a zone mix could do (`floor`), under `row_zone`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from segment5b_lib.calibrate.floor import floor_of
+from segment5b_lib.calibrate.mix import Volumes, row_zone_mix, volumes
+from segment5b_lib.calibrate.predictor import Predictor
+from segment5b_lib.calibrate.target import Target
+from segment5b_lib.contract.policies import HybridPolicy, Policies
+
+REACHABLE: Final = "reachable"
+BLOCKED: Final = "locally_blocked"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One gate: can it be reached, what was aimed at, and the proof; `owner` is who must move where it cannot."""
+
+    gate: str
+    verdict: Literal["reachable", "locally_blocked"]
+    statement: str
+    owner: str
+    proof: dict[str, Any]
+
+    @property
+    def reachable(self) -> bool:
+        """Whether this segment's own knobs reach the target."""
+        return self.verdict == REACHABLE
+
+    def document(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {"gate": self.gate, "verdict": self.verdict, "statement": self.statement} | {
+            "owner": self.owner,
+            "proof": self.proof,
+        }
+
+
+def feasibility(predictor: Predictor, policies: Policies, target: Target) -> tuple[Verdict, Verdict]:
+    """Verdicts of T7 and T6, in this order: T6 is judged over the hybrid shares that T7 admits."""
+    own = volumes(predictor.demands(policies), predictor.tables)
+    hybrid = policies.routing.hybrid_policy
+    online = _online(own, hybrid, target)
+    return online, _concentration(predictor, policies, target, own, online)
+
+
+def admissible(own: Volumes, hybrid: HybridPolicy, target: Target) -> tuple[float, float] | None:
+    """Hybrid shares [low, high] within their bounds for which T7 is expected in its band; None if there are none."""
+    if own.hybrid == 0:
+        share = hybrid.p_virtual_hybrid
+        return (share, share) if target.t7_low <= own.virtual_only <= target.t7_high else None
+    low = max(hybrid.bounds.min, (target.t7_low - own.virtual_only) / own.hybrid)
+    high = min(hybrid.bounds.max, (target.t7_high - own.virtual_only) / own.hybrid)
+    return (low, high) if low <= high else None
+
+
+def _online(own: Volumes, hybrid: HybridPolicy, target: Target) -> Verdict:
+    lowest, highest = own.online(hybrid.bounds.min), own.online(hybrid.bounds.max)
+    found = admissible(own, hybrid, target)
+    wanted = f"[{target.t7_low:.1%}, {target.t7_high:.1%}]"
+    if own.hybrid == 0:
+        statement = f"no merchant is hybrid, so that T7 stays at {own.virtual_only:.2%}; wanted is {wanted}"
+    else:
+        statement = (
+            f"p_virtual_hybrid within its bounds gives T7 from {lowest:.2%} to {highest:.2%}; wanted is {wanted}"
+        )
+    proof = {
+        "virtual_only_share": own.virtual_only,
+        "hybrid_merchants_share": own.hybrid,
+        "bounds": [hybrid.bounds.min, hybrid.bounds.max],
+        "t7_at_bounds": [lowest, highest],
+        "admissible": None if found is None else list(found),
+    }
+    return Verdict("T7", REACHABLE if found else BLOCKED, statement, "S4 routing" if found else "3B", proof)
+
+
+def _concentration(predictor: Predictor, policies: Policies, target: Target, own: Volumes, online: Verdict) -> Verdict:
+    share = policies.routing.hybrid_policy.p_virtual_hybrid
+    low, high = online.proof["admissible"] or (share, share)
+    demands, tables = predictor.demands(policies), predictor.tables
+    mixes = [row_zone_mix(demands, tables, p) for p in (low, high)]
+    floor = floor_of(mixes[0], mixes[1], tables.zones)
+    reachable = floor.share < target.t6
+    statement = (
+        f"under row_zone T6 is {floor.as_it_is:.2%} as it is and at least {floor.bound:.2%} however the merchants' "
+        f"arrivals are allocated among their own zones; wanted is at most {target.t6:.1%}"
+    )
+    proof = {**floor.document(), "hybrid_share": [low, high]}
+    return Verdict("T6", REACHABLE if reachable else BLOCKED, statement, "S2 zone mix" if reachable else "3B", proof)

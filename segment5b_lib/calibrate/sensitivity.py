@@ -1,0 +1,133 @@
+"""Leverage: what each knob does to T6 and T7 alone, predicted, before any candidate is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import polars as pl
+
+from segment5b_lib.calibrate.candidates import GROUP_MIX, channel_rules, described
+from segment5b_lib.calibrate.mix import Mix, group_weight_mix, row_zone_mix
+from segment5b_lib.calibrate.prediction import Prediction
+from segment5b_lib.calibrate.predictor import Predictor
+from segment5b_lib.calibrate.target import Target
+from segment5b_lib.calibrate.zone_tilt import Solution, solve_tilt
+from segment5b_lib.contract.policies import Policies
+from segment5b_lib.errors import GateRefusal
+from segment5b_lib.store.postures import with_changes
+
+HYBRID_SHARE: Final = "routing.hybrid_policy.p_virtual_hybrid"
+ZONE_BINDING: Final = "routing.physical_router.zone_binding"
+ZONE_MIX: Final = "lgcp.zone_mix"
+TEMPER: Final = "routing.concentration_temper"
+NO_TILT: Final[dict[str, Any]] = {"mode": "none", "eta": 0.0, "scores": {}}
+
+
+@dataclass(frozen=True)
+class Leverage:
+    """One knob moved one step while the others stay.
+
+    `step` is how far, in the knob's own unit (None where it has none: a rule, a mode); shares `t6`, `t7` have their
+    standard errors beside them, deltas are against the same `binding` without the step. A row without figures says
+    in `note` why there is nothing to predict.
+    """
+
+    owner: str
+    knob: str
+    setting: str
+    binding: str
+    step: float | None
+    t6: float | None
+    t6_se: float | None
+    t7: float | None
+    t7_se: float | None
+    delta_t6: float | None
+    delta_t7: float | None
+    note: str
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Where the steps start from: policies, and what they are predicted to give."""
+
+    predictor: Predictor
+    policies: Policies
+    prediction: Prediction
+
+    @property
+    def binding(self) -> str:
+        return self.policies.routing.physical_router.zone_binding
+
+    def row(
+        self, owner: str, knob: str, setting: str, then: Prediction, *, step: float | None = None, note: str = ""
+    ) -> Leverage:
+        before, after = self.prediction.gates, then.gates
+        figures = {
+            "t6": after["T6"].value,
+            "t6_se": after["T6"].standard_error,
+            "t7": after["T7"].value,
+            "t7_se": after["T7"].standard_error,
+            "delta_t6": after["T6"].value - before["T6"].value,
+            "delta_t7": after["T7"].value - before["T7"].value,
+        }
+        return Leverage(owner, knob, setting, self.binding, step, **figures, note=note)
+
+    def unavailable(self, owner: str, knob: str, setting: str, note: str) -> Leverage:
+        return Leverage(owner, knob, setting, self.binding, None, None, None, None, None, None, None, note)
+
+
+def sensitivity(predictor: Predictor, policies: Policies, target: Target) -> pl.DataFrame:
+    """One row per knob and step: columns as `Leverage`, and `t6_per_unit`, `t7_per_unit`.
+
+    Everything is asked under `row_zone`, the remediated binding; the knobs that act under `group_weights` alone
+    (S4's temper, 2B's group mix) are asked there, as a sensitivity. `policies` are taken without their own tilts.
+    """
+    untilted = {ZONE_MIX: NO_TILT, TEMPER: NO_TILT}
+    starts = {}
+    for binding in ("row_zone", "group_weights"):
+        bound = with_changes(policies, {**untilted, ZONE_BINDING: binding})
+        starts[binding] = _Start(predictor, bound, predictor.predict(bound))
+    rows = [asdict(row) for row in _rows(starts["row_zone"], starts["group_weights"], target)]
+    frame = pl.DataFrame(rows, schema_overrides={"step": pl.Float64}, infer_schema_length=None)
+    per_unit = {f"{gate}_per_unit": pl.col(f"delta_{gate}") / pl.col("step") for gate in ("t6", "t7")}
+    return frame.with_columns(**per_unit)
+
+
+def _rows(row_zone: _Start, group_weights: _Start, target: Target) -> Iterator[Leverage]:
+    predictor, policies = row_zone.predictor, row_zone.policies
+    yield row_zone.row("S4 routing", ZONE_BINDING, "row_zone", row_zone.prediction, note="where the steps start")
+    elsewhere = "arrivals lose their zone's own rhythm"
+    yield row_zone.row("S4 routing", ZONE_BINDING, "group_weights", group_weights.prediction, note=elsewhere)
+    hybrid = policies.routing.hybrid_policy
+    for share in (hybrid.bounds.min, hybrid.bounds.max):
+        then = predictor.predict(with_changes(policies, {HYBRID_SHARE: share}))
+        step = share - hybrid.p_virtual_hybrid
+        yield row_zone.row("S4 routing", HYBRID_SHARE, f"{share:g}", then, step=step or None)
+    mix = row_zone_mix(predictor.demands(policies), predictor.tables, hybrid.p_virtual_hybrid)
+    yield from _tilts(row_zone, "S2 zone mix", ZONE_MIX, mix, target)
+    mix = group_weight_mix(predictor.demands(policies), predictor.tables, group_weights.policies)
+    yield from _tilts(group_weights, "S4 routing", TEMPER, mix, target)
+    setting = described(GROUP_MIX)
+    yield row_zone.row("2B", "group mix", setting, row_zone.prediction, note="row_zone reads no weights")
+    yield group_weights.row("2B", "group mix", setting, predictor.reopen(GROUP_MIX).predict(group_weights.policies))
+    for changes in channel_rules(predictor.run.world):
+        yield row_zone.row("3B", "channel rules", described(changes), predictor.reopen(changes).predict(policies))
+
+
+def _tilts(start: _Start, owner: str, knob: str, mix: Mix, target: Target) -> Iterator[Leverage]:
+    """The least distorting tilts that reach the limit and, beyond it, what is aimed at."""
+    for wanted in (target.t6_limit, target.t6):
+        setting = f"T6 at {wanted:.1%}"
+        try:
+            found = solve_tilt(mix, wanted, start.predictor.tables.zones)
+        except GateRefusal as refusal:
+            yield start.unavailable(owner, knob, setting, f"{refusal.what}: {refusal.found}")
+            continue
+        then = start.predictor.predict(with_changes(start.policies, {knob: found.tilt.model_dump()}))
+        yield start.row(owner, knob, setting, then, step=found.tilt.eta or None, note=_cost(found))
+
+
+def _cost(found: Solution) -> str:
+    return f"eta {found.tilt.eta:.4g}, {found.distortion:.4g} nats per arrival moved"

@@ -1,0 +1,113 @@
+"""The `tz-drift` report: which databases this machine has, of which releases, and what they would get wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib import resources
+from typing import Final, NamedTuple
+
+from segment5b_lib.civil_time.drift import FIRST, Difference, Drift, ZoneDrift, compare_all
+from segment5b_lib.civil_time.witnesses import ARROW_REACH, ENDLESS, witnesses
+
+EVERY: Final = 91 * 86_400
+"""Between the changes that releases know, zones are asked once a quarter: in summer and in winter."""
+
+
+class DriftLine(NamedTuple):
+    """One database against the pinned one over a horizon [start, end).
+
+    Attributes
+    ----------
+    database : whose it is
+    version : of the library that carries it; empty for the system's
+    release : the release or releases whose answers it gives; "none" where it knows no zone
+    states : release that it states itself, None where it states none
+    in_use, zones : how many of the zones in use and of all zones show another time in the horizon
+    first_utc : the first instant at which one of them does, None where none does
+    later, later_utc : zones that differ only after the horizon, and from when
+    unexplained : zones whose answers, at any time, are those of no release
+    """
+
+    database: str
+    version: str
+    release: str
+    states: str | None
+    in_use: int
+    zones: int
+    first_utc: str | None
+    later: int
+    later_utc: str | None
+    unexplained: tuple[str, ...]
+
+
+class DifferenceLine(NamedTuple):
+    """One difference: offsets in seconds, local minus UTC, on [from_utc, until_utc)."""
+
+    database: str
+    tzid: str
+    from_utc: str
+    until_utc: str
+    expected_seconds: int
+    found_seconds: int | None
+    releases: tuple[str, ...]
+
+
+@lru_cache(maxsize=2)
+def machine_drift(end: int) -> tuple[Drift, ...]:
+    """Every database of this machine, compared through 2037, as far as all apply rules, or to `end` if later."""
+    return tuple(compare_all(witnesses(), until=max(ARROW_REACH, end), every=EVERY))
+
+
+def places() -> tuple[str, ...]:
+    """The zones that some place lies in, by the database's own table: without links and the clocks of ships."""
+    table = resources.files("tzdata").joinpath("zoneinfo", "zone.tab").read_text("utf-8")
+    return tuple(sorted(line.split("\t")[2] for line in table.splitlines() if not line.startswith("#")))
+
+
+def drift_line(drift: Drift, in_use: Collection[str], start: int, end: int) -> DriftLine:
+    """One database in one line, for zones in use over the horizon [start, end), epoch seconds UTC."""
+    firsts = {zone.tzid: found[0].start for zone in drift.zones if (found := _from(zone, start))}
+    inside = {tzid: max(first, start) for tzid, first in firsts.items() if first < end}
+    later = [first for tzid, first in firsts.items() if tzid not in inside]
+    return DriftLine(
+        database=drift.witness.name,
+        version=drift.witness.version,
+        release=" or ".join(drift.releases) or "none",
+        states=drift.witness.states,
+        in_use=len(inside.keys() & set(in_use)),
+        zones=len(inside),
+        first_utc=_text(min(inside.values())) if inside else None,
+        later=len(later),
+        later_utc=_text(min(later)) if later else None,
+        unexplained=tuple(zone.tzid for zone in drift.unexplained),
+    )
+
+
+def difference_lines(drift: Drift, start: int = FIRST, end: int = ENDLESS) -> Iterator[DifferenceLine]:
+    """Every difference that is there at some time of [start, end), by zone and time."""
+    for zone in drift.zones:
+        for found in (one for one in _from(zone, start) if one.start < end):
+            offsets = found.expected_seconds, found.found_seconds
+            instants = _text(found.start), _text(found.end)
+            yield DifferenceLine(drift.witness.name, zone.tzid, *instants, *offsets, zone.releases)
+
+
+def sentence(line: DriftLine) -> str:
+    """A line for the terminal: release, zones that differ in the horizon (of these in use), and those that do later."""
+    if line.release == "none":
+        return f"{line.database}: no time zones"
+    stated = f" (states {line.states})" if line.states and line.states != line.release else ""
+    now = f"{line.zones} ({line.in_use}) from {line.first_utc[:10]}" if line.first_utc else "0 (0)"
+    later = f"; {line.later} from {line.later_utc[:10]}" if line.later_utc else ""
+    unexplained = f"; explained by no release: {', '.join(line.unexplained)}" if line.unexplained else ""
+    return f"{line.database} {line.release}{stated}: {now}{later}{unexplained}"
+
+
+def _from(zone: ZoneDrift, start: int) -> list[Difference]:
+    return [found for found in zone.differences if found.end > start]
+
+
+def _text(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"

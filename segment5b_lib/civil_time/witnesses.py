@@ -1,0 +1,150 @@
+"""The other time-zone databases on this machine, as witnesses: each says what the clock of a zone shows.
+
+None of them computes a stored value. They are other code on other releases of the database, and what they say is
+only ever compared with the oracle (`drift`).
+"""
+
+from __future__ import annotations
+
+import sysconfig
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from segment5b_lib.civil_time.oracle import offsets_of
+from segment5b_lib.civil_time.past_releases import zone_of
+from segment5b_lib.civil_time.tzif import year_start
+from segment5b_lib.civil_time.tzif_format import parse_tzif
+
+Seconds = npt.NDArray[np.int64]
+Questions = Mapping[str, Seconds]
+"""By zone: epoch seconds UTC, ascending."""
+Answers = Mapping[str, Seconds | None]
+"""By zone: local minus UTC in seconds at each of them; None where the witness does not know the zone."""
+
+POLARS_REACH: Final = year_start(2100)
+"""chrono-tz, which Polars compiles in, writes rules out through 2099 and then repeats the last offset."""
+ARROW_REACH: Final = year_start(2038)
+"""Arrow reads the system's TZif files without their footers: what they list ends with 2037."""
+ENDLESS: Final = 2**62
+_US = 1_000_000
+_DUCKDB_LOCAL = """
+    SELECT epoch_us(timezone(tzid, make_timestamptz(second * 1000000))) // 1000000 - second AS seconds FROM questions
+"""
+
+
+class Witness(NamedTuple):
+    """One database.
+
+    Attributes
+    ----------
+    name : whose it is
+    version : of the library that carries it; empty for the system's
+    states : release tag that it states itself; None where it states none, and only its answers tell
+    reach : epoch second from which it no longer applies rules, so that its answers mean nothing
+    folder : its TZif files, where it has a folder of them that can be read
+    offsets : its answers
+    """
+
+    name: str
+    version: str
+    states: str | None
+    reach: int
+    folder: Path | None
+    offsets: Callable[[Questions], Answers]
+
+
+def witnesses() -> tuple[Witness, ...]:
+    """Every database of this machine beside the pinned one."""
+    libraries = (
+        Witness("pyarrow", pa.__version__, None, ARROW_REACH, None, _arrow),
+        Witness("polars", pl.__version__, None, POLARS_REACH, None, _polars),
+        Witness("duckdb", duckdb.__version__, None, ENDLESS, None, _duckdb),
+    )
+    system = [Path(folder) for folder in (sysconfig.get_config_var("TZPATH") or "").split(":") if Path(folder).is_dir()]
+    return (*(folder_witness("system", folder) for folder in system[:1]), *libraries)
+
+
+def folder_witness(name: str, folder: Path) -> Witness:
+    """A folder of TZif files, read by zoneinfo as any program would that is not told otherwise."""
+
+    def offsets(questions: Questions) -> Answers:
+        files = {tzid: zone_file(folder, tzid) for tzid in questions}
+        return {
+            tzid: None if file is None else offsets_of(zone_of(file), questions[tzid]) for tzid, file in files.items()
+        }
+
+    return Witness(name, "", _stated_release(folder), ENDLESS, folder, offsets)
+
+
+def zone_file(folder: Path, tzid: str) -> bytes | None:
+    """The TZif file of a zone; None where the folder has none, InputError (``TZIF_*``) where it has a damaged one."""
+    path = folder.joinpath(*tzid.split("/"))
+    if not path.is_file():
+        return None
+    content = path.read_bytes()
+    # zoneinfo never returns from a file that is cut in its footer, so the parser has a look first.
+    parse_tzif(content, str(path))
+    return content
+
+
+def _stated_release(folder: Path) -> str | None:
+    """What a folder says about itself: `+VERSION` of BSD and macOS, the first line of `tzdata.zi` elsewhere."""
+    for name in ("+VERSION", "tzdata.zi"):
+        if (folder / name).is_file():
+            with (folder / name).open(encoding="ascii", errors="replace") as file:
+                return file.readline().removeprefix("# version ").strip() or None
+    return None
+
+
+def _arrow(questions: Questions) -> Answers:
+    def ask(tzid: str, seconds: Seconds) -> Seconds:
+        local = pc.local_timestamp(pa.array(seconds).cast(pa.timestamp("s", tzid)))
+        return np.asarray(local.cast(pa.int64())) - seconds
+
+    return _one_by_one(questions, ask, pa.ArrowInvalid)
+
+
+def _polars(questions: Questions) -> Answers:
+    def ask(tzid: str, seconds: Seconds) -> Seconds:
+        instants = pl.Series(seconds * _US).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(tzid)
+        return instants.dt.replace_time_zone(None).to_physical().to_numpy() // _US - seconds
+
+    return _one_by_one(questions, ask, pl.exceptions.ComputeError)
+
+
+def _one_by_one(
+    questions: Questions, ask: Callable[[str, Seconds], Seconds], unknown: type[Exception]
+) -> dict[str, Seconds | None]:
+    found: dict[str, Seconds | None] = {}
+    for tzid, seconds in questions.items():
+        try:
+            found[tzid] = ask(tzid, seconds)
+        except unknown:
+            found[tzid] = None
+    return found
+
+
+def _duckdb(questions: Questions) -> Answers:
+    """One query: a zone is a column here."""
+    with duckdb.connect() as connection:
+        known = {name for (name,) in connection.execute("SELECT name FROM pg_timezone_names()").fetchall()}
+        asked = {tzid: seconds for tzid, seconds in questions.items() if tzid in known}
+        table = pa.table(
+            {
+                "tzid": np.repeat(np.array(list(asked), str), [seconds.size for seconds in asked.values()]),
+                "second": np.concatenate([np.empty(0, np.int64), *asked.values()]),
+            }
+        )
+        connection.register("questions", table)
+        local = connection.execute(_DUCKDB_LOCAL).fetchnumpy()["seconds"]
+    bounds = np.cumsum([0, *(seconds.size for seconds in asked.values())]).tolist()
+    found = {tzid: local[start:end] for tzid, start, end in zip(asked, bounds, bounds[1:], strict=False)}
+    return dict.fromkeys(questions) | found

@@ -1,0 +1,76 @@
+"""`segment5b open` and `segment5b lab`: a run's pages in the browser, and JupyterLab on the notebooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from segment5b_lib.cli.arguments import JsonOption, RunArgument
+from segment5b_lib.cli.screen import console, show_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command tree."""
+    app.command(name="open")(open_page)
+    app.command()(lab)
+
+
+def open_page(run: RunArgument = "@last", json: JsonOption = False) -> None:
+    """Open a run's newest page, a file that needs no network, and list them all. Example: `segment5b open @last`.
+
+    Where there is no graphical session, or with --json, the paths are all there is.
+    """
+    from segment5b_lib.errors import MissingInputError
+    from segment5b_lib.reports.notebooks import executed_folder, pages_of
+    from segment5b_lib.store.runs import open_run
+
+    run_id = open_run(run).run_id
+    pages = pages_of(run_id)
+    if not pages:
+        raise MissingInputError(
+            "5B.REPORT.NO_PAGE",
+            f"run {run_id[:8]} has no page yet",
+            where=str(executed_folder(run_id)),
+            next_step=f"segment5b phase P0 {run_id[:8]}",
+        )
+    if json:
+        show_json([str(page) for page in pages])
+        return
+    for page in pages:
+        console.print(str(page), soft_wrap=True)
+    if _has_screen():
+        _browse(pages[0])
+
+
+def _has_screen() -> bool:
+    """Whether a window can be opened: without one a text browser would take the terminal."""
+    import os
+    import sys
+
+    return console.is_terminal and (
+        sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    )
+
+
+def _browse(page: Path) -> None:
+    import webbrowser
+
+    webbrowser.open(page.as_uri())
+
+
+def lab(
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the browser as well.")] = True,
+) -> None:
+    """Start JupyterLab on the notebooks: loopback only, with a token. Example: `segment5b lab`."""
+    import os
+    import sys
+
+    from segment5b_lib.reports.lab import lab_command
+
+    command, environment = lab_command(browser=browser)
+    sys.stdout.flush()
+    os.execve(command[0], command, environment)

@@ -1,0 +1,55 @@
+"""`segment5b phase`: a phase of the plan, executed as its notebook."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from segment5b_lib.cli.arguments import JsonOption, RunArgument, complete_run
+from segment5b_lib.cli.screen import console, show_json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command tree."""
+    app.command()(phase)
+
+
+def phase(
+    name: Annotated[str, typer.Argument(metavar="PHASE", help="POPT.0 to POPT.5, or P0 to P5.")],
+    run: RunArgument = "@last",
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            help="The run to compare with, by default @baseline; POPT.1 to POPT.3 also take a file of figures, "
+            "by default the plan's (published_run).",
+            autocompletion=complete_run,
+        ),
+    ] = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option(help="A run of another seed that must say the same; may be repeated."),
+    ] = None,
+    waiver: Annotated[str | None, typer.Option(help="POPT.3: why a target may be missed within its stretch.")] = None,
+    as_what_if: Annotated[
+        bool, typer.Option("--as-what-if", help="Go ahead out of order; the result counts for nothing.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Execute a phase as its notebook, for a run. Example: `segment5b phase P0 @baseline`.
+
+    Leaves the executed notebook, an offline page and the phase's artefacts. Exit code 1 where a predecessor has not
+    opened the phase, or where its decision does not open the next one.
+    """
+    from segment5b_lib.reports.execute import execute_notebook
+    from segment5b_lib.reports.notebooks import notebook_of_phase
+
+    given = {"baseline": baseline, "witnesses": witness, "waiver": waiver, "as_what_if": as_what_if or None}
+    parameters = {"run_id": run, **{key: value for key, value in given.items() if value is not None}}
+    record = execute_notebook(notebook_of_phase(name).name, parameters)
+    if json:
+        show_json(record.model_dump(mode="json"))
+    else:
+        console.print(f"{name} {record.status.value}: [bold]{record.decision or 'no decision'}[/]")
+        console.print(f"page {record.page}", soft_wrap=True)
+    record.raise_for_status()

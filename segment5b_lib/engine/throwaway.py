@@ -1,0 +1,49 @@
+"""A throw-away copy of a run, to run its states again and measure: its files are links, and it is gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from segment5b_lib.states.s5_bundle import STALE
+from segment5b_lib.store.publish import STAGING_PREFIX
+from segment5b_lib.store.roots import outputs_folder
+from segment5b_lib.store.runs import RECEIPT_FILE, Run
+
+_LINKED = ("data", "markers", "policies")
+_LOGS = "logs"
+
+
+@contextmanager
+def throwaway(run: Run) -> Iterator[Run]:
+    """A run root with the run's receipt, policies, markers and outputs, its random number logs, and no records.
+
+    States replace files and never write into them, so that the run itself stays as it is. The copy lies outside the
+    folder of runs: nothing lists, pins or prunes it.
+    """
+    folder = outputs_folder() / f"{STAGING_PREFIX}throwaway-{uuid.uuid4().hex}"
+    root = folder / "runs" / run.run_id
+    try:
+        root.mkdir(parents=True)
+        for name in (*_LINKED, _LOGS):
+            if (run.root / name).is_dir():
+                copy = shutil.copy2 if name == _LOGS else os.link
+                shutil.copytree(run.root / name, root / name, copy_function=copy, ignore=_leftovers)
+        shutil.copy(run.root / RECEIPT_FILE, root / RECEIPT_FILE)
+        (folder / "worlds").symlink_to(run.world.root.parent)
+        yield Run(root)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _leftovers(_folder: str, names: list[str]) -> set[str]:
+    return {name for name in names if name.startswith(STAGING_PREFIX) or STALE in name}
+
+
+def stale_bundles(run: Run) -> list[Path]:
+    """Folders to which S5 has moved an older bundle of this run."""
+    return sorted(run.bundle_folder.parent.glob(f"{run.bundle_folder.name}{STALE}*"))

@@ -1,0 +1,126 @@
+"""A2: an arrival happens in the zone whose clock its intensity was built on.
+
+A2: share of physical arrivals at a site of their own merchant whose site lies in the row's zone.
+A2.profile: per zone with `phase_min_arrivals` physical arrivals (the others pooled), the mean over 24 local hours of
+|observed share − share that the zone's own λ_realised predicts|, percentage points, by the oracle's clock; the value is
+the largest that is more than `phase_law_factor` times what the count law makes it, and 0 where none is.
+Physical arrivals only: a virtual one happens in its edge's zone, whatever its row's.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from segment5b_lib.gates.census import NO_HOUR
+from segment5b_lib.gates.clock import ExpectedClock
+from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.results import Measurement, not_measured, without_power
+from segment5b_lib.kernel.tally_tables import IN_ROW_ZONE, PLACED
+
+POOLED = "(pooled)"
+_MEAN_OF_ABSOLUTE_NORMAL = math.sqrt(2 / math.pi)
+_LISTED = 20
+
+
+def measure(evidence: Evidence) -> Measurement:
+    """Share of physical arrivals in the zone of their row."""
+    if evidence.sites.is_empty():
+        return not_measured("the world has no sites", "physical arrivals")
+    placed, coherent = (int(evidence.arrival_totals[index]) for index in (PLACED, IN_ROW_ZONE))
+    unit = "physical arrivals at a known site"
+    if placed == 0:
+        return without_power(None, 0, unit, {}, "physical arrivals at sites that the world has")
+    return Measurement(coherent / placed, placed, unit, {"in_row_zone": coherent})
+
+
+def measure_profile(evidence: Evidence) -> Measurement:
+    """Largest distance of a zone's local-hour profile from its own intensity's that the count law does not explain."""
+    policy = evidence.policy.audit
+    if not evidence.physical_shares:
+        return not_measured("3B classifies no merchant", "physical arrivals")
+    zones = profile_distances(evidence)
+    judged = zones.filter(pl.col("arrivals") >= policy.phase_min_arrivals)
+    population = int(judged["arrivals"].sum())
+    detail = {"zones": zones.sort("mae_pp", descending=True).head(_LISTED).to_dicts()}
+    if judged.is_empty():
+        needed = f"{policy.phase_min_arrivals:,} physical arrivals in one zone, or in all zones together"
+        return without_power(None, population, "physical arrivals", detail, needed)
+    beyond = judged.filter(pl.col("mae_pp") > policy.phase_law_factor * pl.col("law_pp"))
+    value = float(beyond["mae_pp"].max() or 0.0)  # type: ignore[arg-type]
+    return Measurement(value, population, "physical arrivals", {**detail, "zones_beyond_the_law": beyond.height})
+
+
+def profile_distances(evidence: Evidence) -> pl.DataFrame:
+    """tzid, arrivals (physical, observed), mae_pp, law_pp (what the count law makes mae_pp on average); per zone.
+
+    Zones with fewer than `phase_min_arrivals` arrivals are one row, POOLED.
+    """
+    observed = _observed(evidence)
+    predicted = {
+        name: _predicted(evidence, name) for name in ("physical_intensity", "physical_variance", "physical_mean")
+    }
+    zones = sorted({*observed, *predicted["physical_intensity"]})
+    least = evidence.policy.audit.phase_min_arrivals
+    large = [tzid for tzid in zones if tzid in observed and observed[tzid].sum() >= least]
+    groups = {tzid: [tzid] for tzid in large} | {POOLED: [tzid for tzid in zones if tzid not in large]}
+    rows = []
+    for name, members in groups.items():
+        sums = [_added(table, members) for table in (observed, *predicted.values())]
+        rows.append({"tzid": name, "arrivals": int(sums[0].sum()), **_distance(*sums)})
+    schema = {"tzid": pl.String, "arrivals": pl.Int64, "mae_pp": pl.Float64, "law_pp": pl.Float64}
+    return pl.DataFrame([row for row in rows if row["arrivals"]], schema=schema)
+
+
+Hours = dict[str, NDArray[np.float64]]
+
+
+def _added(table: Hours, members: list[str]) -> NDArray[np.float64]:
+    return np.asarray(np.sum([np.zeros(24), *(table[tzid] for tzid in members if tzid in table)], axis=0))
+
+
+def _observed(evidence: Evidence) -> Hours:
+    """Physical arrivals of every zone by true local hour, float64 [24]."""
+    rows = evidence.census.filter(~pl.col("is_virtual") & (pl.col("expected_hour") != NO_HOUR))
+    counted = rows.group_by("tzid", hour=pl.col("expected_hour") % 24).agg(pl.col("arrivals").sum())
+    found: Hours = {}
+    for tzid, hour, arrivals in counted.iter_rows():
+        found.setdefault(tzid, np.zeros(24))[hour] = arrivals
+    return found
+
+
+def _predicted(evidence: Evidence, column: str) -> Hours:
+    """A column of `evidence.zone_buckets`, by zone and true local hour, over all scenarios."""
+    found: Hours = {}
+    for (scenario_id, tzid), rows in evidence.zone_buckets.group_by("scenario_id", "tzid", maintain_order=True):
+        values = rows.sort("bucket_index")[column].fill_null(0.0).to_numpy()
+        hours = _by_hour(values, evidence.clocks[str(scenario_id)], str(tzid))
+        found[str(tzid)] = found.get(str(tzid), np.zeros(24)) + hours
+    return found
+
+
+def _by_hour(per_bucket: NDArray[np.float64], clock: ExpectedClock, tzid: str) -> NDArray[np.float64]:
+    """Buckets dealt to the local hours that they cover, in equal parts per cell."""
+    cells = np.arange(clock.start, clock.end, clock.cell_seconds)
+    hours = (cells + clock.zones[tzid].at(cells)) // 3600 % 24
+    parts = clock.bucket_seconds // clock.cell_seconds
+    return np.asarray(np.bincount(hours, np.repeat(per_bucket / parts, parts), 24), np.float64)
+
+
+def _distance(
+    observed: NDArray[np.float64],
+    intensity: NDArray[np.float64],
+    variance: NDArray[np.float64],
+    mean: NDArray[np.float64],
+) -> dict[str, float]:
+    """mae_pp and law_pp of one zone. A share n_h/n varies by (1 − p)²V_h + p²(V − V_h), over n² (delta method)."""
+    share = intensity / intensity.sum() if intensity.sum() else np.zeros(24)
+    arrivals = max(observed.sum(), 1.0)
+    # A zone that got more or fewer arrivals than its own rows make varies by as much more or less.
+    scale = arrivals / mean.sum() if mean.sum() else 1.0
+    spread = scale * ((1 - share) ** 2 * variance + share**2 * (variance.sum() - variance)) / arrivals**2
+    law = _MEAN_OF_ABSOLUTE_NORMAL * np.sqrt(spread).mean()
+    return {"mae_pp": 100 * float(np.abs(observed / arrivals - share).mean()), "law_pp": 100 * float(law)}

@@ -1,0 +1,52 @@
+"""A3: S3's counts follow the law that the policy names, NB2(μ, κ) or Poisson(μ), and not one that resembles it.
+
+Value: p-value of the Kolmogorov-Smirnov test that the randomised probability integral transforms
+u = F(N − 1) + v·(F(N) − F(N − 1)), v uniform, are uniform; F by scipy. Population: a seeded sample of at most
+`sampled_rows` of S3's rows with μ above `lambda_zero_eps` (Smith, J. Forecasting 4, 1985; Brockwell, 2007).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import special, stats
+
+from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.results import Measurement, without_power
+
+_QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
+
+
+def measure(evidence: Evidence) -> Measurement:
+    """Distance of the transforms from uniform, over all scenarios."""
+    rows = pl.concat([counts.sample for counts in evidence.counts.values()])
+    needed, law = evidence.policy.audit.min_rows, evidence.run.policies.count.law
+    if rows.height < needed:
+        return without_power(None, rows.height, "sampled rows", {"law": law}, f"{needed:,} rows with mu above eps")
+    u = np.sort(_transforms(rows, law))
+    distance = ks_distance(u)
+    detail = {
+        "law": law,
+        "distance": distance,
+        "quantiles": {str(q): float(np.quantile(u, q)) for q in _QUANTILES},
+        "mean_mu": float(rows["mu"].mean()),  # type: ignore[arg-type]
+    }
+    return Measurement(float(special.kolmogorov(math.sqrt(u.size) * distance)), u.size, "sampled rows", detail)
+
+
+def _transforms(rows: pl.DataFrame, law: str) -> NDArray[np.float64]:
+    count, mu, kappa, v = (rows[name].to_numpy() for name in ("drawn", "mu", "kappa", "uniform"))
+    if law == "nb2":
+        below, upto = (stats.nbinom.cdf(k, kappa, kappa / (kappa + mu)) for k in (count - 1, count))
+    else:
+        below, upto = (stats.poisson.cdf(k, mu) for k in (count - 1, count))
+    return np.asarray(below + v * (upto - below))
+
+
+def ks_distance(ascending: NDArray[np.float64]) -> float:
+    """Largest distance of an empirical distribution from the uniform one on [0, 1]."""
+    steps = np.arange(ascending.size + 1) / ascending.size
+    return float(max((steps[1:] - ascending).max(), (ascending - steps[:-1]).max()))

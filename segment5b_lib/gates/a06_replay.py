@@ -1,0 +1,99 @@
+"""A6: executed again, in another process and with another number of threads, S4 writes the same columns.
+
+Value: columns of the replayed part files that differ in a value, in order or in what is null. Population: columns
+compared. It costs a second execution of the parts, so no scorecard holds it; certification asks for it.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from segment5b_lib.gates.results import GateResult, Measurement, judge, not_measured
+from segment5b_lib.gates.table import gate
+from segment5b_lib.store.digest import sha256_file
+from segment5b_lib.store.runs import Run
+
+_LISTED = 20
+
+
+def replay(run: Run, parts: Mapping[str, Sequence[int]] | None = None) -> GateResult:
+    """Execute parts of S4 again and compare; by default one part of each scenario, picked by the policy's seed.
+
+    `parts` are positions of part files by scenario. The run is only read.
+    """
+    policy = run.policies.validation
+    chosen = parts or _picked(run, policy.sampling.seed)
+    return judge(gate("A6"), _measure(run, chosen), policy, f"{__name__}.replay")
+
+
+def other_threads(run: Run) -> int:
+    """A number of threads that the run itself did not use."""
+    recorded = run.last_records().get("S4", {}).get("threads", 1)
+    return 1 if recorded != 1 else 2
+
+
+def _picked(run: Run, seed: int) -> dict[str, list[int]]:
+    draw = random.Random(seed)
+    return {name: [draw.randrange(len(run.files("arrival_events_5B", name)))] for name in run.scenarios}
+
+
+def _measure(run: Run, parts: Mapping[str, Sequence[int]]) -> Measurement:
+    threads = other_threads(run)
+    with tempfile.TemporaryDirectory(prefix="segment5b_replay_") as folder:
+        words = [f"{scenario}:{part}" for scenario, chosen in parts.items() for part in chosen]
+        command = [
+            sys.executable,
+            "-m",
+            "segment5b_lib.gates.replay_worker",
+            str(run.root),
+            folder,
+            str(threads),
+            *words,
+        ]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        if ended.returncode:
+            return not_measured(f"the replay failed: {ended.stderr.strip().splitlines()[-1:]}", "columns")
+        found = [
+            (scenario, part, _different(run.files("arrival_events_5B", scenario)[part], Path(folder) / scenario / name))
+            for scenario, chosen in parts.items()
+            for part in chosen
+            for name in [run.files("arrival_events_5B", scenario)[part].name]
+        ]
+    return _compared(found, threads)
+
+
+def _compared(found: Sequence[tuple[str, int, dict[str, bool]]], threads: int) -> Measurement:
+    differing = [
+        f"{scenario} part {part}: {name}" for scenario, part, columns in found for name, bad in columns.items() if bad
+    ]
+    detail: dict[str, Any] = {
+        "threads": threads,
+        "parts": [f"{scenario} part {part}" for scenario, part, _ in found],
+        "columns_that_differ": differing[:_LISTED],
+    }
+    return Measurement(float(len(differing)), sum(len(columns) for *_, columns in found), "columns", detail)
+
+
+def _different(published: Path, again: Path) -> dict[str, bool]:
+    """Whether each column differs; files of equal bytes have equal columns."""
+    with pq.ParquetFile(published) as ours, pq.ParquetFile(again) as theirs:
+        names = ours.schema_arrow.names
+        if sha256_file(published) == sha256_file(again):
+            return dict.fromkeys(names, False)
+        return {name: not _column(ours, name).equals(_column(theirs, name)) for name in names}
+
+
+def _column(file: pq.ParquetFile, name: str) -> pa.ChunkedArray:
+    """A column's values; which code a word has is no difference."""
+    column = file.read([name]).column(0)
+    kind = column.type
+    return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column

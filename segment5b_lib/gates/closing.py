@@ -1,0 +1,138 @@
+"""The closure classes (plan §0) as one pure function over the results of several seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from segment5b_lib.contract.policies import Stability
+from segment5b_lib.contract.words import Decision, Verdict
+from segment5b_lib.errors import UsageError
+from segment5b_lib.gates.results import PASSES, GateResult
+from segment5b_lib.gates.table import DEMANDED
+
+NOT_CERTIFIABLE: Final = ("tiny",)
+"""Scales that are too small for any claim."""
+AUDIT_NEEDS_POWER: Final = ("medium", "authority")
+"""Scales at which an audit gate has data enough: from here on it vetoes when it cannot speak."""
+WAIVABLE: Final = ("T7",)
+"""Plan §3.1: T7 alone, where the policy pins physical-first and documents it."""
+
+
+@dataclass(frozen=True)
+class SeedResults:
+    """The scorecard of one seed's run."""
+
+    seed: int
+    scale: str
+    results: tuple[GateResult, ...]
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A documented exception: the gate, why, and the artefact that says so."""
+
+    gate_id: str
+    reason: str
+    artefact: str
+
+
+@dataclass(frozen=True)
+class ClosureClass:
+    """The class, why it is no better one, the scale it was earned at, and what was waived."""
+
+    decision: Decision
+    reasons: tuple[str, ...]
+    scale: str
+    waived: tuple[Waiver, ...]
+
+
+def close(
+    seeds: Sequence[SeedResults], demanded: Sequence[GateResult], policy: Stability, waivers: Sequence[Waiver] = ()
+) -> ClosureClass:
+    """Judge several seeds together.
+
+    `demanded` are the results of T10, A6 and every runtime gate (`table.DEMANDED`). PASS_BPLUS_ROBUST: every hard gate
+    at B+ on every required seed, T10 at B+, every budget met. PASS_B: the same at B. HOLD_REMEDIATE: anything else,
+    with every reason. A gate that does not apply stands in nobody's way; one that was not measured never passes.
+
+    Raises
+    ------
+    UsageError : ``5B.GATES.NOT_WAIVABLE`` for a waiver of a gate that the plan does not let anybody waive
+    """
+    _check(waivers)
+    scales = sorted({entry.scale for entry in seeds})
+    holds = [*_seed_holds(seeds, policy, scales), *_gate_holds(seeds, waivers, scales), *_demand_holds(demanded)]
+    if holds:
+        return ClosureClass(Decision.HOLD_REMEDIATE, tuple(holds), ", ".join(scales), tuple(waivers))
+    short = [*_short_of_bplus(seeds, waivers), *_demands_short_of_bplus(demanded)]
+    decision = Decision.PASS_B if short else Decision.PASS_BPLUS_ROBUST
+    return ClosureClass(decision, tuple(short), ", ".join(scales), tuple(waivers))
+
+
+def _check(waivers: Sequence[Waiver]) -> None:
+    for waiver in waivers:
+        if waiver.gate_id not in WAIVABLE or not waiver.reason or not waiver.artefact:
+            raise UsageError(
+                "5B.GATES.NOT_WAIVABLE",
+                f"{waiver.gate_id} cannot be waived so",
+                expected=f"a waiver of {', '.join(WAIVABLE)}, with its reason and the artefact that documents it",
+                found=f"gate {waiver.gate_id!r}, reason {waiver.reason!r}, artefact {waiver.artefact!r}",
+            )
+
+
+def _seed_holds(seeds: Sequence[SeedResults], policy: Stability, scales: Sequence[str]) -> Iterator[str]:
+    found = [entry.seed for entry in seeds]
+    yield from (f"seed {seed}: no run" for seed in policy.required_seeds if seed not in found)
+    yield from (f"seed {seed}: {found.count(seed)} runs" for seed in sorted(set(found)) if found.count(seed) > 1)
+    if len(scales) > 1:
+        yield f"the runs are of different scales: {', '.join(scales)}"
+    yield from (f"a {scale} world cannot be certified" for scale in scales if scale in NOT_CERTIFIABLE)
+
+
+def _gate_holds(seeds: Sequence[SeedResults], waivers: Sequence[Waiver], scales: Sequence[str]) -> Iterator[str]:
+    waived = {waiver.gate_id for waiver in waivers}
+    for entry in seeds:
+        for result in entry.results:
+            if result.gate_id not in waived and _holds(result, entry.scale):
+                yield f"seed {entry.seed}: {_said(result)}"
+
+
+def _holds(result: GateResult, scale: str) -> bool:
+    """Whether a gate keeps a run from any class.
+
+    A hard gate does unless it passes or does not apply; a major or an audit gate does where it fails or was not
+    measured, an audit gate also without power where the scale should give it that.
+    """
+    if result.severity == "hard":
+        return result.verdict not in (*PASSES, Verdict.NOT_APPLICABLE)
+    powerless = result.verdict is Verdict.INSUFFICIENT_POWER
+    return result.verdict in (Verdict.FAIL, Verdict.NOT_MEASURED) or (
+        powerless and result.severity == "audit" and scale in AUDIT_NEEDS_POWER
+    )
+
+
+def _demand_holds(demanded: Sequence[GateResult]) -> Iterator[str]:
+    found = {result.gate_id for result in demanded}
+    yield from (f"{entry.gate_id}: not measured" for entry in DEMANDED if entry.gate_id not in found)
+    for result in demanded:
+        if result.verdict not in (*PASSES, Verdict.NOT_APPLICABLE):
+            yield _said(result)
+
+
+def _short_of_bplus(seeds: Sequence[SeedResults], waivers: Sequence[Waiver]) -> Iterator[str]:
+    for entry in seeds:
+        for result in entry.results:
+            if result.severity == "hard" and result.verdict not in (Verdict.PASS_BPLUS, Verdict.NOT_APPLICABLE):
+                yield f"seed {entry.seed}: {_said(result)}"
+    yield from (f"{waiver.gate_id} waived: {waiver.reason} ({waiver.artefact})" for waiver in waivers)
+
+
+def _demands_short_of_bplus(demanded: Iterable[GateResult]) -> Iterator[str]:
+    yield from (_said(result) for result in demanded if result.verdict is Verdict.PASS_B)
+
+
+def _said(result: GateResult) -> str:
+    value = "" if result.value is None else f" {result.value:g} {result.unit}"
+    return f"{result.gate_id} {result.verdict.value}{value}{f' ({result.reason})' if result.reason else ''}"

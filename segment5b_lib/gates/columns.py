@@ -1,0 +1,133 @@
+"""Row groups of Parquet files as flat NumPy columns: numbers as they are, text as codes, and what is null."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from os import sched_getaffinity
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.datasets import Dataset
+from segment5b_lib.errors import InputError
+from segment5b_lib.kernel.tally_tables import UNKNOWN
+from segment5b_lib.store.parquet import open_file
+
+MOST_THREADS: Final = 4
+"""Every thread counts into tables of its own: more of them would cost more memory than time."""
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+def threads() -> int:
+    """How many threads a pass uses: the cores this process may run on, at most MOST_THREADS."""
+    return min(MOST_THREADS, len(sched_getaffinity(0)))
+
+
+def each(work: Callable[[Part], Result], parts: Sequence[Part]) -> Iterator[Result]:
+    """Results of `work` on every part in the order of the parts, computed on several threads."""
+    with ThreadPoolExecutor(threads()) as pool:
+        yield from pool.map(work, parts)
+
+
+def rows_of(path: Path, contract: Dataset) -> int:
+    """Number of rows of a part file, by its footer."""
+    with open_file(path, contract) as file:
+        return int(file.metadata.num_rows)
+
+
+def read_group(file: pq.ParquetFile, group: int, columns: Sequence[str], what: str) -> pa.Table:
+    """Some columns of one row group, each in one chunk; damage inside a file becomes a typed error."""
+    try:
+        table = file.read_row_group(group, columns=list(columns), use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            "5B.STORE.NOT_PARQUET",
+            "a Parquet file is damaged",
+            where=what,
+            found=str(error).splitlines()[0][:200],
+            next_step="restore the file or rebuild the root it belongs to",
+        ) from error
+    return table.combine_chunks()
+
+
+def no_rows(dataset_id: str, scenario_id: str) -> InputError:
+    """A scenario without rows is no evidence."""
+    return InputError(
+        "5B.GATES.EMPTY_SCENARIO",
+        f"{dataset_id} has no rows in scenario {scenario_id}",
+        where=dataset_id,
+        expected="rows in every scenario",
+        found=f"none in {scenario_id}",
+    )
+
+
+def numbers(table: pa.Table, name: str) -> NDArray[Any]:
+    """A column of numbers or instants (microseconds) that must not hold a null."""
+    column = _chunk(table, name)
+    if column.null_count:
+        raise InputError(
+            "5B.STORE.NULL_IN_KEY",
+            "a column that every row needs has rows without a value",
+            where=f"column {name}",
+            expected="no null",
+            found=f"{column.null_count} nulls",
+        )
+    return _values(column)
+
+
+def numbers_or_zero(table: pa.Table, name: str) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """A column that may hold nulls: the values (anything where there is none), and flags of which are there."""
+    column = _chunk(table, name)
+    if column.null_count == 0:
+        there = np.ones(len(column), np.uint8)
+    elif column.null_count == len(column):
+        there = np.zeros(len(column), np.uint8)
+    else:
+        there = column.is_valid().to_numpy(zero_copy_only=False).view(np.uint8)
+    return _values(column), there
+
+
+def flags(table: pa.Table, name: str, null: int) -> NDArray[np.uint8]:
+    """A boolean column as 0 and 1, and `null` where there is none."""
+    column = _chunk(table, name)
+    if column.null_count == 0:
+        return np.asarray(column.to_numpy(zero_copy_only=False).view(np.uint8))
+    return np.asarray(column.cast(pa.uint8()).fill_null(null).to_numpy())
+
+
+def words(table: pa.Table, name: str) -> tuple[NDArray[np.int32], list[str]]:
+    """A text column as positions in a list of its words; UNKNOWN where there is none."""
+    column = _chunk(table, name)
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    indices = column.indices.cast(pa.int32())
+    filled = indices.fill_null(UNKNOWN) if column.null_count else indices
+    return np.asarray(filled.to_numpy()), column.dictionary.to_pylist()
+
+
+def codes(table: pa.Table, name: str, code_of: Mapping[str, int]) -> NDArray[np.int32]:
+    """A text column in the codes of a mapping; UNKNOWN for other words and for none."""
+    positions, listed = words(table, name)
+    # A position of −1 finds the last entry.
+    lookup = np.array([*(code_of.get(word, UNKNOWN) for word in listed), UNKNOWN], np.int32)
+    return lookup[positions]
+
+
+def _chunk(table: pa.Table, name: str) -> pa.Array:
+    column = table.column(name)
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _values(column: pa.Array) -> NDArray[Any]:
+    """The value buffer, whatever is null in it; instants as int64."""
+    if pa.types.is_timestamp(column.type):
+        column = column.view(pa.int64())
+    width = np.dtype(column.type.to_pandas_dtype())
+    return np.frombuffer(column.buffers()[1], width)[column.offset : column.offset + len(column)]

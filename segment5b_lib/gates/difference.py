@@ -1,0 +1,106 @@
+"""What became of every gate from one scorecard to another."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from segment5b_lib.contract.words import Verdict
+from segment5b_lib.gates.results import GateResult
+from segment5b_lib.gates.wording import VERDICT_COLOURS, value_text
+
+if TYPE_CHECKING:
+    from segment5b_lib.gates.scorecard import Scorecard
+
+_RANK: Final = {Verdict.FAIL: 0, Verdict.PASS_B: 1, Verdict.PASS_BPLUS: 2}
+"""Verdicts that are better or worse than one another; the others say that there is nothing to compare."""
+_SHOWN: Final = ("gate", "title", "verdict_before", "verdict_after", "before", "after", "change", "moved")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two scorecards, gate by gate; a gate that only one of them has is compared with nothing."""
+
+    before: Scorecard
+    after: Scorecard
+
+    def frame(self) -> pl.DataFrame:
+        """One row per gate, in the order of the board.
+
+        Returns `gate`, `title`, `verdict_before`, `verdict_after`, `before`, `after`, `change` (texts with units;
+        shares change by percentage points), `number` (after - before in the gate's unit, null where either has no
+        value), `moved` (better, worse, same, or `incomparable`: one of the verdicts is no pass and no failure).
+        """
+        earlier, later = ({entry.gate_id: entry for entry in card.results} for card in (self.before, self.after))
+        rows = [_row(earlier.get(gate_id), later.get(gate_id)) for gate_id in {**earlier, **later}]
+        return pl.DataFrame(rows, schema_overrides={"number": pl.Float64})
+
+    def verdicts_changed(self) -> pl.DataFrame:
+        """The rows of `frame` whose verdict is another one."""
+        return self.frame().filter(pl.col("verdict_before") != pl.col("verdict_after"))
+
+    def document(self) -> dict[str, Any]:
+        """The difference as a JSON-ready mapping: both identities, and every gate."""
+        identities = {"before": self.before.identity, "after": self.after.identity}
+        return {**identities, "gates": self.frame().to_dicts()}
+
+    def _repr_html_(self) -> str:
+        rows = self.frame().to_dicts()
+        head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in _SHOWN)
+        names = " → ".join(f"{card.identity['posture']} {card.identity['run_id'][:8]}" for card in self._cards)
+        body = "".join(_html_row(row) for row in rows)
+        caption = html.escape(f"{names}: {self.verdicts_changed().height} of {len(rows)} verdicts changed")
+        return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    @property
+    def _cards(self) -> tuple[Scorecard, Scorecard]:
+        return self.before, self.after
+
+
+def _row(before: GateResult | None, after: GateResult | None) -> dict[str, Any]:
+    known = after or before
+    assert known is not None
+    values = [entry.value if entry else None for entry in (before, after)]
+    number = None if None in values else values[1] - values[0]  # type: ignore[operator]
+    return {
+        "gate": known.gate_id,
+        "title": known.title,
+        "verdict_before": _verdict(before).value,
+        "verdict_after": _verdict(after).value,
+        "before": value_text(values[0], known.unit),
+        "after": value_text(values[1], known.unit),
+        "change": _change_text(number, known.unit),
+        "number": number,
+        "moved": _moved(_verdict(before), _verdict(after)),
+    }
+
+
+def _verdict(entry: GateResult | None) -> Verdict:
+    return entry.verdict if entry else Verdict.NOT_MEASURED
+
+
+def _moved(before: Verdict, after: Verdict) -> str:
+    if before is after:
+        return "same"
+    if before not in _RANK or after not in _RANK:
+        return "incomparable"
+    return "better" if _RANK[after] > _RANK[before] else "worse"
+
+
+def _change_text(number: float | None, unit: str) -> str:
+    """A signed difference; the difference of two shares is in percentage points."""
+    if number is None:
+        return ""
+    amount = value_text(100 * abs(number), "pp") if unit == "share" else value_text(abs(number), unit)
+    return amount if number == 0 else f"{'+' if number > 0 else '−'}{amount}"
+
+
+def _html_row(row: dict[str, Any]) -> str:
+    colour = VERDICT_COLOURS[Verdict(row["verdict_after"])]
+    weight = "normal" if row["moved"] == "same" else "bold"
+    style = "text-align: left; padding-left: 8px"
+    cells = "".join(f'<td style="{style}">{html.escape(str(row[name]))}</td>' for name in _SHOWN)
+    return f'<tr style="box-shadow: inset 5px 0 0 {colour}; font-weight: {weight}">{cells}</tr>'

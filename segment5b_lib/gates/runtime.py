@@ -1,0 +1,74 @@
+"""R-S1 … R-S5 and the lanes: wall time against the plan's budgets (§3.4), which bind at the pinned scale.
+
+Value: median seconds over repetitions. GREEN up to the target, AMBER up to the stretch, RED above; only GREEN passes.
+Fewer than `min_runs` repetitions say nothing, unless one of them takes longer than `long_run_s`. Below the pinned
+scale budgets do not apply. Population: runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Final
+
+from segment5b_lib.contract.policies import Budget, GateThresholds, Limit, RuntimePolicy
+from segment5b_lib.contract.words import Status, Verdict
+from segment5b_lib.gates.results import GateResult, Measurement, Threshold, judged, not_measured, without_power
+from segment5b_lib.gates.table import THRESHOLD_FILE, gate
+from segment5b_lib.store.runs import Run
+
+RUNTIME_STATES: Final = ("S1", "S2", "S3", "S4", "S5")
+LANES: Final = ("candidate", "witness", "certification")
+
+
+def runtime_gate(name: str, seconds: Sequence[float], scale: str, policy: RuntimePolicy) -> GateResult:
+    """The gate of a state (`S4`) or lane (`certification`); `seconds` has one wall time per repetition."""
+    kind, budgets = ("states", policy.states) if name in RUNTIME_STATES else ("lanes", policy.lanes)
+    budget: Budget = {str(key): value for key, value in budgets.items()}[name]
+    limit = Limit(max=budget.target_s)
+    limits = GateThresholds(severity="hard", b=limit, bplus=limit)
+    listed = tuple(
+        Threshold(level, "max", budget.target_s, THRESHOLD_FILE, f"runtime.{kind}.{name}.target_s")
+        for level in ("b", "bplus")
+    )
+    measurement = _measure(name, seconds, scale, budget, policy)
+    return judged(gate(f"R-{name}"), measurement, limits, listed, f"{__name__}.runtime_gate")
+
+
+def state_gates(runs: Sequence[Run]) -> tuple[GateResult, ...]:
+    """The gates of all states over repetitions of one run: of each, the attempts that passed."""
+    policy, scale = runs[0].policies.validation.runtime, runs[0].world.scale
+    records = [run.last_records() for run in runs]
+    return tuple(
+        runtime_gate(
+            state,
+            [
+                found[state]["durations"]["wall_ms"] / 1000
+                for found in records
+                if state in found and found[state]["status"] == Status.PASS
+            ],
+            scale,
+            policy,
+        )
+        for state in RUNTIME_STATES
+    )
+
+
+def _measure(name: str, seconds: Sequence[float], scale: str, budget: Budget, policy: RuntimePolicy) -> Measurement:
+    if not seconds:
+        return not_measured(f"no run has timed {name}", "runs")
+    value = median(seconds)
+    colour = "GREEN" if value <= budget.target_s else "AMBER" if value <= budget.stretch_s else "RED"
+    detail = {
+        "colour": colour,
+        "target_s": budget.target_s,
+        "stretch_s": budget.stretch_s,
+        "spread_s": max(seconds) - min(seconds),
+        "seconds": list(seconds),
+    }
+    if scale != policy.pinned_scale:
+        reason = f"budgets are pinned to the {policy.pinned_scale} scale, and this world is {scale}"
+        return Measurement(value, len(seconds), "runs", detail, Verdict.NOT_APPLICABLE, reason)
+    if len(seconds) < policy.min_runs and max(seconds) <= policy.long_run_s:
+        return without_power(value, len(seconds), "runs", detail, f"{policy.min_runs} repetitions")
+    return Measurement(value, len(seconds), "runs", detail)

@@ -1,0 +1,122 @@
+"""Scorecards kept by the content of what they measured: the same bytes are not measured twice.
+
+The key is a digest over every file of the run and of its world as they lie on the disk now, and over the code and
+the libraries that measure. Whatever changes, the kept scorecard is not served any more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import segment5b_lib
+from segment5b_lib.engine.records import utc_now
+from segment5b_lib.gates.attribution import Attribution
+from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.results import GateResult
+from segment5b_lib.gates.scorecard import Origin, Scorecard, score
+from segment5b_lib.identity import canonical_json, sha256_hex
+from segment5b_lib.store.digest import sha256_files
+from segment5b_lib.store.publish import write_file
+from segment5b_lib.store.roots import outputs_folder
+from segment5b_lib.store.runs import Run
+
+_HASH_THREADS: Final = 2
+"""Hashing is bound by the disk beyond this."""
+_MEASURING: Final = ("duckdb", "numba", "numpy", "polars", "pyarrow", "scipy", "tzdata")
+"""Libraries whose release may change a measured figure."""
+
+
+class ScorecardDocument(BaseModel):
+    """A scorecard as JSON: what `segment5b score --json` prints, and what is kept.
+
+    `content_digest` names the files, the code and the libraries; `cached` says that it was read and not measured.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run_id: str
+    seed: int
+    parameter_hash: str
+    manifest_fingerprint: str
+    posture: str
+    scale: str
+    gates: tuple[GateResult, ...]
+    attributions: tuple[Attribution, ...]
+    measured_utc: str
+    content_digest: str
+    cached: bool
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a scorecard."""
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {**dialect, **ScorecardDocument.model_json_schema(mode="serialization")}
+
+
+def scorecard(run: Run, *, fresh: bool = False) -> Scorecard:
+    """The scorecard of a run: the kept one if nothing that it rests on has changed, else a new one, which is kept.
+
+    `fresh` measures in any case. The evidence of a kept scorecard is taken when somebody asks for it.
+    """
+    digest = content_digest(run)
+    kept = None if fresh else _kept(run, digest)
+    if kept is not None:
+        return kept
+    card = replace(score(run), origin=Origin(utc_now(), digest, cached=False))
+    write_file(saved_file(run), canonical_json(card.document()) + b"\n")
+    return card
+
+
+def saved_file(run: Run) -> Path:
+    """Where the latest scorecard of a run is kept."""
+    return outputs_folder() / "reports" / "scorecards" / f"{run.run_id}.json"
+
+
+def content_digest(run: Run) -> str:
+    """SHA-256 over names and digests of all files of the run and its world, and over what measures them."""
+    names = {
+        path: name for kind, root in (("run", run.root), ("world", run.world.root)) for path, name in _files(kind, root)
+    }
+    found = sha256_files(names, _HASH_THREADS)
+    lines = sorted([name, found[path]] for path, name in names.items())
+    return sha256_hex(canonical_json({"files": lines, "library": library_digest()}))
+
+
+def _files(kind: str, root: Path) -> list[tuple[Path, str]]:
+    """Files below a root with their names; locks and what is still being written begin with a point."""
+    paths = [(path, path.relative_to(root)) for path in root.rglob("*") if path.is_file()]
+    return [
+        (path, f"{kind}/{name.as_posix()}") for path, name in paths if not any(p.startswith(".") for p in name.parts)
+    ]
+
+
+@lru_cache(maxsize=1)
+def library_digest() -> str:
+    """SHA-256 over the library's own code and the releases of the libraries that it measures with."""
+    package = Path(segment5b_lib.__file__).parent
+    code = {path: path.relative_to(package).as_posix() for path in package.rglob("*.py")}
+    found = sha256_files(code, _HASH_THREADS)
+    lines = sorted([name, found[path]] for path, name in code.items())
+    return sha256_hex(
+        canonical_json({"code": lines, "releases": {name: metadata.version(name) for name in _MEASURING}})
+    )
+
+
+def _kept(run: Run, digest: str) -> Scorecard | None:
+    """The scorecard on disk; None if there is none, or if it is about other content or in another shape."""
+    path = saved_file(run)
+    try:
+        document = ScorecardDocument.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+    if document.run_id != run.run_id or document.content_digest != digest:
+        return None
+    identity = document.model_dump(exclude={"gates", "attributions", "measured_utc", "content_digest", "cached"})
+    origin = Origin(document.measured_utc, digest, cached=True)
+    return Scorecard(identity, document.gates, document.attributions, Evidence(run), origin)

@@ -1,0 +1,92 @@
+"""P4's artefacts: which runs stand for which seed, their gates, stability, runtime receipts, the class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from segment5b_lib.contract.words import STATES
+from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.phases.envelope import Envelope, GateLine, Node, gate_lines
+from segment5b_lib.phases.popt_timing import TimingLine
+from segment5b_lib.store.runs import Run
+
+
+class SeedAuthority(Node):
+    """The run that stands for a seed, and the digest of its sealed bundle."""
+
+    seed: int
+    required: bool
+    run_id: str
+    manifest_fingerprint: str
+    parameter_hash: str
+    bundle_digest: str | None
+    states: dict[str, str]
+
+
+class SeedMatrix(Envelope):
+    """One run for each seed."""
+
+    ARTEFACT: ClassVar[str] = "p4_seed_authority_matrix"
+
+    seeds: list[SeedAuthority] = Field(default_factory=list)
+
+
+class SeedGateboard(Envelope):
+    """The gates of every seed."""
+
+    ARTEFACT: ClassVar[str] = "p4_seed_gateboard"
+
+    by_seed: dict[str, list[GateLine]] = Field(default_factory=dict)
+
+
+class Stability(Envelope):
+    """T10: every key metric over the seeds, with its CV, and what the seeds share."""
+
+    ARTEFACT: ClassVar[str] = "p4_t10_stability"
+
+    t10: list[GateLine] = Field(default_factory=list)
+    metrics: list[dict[str, Any]] = Field(default_factory=list)
+    shared_inputs: dict[str, str] = Field(default_factory=dict)
+
+
+class RuntimeReceipts(Envelope):
+    """Runtime gates with the samples that they rest on."""
+
+    ARTEFACT: ClassVar[str] = "p4_state_runtime_receipts"
+
+    runtime: list[GateLine] = Field(default_factory=list)
+    samples: list[TimingLine] = Field(default_factory=list)
+
+
+class Closing(Envelope):
+    """P4's closure: the class, the scale it was earned at, and why it is no better one."""
+
+    ARTEFACT: ClassVar[str] = "p4_closure"
+
+    closure_class: str = ""
+    earned_at: str = ""
+    short_of_bplus: list[str] = Field(default_factory=list)
+
+
+def seed_lines(runs: Sequence[Run], required: Sequence[int]) -> list[SeedAuthority]:
+    """Which run stands for which seed."""
+    return [
+        SeedAuthority(
+            seed=run.receipt.seed,
+            required=run.receipt.seed in required,
+            run_id=run.run_id,
+            manifest_fingerprint=run.receipt.manifest_fingerprint,
+            parameter_hash=run.receipt.parameter_hash,
+            bundle_digest=(run.marker("S5") or {"counters": {}})["counters"].get("bundle_digest"),
+            states={state: "complete" if run.marker(state) else "missing" for state in STATES},
+        )
+        for run in runs
+    ]
+
+
+def gates_by_seed(cards: Sequence[Scorecard]) -> dict[str, list[GateLine]]:
+    """The gates of every seed."""
+    return {str(card.identity["seed"]): gate_lines(card.results) for card in cards}

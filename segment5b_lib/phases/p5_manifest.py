@@ -1,0 +1,83 @@
+"""The freeze manifest: what the certificate rests on, back to the first decision, with digests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from segment5b_lib.contract.words import STATES
+from segment5b_lib.errors import MissingInputError
+from segment5b_lib.phases.attempts import pointer_path, reports_folder, slug
+from segment5b_lib.phases.p5_artefacts import Pointer
+from segment5b_lib.store.digest import sha256_file, sha256_files
+from segment5b_lib.store.documents import read_json
+from segment5b_lib.store.roots import outputs_folder
+from segment5b_lib.store.runs import RECEIPT_FILE, Run
+from segment5b_lib.store.worlds import WORLD_FILE
+
+_THREADS = 2
+
+
+def decisions(phase: str, run_id: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """A phase's decision about a run and all those that it rests on, by (phase, run id), latest first.
+
+    Each is the first JSON artefact of its attempt: identity, items, decision, and who opened it.
+    """
+    path = pointer_path(slug(phase), run_id)
+    if not path.is_file():
+        raise MissingInputError("5B.PHASE.POINTER_MISSING", f"{phase} has left no decision", where=str(path))
+    (first, *_) = [entry for entry in read_json(path)["artefacts"] if entry["file"].endswith(".json")]
+    document = read_json(reports_folder(run_id) / first["file"])
+    found = {(phase, run_id): document}
+    for opening in document["opened_by"]:
+        found |= decisions(opening["phase"], opening["run_id"])
+    return found
+
+
+def pointers(panel: Sequence[Run], rests_on: Sequence[tuple[str, str]]) -> list[Pointer]:
+    """Pointers to worlds, receipts, policies, markers and bundles of the panel, and to the decisions' artefacts."""
+    files = [found for run in panel for found in _of_run(run)]
+    files += [("phase", path) for phase, run_id in rests_on for path in _of_phase(phase, run_id)]
+    base = outputs_folder()
+    return [
+        Pointer(kind=kind, path=path.relative_to(base).as_posix(), sha256=sha256_file(path))
+        for kind, path in dict.fromkeys(files)
+    ]
+
+
+def _of_run(run: Run) -> Iterator[tuple[Any, Path]]:
+    yield "world", run.world.root / WORLD_FILE
+    yield "run", run.root / RECEIPT_FILE
+    yield from (("policy", path) for path in sorted((run.root / "policies").glob("*.yaml")))
+    yield from (("marker", run.marker_path(state)) for state in STATES)
+    yield from (("bundle", path) for path in sorted(run.bundle_folder.iterdir()) if path.is_file())
+
+
+def _of_phase(phase: str, run_id: str) -> Iterator[Path]:
+    path = pointer_path(slug(phase), run_id)
+    yield path
+    yield from (reports_folder(run_id) / entry["file"] for entry in read_json(path)["artefacts"])
+
+
+def unresolved(manifest: Sequence[Pointer]) -> list[str]:
+    """Pointers that lead nowhere, or to other bytes than they vouch for."""
+    base = outputs_folder()
+    lost = [pointer.path for pointer in manifest if not (base / pointer.path).is_file()]
+    there = [pointer for pointer in manifest if pointer.path not in lost]
+    found = sha256_files([base / pointer.path for pointer in there], _THREADS)
+    changed = [pointer.path for pointer in there if found[base / pointer.path] != pointer.sha256]
+    return [f"{path}: missing" for path in lost] + [f"{path}: changed" for path in changed]
+
+
+def changed_outputs(panel: Sequence[Run]) -> list[str]:
+    """Outputs of the panel's runs that are no longer what their markers say."""
+    recorded = {
+        run.root / output["path"]: output["sha256"]
+        for run in panel
+        for state in STATES
+        for output in (run.marker(state) or {"outputs": []})["outputs"]
+    }
+    there = [path for path in recorded if path.is_file()]
+    found = sha256_files(there, _THREADS)
+    return [str(path) for path, digest in recorded.items() if found.get(path) != digest]

@@ -1,0 +1,149 @@
+"""POPT.0's definition of done: the baseline is clean and pinned, its time taken apart, budgets and order derived."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from segment5b_lib.contract.words import STATES, ItemStatus
+from segment5b_lib.engine.retention import pin
+from segment5b_lib.phases.envelope import DodItem
+from segment5b_lib.phases.phase import item, not_applicable
+from segment5b_lib.phases.popt0_budgets import LaneBudget, StateBudget
+from segment5b_lib.phases.popt0_elapsed import elapsed_csv, elapsed_rows, unnamed
+from segment5b_lib.phases.popt0_hotspots import Owner, ReductionTarget, StateLanes
+from segment5b_lib.phases.popt_budgets import below_scale, too_few
+from segment5b_lib.phases.popt_items import lanes_kept, pruned
+from segment5b_lib.phases.popt_order import SUBJECTS
+from segment5b_lib.phases.popt_timing import Timing
+from segment5b_lib.phases.rails import chain_complete
+from segment5b_lib.store.publish import write_file
+from segment5b_lib.store.runs import Run, policies_digest, runs_folder
+
+PIN_FILE: Final = "POPT0_BASELINE_RUN_ID.txt"
+_ROUNDING: Final = 1e-5
+"""Shares are rounded to six digits each."""
+
+
+def pinned_item(run: Run, others: Sequence[DodItem], *, pins: bool) -> DodItem:
+    """The baseline is pinned: written only when everything else is closed, then read back."""
+    name, text = "POPT.0.1a", f"the baseline is pinned in {PIN_FILE} and in the keep-set"
+    if not pins:
+        return not_applicable(name, text, "a what-if pins nothing")
+    if any(found.status is ItemStatus.RED for found in others):
+        return item(name, text, ["not pinned: other items are open"], "")
+    path = runs_folder() / PIN_FILE
+    write_file(path, f"{run.run_id}\n".encode())
+    pin("baseline", run)
+    found = path.read_text(encoding="utf-8").strip()
+    return item(name, text, [] if found == run.run_id else [f"it says {found}"], found)
+
+
+def baseline_items(run: Run) -> list[DodItem]:
+    """The baseline is complete, made under one set of policies, and nothing that failed lies about."""
+    posture = [
+        f"{state}: policy {name} is not the one in the run root"
+        for state in STATES
+        for name, digest in (run.marker(state) or {"policies": {}})["policies"].items()
+        if policies_digest(run.policies, [name])[name] != digest
+    ]
+    text = "every state was made under the run's own policies"
+    return [
+        chain_complete("POPT.0.1b", [run]),
+        item("POPT.0.1c", text, posture, f"parameter_hash {run.receipt.parameter_hash[:12]}"),
+        pruned("POPT.0.1d"),
+    ]
+
+
+def elapsed_items(timing: Timing, states: Sequence[StateLanes], ranking: Sequence[Owner]) -> list[DodItem]:
+    """Times are there, are a distribution, are ranked, and what is missing is named."""
+    rows, samples, total = elapsed_rows(timing), [timing.state(state) for state in STATES], timing.together(STATES)
+    untimed = [f"{row['state']}: {row['missing']}" for row in rows if row["elapsed_s"] is None]
+    shares = sum(state.share for state in states)
+    lost = sorted(set(STATES) - {owner.state for owner in ranking})
+    unranked = [f"{', '.join(lost)}: not ranked"] if lost else []
+    unranked += [] if abs(shares - 1) < _ROUNDING or lost else [f"shares add up to {shares}"]
+    named = [f"{row['state']} {row['missing']}" for row in rows if row["missing"]]
+    return [
+        item("POPT.0.2a", "S0 to S5 have elapsed times from run records", untimed, f"{total.text} in all"),
+        item(
+            "POPT.0.2b",
+            "times are a distribution: three runs, or one of more than ten minutes",
+            too_few(timing.run, [("baseline", sample) for sample in samples if sample.n]),
+            f"n = {min(sample.n for sample in samples)}",
+        ),
+        item(
+            "POPT.0.2c",
+            "states are ranked by seconds and share",
+            unranked,
+            ", ".join(f"{owner.state} {owner.elapsed_s:.3f} s {owner.share:.1%}" for owner in ranking),
+        ),
+        item(
+            "POPT.0.2d",
+            "every missing field of the table is named in its row",
+            unnamed(elapsed_csv(timing)),
+            "; ".join(named) or "no field is missing",
+        ),
+    ]
+
+
+def lanes_items(timing: Timing, ranking: Sequence[Owner], targets: Sequence[ReductionTarget]) -> list[DodItem]:
+    """Lanes are measured, bottlenecks named, targets derived."""
+    leaders = [owner for owner in ranking if owner.bottleneck]
+    unnamed_leaders = [] if len(leaders) == 3 else [f"{len(leaders)} of 3 bottlenecks"]
+    aimed = {target.phase for target in targets}
+    open_targets = [f"{phase}: no target" for phase in ("POPT.1", "POPT.2") if phase not in aimed]
+    return [
+        lanes_kept("POPT.0.3a", timing.run, STATES),
+        item(
+            "POPT.0.3b",
+            "primary, secondary and tertiary bottleneck are named with evidence",
+            unnamed_leaders,
+            "; ".join(
+                f"{o.bottleneck} {o.state}: {o.dominant_lane} {o.expected_gain_s:.3f} s, most of it in {o.hot_step!r}"
+                for o in leaders
+            ),
+        ),
+        item(
+            "POPT.0.3c",
+            "reduction targets of POPT.1 and POPT.2 follow from the decomposition",
+            open_targets,
+            "; ".join(f"{t.phase}: {t.state} ≤ {t.target_s:.3f} s ({t.least_reduction:.0%} less)" for t in targets),
+        ),
+    ]
+
+
+def budgets_items(run: Run, states: Sequence[StateBudget], lanes: Sequence[LaneBudget]) -> list[DodItem]:
+    """Budgets of states and lanes, each on a figure."""
+    unmeasured = [f"{line.state}: nothing measured to rest it on" for line in states if line.measured_s is None]
+    lost = [f"{state}: no budget" for state in STATES[1:] if state not in {line.state for line in states}]
+    unmeasured_lanes = [f"{line.lane}: nothing measured to rest it on" for line in lanes if line.measured_s is None]
+    rationale = [f"{line.state}: {line.rationale}" for line in states]
+    scale = [reason] if (reason := below_scale(run)) else []
+    return [
+        item(
+            "POPT.0.4a",
+            "budgets of S1 to S5 are pinned",
+            lost,
+            "; ".join(f"{b.state} {b.target_s:g} s" for b in states),
+        ),
+        item(
+            "POPT.0.4b",
+            "budgets of the candidate, witness and certification lanes are confirmed",
+            unmeasured_lanes,
+            "; ".join(f"{b.lane} {b.budget_s:g} s: {b.rationale}" for b in lanes),
+        ),
+        item(
+            "POPT.0.4c",
+            "each budget names the figure that it rests on",
+            unmeasured,
+            "; ".join(rationale + scale),
+        ),
+    ]
+
+
+def order_item(order: Sequence[str]) -> DodItem:
+    """POPT.1 to POPT.3 each have their place."""
+    complete = sorted(order) == sorted(SUBJECTS)
+    text = "the order of work follows from the ranking"
+    return item("POPT.0.5", text, [] if complete else ["S1 and S4 are not both timed"], " → ".join(order))

@@ -1,0 +1,172 @@
+"""Items that the definitions of done of several optimisation phases share, each computed from a pair or a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from segment5b_lib.contract.words import STATES, Lane, Status
+from segment5b_lib.engine.retention import superseded
+from segment5b_lib.phases.envelope import DodItem, Node
+from segment5b_lib.phases.phase import item, not_applicable
+from segment5b_lib.phases.popt_budgets import too_few
+from segment5b_lib.phases.popt_figures import Figures
+from segment5b_lib.phases.popt_pair import CANDIDATE, Pair, reduction
+from segment5b_lib.phases.popt_structure import CounterLine, DatasetLine, datasets_of, differences
+from segment5b_lib.phases.popt_timing import compared, siblings
+from segment5b_lib.store.runs import Run
+
+_ROUNDING_MS: Final = 1e-3
+"""Run records give milliseconds with three digits."""
+
+
+class ReplayLine(Node):
+    """Another run of the same world, policies and seed, and what it wrote differently."""
+
+    run_id: str
+    library_version: str
+    differs: list[str]
+
+
+def same_work(name: str, pair: Pair, states: Sequence[str]) -> DodItem:
+    """There is a second run, and the states compared (and those before them) were made under the same policies."""
+    text = "structure has a second run of the same work to be compared with"
+    if pair.reference is None:
+        return item(name, text, [f"no second run: segment5b run --repeat 3 --seed {pair.run.receipt.seed}"], "")
+    upto = STATES[: max(STATES.index(state) for state in states) + 1]
+    other = pair.reference
+    open_points = [
+        f"{state}: made under other policies, or not at all"
+        for state in upto
+        if _policies(other, state) is None or _policies(other, state) != _policies(pair.run, state)
+    ]
+    found = f"run {other.run_id[:8]} of library {other.receipt.library_version}: same world, seed and policies"
+    return item(name, text, open_points, f"{found} of {', '.join(upto)}")
+
+
+def _policies(run: Run, state: str) -> object:
+    """Digests of the policies that a state was made with; None where it has not published."""
+    return (run.marker(state) or {"policies": None})["policies"]
+
+
+def hot_path(name: str, pair: Pair, states: Sequence[str]) -> DodItem:
+    """The step in which a state spends most of its time is known, with what a row costs there."""
+    text = f"the hot path of {' and '.join(states)} is named, with its cost"
+    open_points, found = [], []
+    for state in states:
+        step = pair.candidate.hot_step(state)
+        if step is None:
+            open_points.append(f"{state}: no step timers")
+            continue
+        per_row = f", {step['wall_ms'] * 1e6 / step['rows']:,.0f} ns per row" if step["rows"] else ""
+        found.append(f"{state}: {step['name']} ({step['lane']}), {step['wall_ms'] / 1e3:.3f} s{per_row}")
+    return item(name, text, open_points, "; ".join(found))
+
+
+def equal(name: str, text: str, lines: Sequence[CounterLine | DatasetLine]) -> DodItem:
+    """Everything that was compared is equal, and something was compared."""
+    open_points = differences(lines) or ([] if lines else ["there is nothing to compare"])
+    compared_by = sorted({line.compared_by for line in lines if isinstance(line, DatasetLine)})
+    return item(name, text, open_points, f"{len(lines)} compared" + "".join(f", by {how}" for how in compared_by))
+
+
+def lanes_kept(name: str, run: Run, states: Sequence[str]) -> DodItem:
+    """Every state's steps carry a lane and do not add up to more than the state took."""
+    records, open_points, shares = run.last_records(), [], []
+    for state in states:
+        if state not in records:
+            open_points.append(f"{state}: no record")
+            continue
+        wall = records[state]["durations"]["wall_ms"]
+        steps = records[state]["steps"]
+        timed = sum(step["wall_ms"] for step in steps)
+        unknown = {step["lane"] for step in steps} - {lane.value for lane in Lane}
+        if not steps or unknown or timed > wall + len(steps) * _ROUNDING_MS:
+            open_points.append(
+                f"{state}: {len(steps)} steps, {timed:.1f} ms of {wall:.1f} ms, lanes {unknown or 'known'}"
+            )
+        shares.append(f"{state} {timed / wall:.1%}")
+    return item(name, "lane timers account for the states' time", open_points, f"timed: {', '.join(shares)}")
+
+
+def no_new_failures(name: str, pair: Pair) -> DodItem:
+    """The candidate knows no error code that the run it is compared with does not know, and lost no scenario."""
+    known = set(_codes(pair.reference)) if pair.reference else set()
+    open_points = [f"new error {code}" for code in _codes(pair.run) if code not in known]
+    open_points += [f"scenario {name} failed" for name in pair.run.scenarios if name not in _done(pair.run)]
+    text = "no new error code, and no scenario failed"
+    return item(name, text, open_points, f"{len(pair.run.records())} attempts, {len(pair.run.scenarios)} scenario(s)")
+
+
+def _codes(run: Run) -> list[str]:
+    return sorted({record["error_code"] for record in run.records() if record["error_code"]})
+
+
+def _done(run: Run) -> list[str]:
+    return list((run.marker("S1") or {"counters": {}})["counters"].get("scenarios", {}))
+
+
+def replays(run: Run) -> list[ReplayLine]:
+    """Every other run of the same work against this one; the bundle only where the same version sealed it."""
+    return [_replay(run, other) for other in siblings(run)[1:]]
+
+
+def _replay(run: Run, other: Run) -> ReplayLine:
+    version = other.receipt.library_version
+    states = STATES if version == run.receipt.library_version else STATES[:-1]
+    return ReplayLine(
+        run_id=other.run_id, library_version=version, differs=differences(datasets_of(other, run, states))
+    )
+
+
+def replayed(name: str, lines: Sequence[ReplayLine]) -> DodItem:
+    """The same inputs give the same data."""
+    open_points = [f"run {line.run_id[:8]}: {point}" for line in lines for point in line.differs]
+    if not lines:
+        open_points = ["no other run of this world, policies and seed: segment5b run --repeat 3"]
+    text = "the same world, policies and seed give the same data again"
+    return item(name, text, open_points, f"{len(lines)} other run(s), every digest equal")
+
+
+def pruned(name: str) -> DodItem:
+    """No superseded failed run lies about."""
+    failed = [
+        one.run.run_id[:8]
+        for one in superseded()
+        if any(record["status"] != Status.PASS for record in one.run.last_records().values())
+    ]
+    text = "superseded failed runs are pruned"
+    return item(name, text, [f"{', '.join(failed)}: segment5b prune"] if failed else [], "no failed run is superseded")
+
+
+def reduced(name: str, pair: Pair, phase: str, state: str, least: float, budget_s: float | None) -> DodItem:
+    """A state takes so much less than the baseline, beyond the spread; or it keeps a budget, if one is given."""
+    text = f"{state} takes at least {least:.0%} less" + (f", or at most {budget_s:g} s" if budget_s else "")
+    if pair.other_scale:
+        return not_applicable(name, text, pair.other_scale)
+    before, after = pair.before(phase, state), pair.after(state)
+    if budget_s is not None and not too_few(pair.run, [(CANDIDATE, after)]) and after.median <= budget_s:
+        return item(name, text, [], f"{after.text}, within {budget_s:g} s")
+    if few := pair.few(phase, [state]):
+        return item(name, text, few, "")
+    saved, verdict = reduction(before, after), compared(before, after)
+    found = f"{before.text} before, {after.text} now: {saved:+.1%} less, {verdict}"
+    return item(name, text, [] if saved >= least and verdict == "faster" else [found], found)
+
+
+def not_slower(name: str, pair: Pair, phase: str, states: Sequence[str], factor: float) -> DodItem:
+    """States take at most so many times their anchors, beyond the spread; an anchor that was not published is named."""
+    text = f"{', '.join(states)} take at most {factor:g} × their anchors"
+    if pair.other_scale:
+        return not_applicable(name, text, pair.other_scale)
+    unknown = [s for s in states if isinstance(pair.baseline, Figures) and not pair.before(phase, s).n]
+    judged = [state for state in states if state not in unknown]
+    open_points, found = pair.few(phase, judged), [f"{state}: no anchor was published" for state in unknown]
+    for state in judged:
+        before, after = pair.before(phase, state), pair.after(state)
+        if before.n and after.n:
+            line = f"{state} {after.median / before.median:.2f} ×"
+            found.append(line)
+            if after.median > factor * before.median and compared(before, after) == "slower":
+                open_points.append(line)
+    return item(name, text, open_points, ", ".join(found))

@@ -1,0 +1,178 @@
+"""Timing as evidence: repetitions of a run, medians with their spread, and what a difference between two says.
+
+Repetitions are all complete runs of the same world, policies, seed and library version (`segment5b run --repeat n`).
+Of these a state's sample takes those that ran it on as many threads of the same machine as the run in question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator
+
+from segment5b_lib.contract.words import STATES, Lane, Status
+from segment5b_lib.phases.envelope import Measured, Node
+from segment5b_lib.phases.popt_figures import Figures
+from segment5b_lib.store.runs import Run, list_runs
+
+Rounded = Annotated[float, AfterValidator(lambda value: round(value, 6))]
+"""Seconds and shares as artefacts carry them: to the microsecond, as run records do."""
+Verdict = Literal["faster", "slower", "not_distinguishable"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Seconds of wall time of one thing, one value per run; `whole_run_s` is what such a run takes in all."""
+
+    name: str
+    seconds: Mapping[str, float]
+    whole_run_s: float
+
+    @property
+    def n(self) -> int:
+        """Number of runs."""
+        return len(self.seconds)
+
+    @property
+    def median(self) -> float:
+        """Median of the runs."""
+        return median(self.seconds.values())
+
+    @property
+    def spread(self) -> float:
+        """Slowest minus fastest."""
+        return max(self.seconds.values()) - min(self.seconds.values())
+
+    @property
+    def text(self) -> str:
+        """Median, spread and number, e.g. `0.212 s, spread 0.040 s (n = 3)`; a single run says how long it is."""
+        if not self.n:
+            return "not measured"
+        single = f", a single run of {self.whole_run_s:,.0f} s" if self.n == 1 else ""
+        return f"{self.median:.3f} s, spread {self.spread:.3f} s (n = {self.n}{single})"
+
+
+def compared(base: Sample, new: Sample) -> Verdict:
+    """Faster or slower only where the medians are further apart than the larger spread of the two."""
+    difference = new.median - base.median
+    if abs(difference) <= max(base.spread, new.spread):
+        return "not_distinguishable"
+    return "faster" if difference < 0 else "slower"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A run with its repetitions."""
+
+    run: Run
+    repetitions: tuple[Run, ...]
+
+    @cached_property
+    def _records(self) -> dict[str, dict[str, dict[str, Any]]]:
+        return {one.run_id: one.last_records() for one in self.repetitions}
+
+    @cached_property
+    def whole_run_s(self) -> float:
+        """Median over the repetitions of the seconds of all their states."""
+        walls = [[float(r["durations"]["wall_ms"]) for r in records.values()] for records in self._records.values()]
+        return median(sum(wall) / 1e3 for wall in walls)
+
+    def state(self, state: str) -> Sample:
+        """Seconds of a state; empty where the run has not run it itself or its last attempt failed."""
+        seconds = {name: record["durations"]["wall_ms"] / 1e3 for name, record in self._alike(state).items()}
+        return Sample(state, seconds, self.whole_run_s)
+
+    def lanes(self, state: str) -> dict[str, Sample]:
+        """Seconds of a state by lane; lanes without a step are left out."""
+        found: dict[str, dict[str, float]] = {lane.value: {} for lane in Lane}
+        for name, record in self._alike(state).items():
+            for step in record["steps"]:
+                seconds = found[step["lane"]]
+                seconds[name] = seconds.get(name, 0.0) + step["wall_ms"] / 1e3
+        return {lane: Sample(f"{state} {lane}", sample, self.whole_run_s) for lane, sample in found.items() if sample}
+
+    def hot_step(self, state: str, lane: str = "") -> dict[str, Any] | None:
+        """The step of the run's own attempt that took longest (in one lane, if named), as its record has it."""
+        record = self._alike(state).get(self.run.run_id, {"steps": []})
+        steps = [step for step in record["steps"] if lane in ("", step["lane"])]
+        return max(steps, key=lambda step: step["wall_ms"], default=None)
+
+    def together(self, states: Sequence[str]) -> Sample:
+        """Seconds of several states together, of the runs that have run all of them."""
+        samples = [self.state(state).seconds for state in states]
+        complete = set.intersection(*(set(sample) for sample in samples))
+        seconds = {name: sum(sample[name] for sample in samples) for name in sorted(complete)}
+        return Sample(" ".join(states), seconds, self.whole_run_s)
+
+    def _alike(self, state: str) -> dict[str, dict[str, Any]]:
+        """Records of a state by run, where it passed as it did in the run itself."""
+        mine = self._records[self.run.run_id].get(state)
+        if mine is None or mine["status"] != Status.PASS:
+            return {}
+        found = {name: records[state] for name, records in self._records.items() if state in records}
+        return {name: record for name, record in found.items() if _setting(record) == _setting(mine)}
+
+
+def _setting(record: Mapping[str, Any]) -> tuple[object, ...]:
+    return record["status"], record["threads"], record["machine"]
+
+
+def timing_of(run: Run) -> Timing:
+    """A run and its repetitions: every complete run of its identity and library version."""
+    mine = _identity(run)
+    return Timing(run, tuple(one for one in siblings(run) if _identity(one) == mine))
+
+
+def siblings(run: Run) -> list[Run]:
+    """Complete runs of the same world, policies and seed by any version of the library; the run itself comes first."""
+    mine = _identity(run)[:3]
+    others = [one for one in list_runs() if one.run_id != run.run_id and _identity(one)[:3] == mine]
+    return [run, *(one for one in others if all(one.marker(state) for state in STATES))]
+
+
+def _identity(run: Run) -> tuple[str, str, int, str]:
+    receipt = run.receipt
+    return receipt.manifest_fingerprint, receipt.parameter_hash, receipt.seed, receipt.library_version
+
+
+class TimingLine(Node):
+    """One sample as an artefact carries it."""
+
+    role: str
+    name: str
+    n: int
+    median_s: Rounded | None
+    spread_s: Rounded | None
+    seconds: dict[str, Rounded]
+    lanes: dict[str, Rounded]
+    whole_run_s: Rounded
+
+
+def timing_line(role: str, sample: Sample, lanes: Mapping[str, Sample] | None = None) -> TimingLine:
+    """A sample with its role (`baseline`, `candidate`), and the medians of its lanes."""
+    return TimingLine(
+        role=role,
+        name=sample.name,
+        n=sample.n,
+        median_s=sample.median if sample.n else None,
+        spread_s=sample.spread if sample.n else None,
+        seconds=dict(sample.seconds),
+        lanes={lane: part.median for lane, part in (lanes or {}).items()},
+        whole_run_s=sample.whole_run_s,
+    )
+
+
+def measured(role: str, sample: Sample) -> Measured:
+    """A sample's median as a measured value."""
+    value = sample.median if sample.n else None
+    return Measured(name=f"{role} {sample.name}", value=value, unit="s", population=sample.n, population_unit="runs")
+
+
+def of_figures(figures: Figures, phase: str, state: str) -> Sample:
+    """A published figure as a sample of one."""
+    seconds = figures.anchor(phase, state)
+    return Sample(state, {} if seconds is None else {figures.run_id: seconds}, figures.segment_seconds)

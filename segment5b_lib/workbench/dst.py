@@ -1,0 +1,79 @@
+"""Daylight saving in one run: the windows around each change of offset, and the arrivals with a wrong clock."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from segment5b_lib.errors import UsageError
+from segment5b_lib.gates.clock import MICROSECOND
+from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.t03_dst_windows import transitions, windows
+from segment5b_lib.views.civil_time import mismatch_by_date_and_zone
+from segment5b_lib.workbench.arrivals import scan
+
+_NAMES: Final = ("by_date_and_zone", "mismatches", "windows")
+
+
+class DaylightSaving:
+    """What changes of offset do to a run; `OpenRun.dst` is one."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+
+    def windows(self) -> pl.DataFrame:
+        """Every change of offset of an active zone within the horizon, and what gate T3 sees around it.
+
+        Returns `scenario_id`, `tzid`, `transition` (UTC), `change_seconds`, `support` (arrivals in the window), and
+        in percentage points `mae_pp`, `post_mae_pp`, `power_pp`, `profile_mae_pp` (see `gates.t03_dst_windows`).
+        """
+        table = windows(self._evidence, transitions(self._evidence))
+        return table.with_columns(pl.from_epoch("transition", time_unit="s").dt.replace_time_zone("UTC"))
+
+    def by_date_and_zone(self) -> pl.DataFrame:
+        """Wrong clocks by UTC date and zone (see `views.mismatch_by_date_and_zone`)."""
+        return mismatch_by_date_and_zone(self._evidence)
+
+    def mismatches(self, tzid: str | None = None) -> pl.LazyFrame:
+        """The arrivals that gate T1 counts, all or those of one zone (`tzid_primary`), lazily.
+
+        Returns the columns of `OpenRun.arrivals` and `expected_local` (what the clock should have shown),
+        `error_seconds` (stored minus expected); both null where nothing can be expected.
+
+        Raises
+        ------
+        UsageError : a zone that the tz database does not know.
+        """
+        return pl.concat([self._of_scenario(name, tzid) for name in self._evidence.clocks])
+
+    def _of_scenario(self, scenario_id: str, tzid: str | None) -> pl.LazyFrame:
+        clock = self._evidence.clocks[scenario_id]
+        rows = scan(self._evidence.run, [scenario_id])
+        if tzid is not None:
+            if tzid not in clock.zones:
+                raise UsageError(
+                    "5B.DST.UNKNOWN_ZONE",
+                    f"the tz database has no zone {tzid!r}",
+                    expected=f"one of: {', '.join(self._evidence.active_zones)}",
+                    found=tzid,
+                )
+            rows = rows.filter(pl.col("tzid_primary") == tzid)
+        instant = pl.col("ts_utc").to_physical()
+        error = pl.col("ts_local_primary").to_physical() - instant - pl.col("expected_us")
+        tolerance = self._evidence.policy.civil_time.tolerance_seconds * MICROSECOND
+        return (
+            clock.with_expected(rows, "tzid_primary", instant)
+            .filter((error.abs() > tolerance).fill_null(True))
+            .with_columns(
+                expected_local=(instant + pl.col("expected_us")).cast(pl.Datetime("us")),
+                error_seconds=error / MICROSECOND,
+            )
+            .drop("expected_us")
+        )
+
+    def __dir__(self) -> list[str]:
+        return list(_NAMES)
+
+    def __repr__(self) -> str:
+        return f"daylight saving of run {self._evidence.run.run_id[:8]}: {', '.join(f'{name}()' for name in _NAMES)}"

@@ -1,0 +1,90 @@
+"""What a run would measure under other policies, beside the thresholds of those policies; nothing is rerun."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from segment5b_lib.calibrate.prediction import TOP_TENTH, Estimate, Prediction
+from segment5b_lib.calibrate.predictor import Predictor
+from segment5b_lib.calibrate.tables import Changes
+from segment5b_lib.contract.policies import Policies
+from segment5b_lib.gates.results import Measurement, judge
+from segment5b_lib.gates.table import gate
+from segment5b_lib.gates.wording import VERDICT_COLOURS, threshold_text, value_text
+from segment5b_lib.store.postures import load_posture, with_changes
+from segment5b_lib.store.runs import Run
+from segment5b_lib.workbench.open_run import OpenRun
+
+_COLUMNS = ("gate", "title", "expected", "standard_error", "b", "bplus", "verdict")
+Policy = Policies | str | Mapping[str, Any] | None
+"""Policies, the name of a posture, changes to the run's own policies by dotted key, or the run's own."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Expected gates under some policies; `prediction` also has them by zone and date."""
+
+    prediction: Prediction
+    policies: Policies
+
+    def frame(self) -> pl.DataFrame:
+        """One row per predicted figure.
+
+        Returns `gate`, `title`, `expected` and `standard_error` (shares of all arrivals), `b`, `bplus` (texts), and
+        `verdict`, the one that the expected value would get (null for a figure that has no gate).
+        """
+        rows = [self._row(name, estimate) for name, estimate in self.prediction.gates.items()]
+        return pl.DataFrame(rows, schema_overrides={"verdict": pl.String}).select(_COLUMNS)
+
+    def _row(self, name: str, estimate: Estimate) -> dict[str, Any]:
+        row = {"gate": name, "expected": estimate.value, "standard_error": estimate.standard_error}
+        if name == TOP_TENTH:
+            return {**row, "title": "Top 10 % of zones", "b": "", "bplus": "", "verdict": None}
+        measured = Measurement(estimate.value, round(self.prediction.arrivals.value), "expected arrivals")
+        result = judge(gate(name), measured, self.policies.validation, f"{Predictor.__module__}.predict")
+        limits = {level: threshold_text(result, level) for level in ("b", "bplus")}
+        return {**row, "title": result.title, **limits, "verdict": result.verdict.value}
+
+    def _repr_html_(self) -> str:
+        colours = {verdict.value: colour for verdict, colour in VERDICT_COLOURS.items()}
+        heads = ("gate", "title", "expected", "standard error", "B", "B+", "verdict")
+        body = "".join(
+            f'<tr style="box-shadow: inset 5px 0 0 {colours.get(row["verdict"], "none")}">{_cells(row)}</tr>'
+            for row in self.frame().to_dicts()
+        )
+        head = "".join(f"<th>{name}</th>" for name in heads)
+        caption = html.escape(f"{self.prediction.arrivals.value:,.0f} arrivals expected; {self.prediction.basis}")
+        return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cells(row: dict[str, Any]) -> str:
+    error = f"± {value_text(100 * row['standard_error'], 'pp')}"
+    texts = (row["gate"], row["title"], value_text(row["expected"], "share"), error, row["b"], row["bplus"])
+    style = "text-align: left; padding-left: 8px"
+    return "".join(f'<td style="{style}">{html.escape(str(text))}</td>' for text in (*texts, row["verdict"] or ""))
+
+
+def predict(
+    run: OpenRun, policy: Policy = None, *, reopened: Changes | None = None, seed: int | None = None
+) -> Forecast:
+    """Expected T1, T6 and T7 of a run, with their sampling errors, under any policy: `predict(run, "remediated")`,
+    `predict(run, {"routing.zone_binding": "row_zone"})`.
+
+    `reopened` sets knobs of segments 2A, 2B or 3B in thought: `{"2A": {"last_transition_year": 2028}}`; `seed` is
+    the run's own unless given. A second policy for the same run takes a moment only.
+    """
+    policies = _policies(run.store, policy)
+    own = reopened is None and seed is None
+    predictor = run.predictor if own else Predictor(run.store, reopened=reopened, seed=seed)
+    return Forecast(predictor.predict(policies), policies)
+
+
+def _policies(run: Run, policy: Policy) -> Policies:
+    if isinstance(policy, Policies):
+        return policy
+    return load_posture(policy) if isinstance(policy, str) else with_changes(run.policies, policy or {})

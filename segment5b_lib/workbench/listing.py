@@ -1,0 +1,69 @@
+"""Every run there is, one row each; and all that is known of one without reading its rows."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import polars as pl
+
+from segment5b_lib.contract.words import STATES
+from segment5b_lib.reports.notebooks import pages_of
+from segment5b_lib.store.runs import Run, list_runs, read_pins
+from segment5b_lib.views.timing import states
+
+_SCHEMA: Final[dict[str, Any]] = {
+    "run_id": pl.String,
+    "roles": pl.List(pl.String),
+    "posture": pl.String,
+    "seed": pl.Int64,
+    "scale": pl.String,
+    "world": pl.String,
+    "states": pl.Int64,
+    "parent": pl.String,
+    "created_utc": pl.String,
+}
+
+
+def runs() -> pl.DataFrame:
+    """Every run, oldest first.
+
+    Returns `run_id`, `roles` (in the keep-set), `posture`, `seed`, `scale`, `world` (fingerprint), `states` (how
+    many have published), `parent` (run id; null for none), `created_utc`.
+    """
+    pins = read_pins()
+    return pl.DataFrame([_row(run, pins) for run in list_runs()], schema=_SCHEMA)
+
+
+def about(run: Run) -> dict[str, Any]:
+    """One run as a JSON-ready mapping: receipt, scale, scenarios, roles, states, bytes on disk, pages.
+
+    `bytes` counts every file below the run root, linked ones too; `scenarios` are those of the world.
+    """
+    return {
+        "receipt": run.receipt.model_dump(),
+        "scale": run.world.scale,
+        "scenarios": list(run.world.scenarios),
+        "roles": _roles(run, read_pins()),
+        "states": states(run).to_dicts(),
+        "bytes": sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file()),
+        "pages": [str(page) for page in pages_of(run.run_id)],
+    }
+
+
+def _roles(run: Run, pins: dict[str, list[str]]) -> list[str]:
+    return [role for role, names in pins.items() if run.run_id in names]
+
+
+def _row(run: Run, pins: dict[str, list[str]]) -> dict[str, Any]:
+    receipt = run.receipt
+    return {
+        "run_id": run.run_id,
+        "roles": _roles(run, pins),
+        "posture": receipt.posture,
+        "seed": receipt.seed,
+        "scale": run.world.scale,
+        "world": receipt.manifest_fingerprint,
+        "states": sum(run.marker(state) is not None for state in STATES),
+        "parent": receipt.parent_run,
+        "created_utc": receipt.created_utc,
+    }

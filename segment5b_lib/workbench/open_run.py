@@ -1,0 +1,138 @@
+"""A run as a notebook holds it: its states, its rows on demand, its scorecard, its charts' frames, its identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import duckdb
+import polars as pl
+
+from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.saved import scorecard
+from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.phases.closure import IdentityCard, identity_card
+from segment5b_lib.store import runs
+from segment5b_lib.store.query import MAX_ROWS, q
+from segment5b_lib.store.runs import Run, RunReceipt
+from segment5b_lib.views.timing import states
+from segment5b_lib.workbench.arrivals import scan
+from segment5b_lib.workbench.dst import DaylightSaving
+from segment5b_lib.workbench.tables import open_views
+
+if TYPE_CHECKING:
+    from segment5b_lib.calibrate.predictor import Predictor
+
+_NAMES: Final = (
+    "arrivals",
+    "dst",
+    "evidence",
+    "identity",
+    "predictor",
+    "receipt",
+    "run_id",
+    "scorecard",
+    "sql",
+    "states",
+    "store",
+)
+
+
+@dataclass(frozen=True, repr=False)
+class OpenRun:
+    """One run. Opening reads the receipt; everything else is read when it is asked for, and then no more than that.
+
+    `store` is the run root (`store.runs.Run`), for paths and files.
+    """
+
+    store: Run
+
+    @property
+    def run_id(self) -> str:
+        """32 hex digits."""
+        return self.store.run_id
+
+    @property
+    def receipt(self) -> RunReceipt:
+        """Who the run is and where it comes from."""
+        return self.store.receipt
+
+    @cached_property
+    def identity(self) -> IdentityCard:
+        """The identity card: ids, scale, posture, seed, scenarios, horizon."""
+        return identity_card(self.store)
+
+    def states(self) -> pl.DataFrame:
+        """Every state: status, seconds, lanes, rows, peak memory (see `views.states`)."""
+        return states(self.store)
+
+    def arrivals(self, scenario_id: str | None = None) -> pl.LazyFrame:
+        """The arrivals, lazily: the columns of `arrival_events_5B` and `scenario_id`; one scenario, or all.
+
+        `ts_utc` is an instant in UTC; local times are naive wall clock, whatever the run's encoding.
+        """
+        return scan(self.store, [scenario_id] if scenario_id is not None else self.store.scenarios)
+
+    def sql(self, query: str, *parameters: Any, max_rows: int = MAX_ROWS) -> pl.DataFrame:
+        """Ask DuckDB about the run: `run.sql("select count(*) from arrival_events_5B where merchant_id = ?", 7)`.
+
+        Every Parquet dataset of the run and of its world is a view (`show tables` lists them); those with a folder
+        per scenario have `scenario_id`. The session's zone is UTC, local times are TIMESTAMP in both encodings.
+
+        Raises
+        ------
+        UsageError : not one query that only asks, a query that DuckDB refuses, or more than `max_rows` rows.
+        """
+        return q(self._views, query, parameters, max_rows=max_rows)
+
+    def scorecard(self, *, fresh: bool = False) -> Scorecard:
+        """Every gate by full scan; served from disk where nothing has changed, unless `fresh`."""
+        card = scorecard(self.store, fresh=fresh)
+        # One pass over the arrivals serves the gates and the charts, unless the charts came first.
+        vars(self).setdefault("evidence", card.evidence)
+        return card
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """The counted tables that gates and `views` rest on, each made when it is first asked for."""
+        return Evidence(self.store)
+
+    @cached_property
+    def dst(self) -> DaylightSaving:
+        """Windows around changes of offset, and arrivals with a wrong clock."""
+        return DaylightSaving(self.evidence)
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """What predictions of this run have in common (see `segment5b_lib.predict`)."""
+        # Here, because it needs the world builder, whose libraries take a second to load.
+        from segment5b_lib.calibrate.predictor import Predictor
+
+        return Predictor(self.store)
+
+    @cached_property
+    def _views(self) -> duckdb.DuckDBPyConnection:
+        return open_views(self.store)
+
+    def __dir__(self) -> list[str]:
+        return list(_NAMES)
+
+    def __repr__(self) -> str:
+        receipt = self.receipt
+        return (
+            f"run {self.run_id[:8]}: {receipt.posture}, seed {receipt.seed}, world {receipt.manifest_fingerprint[:8]}"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.identity._repr_html_()
+
+
+def open_run(name: str = "@last") -> OpenRun:
+    """Open a run by id, by the start of one, or by role: `@last`, `@baseline`, `@candidate`.
+
+    Raises
+    ------
+    UsageError : no run, or several, are called so; the error lists those there are.
+    """
+    return OpenRun(runs.open_run(name))

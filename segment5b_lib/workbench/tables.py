@@ -1,0 +1,58 @@
+"""A run's datasets, and those of its world, as DuckDB views with the names that the contracts give them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from segment5b_lib.contract.datasets import OUTPUTS, UPSTREAM, Dataset
+from segment5b_lib.errors import MissingInputError
+from segment5b_lib.store.arrival_files import LOCAL_COLUMNS, open_arrivals
+from segment5b_lib.store.parquet import open_file
+from segment5b_lib.store.query import connect
+from segment5b_lib.store.runs import Run
+from segment5b_lib.store.worlds import World
+
+_ARRIVALS: Final = "arrival_events_5B"
+
+
+def open_views(run: Run) -> duckdb.DuckDBPyConnection:
+    """A database with one view for each Parquet dataset that is there; schemas are checked, no row is read.
+
+    Datasets with a folder per scenario have a column `scenario_id`. Local times of arrivals are TIMESTAMP, the
+    digits on the wall's clock, in both encodings.
+    """
+    connection = connect([run.root, run.world.root])
+    for root, contracts in ((run.world, UPSTREAM), (run, OUTPUTS)):
+        for contract in contracts:
+            if contract.schema is not None and (files := list(_files(root, contract, run.scenarios))):
+                relation = connection.read_parquet([str(path) for path in files], hive_partitioning=True)
+                relation.project(_columns(contract)).create_view(contract.dataset_id)
+    return connection
+
+
+def _files(root: World | Run, contract: Dataset, scenarios: tuple[str, ...]) -> Iterator[Path]:
+    """Files of a dataset with the schema of its contract; none where the dataset is not there."""
+    for scenario in scenarios if contract.per_scenario else (None,):
+        try:
+            files = root.files(contract.dataset_id, scenario)
+        except MissingInputError:
+            continue
+        for path in files:
+            (open_arrivals(path) if contract.dataset_id == _ARRIVALS else open_file(path, contract)).close()
+            yield path
+
+
+def _columns(contract: Dataset) -> str:
+    """The projection: names of the contract only, nothing from data."""
+    assert contract.schema is not None
+    names = [
+        f"CAST({name} AS TIMESTAMP) AS {name}" if name in LOCAL_COLUMNS else name for name in contract.schema.names
+    ]
+    if contract.per_scenario:
+        # A scenario called 2026 would come out of its folder's name as a number.
+        names.append("CAST(scenario_id AS VARCHAR) AS scenario_id")
+    return ", ".join(names)

@@ -1,0 +1,34 @@
+"""Repetitions for the optimisation phases: made once, copied for each test that plants something."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from segment5b_lib.store.runs import Run
+from segment5b_lib.store.worlds import World
+from tests.phases.popt_track import PINNED_HERE, Track, found_track, repetitions
+
+
+@pytest.fixture(scope="session")
+def track_outputs(published_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An outputs folder with the published run, two repetitions of it, and three under budgets that bind here."""
+    outputs = tmp_path_factory.mktemp("track") / "outputs"
+    world = shutil.copytree(published_run.world.root, outputs / "worlds" / published_run.world.mf)
+    shutil.copytree(published_run.root, outputs / "runs" / published_run.run_id)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEGMENT5B_OUTPUTS", str(outputs))
+        repetitions(World(world), 2)
+        repetitions(World(world), 3, changes=PINNED_HERE)
+    yield outputs
+
+
+@pytest.fixture
+def track(track_outputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Track:
+    """A copy of these runs that a test may spoil."""
+    outputs = shutil.copytree(track_outputs, tmp_path / "outputs")
+    monkeypatch.setenv("SEGMENT5B_OUTPUTS", str(outputs))
+    return found_track(outputs)

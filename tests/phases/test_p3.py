@@ -1,0 +1,79 @@
+"""P3: thresholds live in the policy, S5 follows them; a policy that only warns, or a check that is deaf, holds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+
+from segment5b_lib.contract.words import Decision, ItemStatus
+from segment5b_lib.engine.chain import run_states
+from segment5b_lib.engine.rerun import prepare_rerun
+from segment5b_lib.gates.scorecard import score
+from segment5b_lib.phases import p3, p3_mutations
+from segment5b_lib.phases.envelope import schema
+from segment5b_lib.phases.phase import decide
+from segment5b_lib.states.s5_check import Check, CheckStatus
+from segment5b_lib.store.runs import Run
+
+WIDE = {"validation.gates.T6.b.max": 1.0, "validation.gates.T6.bplus.max": 1.0} | {
+    f"validation.gates.T7.{level}.min": 0.0 for level in ("b", "bplus")
+}
+
+
+@pytest.fixture(scope="module")
+def hardened(civil_time_run: Run) -> Run:
+    """The corrected run with S5 enforcing B+, under bounds of T6 and T7 that the tiny world can hold."""
+    changes = {"validation.calibration_sentinels.evaluation_mode": "enforce_bplus", **WIDE}
+    child = prepare_rerun(civil_time_run, "S5", changes, threads=2)
+    run_states(child, threads=2)
+    return child
+
+
+def statuses(finding: Any) -> dict[str, ItemStatus]:
+    return {found.id: found.status for found in finding.items}
+
+
+def test_a_hardened_run_opens_p4_and_every_verdict_follows(hardened: Run) -> None:
+    closure = p3.execute(hardened, what_if=True)
+    assert closure.decision is Decision.UNLOCK_P4, closure.reasons
+    documents = [json.loads(path.read_text()) for path in closure.artefacts if path.suffix == ".json"]
+    for kind, document in zip(p3.PHASE.artefacts, documents, strict=True):
+        jsonschema.validate(document, schema(kind))
+    inventory, sentinels, _ = documents
+    assert {line["gate_id"] for line in inventory["thresholds"]} == {r.gate_id for r in closure.scorecard.results}
+    assert all(line["schema_path"].startswith("#/properties/gates/") for line in inventory["thresholds"])
+    followed = {line["check_id"] for line in sentinels["mutations"] if line["after"] == "fail"}
+    assert {"CIVIL_MISMATCH", "ONE_HOUR_MASS", "HORIZON_GUARD", "T6_TOP10_ZONES", "T7_VIRTUAL_SHARE"} <= followed
+
+
+def test_a_run_that_only_warns_holds(civil_time_run: Run) -> None:
+    found = p3.examine(civil_time_run, score(civil_time_run))
+    assert statuses(found)["P3.6"] is ItemStatus.RED
+    assert decide(p3.PHASE, found)[0] is Decision.HOLD_P3_REMEDIATE
+
+
+def test_the_published_run_is_ambiguous_about_local_time(published_run: Run) -> None:
+    assert statuses(p3.examine(published_run, score(published_run)))["P3.7"] is ItemStatus.RED
+
+
+def test_a_check_that_does_not_follow_its_threshold_is_found(hardened: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The defect of the published gates: a check that passes whatever its threshold says."""
+    judge = p3_mutations.judge
+
+    def deaf(evidence: Any) -> list[Check]:
+        return [
+            Check(**{**vars(check), "status": CheckStatus.PASS}) if check.check_id == "CIVIL_MISMATCH" else check
+            for check in judge(evidence)
+        ]
+
+    monkeypatch.setattr(p3_mutations, "judge", deaf)
+    (found,) = [item for item in p3.examine(hardened, score(hardened)).items if item.id == "P3.5"]
+    assert found.status is ItemStatus.RED and "CIVIL_MISMATCH" in found.evidence
+
+
+def test_a_policy_key_beyond_the_schema_is_seen() -> None:
+    assert p3._schema_path("gates.T1.b.max") == "#/properties/gates/additionalProperties/properties/b/properties/max"
+    assert p3._schema_path("gates.T1.c.max") == "" and p3._schema_path("elsewhere") == ""

@@ -1,0 +1,154 @@
+"""POPT.0: the baseline is pinned when the picture is complete; what is missing is named and holds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+
+import pytest
+
+from segment5b_lib.contract.words import STATES, Decision
+from segment5b_lib.engine.rerun import prepare_rerun
+from segment5b_lib.engine.retention import keep_set
+from segment5b_lib.phases import popt0, popt0_done
+from segment5b_lib.phases.attempts import read_artefact
+from segment5b_lib.phases.popt0_elapsed import unnamed
+from segment5b_lib.store.runs import Run, runs_folder
+from tests.phases.popt_track import Track, check_artefacts, edit_records, plant_seconds, statuses
+
+SECONDS = {"S0": 1.0, "S1": 20.0, "S2": 8.0, "S3": 9.0, "S4": 60.0, "S5": 2.0}
+
+
+def test_a_complete_picture_goes_and_pins_the_baseline(track: Track) -> None:
+    plant_seconds(track.plain, SECONDS, apart=0.01)
+    run = track.plain[0]
+    closure = popt0.execute(run)
+    assert closure.decision is Decision.GO_POPT_1 and set(statuses(closure).values()) == {"green"}
+    assert (runs_folder() / popt0_done.PIN_FILE).read_text().strip() == run.run_id and run.run_id in keep_set()
+    written = check_artefacts(closure, popt0.PHASE.artefacts)
+    hot = written["popt0_hotspot_map"]
+    assert (hot["owners"][0]["state"], hot["owners"][0]["bottleneck"]) == ("S4", "primary")
+    assert [line["share"] for line in hot["states"]] == pytest.approx([s / 100 for s in SECONDS.values()], abs=1e-6)
+    for line in hot["states"]:
+        assert sum(part["share"] for part in line["lanes"]) == pytest.approx(1, abs=1e-3)
+    assert sum(part["share"] for part in hot["segment"]) == pytest.approx(1, abs=1e-3)
+    targets = {line["phase"]: line for line in hot["reduction_targets"]}
+    assert targets["POPT.1"]["target_s"] == pytest.approx(0.6 * 20.2) and targets["POPT.2"]["state"] == "S4"
+    assert hot["order_of_work"] == ["POPT.2", "POPT.1", "POPT.3"]
+    budgets = written["popt0_budget_pin"]
+    assert [line["target_s"] for line in budgets["states"]] == [90, 35, 35, 240, 5]
+    assert [line["budget_s"] for line in budgets["lanes"]] == [420, 840, 1800]
+    assert all(line["measured_s"] and line["published_s"] and line["rationale"] for line in budgets["states"])
+
+
+def test_the_table_of_elapsed_times_is_there(track: Track) -> None:
+    plant_seconds(track.plain, SECONDS)
+    closure = popt0.execute(track.plain[0])
+    (path,) = (path for path in closure.artefacts if path.suffix == ".csv")
+    rows = list(csv.DictReader(io.StringIO(path.read_text())))
+    assert path.name.startswith("segment5b_popt0_state_elapsed_") and [row["state"] for row in rows] == list(STATES)
+    assert [float(row["elapsed_s"]) for row in rows] == pytest.approx(list(SECONDS.values()))
+    assert all(row["missing"] == "" and row["status"] == "PASS" and int(row["runs"]) == 3 for row in rows)
+    assert any(
+        path.name.startswith("segment5b_popt0_baseline_lock_") and path.suffix == ".md" for path in closure.artefacts
+    )
+
+
+@pytest.mark.parametrize(
+    ("planted", "order"),
+    [
+        ({"S1": 60.0, "S4": 20.0}, ["POPT.1", "POPT.2", "POPT.3"]),
+        ({"S1": 20.0, "S4": 60.0}, ["POPT.2", "POPT.1", "POPT.3"]),
+    ],
+)
+def test_the_order_of_work_follows_from_where_the_time_goes(
+    track: Track, planted: dict[str, float], order: list[str]
+) -> None:
+    plant_seconds(track.plain, SECONDS | planted)
+    popt0.execute(track.plain[0])
+    found = read_artefact("popt0", track.plain[0].run_id, "popt0_hotspot_map")
+    assert found["order_of_work"] == order
+
+
+def test_states_that_cannot_be_told_apart_are_worked_on_as_numbered(track: Track) -> None:
+    plant_seconds(track.plain, SECONDS | {"S1": 20.0, "S4": 21.0}, apart=1.0)
+    popt0.execute(track.plain[0])
+    found = read_artefact("popt0", track.plain[0].run_id, "popt0_hotspot_map")
+    assert found["order_of_work"] == ["POPT.1", "POPT.2", "POPT.3"]
+
+
+def alone(track: Track) -> Run:
+    """A run without repetitions."""
+    run, *others = track.plain
+    for other in others:
+        other.marker_path("S5").unlink()
+    return run
+
+
+def failed(track: Track) -> Run:
+    """A run with repetitions, and a superseded run that failed beside it."""
+    edit_records(track.pinned[0], "S4", status="FAIL", error_code="5B.S4.TEST")
+    return track.plain[0]
+
+
+def unfinished(track: Track) -> Run:
+    track.plain[0].marker_path("S5").unlink()
+    return track.plain[0]
+
+
+def untimed(track: Track) -> Run:
+    """A run whose S3 has left no record."""
+    edit_records(track.plain[0], "S3", state="S9")
+    return track.plain[0]
+
+
+def padded(track: Track) -> Run:
+    """A run whose steps claim more time than the state has taken."""
+    run = track.plain[0]
+    record = run.last_records()["S2"]
+    edit_records(run, "S2", steps=[{**step, "wall_ms": step["wall_ms"] * 2} for step in record["steps"]])
+    return run
+
+
+@pytest.mark.parametrize(
+    ("spoil", "item", "says"),
+    [
+        (alone, "POPT.0.2b", "segment5b run --repeat 3"),
+        (failed, "POPT.0.1d", "segment5b prune"),
+        (unfinished, "POPT.0.1b", "S5"),
+        (untimed, "POPT.0.2a", "S3"),
+        (padded, "POPT.0.3a", "S2"),
+    ],
+)
+def test_evidence_that_is_missing_holds_and_is_named(
+    track: Track, spoil: Callable[[Track], Run], item: str, says: str
+) -> None:
+    closure = popt0.execute(spoil(track))
+    assert closure.decision is Decision.HOLD_POPT_0
+    found = {line.id: line for line in closure.definition_of_done}
+    assert found[item].status == "red" and says in found[item].evidence
+    assert found["POPT.0.1a"].status == "red" and not (runs_folder() / popt0_done.PIN_FILE).exists()
+    assert any(reason.startswith(item) for reason in closure.reasons)
+    check_artefacts(closure, popt0.PHASE.artefacts)
+
+
+def test_states_linked_from_a_parent_have_no_times_of_their_own(track: Track) -> None:
+    child = prepare_rerun(track.plain[0], "S5", {"validation.sampling.seed": 6}, threads=2)
+    closure = popt0.execute(child)
+    assert statuses(closure)["POPT.0.2a"] == "red" and statuses(closure)["POPT.0.2d"] == "green"
+    (path,) = (path for path in closure.artefacts if path.suffix == ".csv")
+    rows = {row["state"]: row for row in csv.DictReader(io.StringIO(path.read_text()))}
+    assert rows["S3"]["status"] == "LINKED" and rows["S3"]["missing"].split()[:2] == ["elapsed_s", "rows_in"]
+
+
+def test_a_field_that_is_empty_and_not_named_is_found() -> None:
+    table = b"state,elapsed_s,status,rows_in,rows_out,share,runs,spread_s,missing\nS0,,PASS,1,1,,1,0.0,share\n"
+    assert unnamed(table) == ["S0: elapsed_s is empty"]
+
+
+def test_a_what_if_pins_nothing(track: Track) -> None:
+    closure = popt0.execute(track.plain[0], what_if=True)
+    assert statuses(closure)["POPT.0.1a"] == "not_applicable" and not (runs_folder() / popt0_done.PIN_FILE).exists()
+    assert json.loads(closure.artefacts[0].read_text())["what_if"] is True
