@@ -43,4 +43,6 @@ def _text(value: object) -> str:
         return "–"
     if isinstance(value, (list, tuple)):
         return ", ".join(_text(one) for one in value)
-    return f"{value:,}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -13,6 +13,7 @@ from segment5b_lib.contract.policies import Policies, Strict, ValidationPolicy
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5_check import Check
 from segment5b_lib.states.s5_evidence import Evidence, gather
+from segment5b_lib.states.s5_part_audit import sampled_parts
 from segment5b_lib.states.s5_validation import SPEC, judge
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.store.runs import Run
@@ -114,7 +115,7 @@ SAMPLE = {
     "sampling.seed": 6,
     "sampling.rows_per_dst_window": 10,
     "sampling.rows_elsewhere": 100,
-    "sampling.parts": 1,
+    "sampling.parts": 7,
 }
 """Keys of no verdict: they say which rows and how many are looked at."""
 
@@ -189,10 +190,13 @@ def moved(move: Move, key: str) -> dict[str, Any]:
 @pytest.mark.parametrize("key", SAMPLE)
 def test_a_changed_sample_is_another_sample(gathered: dict[str, Evidence], key: str) -> None:
     evidence = gathered["corrected"]
-    again = gather(Under(evidence.context.run, SPEC, 2, planted=changed(evidence.context.run, {key: SAMPLE[key]})))
+    policies = changed(evidence.context.run, {key: SAMPLE[key]})
     if key == "sampling.parts":
-        assert own(evidence).sampling.parts > 1 == len(again.scenarios[0].audit.parts)
+        many = evidence.scenarios[0].parts * 8
+        assert len(sampled_parts(many, own(evidence).sampling)) == own(evidence).sampling.parts != SAMPLE[key]
+        assert len(sampled_parts(many, policies.validation.sampling)) == SAMPLE[key]
         return
+    again = gather(Under(evidence.context.run, SPEC, 2, planted=policies))
     first, second = (found.scenarios[0].clock.rows["rank"].tolist() for found in (evidence, again))
     assert first != second
     assert (len(second) < 0.9 * len(first)) == (key != "sampling.seed")
