@@ -8,9 +8,9 @@ from segment5b_lib.store.runs import Run
 
 
 def speak(phase: str, run: Run, decision: Decision, created: str = "2026-01-01", *, what_if: bool = False) -> None:
-    """Leave a decision of a phase about a run, with one empty artefact."""
+    """Leave a decision of a phase about a run, with one artefact that rests on nothing."""
     with next_attempt(slug(phase), run.run_id, what_if=what_if) as attempt:
         attempt.publish(
-            {(f"{slug(phase)}_note", "json"): b"{}"},
+            {(f"{slug(phase)}_note", "json"): b'{"opened_by":[],"definition_of_done":[]}'},
             {"decision": decision.value, "created_utc": created, "items": {}, "reasons": []},
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 from segment5b_lib.contract.policies import Budget, GateThresholds, Limit, RuntimePolicy
 from segment5b_lib.contract.words import Status, Verdict
@@ -55,20 +55,23 @@ def state_gates(runs: Sequence[Run]) -> tuple[GateResult, ...]:
 
 
 def _measure(name: str, seconds: Sequence[float], scale: str, budget: Budget, policy: RuntimePolicy) -> Measurement:
-    if not seconds:
-        return not_measured(f"no run has timed {name}", "runs")
-    value = median(seconds)
-    colour = "GREEN" if value <= budget.target_s else "AMBER" if value <= budget.stretch_s else "RED"
-    detail = {
-        "colour": colour,
-        "target_s": budget.target_s,
-        "stretch_s": budget.stretch_s,
-        "spread_s": max(seconds) - min(seconds),
-        "seconds": list(seconds),
-    }
+    detail = _detail(seconds, budget)
+    value = median(seconds) if seconds else None
     if scale != policy.pinned_scale:
         reason = f"budgets are pinned to the {policy.pinned_scale} scale, and this world is {scale}"
         return Measurement(value, len(seconds), "runs", detail, Verdict.NOT_APPLICABLE, reason)
+    if value is None:
+        return not_measured(f"no run has timed {name}", "runs")
     if len(seconds) < policy.min_runs and max(seconds) <= policy.long_run_s:
         return without_power(value, len(seconds), "runs", detail, f"{policy.min_runs} repetitions")
     return Measurement(value, len(seconds), "runs", detail)
+
+
+def _detail(seconds: Sequence[float], budget: Budget) -> dict[str, Any]:
+    """Bounds, and where there is a sample its colour and spread."""
+    detail: dict[str, Any] = {"target_s": budget.target_s, "stretch_s": budget.stretch_s, "seconds": list(seconds)}
+    if seconds:
+        value = median(seconds)
+        colour = "GREEN" if value <= budget.target_s else "AMBER" if value <= budget.stretch_s else "RED"
+        detail |= {"colour": colour, "spread_s": max(seconds) - min(seconds)}
+    return detail
