@@ -29,7 +29,7 @@ from segment5b_lib.phases.p4_artefacts import (
     seed_lines,
 )
 from segment5b_lib.phases.page import Section
-from segment5b_lib.phases.phase import Finding, Phase, conduct, item
+from segment5b_lib.phases.phase import Finding, Phase, conduct, item, not_applicable
 from segment5b_lib.phases.popt_timing import Sample, timing_line, timing_of
 from segment5b_lib.phases.rails import STANDS, chain_complete, gates_hold
 from segment5b_lib.phases.repair import NextStep, NextSteps, next_steps
@@ -130,7 +130,7 @@ def _items(cards: Sequence[Scorecard], demanded: Sequence[GateResult], found: Cl
         _panel(runs),
         gates_hold("P4.3", "every hard gate passes on every required seed", cards, hard),
         _stand("P4.4", "key metrics are stable across seeds, and a replay writes the same columns", several),
-        _stand("P4.5", "runtime budgets are met", runtime),
+        _runtime(runtime),
         _class(found),
     ]
 
@@ -167,6 +167,13 @@ def _stand(name: str, text: str, results: Sequence[GateResult]) -> DodItem:
         for result in results
     ]
     return item(name, text, open_points, ", ".join(said))
+
+
+def _runtime(results: Sequence[GateResult]) -> DodItem:
+    text = "runtime budgets are met"
+    if all(result.verdict is Verdict.NOT_APPLICABLE for result in results):
+        return not_applicable("P4.5", text, results[0].reason)
+    return _stand("P4.5", text, results)
 
 
 def _class(found: ClosureClass) -> DodItem:

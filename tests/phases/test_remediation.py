@@ -149,6 +149,7 @@ def test_four_seeds_are_certified_at_bplus_and_runtime_does_not_apply(solved: li
     for kind in p4.PHASE.artefacts:
         jsonschema.validate(found[kind.ARTEFACT], schema(kind))
     assert found["p4_closure"]["earned_at"] == "small"
+    assert {item.id: item.status for item in closure.definition_of_done}["P4.5"] is ItemStatus.NOT_APPLICABLE
     runtime = {line["gate_id"]: line["verdict"] for line in found["p4_state_runtime_receipts"]["runtime"]}
     assert set(runtime.values()) == {"not_applicable"} and "R-certification" in runtime
     assert [line["seed"] for line in found["p4_seed_authority_matrix"]["seeds"]] == [42, 7, 101, 202]
