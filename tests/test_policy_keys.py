@@ -8,7 +8,8 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from segment5b_lib.contract.policies import Policies, Strict
+from segment5b_lib.contract.policies import Policies
+from segment5b_lib.contract.strict import Strict
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.errors import PolicyError
 from segment5b_lib.gates.a06_replay import replay

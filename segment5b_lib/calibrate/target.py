@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from segment5b_lib.contract.policies import Limit, ValidationPolicy
+from segment5b_lib.contract.validation_policy import Limit, ValidationPolicy
 from segment5b_lib.errors import PolicyError
 
 Level = Literal["b", "bplus"]

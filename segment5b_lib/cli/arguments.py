@@ -16,6 +16,9 @@ _ROLES = ("@last", "@baseline", "@candidate")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="One line per step instead of a live table.")]
 ThreadsOption = Annotated[int, typer.Option(min=0, help="Threads; 0: one per core. Bytes do not depend on it.")]
+WhatIfOption = Annotated[
+    bool, typer.Option("--as-what-if", help="Go ahead out of order; the result counts for nothing.")
+]
 SetOption = Annotated[
     list[str], typer.Option("--set", help="KEY=VALUE, or @FILE with changes; may be repeated; VALUE is YAML.")
 ]

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from segment5b_lib.cli.arguments import JsonOption, QuietOption, RunArgument, ThreadsOption, thread_count
-from segment5b_lib.cli.screen import console, show_json, watching
+from segment5b_lib.cli.arguments import JsonOption, QuietOption, RunArgument, ThreadsOption, WhatIfOption, thread_count
+from segment5b_lib.cli.phase import execute_phase
+from segment5b_lib.cli.screen import watching
 from segment5b_lib.errors import UsageError
 
 
@@ -19,9 +20,7 @@ def register(app: typer.Typer) -> None:
 def certify(
     run: RunArgument = "@candidate",
     seeds: Annotated[str, typer.Option(help="Comma-separated; by default those that the policy requires.")] = "",
-    as_what_if: Annotated[
-        bool, typer.Option("--as-what-if", help="Go ahead out of order; the result counts for nothing.")
-    ] = False,
+    as_what_if: WhatIfOption = False,
     threads: ThreadsOption = 0,
     quiet: QuietOption = False,
     json: JsonOption = False,
@@ -30,26 +29,15 @@ def certify(
 
     Runs that exist are not made again. Exit code 1 where the class is HOLD_REMEDIATE, or P3 has not opened P4.
     """
-    from segment5b_lib.reports.execute import execute_notebook
-    from segment5b_lib.reports.lanes import panel
+    from segment5b_lib.engine.lanes import panel
     from segment5b_lib.store.runs import open_run
 
     chosen = open_run(run)
     required = _parsed(seeds) or list(chosen.policies.validation.stability.required_seeds)
     with watching(quiet or json) as listener:
         others = panel(chosen, required, threads=thread_count(threads), listener=listener)
-    parameters = {
-        "run_id": chosen.run_id,
-        "panel": [one.run_id for one in others],
-        **({"as_what_if": True} if as_what_if else {}),
-    }
-    record = execute_notebook("p4_certification", parameters)
-    if json:
-        show_json(record.model_dump(mode="json"))
-    else:
-        console.print(f"P4 {record.status.value}: [bold]{record.decision or 'no decision'}[/]")
-        console.print(f"page {record.page}", soft_wrap=True)
-    record.raise_for_status()
+    parameters = {"run_id": chosen.run_id, "panel": [one.run_id for one in others], "as_what_if": as_what_if}
+    execute_phase("P4", parameters, json=json)
 
 
 def _parsed(seeds: str) -> list[int]:

@@ -21,12 +21,6 @@ if TYPE_CHECKING:
     from segment5b_lib.store.worlds import World
 
 _SEED, _WITNESS = 42, 7
-_LOCAL = {
-    "placement.local_time_encoding": "wall_clock",
-    "routing.physical_router.zone_binding": "row_zone",
-    "validation.civil_time_enforcement": "fail_closed",
-}
-"""The corrections that the segment itself owns, tried before anything upstream is touched."""
 _RUNS_AT_ONCE = 12
 
 
@@ -87,8 +81,8 @@ class _Story:
 
     def performance(self, world: World) -> Run:
         """The published posture, three times on two seeds, and the performance track; the baseline run."""
+        from segment5b_lib.engine.lanes import repetitions
         from segment5b_lib.phases.attempts import read_artefact
-        from segment5b_lib.reports.lanes import repetitions
         from segment5b_lib.store.postures import load_posture
 
         console.rule("[bold]the published posture, and where its time goes", align="left")
@@ -130,9 +124,10 @@ class _Story:
         from segment5b_lib.engine.chain import run_states
         from segment5b_lib.engine.rerun import prepare_rerun
         from segment5b_lib.errors import StateRefusal
+        from segment5b_lib.phases.p1_artefacts import LOCAL_LANE
 
         with _chapter("the corrections that this segment owns, on the cache as it is"):
-            local = prepare_rerun(baseline, "S4", _LOCAL, threads=self.threads)
+            local = prepare_rerun(baseline, "S4", LOCAL_LANE, threads=self.threads)
             try:
                 run_states(local, threads=self.threads)
             except StateRefusal as refusal:
@@ -161,7 +156,7 @@ class _Story:
 
     def certification(self, candidate: Run) -> None:
         """P3, the panel of required seeds, P4, prune, P5."""
-        from segment5b_lib.reports.lanes import panel
+        from segment5b_lib.engine.lanes import panel
 
         console.rule("[bold]hardening, certificate, freeze", align="left")
         self.phase("P3", candidate)
@@ -182,8 +177,8 @@ class _Story:
         role: str = "",
     ) -> Run:
         """A finished run, in the role that it has in the keep-set."""
+        from segment5b_lib.engine.lanes import finished
         from segment5b_lib.engine.retention import pin, pin_new
-        from segment5b_lib.reports.lanes import finished
 
         with watching(self.quiet) as listener:
             made = finished(world, policies, posture, seed, threads=self.threads, listener=listener, changes=changes)

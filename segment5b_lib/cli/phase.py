@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
-from segment5b_lib.cli.arguments import JsonOption, RunArgument, complete_run
+from segment5b_lib.cli.arguments import JsonOption, RunArgument, WhatIfOption, complete_run
 from segment5b_lib.cli.screen import console, show_json
 
 
@@ -31,9 +32,7 @@ def phase(
         typer.Option(help="A run of another seed that must say the same; may be repeated."),
     ] = None,
     waiver: Annotated[str | None, typer.Option(help="POPT.3: why a target may be missed within its stretch.")] = None,
-    as_what_if: Annotated[
-        bool, typer.Option("--as-what-if", help="Go ahead out of order; the result counts for nothing.")
-    ] = False,
+    as_what_if: WhatIfOption = False,
     json: JsonOption = False,
 ) -> None:
     """Execute a phase as its notebook, for a run. Example: `segment5b phase P0 @baseline`.
@@ -41,11 +40,16 @@ def phase(
     Leaves the executed notebook, an offline page and the phase's artefacts. Exit code 1 where a predecessor has not
     opened the phase, or where its decision does not open the next one.
     """
+    given = {"baseline": baseline, "witnesses": witness, "waiver": waiver, "as_what_if": as_what_if or None}
+    parameters = {"run_id": run, **{key: value for key, value in given.items() if value is not None}}
+    execute_phase(name, parameters, json=json)
+
+
+def execute_phase(name: str, parameters: Mapping[str, Any], *, json: bool) -> None:
+    """Execute a phase's notebook, say how that ended, and refuse where the phase does."""
     from segment5b_lib.reports.execute import execute_notebook
     from segment5b_lib.reports.notebooks import notebook_of_phase
 
-    given = {"baseline": baseline, "witnesses": witness, "waiver": waiver, "as_what_if": as_what_if or None}
-    parameters = {"run_id": run, **{key: value for key, value in given.items() if value is not None}}
     record = execute_notebook(notebook_of_phase(name).name, parameters)
     if json:
         show_json(record.model_dump(mode="json"))

@@ -188,7 +188,7 @@ def is_complete(run: Run, state: str, threads: int) -> bool:
         current = dict(context.recorded_inputs().values())
     except MissingInputError:
         return False
-    expected = {run.root / output["path"]: output["sha256"] for output in marker["outputs"]}
+    expected = run.digests(state)
     if state == "S0":
         expected |= _sealed_files(run)
     if not all(path.is_file() for path in expected):

@@ -63,7 +63,7 @@ def _link_state(parent: Run, child: Run, state: str, threads: int) -> None:
         return
     marker = parent.marker(state)
     assert marker is not None, "check_reusable has seen it"
-    expected = {parent.root / output["path"]: output["sha256"] for output in marker["outputs"]}
+    expected = parent.digests(state)
     found = sha256_files(expected, threads)
     for path, digest in expected.items():
         if found[path] != digest:

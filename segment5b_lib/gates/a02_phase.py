@@ -50,7 +50,7 @@ def measure_profile(evidence: Evidence) -> Measurement:
         needed = f"{policy.phase_min_arrivals:,} physical arrivals in one zone, or in all zones together"
         return without_power(None, population, "physical arrivals", detail, needed)
     beyond = judged.filter(pl.col("mae_pp") > policy.phase_law_factor * pl.col("law_pp"))
-    value = float(beyond["mae_pp"].max() or 0.0)  # type: ignore[arg-type]
+    value = float(beyond.select(pl.col("mae_pp").max()).item() or 0.0)
     return Measurement(value, population, "physical arrivals", {**detail, "zones_beyond_the_law": beyond.height})
 
 

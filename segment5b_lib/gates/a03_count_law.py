@@ -32,7 +32,7 @@ def measure(evidence: Evidence) -> Measurement:
         "law": law,
         "distance": distance,
         "quantiles": {str(q): float(np.quantile(u, q)) for q in _QUANTILES},
-        "mean_mu": float(rows["mu"].mean()),  # type: ignore[arg-type]
+        "mean_mu": float(rows.select(pl.col("mu").mean()).item()),
     }
     return Measurement(float(special.kolmogorov(math.sqrt(u.size) * distance)), u.size, "sampled rows", detail)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from segment5b_lib.contract.policies import Stability
+from segment5b_lib.contract.validation_policy import Stability
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.errors import UsageError
 from segment5b_lib.gates.results import PASSES, GateResult

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from segment5b_lib.contract.datasets import Dataset
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel.tally_tables import UNKNOWN
-from segment5b_lib.store.parquet import open_file
+from segment5b_lib.store.parquet import damaged, open_file
 
 MOST_THREADS: Final = 4
 """Every thread counts into tables of its own: more of them would cost more memory than time."""
@@ -47,13 +47,7 @@ def read_group(file: pq.ParquetFile, group: int, columns: Sequence[str], what: s
     try:
         table = file.read_row_group(group, columns=list(columns), use_threads=False)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(
-            "5B.STORE.NOT_PARQUET",
-            "a Parquet file is damaged",
-            where=what,
-            found=str(error).splitlines()[0][:200],
-            next_step="restore the file or rebuild the root it belongs to",
-        ) from error
+        raise damaged(what, error) from error
     return table.combine_chunks()
 
 

@@ -63,15 +63,15 @@ class Difference:
 def _row(before: GateResult | None, after: GateResult | None) -> dict[str, Any]:
     known = after or before
     assert known is not None
-    values = [entry.value if entry else None for entry in (before, after)]
-    number = None if None in values else values[1] - values[0]  # type: ignore[operator]
+    earlier, later = (entry.value if entry else None for entry in (before, after))
+    number = None if earlier is None or later is None else later - earlier
     return {
         "gate": known.gate_id,
         "title": known.title,
         "verdict_before": _verdict(before).value,
         "verdict_after": _verdict(after).value,
-        "before": value_text(values[0], known.unit),
-        "after": value_text(values[1], known.unit),
+        "before": value_text(earlier, known.unit),
+        "after": value_text(later, known.unit),
         "change": _change_text(number, known.unit),
         "number": number,
         "moved": _moved(_verdict(before), _verdict(after)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from segment5b_lib.contract.policies import GateThresholds, ValidationPolicy
+from segment5b_lib.contract.validation_policy import GateThresholds, ValidationPolicy
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.errors import PolicyError
 from segment5b_lib.gates.table import THRESHOLD_FILE, Gate

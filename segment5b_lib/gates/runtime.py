@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any, Final
 
-from segment5b_lib.contract.policies import Budget, GateThresholds, Limit, RuntimePolicy
+from segment5b_lib.contract.validation_policy import Budget, GateThresholds, Limit, RuntimePolicy
 from segment5b_lib.contract.words import Status, Verdict
 from segment5b_lib.gates.results import GateResult, Measurement, Threshold, judged, not_measured, without_power
 from segment5b_lib.gates.table import THRESHOLD_FILE, gate

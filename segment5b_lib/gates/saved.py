@@ -26,8 +26,6 @@ from segment5b_lib.store.publish import write_file
 from segment5b_lib.store.roots import outputs_folder
 from segment5b_lib.store.runs import Run
 
-_HASH_THREADS: Final = 2
-"""Hashing is bound by the disk beyond this."""
 _MEASURING: Final = ("duckdb", "numba", "numpy", "polars", "pyarrow", "scipy", "tzdata")
 """Libraries whose release may change a measured figure."""
 
@@ -83,7 +81,7 @@ def content_digest(run: Run) -> str:
     names = {
         path: name for kind, root in (("run", run.root), ("world", run.world.root)) for path, name in _files(kind, root)
     }
-    found = sha256_files(names, _HASH_THREADS)
+    found = sha256_files(names)
     lines = sorted([name, found[path]] for path, name in names.items())
     return sha256_hex(canonical_json({"files": lines, "library": library_digest()}))
 
@@ -101,7 +99,7 @@ def library_digest() -> str:
     """SHA-256 over the library's own code and the releases of the libraries that it measures with."""
     package = Path(segment5b_lib.__file__).parent
     code = {path: path.relative_to(package).as_posix() for path in package.rglob("*.py")}
-    found = sha256_files(code, _HASH_THREADS)
+    found = sha256_files(code)
     lines = sorted([name, found[path]] for path, name in code.items())
     return sha256_hex(
         canonical_json({"code": lines, "releases": {name: metadata.version(name) for name in _MEASURING}})

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from segment5b_lib.contract.datasets import dataset
-from segment5b_lib.errors import InputError
-from segment5b_lib.store.parquet import open_file
+from segment5b_lib.store.parquet import damaged, open_file
 from segment5b_lib.store.runs import Run
 
 
@@ -30,10 +29,4 @@ def collect(frame: pl.LazyFrame, what: str) -> pl.DataFrame:
     try:
         return frame.collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(
-            "5B.STORE.NOT_PARQUET",
-            "a Parquet file is damaged",
-            where=what,
-            found=str(error).splitlines()[0][:200],
-            next_step="restore the file or rebuild the root it belongs to",
-        ) from error
+        raise damaged(what, error) from error

@@ -266,6 +266,9 @@ GATES: Final[tuple[Gate, ...]] = (
 )
 """What one scorecard holds: measured on one run, in one pass."""
 
+EVIDENCE: Final = tuple(sorted({name for entry in GATES for name in entry.evidence}))
+"""Every dataset that one scorecard rests on."""
+
 DEMANDED: Final[tuple[Gate, ...]] = (
     Gate(
         "T10",

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow.compute as pc
 
 from segment5b_lib.civil_time.cache import TzCache, decode
-from segment5b_lib.contract.policies import ValidationPolicy
+from segment5b_lib.contract.validation_policy import ValidationPolicy
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.gates.clock import ExpectedClock
 from segment5b_lib.gates.places import site_weights, world_edges, world_sites

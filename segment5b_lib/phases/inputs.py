@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Final
 
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import StaleError
@@ -12,9 +11,6 @@ from segment5b_lib.phases.envelope import InputDigest
 from segment5b_lib.store.digest import sha256_file, sha256_files
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.runs import RECEIPT_FILE, Run
-
-_THREADS: Final = 2
-"""Hashing is bound by the disk beyond this."""
 
 
 def verified_inputs(run: Run, dataset_ids: Collection[str]) -> list[InputDigest]:
@@ -25,7 +21,7 @@ def verified_inputs(run: Run, dataset_ids: Collection[str]) -> list[InputDigest]
     StaleError : a file is not what its state published or what S0 sealed.
     """
     recorded = _recorded(run, dataset_ids)
-    found = sha256_files(recorded, _THREADS)
+    found = sha256_files(recorded)
     for path, (name, digest) in recorded.items():
         if found[path] != digest:
             raise StaleError(
@@ -52,10 +48,9 @@ def verified_inputs(run: Run, dataset_ids: Collection[str]) -> list[InputDigest]
 def _recorded(run: Run, dataset_ids: Collection[str]) -> dict[Path, tuple[str, str]]:
     """Absolute path to (name below `run/` or `world/`, recorded digest)."""
     recorded = {}
-    for state in STATES:
-        for output in (run.marker(state) or {"outputs": []})["outputs"]:
-            if output["dataset_id"] in dataset_ids:
-                recorded[run.root / output["path"]] = (f"run/{output['path']}", output["sha256"])
+    for output in run.outputs(*STATES):
+        if output["dataset_id"] in dataset_ids:
+            recorded[run.root / output["path"]] = (f"run/{output['path']}", output["sha256"])
     if run.marker("S0") is not None:
         for member in read_json(run.file("sealed_inputs_5B")):
             if member["artifact_id"] in dataset_ids:

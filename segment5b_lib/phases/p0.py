@@ -12,7 +12,7 @@ import polars as pl
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.gates import saved
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.table import GATES
+from segment5b_lib.gates.table import EVIDENCE
 from segment5b_lib.phases.closure import Closure
 from segment5b_lib.phases.figure_measures import EVIDENCE as MEASURED_ON
 from segment5b_lib.phases.p0_artefacts import (
@@ -39,13 +39,12 @@ PHASE: Final = Phase(
     artefacts=(RealismGateboard, OwnerStateMatrix, PublishedFigures),
     pages=(RealismGateboard.ARTEFACT,),
 )
-EVIDENCE: Final = tuple(sorted({name for entry in GATES for name in entry.evidence} | set(MEASURED_ON)))
-"""Datasets that the evidence rests on: what the gates of the table and the published figures read."""
 
 
 def execute(run: Run, *, what_if: bool = False) -> Closure:
     """Score the run, decide, and write a new attempt of P0's artefacts."""
-    return conduct(PHASE, run, lambda: examine(run, saved.scorecard(run)), evidence=EVIDENCE, what_if=what_if)
+    read = {*EVIDENCE, *MEASURED_ON}
+    return conduct(PHASE, run, lambda: examine(run, saved.scorecard(run)), evidence=read, what_if=what_if)
 
 
 def examine(run: Run, scorecard: Scorecard) -> Finding:

@@ -10,19 +10,19 @@ from pydantic import Field
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.results import GateResult
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.table import GATES
 from segment5b_lib.gates.wording import value_text
 from segment5b_lib.phases.envelope import Envelope, Node
 from segment5b_lib.phases.p0_clocks import TzDatabase
+from segment5b_lib.phases.rails import AUDIT, CLOCK, CONSERVATION, LOCAL_TIME
 from segment5b_lib.phases.repair import runnable
 
 AXES: Final[dict[str, tuple[str, ...]]] = {
-    "DST": ("T11", "T12", "T1", "T1.settlement", "T1.operational", "T2", "T3"),
+    "DST": (*LOCAL_TIME, *CLOCK),
     "concentration": ("T6",),
     "virtual share": ("T7",),
-    "conservation": ("T4", "T5"),
+    "conservation": CONSERVATION,
     "rhythm and counts": ("T8", "T9"),
-    "audit": tuple(entry.gate_id for entry in GATES if entry.gate_id.startswith("A")),
+    "audit": AUDIT,
 }
 """The plan's four axes and the gates that decide each; T8 and T9 come from the remediation report."""
 

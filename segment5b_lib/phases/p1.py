@@ -13,7 +13,7 @@ from typing import Any, Final
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.table import GATES
+from segment5b_lib.gates.table import EVIDENCE
 from segment5b_lib.phases.closure import Closure
 from segment5b_lib.phases.envelope import DodItem
 from segment5b_lib.phases.p0_board import gate_section
@@ -54,7 +54,6 @@ PHASE: Final = Phase(
     pages=(Gateboard.ARTEFACT,),
 )
 _CLOCK_KEYS: Final = tuple(gate for gate in (*CLOCK, *LOCAL_TIME) if "." not in gate)
-EVIDENCE: Final = tuple(sorted({name for entry in GATES for name in entry.evidence}))
 
 
 def execute(run: Run, *, witnesses: Sequence[Run] = (), baseline: Run, what_if: bool = False) -> Closure:

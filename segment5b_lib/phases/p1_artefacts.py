@@ -24,6 +24,8 @@ LOCKED: Final = (
     ("validation", "civil_time_enforcement", "fail_closed"),
 )
 """The 5B-local corrections of the clock: policy, key, value. The last two make them enforced."""
+LOCAL_LANE: Final = {f"{policy}.{key}": value for policy, key, value in LOCKED if key != "horizon_guard"}
+"""The locked keys as changes for a run on the cache as it is: with its guard up, S4 would not start."""
 _WORST: Final = 20
 
 

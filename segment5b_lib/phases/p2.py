@@ -22,7 +22,7 @@ from segment5b_lib.calibrate.zone_tilt import GAP, certificate
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.table import GATES
+from segment5b_lib.gates.table import EVIDENCE
 from segment5b_lib.gates.wording import value_text
 from segment5b_lib.phases.closure import Closure
 from segment5b_lib.phases.envelope import DodItem, gate_lines
@@ -58,7 +58,6 @@ PHASE: Final = Phase(
     artefacts=(ContractLock, Sensitivity, CandidateMatrix, Gateboard, Forensics, Closing),
     pages=(Gateboard.ARTEFACT,),
 )
-EVIDENCE: Final = tuple(sorted({name for entry in GATES for name in entry.evidence}))
 
 
 def execute(run: Run, *, witnesses: Sequence[Run] = (), baseline: Run, what_if: bool = False) -> Closure:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from segment5b_lib.contract.datasets import dataset
-from segment5b_lib.contract.policies import POLICIES, ValidationPolicy
+from segment5b_lib.contract.policies import POLICIES
+from segment5b_lib.contract.validation_policy import ValidationPolicy
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.table import GATES
+from segment5b_lib.gates.table import EVIDENCE
 from segment5b_lib.phases.closure import Closure
 from segment5b_lib.phases.envelope import DodItem
 from segment5b_lib.phases.p0_board import gate_section
@@ -40,7 +41,6 @@ PHASE: Final = Phase(
     artefacts=(ContractInventory, Sentinels, Closing),
     pages=(Closing.ARTEFACT,),
 )
-EVIDENCE: Final = tuple(sorted({name for entry in GATES for name in entry.evidence}))
 WATCHED: Final = ("T1", "T2", "T3", "T4", "T6", "T7", "T8", "T9", "T11", "T12")
 """Gates that S5 must watch by the policy's thresholds; T5 it watches row by row, as a law without one."""
 MODES: Final = {"civil_time_enforcement": "fail_closed", "calibration_sentinels.evaluation_mode": "enforce_bplus"}

@@ -15,7 +15,7 @@ from segment5b_lib.gates.runtime import runtime_gate, state_gates
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.t10_stability import stability
-from segment5b_lib.gates.table import GATES
+from segment5b_lib.gates.table import EVIDENCE
 from segment5b_lib.phases.closure import Closure
 from segment5b_lib.phases.envelope import DodItem, gate_lines
 from segment5b_lib.phases.p0_board import gate_section
@@ -43,7 +43,6 @@ PHASE: Final = Phase(
     artefacts=(SeedMatrix, SeedGateboard, Stability, RuntimeReceipts, Closing),
     pages=(Closing.ARTEFACT,),
 )
-EVIDENCE: Final = tuple(sorted({name for entry in GATES for name in entry.evidence}))
 _WITNESS_SEEDS: Final = 2
 
 

@@ -16,8 +16,6 @@ from segment5b_lib.store.roots import outputs_folder
 from segment5b_lib.store.runs import RECEIPT_FILE, Run
 from segment5b_lib.store.worlds import WORLD_FILE
 
-_THREADS = 2
-
 
 def decisions(phase: str, run_id: str) -> dict[tuple[str, str], dict[str, Any]]:
     """A phase's decision about a run and all those that it rests on, by (phase, run id), latest first.
@@ -65,19 +63,14 @@ def unresolved(manifest: Sequence[Pointer]) -> list[str]:
     base = outputs_folder()
     lost = [pointer.path for pointer in manifest if not (base / pointer.path).is_file()]
     there = [pointer for pointer in manifest if pointer.path not in lost]
-    found = sha256_files([base / pointer.path for pointer in there], _THREADS)
+    found = sha256_files([base / pointer.path for pointer in there])
     changed = [pointer.path for pointer in there if found[base / pointer.path] != pointer.sha256]
     return [f"{path}: missing" for path in lost] + [f"{path}: changed" for path in changed]
 
 
 def changed_outputs(panel: Sequence[Run]) -> list[str]:
     """Outputs of the panel's runs that are no longer what their markers say."""
-    recorded = {
-        run.root / output["path"]: output["sha256"]
-        for run in panel
-        for state in STATES
-        for output in (run.marker(state) or {"outputs": []})["outputs"]
-    }
+    recorded = {path: digest for run in panel for path, digest in run.digests(*STATES).items()}
     there = [path for path in recorded if path.is_file()]
-    found = sha256_files(there, _THREADS)
+    found = sha256_files(there)
     return [str(path) for path, digest in recorded.items() if found.get(path) != digest]

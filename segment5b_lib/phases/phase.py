@@ -170,8 +170,7 @@ def _inputs(run: Run, roles: Mapping[str, Sequence[Run]], evidence: Collection[s
 
 
 def _failed(phase: Phase, error: Segment5BError) -> Finding:
-    taken = DodItem(id=f"{phase.name}.0", text="the evidence can be taken", status=ItemStatus.RED, evidence=error.what)
-    return Finding(items=[taken], opens=phase.hold)
+    return Finding(items=[item(f"{phase.name}.0", "the evidence can be taken", [error.what], "")], opens=phase.hold)
 
 
 def _write(

@@ -127,8 +127,7 @@ def _threads(run: Run) -> int:
 
 def _refusal(copy: Run, threads: int) -> str:
     """The code with which S5 refuses a copy one of whose inputs has been damaged; empty if it does not notice."""
-    outputs = (copy.marker("S4") or {"outputs": []})["outputs"]
-    smallest = min(outputs, key=lambda output: output["bytes"])
+    smallest = min(copy.outputs("S4"), key=lambda output: output["bytes"])
     path = copy.root / smallest["path"]
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1

@@ -133,13 +133,7 @@ def _dataset_line(name: str, reference: Run, candidate: Run) -> DatasetLine:
 
 def _files(run: Run, name: str) -> dict[str, str]:
     """Files of a dataset with their digests, by path below the run root; equal identities have equal paths."""
-    markers = [run.marker(state) or {"outputs": []} for state in STATES]
-    return {
-        output["path"]: output["sha256"]
-        for marker in markers
-        for output in marker["outputs"]
-        if output["dataset_id"] == name
-    }
+    return {output["path"]: output["sha256"] for output in run.outputs(*STATES) if output["dataset_id"] == name}
 
 
 def column_digests(run: Run, files: Sequence[str] | Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator
 
-from segment5b_lib.contract.words import STATES, Lane, Status
+from segment5b_lib.contract.words import Lane, Status
 from segment5b_lib.phases.envelope import Measured, Node
 from segment5b_lib.phases.popt_figures import Figures
 from segment5b_lib.store.runs import Run, list_runs
@@ -131,7 +131,7 @@ def siblings(run: Run) -> list[Run]:
     """Complete runs of the same world, policies and seed by any version of the library; the run itself comes first."""
     mine = _identity(run)[:3]
     others = [one for one in list_runs() if one.run_id != run.run_id and _identity(one)[:3] == mine]
-    return [run, *(one for one in others if all(one.marker(state) for state in STATES))]
+    return [run, *(one for one in others if one.complete)]
 
 
 def _identity(run: Run) -> tuple[str, str, int, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from segment5b_lib.contract.words import STATES, Status, Verdict
 from segment5b_lib.gates.scorecard import Scorecard
@@ -11,6 +11,7 @@ from segment5b_lib.gates.table import GATES
 from segment5b_lib.gates.wording import value_text
 from segment5b_lib.phases.envelope import DodItem
 from segment5b_lib.phases.phase import item
+from segment5b_lib.phases.popt_structure import counters_of, differences
 from segment5b_lib.store.runs import Run
 
 CLOCK: Final = ("T1", "T1.settlement", "T1.operational", "T2", "T3")
@@ -21,6 +22,11 @@ FROZEN: Final = (*CLOCK, *CONSERVATION, *LOCAL_TIME)
 AUDIT: Final = tuple(entry.gate_id for entry in GATES if entry.gate_id.startswith("A"))
 """Gates of the audit: reported on the published posture, vetoes from P1 on."""
 
+_UNMOVED: Final = {
+    "S3": ("total_arrivals",),
+    "S4": ("total_bucket_rows", "total_rows_written", "missing_group_weights"),
+}
+"""The plan's structural counters, by state, that a correction of the clock must not move."""
 STANDS: Final = (Verdict.PASS_BPLUS, Verdict.PASS_B, Verdict.NOT_APPLICABLE)
 
 
@@ -61,34 +67,17 @@ def audit_holds(name: str, cards: Sequence[Scorecard]) -> DodItem:
 def counts_unmoved(name: str, baseline: Run, runs: Sequence[Run]) -> DodItem:
     """Runs with the baseline's seed have the baseline's bucket rows and arrivals, and lack no routing row."""
     same_seed = [run for run in runs if run.receipt.seed == baseline.receipt.seed]
-    expected = structure(baseline)
-    open_points = [
-        f"{run.run_id[:8]} {counter}: {found}, baseline {expected[counter]}"
+    lines = [
+        line
         for run in same_seed
-        for counter, found in structure(run).items()
-        if found != expected[counter]
+        for state, names in _UNMOVED.items()
+        for line in counters_of(baseline, run, state, names)
     ]
+    open_points = differences(lines)
     if not same_seed:
         open_points.append(f"no run has the baseline's seed {baseline.receipt.seed}")
-    evidence = ", ".join(f"{counter} {value:,}" for counter, value in expected.items())
+    evidence = ", ".join(f"{line.state} {line.counter} {line.reference:,}" for line in lines if line.equal)
     return item(name, "counts and routing have not moved against the baseline", open_points, evidence)
-
-
-def structure(run: Run) -> dict[str, int]:
-    """The plan's structural counters that a correction of the clock must not move, from the markers."""
-    counted = _counters(run, "S3"), _counters(run, "S4")
-    scenarios = list(counted[1].get("scenarios", {}).values())
-    return {
-        "bucket_rows": sum(entry["total_bucket_rows"] for entry in scenarios),
-        "arrivals_total": sum(entry["total_arrivals"] for entry in counted[0].get("scenarios", {}).values()),
-        "arrival_rows": sum(entry["total_rows_written"] for entry in scenarios),
-        "missing_group_weights": counted[1].get("missing_group_weights", 0),
-    }
-
-
-def _counters(run: Run, state: str) -> Mapping[str, Any]:
-    marker = run.marker(state)
-    return marker["counters"] if marker else {}
 
 
 def _count(things: Sequence[object], noun: str) -> str:

@@ -63,7 +63,7 @@ def write_html(notebook: Path) -> Path:
 def read_notebook(path: Path) -> nbformat.NotebookNode:
     """A notebook of format 4, or a typed error."""
     try:
-        notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+        notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat has no types
     except FileNotFoundError as error:
         raise MissingInputError("5B.REPORT.NO_NOTEBOOK", "a notebook is missing", where=str(path)) from error
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError) as error:
@@ -78,7 +78,7 @@ def read_notebook(path: Path) -> nbformat.NotebookNode:
 
 def offline_html(notebook: nbformat.NotebookNode) -> str:
     """The page of an executed notebook, as one self-contained HTML document."""
-    exporter = HTMLExporter(  # type: ignore[no-untyped-call]
+    exporter = HTMLExporter(  # type: ignore[no-untyped-call]  # nbconvert has no types
         template_name="basic",
         exclude_input=True,
         exclude_input_prompt=True,

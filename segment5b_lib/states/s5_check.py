@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from segment5b_lib.contract.policies import POLICIES, Limit, Policies
+from segment5b_lib.contract.policies import POLICIES, Policies
+from segment5b_lib.contract.validation_policy import Limit
 from segment5b_lib.errors import PolicyError
 
 MAX_ISSUES: Final = 20

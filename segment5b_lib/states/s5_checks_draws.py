@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from segment5b_lib.contract.policies import Limit
+from segment5b_lib.contract.validation_policy import Limit
 from segment5b_lib.kernel.streams import (
     ARRIVAL_EDGE_PICK,
     ARRIVAL_SITE_PICK,

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from segment5b_lib.contract.policies import SamplingPlan
+from segment5b_lib.contract.validation_policy import SamplingPlan
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.kernel.clock_windows import ELSEWHERE, pick_in_windows, windows_of
 from segment5b_lib.kernel.sample_order import seeded_order

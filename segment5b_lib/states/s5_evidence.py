@@ -112,7 +112,7 @@ def _published_by_s4(context: Context) -> dict[str, set[Path]]:
     """S4's outputs by dataset. Each must lie there with its size: of parts that are not sampled no more is asked."""
     context.recorded_inputs()  # raises where a state has not published
     found: dict[str, set[Path]] = {ARRIVALS: set()}
-    for output in (context.run.marker("S4") or {})["outputs"]:
+    for output in context.run.outputs("S4"):
         path = context.run.root / output["path"]
         size = path.stat().st_size if path.is_file() else None
         if size != output["bytes"]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from segment5b_lib.contract.policies import SamplingPlan
+from segment5b_lib.contract.validation_policy import SamplingPlan
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.kernel.sample_order import seeded_order
 from segment5b_lib.states.context import Context

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segment5b_lib.contract.datasets import dataset
-from segment5b_lib.errors import InputError
 from segment5b_lib.states.s5_rows import require_values
 from segment5b_lib.store.arrival_files import LOCAL_COLUMNS, open_arrivals
+from segment5b_lib.store.parquet import damaged
 
 OPTIONAL: Final = ("site_id", "edge_id", "tzid_settlement", "tzid_operational", *LOCAL_COLUMNS[1:])
 """Columns that are null for one of the two kinds of arrival."""
@@ -86,13 +86,8 @@ def read_rows(group: RowGroup, columns: Sequence[str]) -> pa.Table:
         with pq.ParquetFile(group.path, metadata=group.footer, read_dictionary=text, memory_map=True) as file:
             table = file.read_row_group(group.index, columns=list(columns), use_threads=False)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(
-            "5B.STORE.NOT_PARQUET",
-            "a Parquet file is damaged",
-            where=f"arrival_events_5B: {group.path}, row group {group.index}",
-            found=str(error).splitlines()[0][:200],
-            next_step="segment5b run S4",
-        ) from error
+        where = f"arrival_events_5B: {group.path}, row group {group.index}"
+        raise damaged(where, error, next_step="segment5b run S4") from error
     require_values(
         table.drop_columns([name for name in columns if name in OPTIONAL]), f"arrival_events_5B: {group.path}"
     )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from segment5b_lib.civil_time.oracle import expected_offsets
-from segment5b_lib.contract.policies import CivilTimeMeasurement
+from segment5b_lib.contract.validation_policy import CivilTimeMeasurement
 from segment5b_lib.kernel.clock_windows import WindowTable, window_table
 from segment5b_lib.states.s5_expected_clock import MICROSECOND
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 from segment5b_lib.errors import MissingInputError
 
@@ -19,7 +20,11 @@ def sha256_file(path: Path) -> str:
         raise MissingInputError("5B.STORE.FILE_MISSING", "a file is missing", where=str(path)) from error
 
 
-def sha256_files(paths: Iterable[Path], threads: int) -> dict[Path, str]:
+HASH_THREADS: Final = 2
+"""Enough where nobody has said how many: beyond this hashing is bound by the disk."""
+
+
+def sha256_files(paths: Iterable[Path], threads: int = HASH_THREADS) -> dict[Path, str]:
     """SHA-256 of many files, on several threads (hashing releases the interpreter lock)."""
     ordered = list(paths)
     with ThreadPoolExecutor(max_workers=threads) as pool:

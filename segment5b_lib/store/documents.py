@@ -83,7 +83,7 @@ def validated(model: type[Model], document: object, where: str) -> Model:
             where=f"{where}, key {key}",
             expected=_expectation(first["type"]),
             found=repr(first.get("input"))[:200],
-            next_step="correct the file; the keys are described in segment5b_lib/contract/policies.py",
+            next_step=f"correct the file; its keys are described in {model.__module__}",
         ) from error
 
 

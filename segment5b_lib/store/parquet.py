@@ -70,6 +70,20 @@ def parquet_files(folder: Path, dataset: Dataset) -> list[Path]:
     return files
 
 
+_RESTORE: Final = "restore the file or rebuild the root it belongs to"
+
+
+def damaged(where: str, error: Exception, next_step: str = _RESTORE) -> InputError:
+    """The error to raise from what a reader says of a file's inside."""
+    return InputError(
+        "5B.STORE.NOT_PARQUET",
+        "a Parquet file is damaged",
+        where=where,
+        found=str(error).splitlines()[0][:200],
+        next_step=next_step,
+    )
+
+
 def open_file(path: Path, dataset: Dataset) -> pq.ParquetFile:
     """Open one file and check its schema; a truncated or foreign file is a typed error."""
     try:
@@ -81,7 +95,7 @@ def open_file(path: Path, dataset: Dataset) -> pq.ParquetFile:
             where=f"{dataset.dataset_id}: {path}",
             expected="a complete Parquet file",
             found=str(error).splitlines()[0][:200],
-            next_step="restore the file or rebuild the root it belongs to",
+            next_step=_RESTORE,
         ) from error
     check_schema(file.schema_arrow, dataset, path)
     return file
@@ -126,13 +140,7 @@ def read_files(files: Iterable[Path], dataset: Dataset, columns: Sequence[str] |
         try:
             table = open_file(path, dataset).read(columns=names)
         except (pa.ArrowException, OSError) as error:
-            raise InputError(
-                "5B.STORE.NOT_PARQUET",
-                "a Parquet file is damaged",
-                where=f"{dataset.dataset_id}: {path}",
-                found=str(error).splitlines()[0][:200],
-                next_step="restore the file or rebuild the root it belongs to",
-            ) from error
+            raise damaged(f"{dataset.dataset_id}: {path}", error) from error
         tables.append(table.select(names).cast(target))
     return pa.concat_tables(tables)
 

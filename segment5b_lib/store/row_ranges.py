@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segment5b_lib.contract.datasets import Dataset
-from segment5b_lib.errors import InputError
-from segment5b_lib.store.parquet import open_file
+from segment5b_lib.store.parquet import damaged, open_file
 
 
 class RowRanges:
@@ -53,9 +52,4 @@ class RowRanges:
             with pq.ParquetFile(path, read_dictionary=text, memory_map=True) as file:
                 return file.read_row_group(group, columns=list(columns), use_threads=False)
         except (pa.ArrowException, OSError) as error:
-            raise InputError(
-                "5B.STORE.NOT_PARQUET",
-                "a Parquet file is damaged",
-                where=f"{self._dataset.dataset_id}: {path}, row group {group}",
-                found=str(error).splitlines()[0][:200],
-            ) from error
+            raise damaged(f"{self._dataset.dataset_id}: {path}, row group {group}", error) from error

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from segment5b_lib.contract.datasets import VALIDATION_FOLDER, dataset, folder_of
 from segment5b_lib.contract.policies import Policies
+from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import InputError, StaleError, UsageError
 from segment5b_lib.identity import canonical_json, sha256_hex
 from segment5b_lib.store.documents import read_json, validated
@@ -137,6 +138,19 @@ class Run:
         """A state's marker, or None where the state has not published."""
         path = self.marker_path(state)
         return dict(read_json(path)) if path.is_file() else None
+
+    def outputs(self, *states: str) -> list[dict[str, Any]]:
+        """What some states have published, by their markers: `dataset_id`, `path` below the root, `sha256`, `bytes`."""
+        return [output for state in states for output in (self.marker(state) or {"outputs": []})["outputs"]]
+
+    def digests(self, *states: str) -> dict[Path, str]:
+        """Recorded digest of every file that some states have published."""
+        return {self.root / output["path"]: output["sha256"] for output in self.outputs(*states)}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every state has published."""
+        return all(self.marker(state) is not None for state in STATES)
 
     @property
     def records_root(self) -> Path:

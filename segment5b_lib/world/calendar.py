@@ -48,7 +48,7 @@ def public_holidays(country: str, first_year: int, last_year: int) -> Ints | Non
     """Public holidays as days since 1970-01-01, ascending; None where the package has no such calendar."""
     try:
         found = holidays.country_holidays(country, years=range(first_year, last_year + 1))
-    except NotImplementedError:
+    except NotImplementedError:  # the package's word for a country that it has no calendar of
         return None
     return np.array(sorted(day.toordinal() - _EPOCH_DAY for day in found), np.int64)
 

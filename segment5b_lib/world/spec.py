@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from segment5b_lib.contract.policies import ChannelGroup, DemandClass, NonNegative, Positive, Share
+from segment5b_lib.contract.policies import ChannelGroup, DemandClass
+from segment5b_lib.contract.strict import NonNegative, Positive, Share
 from segment5b_lib.contract.words import VirtualMode
 
 Count = Annotated[int, Field(gt=0)]
@@ -285,8 +286,8 @@ class Upstream(_Node):
     """Knobs of the segments that may be reopened."""
 
     s2A: Timetable = Field(alias="2A")  # noqa: N815 - segment names begin with a digit
-    s2B: GroupMix = Field(alias="2B")  # noqa: N815
-    s3B: ChannelRules = Field(alias="3B")  # noqa: N815
+    s2B: GroupMix = Field(alias="2B")  # noqa: N815 - as above
+    s3B: ChannelRules = Field(alias="3B")  # noqa: N815 - as above
 
 
 class WorldSpec(_Node):

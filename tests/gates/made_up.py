@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from segment5b_lib.contract.policies import ValidationPolicy
+from segment5b_lib.contract.validation_policy import ValidationPolicy
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.results import GateResult, Measurement, judge
 from segment5b_lib.gates.scorecard import Scorecard

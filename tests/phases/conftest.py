@@ -1,4 +1,4 @@
-"""Repetitions for the optimisation phases: made once, copied for each test that plants something."""
+"""Runs for the phases: one that P0 may look at, and repetitions, copied for each test that plants something."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from segment5b_lib.contract.words import Decision
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
+from tests.decisions import speak
 from tests.phases.popt_track import PINNED_HERE, Track, found_track, repetitions
+
+
+@pytest.fixture
+def released_run(own_run: Run) -> Run:
+    """A copy of the published run that a test may break, and that POPT.5 has let go."""
+    speak("POPT.5", own_run, Decision.GO_P0)
+    return own_run
 
 
 @pytest.fixture(scope="session")

@@ -23,16 +23,8 @@ from segment5b_lib.phases.phase import decide
 from segment5b_lib.phases.repair import next_steps
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.runs import Run
-from tests.decisions import speak
 
 ARTEFACTS: list[type[Envelope]] = [RealismGateboard, OwnerStateMatrix, PublishedFigures]
-
-
-@pytest.fixture
-def own_run(own_run: Run) -> Run:
-    """The published run, which POPT.5 has let go."""
-    speak("POPT.5", own_run, Decision.GO_P0)
-    return own_run
 
 
 @pytest.fixture(scope="module")
@@ -48,36 +40,36 @@ def files_of(run: Run) -> dict[Path, str]:
     return {path: sha256_file(path) for path in sorted(run.root.rglob("*")) if path.is_file()}
 
 
-def test_the_published_run_is_bad_and_p1_opens(own_run: Run) -> None:
-    before = files_of(own_run)
-    closure = p0.execute(own_run)
+def test_the_published_run_is_bad_and_p1_opens(released_run: Run) -> None:
+    before = files_of(released_run)
+    closure = p0.execute(released_run)
     assert closure.decision is Decision.UNLOCK_P1
     assert {item.status for item in closure.definition_of_done} == {ItemStatus.GREEN}
     verdicts = {result.gate_id: result.verdict for result in closure.scorecard.results}
     assert all(verdicts[name] is Verdict.FAIL for name in ("T1", "T2", "T11", "T12"))
     assert all(verdicts[name] is Verdict.PASS_BPLUS for name in ("T4", "T5"))
     assert len(closure.reasons) == 1 + sum(verdict is Verdict.FAIL for verdict in verdicts.values())
-    assert files_of(own_run) == before, "P0 reads a run and never changes it"
+    assert files_of(released_run) == before, "P0 reads a run and never changes it"
 
 
-def test_the_artefacts_say_the_same_and_fit_their_schemas(own_run: Run) -> None:
-    closure = p0.execute(own_run)
+def test_the_artefacts_say_the_same_and_fit_their_schemas(released_run: Run) -> None:
+    closure = p0.execute(released_run)
     assert [path.suffix for path in closure.artefacts] == [".json", ".json", ".json", ".md"]
     for artefact in ARTEFACTS:
-        document = read_artefact("p0", own_run.run_id, artefact.ARTEFACT)
+        document = read_artefact("p0", released_run.run_id, artefact.ARTEFACT)
         jsonschema.Draft202012Validator.check_schema(schema(artefact))
         jsonschema.validate(document, schema(artefact))
         assert document["decision"] == "UNLOCK_P1" and document["error"] is None
-        assert document["run"]["run_id"] == own_run.run_id and document["scale"] == "tiny"
+        assert document["run"]["run_id"] == released_run.run_id and document["scale"] == "tiny"
         assert (
             artefact.model_validate(document).content() == artefact.model_validate_json(json.dumps(document)).content()
         )
 
 
-def test_inputs_are_digests_of_what_was_read(own_run: Run) -> None:
-    p0.execute(own_run)
-    document = read_artefact("p0", own_run.run_id, "p0_realism_gateboard")
-    roots = {"run": own_run.root, "world": own_run.world.root}
+def test_inputs_are_digests_of_what_was_read(released_run: Run) -> None:
+    p0.execute(released_run)
+    document = read_artefact("p0", released_run.run_id, "p0_realism_gateboard")
+    roots = {"run": released_run.root, "world": released_run.world.root}
     inputs = {entry["path"]: entry["sha256"] for entry in document["inputs"]}
     assert any("arrival_events" in path for path in inputs) and any("tz_cache_v1.bin" in path for path in inputs)
     for path, digest in inputs.items():
@@ -85,9 +77,9 @@ def test_inputs_are_digests_of_what_was_read(own_run: Run) -> None:
         assert sha256_file(roots[root] / relative) == digest
 
 
-def test_every_failure_has_one_owner_on_one_axis(own_run: Run) -> None:
-    p0.execute(own_run)
-    matrix = read_artefact("p0", own_run.run_id, "p0_owner_state_matrix")
+def test_every_failure_has_one_owner_on_one_axis(released_run: Run) -> None:
+    p0.execute(released_run)
+    matrix = read_artefact("p0", released_run.run_id, "p0_owner_state_matrix")
     failing = [line["gate_id"] for line in matrix["gates"] if line["verdict"] == "fail"]
     assert [line["gate_id"] for line in matrix["owners"]] == failing
     axes = {line["axis"]: line for line in matrix["axes"]}
@@ -98,9 +90,9 @@ def test_every_failure_has_one_owner_on_one_axis(own_run: Run) -> None:
     )
 
 
-def test_earlier_figures_are_context_and_no_verdict(own_run: Run) -> None:
-    closure = p0.execute(own_run)
-    board = read_artefact("p0", own_run.run_id, "p0_realism_gateboard")
+def test_earlier_figures_are_context_and_no_verdict(released_run: Run) -> None:
+    closure = p0.execute(released_run)
+    board = read_artefact("p0", released_run.run_id, "p0_realism_gateboard")
     lines = {(line["gate_id"], line["level"]): line for line in board["context"]}
     assert {key: line["max"] for key, line in lines.items()} == {
         ("T1", "b"): 0.002,
@@ -112,10 +104,10 @@ def test_earlier_figures_are_context_and_no_verdict(own_run: Run) -> None:
     assert "≤ 0.2 %" in page and "UNLOCK_P1" in page and "--segment 2A --set last_transition_year=2028" in page
 
 
-def test_a_second_execution_keeps_the_first(own_run: Run) -> None:
-    first = p0.execute(own_run)
+def test_a_second_execution_keeps_the_first(released_run: Run) -> None:
+    first = p0.execute(released_run)
     kept = [path.read_bytes() for path in first.artefacts]
-    second = p0.execute(own_run)
+    second = p0.execute(released_run)
     assert set(first.artefacts).isdisjoint(second.artefacts)
     assert [path.read_bytes() for path in first.artefacts] == kept
     numbers = [json.loads(c.artefacts[0].read_text())["attempt"] for c in (first, second)]
@@ -159,31 +151,31 @@ def test_each_item_can_turn_red(published_run: Run, scorecard: Scorecard, item: 
     assert any(reason.startswith(item) for reason in reasons)
 
 
-def test_an_unfinished_chain_holds(own_run: Run, scorecard: Scorecard) -> None:
-    own_run.marker_path("S5").unlink()
-    assert statuses(own_run, scorecard)["P0.1"] is ItemStatus.RED
+def test_an_unfinished_chain_holds(released_run: Run, scorecard: Scorecard) -> None:
+    released_run.marker_path("S5").unlink()
+    assert statuses(released_run, scorecard)["P0.1"] is ItemStatus.RED
 
 
-def test_damaged_evidence_is_recorded_before_it_is_raised(own_run: Run) -> None:
-    victim = own_run.files("arrival_events_5B", own_run.scenarios[0])[0]
+def test_damaged_evidence_is_recorded_before_it_is_raised(released_run: Run) -> None:
+    victim = released_run.files("arrival_events_5B", released_run.scenarios[0])[0]
     content = bytearray(victim.read_bytes())
     content[len(content) // 2] ^= 1
     victim.write_bytes(bytes(content))
     with pytest.raises(StaleError) as caught:
-        p0.execute(own_run)
+        p0.execute(released_run)
     assert caught.value.code == "5B.PHASE.INPUT_CHANGED"
     for artefact in ARTEFACTS:
-        document = read_artefact("p0", own_run.run_id, artefact.ARTEFACT)
+        document = read_artefact("p0", released_run.run_id, artefact.ARTEFACT)
         jsonschema.validate(document, schema(artefact))
         assert document["decision"] == "HOLD_P0_REOPEN"
         assert document["error"]["code"] == "5B.PHASE.INPUT_CHANGED"
         assert [item["status"] for item in document["definition_of_done"]] == ["red"]
-    (page,) = reports_folder(own_run.run_id).glob("*.md")
+    (page,) = reports_folder(released_run.run_id).glob("*.md")
     assert "5B.PHASE.INPUT_CHANGED" in page.read_text()
 
 
-def test_rich_displays_are_escaped(own_run: Run) -> None:
-    closure = p0.execute(own_run)
+def test_rich_displays_are_escaped(released_run: Run) -> None:
+    closure = p0.execute(released_run)
     card = replace(closure.identity, scale="<script>")
     assert "&lt;script&gt;" in card._repr_html_() and "<script>" not in card._repr_html_()
     answer = closure._repr_html_()

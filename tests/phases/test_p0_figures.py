@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from segment5b_lib.contract.words import Decision, ItemStatus
+from segment5b_lib.contract.words import ItemStatus
 from segment5b_lib.gates.scorecard import Scorecard, score
 from segment5b_lib.phases import p0, p0_figures
 from segment5b_lib.phases.attempts import read_artefact
@@ -19,7 +19,6 @@ from segment5b_lib.phases.p0_done import definition_of_done
 from segment5b_lib.phases.p0_figures import PublishedFigures, figure_lines, figures_frame, verdict_counts
 from segment5b_lib.phases.published import FIGURES, PublishedFigure, Tolerance
 from segment5b_lib.store.runs import Run
-from tests.decisions import speak
 
 TABLE = """
 s2_rows 35700480 exact · s3_rows 35700480 exact · series 16528 exact
@@ -44,13 +43,6 @@ virtual_hours_18-23 0.3048 absolute 0.05 · virtual_hours_00-05 0.2675 absolute 
 weekend_expected 0.28617 absolute 0.01 · weekend_observed 0.28653 absolute 0.01
 """
 """The design's table, typed a second time."""
-
-
-@pytest.fixture
-def own_run(own_run: Run) -> Run:
-    """The published run, which POPT.5 has let go."""
-    speak("POPT.5", own_run, Decision.GO_P0)
-    return own_run
 
 
 @pytest.fixture(scope="module")
@@ -142,12 +134,12 @@ def test_another_seed_has_twice_the_tolerance(scorecard: Scorecard, monkeypatch:
     assert {line.tolerance.factor for line in figure_lines(scorecard)} == {2.0}
 
 
-def test_the_artefact_fits_its_schema_and_says_the_same(own_run: Run) -> None:
-    closure = p0.execute(own_run)
-    document = read_artefact("p0", own_run.run_id, "p0_published_figures")
+def test_the_artefact_fits_its_schema_and_says_the_same(released_run: Run) -> None:
+    closure = p0.execute(released_run)
+    document = read_artefact("p0", released_run.run_id, "p0_published_figures")
     jsonschema.Draft202012Validator.check_schema(schema(PublishedFigures))
     jsonschema.validate(document, schema(PublishedFigures))
-    assert closure.artefacts[2].name == f"segment5b_p0_published_figures_{own_run.run_id}.json"
+    assert closure.artefacts[2].name == f"segment5b_p0_published_figures_{released_run.run_id}.json"
     assert [line["figure_id"] for line in document["figures"]] == [entry.figure_id for entry in FIGURES]
     assert [PublishedFigures.model_validate(document).figures] == [figure_lines(closure.scorecard)]
     inputs = [entry["path"] for entry in document["inputs"]]

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from segment5b_lib.contract.datasets import arrival_schema
-from segment5b_lib.contract.policies import CivilTimeMeasurement, SamplingPlan
+from segment5b_lib.contract.validation_policy import CivilTimeMeasurement, SamplingPlan
 from segment5b_lib.kernel.clock_windows import ELSEWHERE
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5_clock_sample import draw_clock_sample

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import pytest
 from pydantic import BaseModel
 
-from segment5b_lib.contract.policies import Policies, Strict, ValidationPolicy
+from segment5b_lib.contract.policies import Policies
+from segment5b_lib.contract.strict import Strict
+from segment5b_lib.contract.validation_policy import ValidationPolicy
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5_check import Check
 from segment5b_lib.states.s5_evidence import Evidence, gather
