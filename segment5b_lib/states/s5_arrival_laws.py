@@ -1,4 +1,4 @@
-"""The laws that every arrival must keep (2-contracts.md §5), asked of whole row groups."""
+"""The laws that every arrival must keep (2-contracts.md §5), asked of whole batches."""
 
 from __future__ import annotations
 
@@ -83,10 +83,11 @@ class ArrivalLaws:
         bucket = np.clip(rows.bucket, 0, self.horizon.buckets - 1)
         place = rows.seq - self.sequences.first[rows.merchant_at, bucket]
         wrong = (place < 0) | (place >= self.sequences.cells[rows.merchant_at, bucket]) | (rows.merchant_at < 0)
-        same = rows.merchant[1:] == rows.merchant[:-1]
-        follows = (rows.ts[1:] >= rows.ts[:-1]) & (rows.seq[1:] == rows.seq[:-1] + 1)
-        rises = (rows.merchant[1:] > rows.merchant[:-1]) & (rows.seq[1:] == 1)
-        wrong[1:] |= ~np.where(same, follows, rises)
+        merchant, ts, seq = rows.in_order()
+        same = merchant[1:] == merchant[:-1]
+        follows = (ts[1:] >= ts[:-1]) & (seq[1:] == seq[:-1] + 1)
+        rises = (merchant[1:] > merchant[:-1]) & (seq[1:] == 1)
+        wrong[wrong.size - same.size :] |= ~np.where(same, follows, rises)
         return np.asarray(wrong)
 
     def _wrongly_null(self, rows: ArrivalRows) -> Wrong:

@@ -1,4 +1,4 @@
-"""The columns of one row group of arrivals as arrays: text as positions in known words, null as nothing."""
+"""The columns of a batch of arrivals as arrays: text as positions in known words, null as nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from segment5b_lib.contract.datasets import SERIES_KEY
-from segment5b_lib.states.s5_parts import OPTIONAL
+from segment5b_lib.states.s5_parts import OPTIONAL, Row
 from segment5b_lib.states.s5_rows import Wrong, text_codes
 from segment5b_lib.store.arrival_files import LOCAL_COLUMNS
 
@@ -32,15 +32,15 @@ Words = Mapping[str, Mapping[str, int]]
 
 
 class ArrivalRows:
-    """One row group.
+    """Successive rows of one row group; `before` is the row that precedes them there, if any.
 
     `merchant` u64, `bucket`, `seq`, `ts` and `local` (primary, digits as stored) int64, `virtual` bool; times are
     microseconds. `code` holds int32 positions by text column, −1 for a null and for an unknown word. `merchant_at`
     int64 is the row's position in `merchants`, which ascend; −1 for a merchant that is not there.
     """
 
-    def __init__(self, table: pa.Table, words: Words, merchants: NDArray[np.uint64]) -> None:
-        self.table = table
+    def __init__(self, table: pa.Table, words: Words, merchants: NDArray[np.uint64], before: Row | None = None) -> None:
+        self.table, self.before = table, before
         self.merchant = table["merchant_id"].to_numpy()
         self.bucket = table["bucket_index"].to_numpy().astype(np.int64)
         self.seq = table["arrival_seq"].to_numpy()
@@ -60,6 +60,22 @@ class ArrivalRows:
     def null(self, name: str) -> Wrong:
         """Where an optional column is null."""
         return np.asarray(self.table[name].is_null().to_numpy())
+
+    def in_order(self) -> tuple[NDArray[np.uint64], I64, I64]:
+        """Merchant, instant and number of every row, headed by those of the row before."""
+        columns = self.merchant, self.ts, self.seq
+        if self.before is None:
+            return columns
+        merchant, ts, seq = (
+            np.concatenate([np.array([head], column.dtype), column])
+            for head, column in zip(self.before, columns, strict=True)
+        )
+        return merchant, ts, seq
+
+    @property
+    def last(self) -> Row:
+        """The last row, for the rows that follow."""
+        return int(self.merchant[-1]), int(self.ts[-1]), int(self.seq[-1])
 
     def where(self, row: int) -> str:
         """Which arrival a row is."""

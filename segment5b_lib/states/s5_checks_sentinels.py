@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any, Final
 
+from segment5b_lib.kernel.drawn_sums import NOTHING_DRAWN, DrawnSums
 from segment5b_lib.states.s5_check import Bound, Check, CheckStatus, by_gate, held
 from segment5b_lib.states.s5_evidence import Evidence
-from segment5b_lib.states.s5_ledger import Drawn
 
 TOP: Final = 10
 STANDARD_ERRORS: Final = 4
@@ -19,9 +19,9 @@ _LEVELS: Final = {"warn_only": ("b",), "enforce_b": ("b",), "enforce_bplus": ("b
 
 def sentinel_checks(evidence: Evidence) -> list[Check]:
     """T6 to T9."""
-    drawn = Drawn()
+    drawn = NOTHING_DRAWN
     for scenario in evidence.scenarios:
-        drawn.add(scenario.ledger.drawn)
+        drawn = drawn.plus(scenario.ledger.drawn)
     return [
         _concentration(evidence),
         _virtual_share(evidence),
@@ -94,20 +94,20 @@ def _virtual_share(evidence: Evidence) -> Check:
     )
 
 
-def _weekend(evidence: Evidence, drawn: Drawn) -> Check:
+def _weekend(evidence: Evidence, drawn: DrawnSums) -> Check:
     """Weekend share of S3's counts against that of the intensities, by the oracle's local date of each row's zone.
 
     Whether the stored clocks show these dates is for CIVIL_MISMATCH to say.
     """
-    if not drawn.mean or not drawn.count:
+    if not drawn.mean or not drawn.arrivals:
         return _sentinel(evidence, "T8", "WEEKEND", None, "pp", (0, "arrivals"), "no arrivals are expected", {})
-    expected, observed = drawn.mean_w / drawn.mean, drawn.count_w / drawn.count
+    expected, observed = drawn.mean_w / drawn.mean, drawn.arrivals_w / drawn.arrivals
     spread = drawn.v_ww - 2 * expected * drawn.v_w + expected**2 * drawn.v
     noise = 100 * STANDARD_ERRORS * math.sqrt(max(spread, 0.0)) / drawn.mean
     difference = 100 * abs(observed - expected)
     message = f"weekend share {observed:.5f} by counts, {expected:.5f} by intensity; 4 SE = {noise:.3f} pp"
     detail = {"observed": observed, "expected": expected, "four_standard_errors_pp": noise}
-    population = (round(drawn.count), "arrivals")
+    population = (round(drawn.arrivals), "arrivals")
     check = _sentinel(evidence, "T8", "WEEKEND", difference, "percentage points", population, message, detail)
     limit = min(bound.limit.max for bound in check.bounds if bound.limit.max is not None)
     return _without_power(check, noise, limit) if noise > limit and difference <= limit + noise else check
@@ -122,7 +122,7 @@ def _without_power(check: Check, noise: float, limit: float) -> Check:
     )
 
 
-def _dispersion(evidence: Evidence, drawn: Drawn) -> Check:
+def _dispersion(evidence: Evidence, drawn: DrawnSums) -> Check:
     """Standard deviation of (count − mu)/√mu over the rows that were drawn."""
     n = drawn.rows
     deviation, model = None, None

@@ -16,6 +16,7 @@ from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.kernel import ledger_check
+from segment5b_lib.kernel.drawn_sums import NOTHING_DRAWN, DrawnSums, drawn_sums
 from segment5b_lib.kernel.ledger_check import LedgerLimits, LedgerRows, check_ledger
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s3_counts import dispersion
@@ -46,45 +47,21 @@ LAWS: Final = {
 
 
 @dataclass
-class Drawn:
-    """Sums over the rows that were drawn (mu > lambda_zero_eps), from which T8 and T9 follow.
-
-    `w` is the share of a row's bucket on a local Saturday or Sunday of the row's zone, `v` the variance of its
-    count by the count law, `r` its residual (count − mu)/√mu.
-    """
-
-    rows: int = 0
-    residual: float = 0.0
-    residual_squared: float = 0.0
-    relative_variance: float = 0.0
-    mean: float = 0.0
-    mean_w: float = 0.0
-    count: float = 0.0
-    count_w: float = 0.0
-    v: float = 0.0
-    v_w: float = 0.0
-    v_ww: float = 0.0
-
-    def add(self, other: Drawn) -> None:
-        """Add the sums of other rows."""
-        for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
-
-
-@dataclass
 class Ledger:
     """What one scenario's rows add up to.
 
-    `counts` is ndarray(int32, ndim=2) [series, bucket] by S3; `factor_mean` ndarray(float64, ndim=1) the mean latent
-    factor of each series; `histogram` ndarray(int64, ndim=1) the number of rows by count.
+    `counts` is ndarray(int32, ndim=2) [series, bucket] by S3, `positive` ndarray(int64, ndim=1) how many of a series'
+    are above 0, `factor_mean` ndarray(float64, ndim=1) the mean latent factor of each series; `histogram`
+    ndarray(int64, ndim=1) the number of rows by count.
     """
 
     domain: SeriesDomain
     counts: NDArray[np.int32]
+    positive: NDArray[np.int64]
     factor_mean: F64
     histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
     capped: int = 0
-    drawn: Drawn = field(default_factory=Drawn)
+    drawn: DrawnSums = NOTHING_DRAWN
     breaches: Breaches = field(default_factory=lambda: Breaches(tuple(LAWS)))
 
     @property
@@ -103,7 +80,7 @@ class _Slice:
     bounds: SeriesSlice
     histogram: NDArray[np.int64]
     capped: int
-    drawn: Drawn
+    drawn: DrawnSums
     breaches: Breaches
 
 
@@ -121,11 +98,12 @@ class _Reader:
         self.context, self.domain, self.weekend, self.zone_of = context, domain, weekend, zone_of
         names = ("s2_realised_intensity_5B", "s3_bucket_counts_5B")
         self.s2, self.s3 = (RowRanges(context.run.files(name, domain.scenario_id), dataset(name)) for name in names)
-        self.kappa = dispersion(domain, context.policies.count)
+        nb2 = context.policies.count.law == "nb2"
+        self.over_kappa = 1 / dispersion(domain, context.policies.count) if nb2 else np.zeros(len(domain))
         self.codes = KeyCodes(domain)
         self.limits = _limits(context.policies)
         shape = (len(domain), domain.buckets)
-        self.ledger = Ledger(domain, np.zeros(shape, np.int32), np.zeros(len(domain)))
+        self.ledger = Ledger(domain, np.zeros(shape, np.int32), np.zeros(len(domain), np.int64), np.zeros(len(domain)))
 
     def read(self) -> Ledger:
         """All slices, added up in slice order."""
@@ -140,7 +118,7 @@ class _Reader:
         for part in self.context.map_shards("read S2 and S3", self._slice, slices, rows):
             ledger.histogram = added(ledger.histogram, part.histogram)
             ledger.capped += part.capped
-            ledger.drawn.add(part.drawn)
+            ledger.drawn = ledger.drawn.plus(part.drawn)
             ledger.breaches.add(part.breaches)
         return ledger
 
@@ -154,9 +132,10 @@ class _Reader:
                 require_values(table, f"S2 or S3, scenario {self.domain.scenario_id}")
             mu, count, capped = (s3[name].to_numpy() for name in ("mu", "count_N", "count_capped"))
             factor = s2["lambda_random_component"].to_numpy()
-            shape = (len(bounds), self.domain.buckets)
-            self.ledger.counts[bounds.start : bounds.stop] = count.reshape(shape)
-            self.ledger.factor_mean[bounds.start : bounds.stop] = factor.reshape(shape).mean(axis=1, dtype=np.float64)
+            shape, series = (len(bounds), self.domain.buckets), slice(bounds.start, bounds.stop)
+            self.ledger.counts[series] = count.reshape(shape)
+            self.ledger.positive[series] = np.count_nonzero(count.reshape(shape) > 0, axis=1)
+            self.ledger.factor_mean[series] = factor.reshape(shape).mean(axis=1, dtype=np.float64)
             return _Slice(
                 bounds,
                 np.bincount(np.clip(count, 0, self.context.policies.count.max_count)),
@@ -190,26 +169,11 @@ class _Reader:
             breaches.note(law, (broken & bit) != 0, place, expected, found.item)
         return breaches
 
-    def _drawn(self, bounds: SeriesSlice, mu: F64, count: NDArray[np.int32]) -> Drawn:
+    def _drawn(self, bounds: SeriesSlice, mu: F64, count: NDArray[np.int32]) -> DrawnSums:
         """Sums over the rows that were drawn; all others have neither mean nor count."""
-        rows = np.flatnonzero(mu > self.context.policies.count.lambda_zero_eps)
-        series, bucket = bounds.start + rows // self.domain.buckets, rows % self.domain.buckets
-        mean, drawn, w = mu[rows], count[rows].astype(np.float64), self.weekend[self.zone_of[series], bucket]
-        excess = mean / self.kappa[series] if self.context.policies.count.law == "nb2" else np.zeros_like(mean)
-        residual, v = (drawn - mean) / np.sqrt(mean), mean * (1 + excess)
-        return Drawn(
-            rows=rows.size,
-            residual=float(residual.sum()),
-            residual_squared=float((residual**2).sum()),
-            relative_variance=float((1 + excess).sum()),
-            mean=float(mean.sum()),
-            mean_w=float((mean * w).sum()),
-            count=float(drawn.sum()),
-            count_w=float((drawn * w).sum()),
-            v=float(v.sum()),
-            v_w=float((v * w).sum()),
-            v_ww=float((v * w**2).sum()),
-        )
+        series = slice(bounds.start, bounds.stop)
+        eps = self.context.policies.count.lambda_zero_eps
+        return drawn_sums(mu, count, self.over_kappa[series], self.zone_of[series], self.weekend, eps)
 
 
 def _limits(policies: Policies) -> LedgerLimits:

@@ -17,12 +17,14 @@ from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5_arrival_laws import LAWS, ArrivalLaws
 from segment5b_lib.states.s5_arrival_rows import COLUMNS, ArrivalRows
 from segment5b_lib.states.s5_expected_clock import MICROSECOND, clock_errors
-from segment5b_lib.states.s5_parts import Part, RowGroup, read_rows, row_groups
+from segment5b_lib.states.s5_parts import Part, RowGroup, read_batches, row_groups
 from segment5b_lib.states.s5_rows import Breaches
 
 I64 = NDArray[np.int64]
 ROLES: Final = ("settlement", "operational")
 """The further clocks of a virtual arrival."""
+_BATCH_ROWS: Final = 131_072
+"""Rows audited at a time: their columns are used again from memory that the process has already been given."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +54,26 @@ def sampled_parts(parts: Sequence[Part], plan: SamplingPlan) -> tuple[Part, ...]
 def audit_parts(context: Context, parts: tuple[Part, ...], laws: ArrivalLaws) -> Audit:
     """Audit every row of some parts of one scenario."""
 
-    def audit(group: RowGroup) -> Audit:
-        with context.step("read sampled parts", Lane.INPUT_LOAD) as step:
-            table = read_rows(group, COLUMNS)
-            step.rows = group.rows
-        with context.step("audit sampled parts", Lane.VALIDATION):
-            rows = ArrivalRows(table, laws.words, laws.sequences.merchants)
-            statistics = {group.path.name: _statistics(rows, laws.places.tzids)}
-            return Audit(parts, group.rows, laws.breaches(rows), statistics, _role_errors(rows, laws))
+    def audit(group: RowGroup) -> list[Audit]:
+        found: list[Audit] = []
+        batches, before = read_batches(group, COLUMNS, _BATCH_ROWS), None
+        while True:
+            with context.step("read sampled parts", Lane.INPUT_LOAD) as step:
+                if (table := next(batches, None)) is None:
+                    return found
+                step.rows = table.num_rows
+            with context.step("audit sampled parts", Lane.VALIDATION):
+                rows = ArrivalRows(table, laws.words, laws.sequences.merchants, before)
+                statistics = {group.path.name: _statistics(rows, laws.places.tzids)}
+                found.append(Audit(parts, table.num_rows, laws.breaches(rows), statistics, _role_errors(rows, laws)))
+                before = rows.last
 
     groups = row_groups(parts)
-    found = context.map_shards("audit arrivals", audit, groups, [group.rows for group in groups])
+    audited = context.map_shards("audit arrivals", audit, groups, [group.rows for group in groups])
+    return _together(parts, [one for found in audited for one in found])
+
+
+def _together(parts: tuple[Part, ...], found: Sequence[Audit]) -> Audit:
     breaches = Breaches(tuple(LAWS))
     statistics: dict[str, dict[str, Any]] = {}
     for one in found:
@@ -76,7 +87,7 @@ def audit_parts(context: Context, parts: tuple[Part, ...], laws: ArrivalLaws) ->
 
 
 def _statistics(rows: ArrivalRows, tzids: Sequence[str]) -> dict[str, Any]:
-    """What S4's marker says of a part, from the rows."""
+    """What S4's marker says of a part, from a batch of its rows."""
     place = np.where(rows.virtual, rows.ids("edge_id"), rows.ids("site_id"))
     zone = np.bincount(rows.code["tzid_primary"] + 1, minlength=len(tzids) + 1)[1:]
     return {
@@ -92,7 +103,7 @@ def _statistics(rows: ArrivalRows, tzids: Sequence[str]) -> dict[str, Any]:
 
 
 def _joined(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
-    """Statistics of two row groups of one file together."""
+    """Statistics of two batches of one file together."""
     added = {name: left[name] + right[name] for name in ("rows", "virtual", "seq_sum", "offset_minutes_sum")}
     return added | {
         "first_ts_us": min(left["first_ts_us"], right["first_ts_us"]),

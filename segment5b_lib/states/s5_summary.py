@@ -79,9 +79,9 @@ class _Reader:
         self.context, self.ledger, self.domain = context, ledger, ledger.domain
         files = context.run.files(_SUMMARY, self.domain.scenario_id)
         self.rows = RowRanges(files, dataset(_SUMMARY))
-        self.positive = np.flatnonzero(ledger.counts > 0)
+        self.first_row = np.concatenate([[0], np.cumsum(ledger.positive)])
         self.codes = KeyCodes(self.domain)
-        self.in_step = self.rows.rows == self.positive.size
+        self.in_step = self.rows.rows == self.first_row[-1]
         starts = merchant_starts(self.domain)
         self.merchant_of = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         cells = merchant_cells(self.domain, ledger.counts)
@@ -102,7 +102,7 @@ class _Reader:
         equal = self.in_step and all(same for _, _, same, _ in found)
         if equal:
             self._check_first(breaches)
-        keys = int(self.positive.size)
+        keys = int(self.first_row[-1])
         compared, differ, issues = (keys, 0, []) if equal else self._join()
         return Summary(
             self.sequences,
@@ -133,7 +133,7 @@ class _Reader:
 
     def _same(self, table: pa.Table, bounds: tuple[int, int], count: Any, virtual: Any, breaches: Breaches) -> bool:
         """Compare row by row with S3; note sequence numbers outside their bucket's."""
-        place, first = self.positive[slice(*bounds)], table["first_arrival_seq"].to_numpy()
+        place, first = self._places(*bounds), table["first_arrival_seq"].to_numpy()
         if not summary_agrees(place, self.codes.columns(table), self.codes.keys, count, self.ledger.counts):
             return False
         numbers = self.sequences
@@ -151,6 +151,13 @@ class _Reader:
             )
         breaches.note(SEQUENCE, outside, lambda row: _place(table, row), "a number of this bucket", first.item)
         return True
+
+    def _places(self, start: int, stop: int) -> I64:
+        """Series · H + bucket of rows [start, stop)."""
+        first = np.searchsorted(self.first_row, start, side="right") - 1
+        last = np.searchsorted(self.first_row, stop)
+        positive = np.flatnonzero(self.ledger.counts[first:last] > 0) + first * self.domain.buckets
+        return np.asarray(positive[start - self.first_row[first] : stop - self.first_row[first]])
 
     def _check_first(self, breaches: Breaches) -> None:
         """The first arrival of a merchant's bucket follows the last of the buckets before."""
