@@ -1,4 +1,4 @@
-"""`python -m benchmarks run` and `python -m benchmarks compare`; see `make help`."""
+"""`python -m benchmarks run`, `compare` and `certificate`; see `make help`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from benchmarks import result
 from benchmarks.machine import machine, versions
 from benchmarks.session import Session
 from benchmarks.tasks import LADDER, TASKS
+from segment5b_lib.errors import Segment5BError
 from segment5b_lib.store.roots import outputs_folder
+from segment5b_lib.store.runs import open_run
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -104,6 +106,19 @@ def _compare(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _certificate(chosen: argparse.Namespace) -> int:
+    from benchmarks.certificate import certificate
+
+    try:
+        document = certificate(open_run(chosen.run))
+    except Segment5BError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    result.write(chosen.out, document)
+    print(f"{document['closure_class']}, earned at the {document['earned_at']} scale; {document['decision']}")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -118,6 +133,10 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("base", type=Path)
     compare.add_argument("new", type=Path, nargs="?", help="by default the newest of the same scale")
     compare.set_defaults(command=_compare)
+    summary = commands.add_parser("certificate", help="a certified run's verdicts and the way there, as one document")
+    summary.add_argument("run", nargs="?", default="@candidate")
+    summary.add_argument("--out", type=Path, required=True)
+    summary.set_defaults(command=_certificate)
     return parser
 
 

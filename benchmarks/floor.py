@@ -19,14 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segment5b_lib.contract.datasets import dataset
-from segment5b_lib.states.surface import KEY, series_slices
+from segment5b_lib.states.surface import series_slices
 from segment5b_lib.store.parquet import open_writer
 from segment5b_lib.store.roots import outputs_folder
 from segment5b_lib.store.row_ranges import RowRanges
 from segment5b_lib.store.runs import Run
 
 SURFACE = "merchant_zone_scenario_local_5A"
-SURFACE_COLUMNS = (*KEY, "local_horizon_bucket_index", "lambda_local_scenario")
 PARTS_PER_THREAD = 2
 """Part files in memory for each thread: enough for the threads to end together, little enough to fit."""
 
@@ -40,7 +39,7 @@ class Floor:
 
 
 FLOORS = {
-    "S2": Floor((SURFACE, SURFACE_COLUMNS), ("s2_realised_intensity_5B",)),
+    "S2": Floor((SURFACE, ("lambda_local_scenario",)), ("s2_realised_intensity_5B",)),
     "S3": Floor(("s2_realised_intensity_5B", ("lambda_realised",)), ("s3_bucket_counts_5B",)),
     "S4": Floor(None, ("arrival_events_5B", "s4_arrival_summary_5B")),
 }

@@ -26,6 +26,7 @@ KINDS = {
     "time_per_arrival": ("×", "less"),
     "memory": ("×", "less"),
     "compile_s": ("s", "less"),
+    "load_s": ("s", "less"),
     "bytes": ("B", "less"),
     "bytes_per_arrival": ("B", "less"),
 }

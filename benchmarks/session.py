@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ class Subject:
 
     outputs: Path
     run: str
+    root: str
     rows: int
     arrivals: int
     world_bytes: int
@@ -48,6 +50,12 @@ class Session:
             run = work("finish", outputs, **made).answer
             self._subjects[scale] = Subject(outputs, world_bytes=built["bytes"], **run)
         return self._subjects[scale]
+
+    def states(self, scale: str, names: Sequence[str], threads: int, **settings: Any) -> Finished:
+        """Execute states of a scale's run again, in a process that has executed them for the tiny one before."""
+        return self.subject(scale).work(
+            "states", names=names, threads=threads, warm=self.subject("tiny").root, **settings
+        )
 
     def sizes(self) -> dict[str, dict[str, Any]]:
         """Rows, arrivals and bytes of every scale that was made."""

@@ -27,7 +27,7 @@ def state(name: str) -> Callable[[Session], Values]:
 
     def repetition(session: Session) -> Values:
         subject = session.subject(session.scale)
-        values = _values(name, done := subject.work("states", names=[name], threads=session.threads))
+        values = _values(name, done := session.states(session.scale, [name], session.threads))
         if name in FLOORS:
             floor = subject.work("floor", state=name, threads=session.threads).answer["wall_s"]
             values |= {f"{name}.floor_s": floor, f"{name}.floor_ratio": done.answer["wall_s"] / floor}
@@ -38,8 +38,7 @@ def state(name: str) -> Callable[[Session], Values]:
 
 def threads(session: Session) -> Values:
     """How much faster S4 is with the session's threads than with one."""
-    subject = session.subject(session.scale)
-    one, many = (subject.work("states", names=["S4"], threads=count).answer["wall_s"] for count in (1, session.threads))
+    one, many = (session.states(session.scale, ["S4"], count).answer["wall_s"] for count in (1, session.threads))
     return {f"S4 {session.threads} threads.speedup": one / many}
 
 
@@ -55,7 +54,7 @@ def chain(session: Session) -> Values:
 
 
 def _chain(session: Session, scale: str) -> Finished:
-    return session.subject(scale).work("states", names=CHAIN, threads=session.threads)
+    return session.states(scale, CHAIN, session.threads)
 
 
 def scorecard(session: Session) -> Values:
@@ -89,21 +88,15 @@ def startup(session: Session) -> Values:
 
 
 def kernels(session: Session) -> Values:
-    """Compiling every kernel: S1 to S5 of the tiny run with an empty kernel cache, less the same with a full one."""
-    subject, cache = session.subject("tiny"), session.folder / "kernels"
+    """Compiling every kernel: S1 to S5 of the tiny run with an empty kernel cache, less the same with a full one.
+
+    And what a process loads once where the cache is full: kernels, and the libraries that they need.
+    """
+    cache = session.folder / "kernels"
     shutil.rmtree(cache, ignore_errors=True)
-    cold, warm = (
-        work(
-            "states",
-            subject.outputs,
-            environment={"NUMBA_CACHE_DIR": str(cache)},
-            run=subject.run,
-            names=CHAIN,
-            threads=session.threads,
-        )
-        for _ in range(2)
-    )
-    return {"cold kernels.compile_s": cold.wall_s - warm.wall_s}
+    environment = {"NUMBA_CACHE_DIR": str(cache)}
+    cold, warm = (session.states("tiny", CHAIN, session.threads, environment=environment) for _ in range(2))
+    return {"cold kernels.compile_s": cold.wall_s - warm.wall_s, "cached kernels.load_s": warm.answer["load_s"]}
 
 
 def _values(subject: str, done: Finished) -> Values:

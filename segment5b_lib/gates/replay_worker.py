@@ -33,7 +33,7 @@ def execute(root: Path, folder: Path, threads: int, parts: list[tuple[str, int]]
 
 
 def _again(expansion: Expansion, folder: Path, shard: Shard) -> None:
-    expand_shard(expansion, shard, folder / PART_FILE.format(part=shard.part))
+    expand_shard(expansion, shard, expansion.shard_counts(shard), folder / PART_FILE.format(part=shard.part))
 
 
 def main() -> None:

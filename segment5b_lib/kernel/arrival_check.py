@@ -203,6 +203,6 @@ def check_rows(
         if rule != KEPT:
             return Finding(rule, row, cell)
         for s in range(first, stop):
-            if drawn[s - first] != counts.series[s, bucket]:
+            if drawn[s - first] != counts.series[s - counts.series_from, bucket]:
                 return Finding(COUNT, row, cell)
     return Finding(KEPT, row, cell_to)

@@ -123,7 +123,8 @@ class Tables(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How many arrivals: ``series`` int32 [series, bucket], ``cell`` int32 [merchant, bucket], its sum.
+    """How many arrivals: ``series`` int32 [series, bucket] of the series from ``series_from`` on, ``cell`` int32
+    [merchant, bucket] of all merchants, the sum over their series.
 
     ``first_seq`` int64 [merchant, bucket] is the sequence number of the first arrival of a cell.
     """
@@ -131,6 +132,7 @@ class Counts(NamedTuple):
     series: I32
     cell: I32
     first_seq: I64
+    series_from: int = 0
 
 
 class Rows(NamedTuple):

@@ -45,7 +45,7 @@ def _draw_cell(
     series, merchants = tables.series, tables.merchants
     at = 0
     for s in range(merchants.first_series[merchant], merchants.first_series[merchant + 1]):
-        count = counts.series[s, bucket]
+        count = counts.series[s - counts.series_from, bucket]
         if count == 0:
             continue
         _draw_offsets(count, bucket, series.time_key[s], tables.grid.bucket_us, total, at, to)

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel._check import check_array, check_range
 from segment5b_lib.kernel._jit import jit
-from segment5b_lib.kernel.philox import philox2x64, u01
+from segment5b_lib.kernel.philox import philox2x64, philox_lanes, u01
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -44,21 +44,25 @@ class LatentField(NamedTuple):
 
 
 @jit
-def normal(bucket: int, key: np.uint64) -> float:
-    """Standard normal of one bucket: √(−2 ln u0) · cos(2π u1); |n| ≤ 8.6 since u0 ≥ 2^−53."""
-    word0, word1 = philox2x64(np.uint64(bucket), np.uint64(0), key)
+def _box_muller(word0: np.uint64, word1: np.uint64) -> float:
     return math.sqrt(-2.0 * math.log(u01(word0))) * math.cos(2.0 * math.pi * u01(word1))
 
 
 @jit
-def _walk(key: np.uint64, sigma: float, length: float, z: F64) -> None:
-    """Fill one group's Z; a length of 0 means no memory."""
+def normal(bucket: int, key: np.uint64) -> float:
+    """Standard normal of one bucket: √(−2 ln u0) · cos(2π u1); |n| ≤ 8.6 since u0 ≥ 2^−53."""
+    return _box_muller(*philox2x64(np.uint64(bucket), np.uint64(0), key))
+
+
+@jit
+def _walk(word0: U64, word1: U64, sigma: float, length: float, z: F64) -> None:
+    """Fill one group's Z from the words of its buckets; a length of 0 means no memory."""
     memory, shock = 0.0, sigma
     if length > 0.0:
         memory, shock = math.exp(-1.0 / length), sigma * math.sqrt(-math.expm1(-2.0 / length))
-    z[0] = sigma * normal(0, key)
+    z[0] = sigma * _box_muller(word0[0], word1[0])
     for bucket in range(1, z.size):
-        z[bucket] = memory * z[bucket - 1] + shock * normal(bucket, key)
+        z[bucket] = memory * z[bucket - 1] + shock * _box_muller(word0[bucket], word1[bucket])
 
 
 @jit
@@ -75,10 +79,20 @@ def _factor(z: F64, sigma: float, low: float, high: float, factor: F64) -> tuple
 
 @jit
 def _groups(
-    keys: U64, sigma: F64, length: F64, low: float, high: float, z: F64, factor: F64, below: I64, above: I64
+    keys: U64,
+    sigma: F64,
+    length: F64,
+    low: float,
+    high: float,
+    words: U64,
+    z: F64,
+    factor: F64,
+    below: I64,
+    above: I64,
 ) -> None:
     for group in range(keys.size):
-        _walk(keys[group], sigma[group], length[group], z[group])
+        philox_lanes(0, words.shape[1], 0, keys[group], words[0], words[1])
+        _walk(words[0], words[1], sigma[group], length[group], z[group])
         below[group], above[group] = _factor(z[group], sigma[group], low, high, factor[group])
 
 
@@ -99,7 +113,7 @@ def latent_field(
         return LatentField(np.zeros((groups, buckets)), np.ones((groups, buckets)), below, above)
     z, factor = np.empty((groups, buckets)), np.empty((groups, buckets))
     memory = length if mode == OU else np.zeros(groups)
-    _groups(keys, sigma, memory, clip[0], clip[1], z, factor, below, above)
+    _groups(keys, sigma, memory, clip[0], clip[1], np.empty((2, buckets), np.uint64), z, factor, below, above)
     return LatentField(z, factor, below, above)
 
 

@@ -235,8 +235,10 @@ class Publication:
         self.seal(path)
 
     def seal(self, path: Path) -> None:
-        """Flush and hash a file that is complete, in the background while others are made."""
+        """Flush and hash a file that is complete, in the background while others are made; one thread waits for it."""
         sealed = self._sealer.submit(_flushed, path)
+        if self._context.threads == 1:
+            sealed.result()
         with self._lock:
             self._sealed[path] = sealed
 

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StateError
+from segment5b_lib.kernel.intensity import first_invalid, realise
 from segment5b_lib.kernel.latent import LatentField, latent_field
 from segment5b_lib.kernel.streams import FAMILIES, LATENT_VECTOR, stream_keys
 from segment5b_lib.states.context import Context, Counters, Publication, StateSpec
 from segment5b_lib.states.s2_latent_law import F64, Groups, below_floors, groups_of, mean_factor_law
 from segment5b_lib.states.s2_zone_mix import tilt_multipliers
 from segment5b_lib.states.series import SeriesDomain, load_domain
-from segment5b_lib.states.surface import SeriesSlice, Surface, series_slices, sorted_surface, source_surface
+from segment5b_lib.states.surface import SLICE_ROWS, SeriesSlice, Surface, series_slices, sorted_surface, source_surface
 
 SPEC: Final = StateSpec(
     name="S2",
@@ -32,6 +33,7 @@ SPEC: Final = StateSpec(
     reads_states=("S0", "S1"),
     writes=("s2_realised_intensity_5B", "s2_latent_field_5B"),
 )
+_FIELD_ROWS: Final = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,9 @@ def _compute_factors(
             _write_field(context, publication, domain, groups, bounds, field)
         return int(field.clipped_low.sum()), int(field.clipped_high.sum())
 
-    slices = series_slices(len(groups.names), domain.buckets)
+    # A slice is a part file where the field is written; else small enough for the threads to end together.
+    rows = SLICE_ROWS if policy.emit_latent_field else _FIELD_ROWS
+    slices = series_slices(len(groups.names), domain.buckets, rows)
     clipped = context.map_shards("latent field", one, slices, [len(bounds) for bounds in slices])
     drawn = 0 if policy.mode == "none" else factors.size
     publication.counters["rng"].append(_rng_total(domain, groups, drawn))
@@ -185,32 +189,28 @@ def _realise(
     counters: Counters,
 ) -> None:
     """λ_realised = min(λ · factor · zone mix, cap), slice by slice: load, compute, validate, write."""
-    mix = _zone_mix(context, domain, surface)
+    mix, cap = _zone_mix(context, domain, surface), context.policies.lgcp.lambda_max
 
     def one(bounds: SeriesSlice) -> SliceTotals:
         start, stop = bounds.start, bounds.stop
         with context.step("read surface", Lane.INPUT_LOAD) as step:
-            part = surface.read(start, stop)
-            assert part is not None, "S1 has checked the order and the digest is verified"
-            step.rows = part.intensity.size
+            baseline = surface.intensity(start, stop)
+            step.rows = baseline.size
         with context.step("multiply", Lane.COMPUTE) as step:
-            factor = factors[groups.of_series[start:stop]]
-            wanted = part.intensity * factor * mix[start:stop, None]
-            realised = np.minimum(wanted, context.policies.lgcp.lambda_max)
+            own = groups.of_series[start:stop]
+            component, realised, capped = realise(baseline, factors, own, mix[start:stop], cap)
             step.rows = realised.size
         with context.step("check intensity", Lane.VALIDATION):
-            _validate_slice(domain, start, part.intensity, realised)
+            _validate_slice(domain, start, baseline, realised)
         columns = {
-            "lambda_baseline": part.intensity,
-            "lambda_random_component": factor.astype(np.float32),
+            "lambda_baseline": baseline,
+            "lambda_random_component": component,
             "lambda_realised": realised,
         }
         with context.step("build columns", Lane.WRITE):
             table = domain.per_bucket(start, stop, columns)
         publication.write_part("s2_realised_intensity_5B", domain.scenario_id, bounds.part, table)
-        capped = int((wanted > context.policies.lgcp.lambda_max).sum())
-        baseline = float(part.intensity.sum(dtype=np.float64))
-        return SliceTotals(realised.size, baseline, float(realised.sum()), capped)
+        return SliceTotals(realised.size, float(baseline.sum(dtype=np.float64)), float(realised.sum()), capped)
 
     slices = surface.slices()
     rows = [len(bounds) * domain.buckets for bounds in slices]
@@ -231,9 +231,7 @@ def _zone_mix(context: Context, domain: SeriesDomain, surface: Surface) -> F64:
 
     def total(bounds: SeriesSlice) -> F64:
         with context.step("sum surface", Lane.INPUT_LOAD):
-            part = surface.read(bounds.start, bounds.stop)
-            assert part is not None
-            sums: F64 = part.intensity.sum(axis=1, dtype=np.float64)
+            sums: F64 = surface.intensity(bounds.start, bounds.stop).sum(axis=1, dtype=np.float64)
             return sums
 
     slices = surface.slices()
@@ -242,9 +240,9 @@ def _zone_mix(context: Context, domain: SeriesDomain, surface: Surface) -> F64:
 
 
 def _validate_slice(domain: SeriesDomain, start: int, baseline: NDArray[np.float32], realised: F64) -> None:
-    wrong = ~(np.isfinite(realised) & (realised >= 0)) | ((baseline == 0) & (realised != 0))
-    if wrong.any():
-        series, bucket = (int(index) for index in np.argwhere(wrong)[0])
+    wrong = first_invalid(baseline, realised)
+    if wrong >= 0:
+        series, bucket = divmod(wrong, domain.buckets)
         raise StateError(
             "5B.S2.INTENSITY_INVALID",
             "a realised intensity is negative, not finite, or positive where the baseline is zero",

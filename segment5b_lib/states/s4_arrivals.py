@@ -22,8 +22,8 @@ from segment5b_lib.states.s4_civil_time import guard_horizon
 from segment5b_lib.states.s4_counts import load_counts
 from segment5b_lib.states.s4_expansion import Expansion, ShardResult, expand_shard, shard_statistics
 from segment5b_lib.states.s4_rng_totals import rng_totals
-from segment5b_lib.states.s4_shards import Shard, merchant_groups, plan_shards
-from segment5b_lib.states.s4_summary import summary_table
+from segment5b_lib.states.s4_shards import Shard, plan_shards
+from segment5b_lib.states.s4_summary import SummaryParts, summary_table
 from segment5b_lib.states.s4_tables import Upstream, build_tables, load_upstream
 from segment5b_lib.states.series import load_domain
 from segment5b_lib.store.parquet import write_table
@@ -73,7 +73,6 @@ def run(context: Context) -> None:
         for scenario_id in context.run.scenarios:
             expansion, anomalies = load_expansion(context, upstream, scenario_id)
             results = _expand(context, publication, expansion)
-            _write_summary(context, publication, expansion, results)
             anomalies += astray_anomalies(expansion, results)
             _write_anomalies(context, publication, scenario_id, anomalies)
             _count(publication, expansion, results, anomalies)
@@ -115,34 +114,25 @@ def _grid(context: Context, scenario_id: str) -> Grid:
 
 
 def _expand(context: Context, publication: Publication, expansion: Expansion) -> list[ShardResult]:
-    """Load, compute, validate and write, shard by shard: one part file each."""
-    folder = publication.folder(_ARRIVALS, expansion.domain.scenario_id)
+    """Load, compute, validate and write, shard by shard: one part file each, and the summary of its merchants."""
+    domain, summary = expansion.domain, SummaryParts(expansion.shards)
+    folder = publication.folder(_ARRIVALS, domain.scenario_id)
 
     def one(shard: Shard) -> ShardResult:
         path = folder / PART_FILE.format(part=shard.part)
-        result = expand_shard(expansion, shard, path)
+        counts = expansion.shard_counts(shard)
+        result, tallies = expand_shard(expansion, shard, counts, path)
         publication.seal(path)
+        complete = summary.add(shard, tallies)
+        if complete is not None:
+            part, of_part = complete
+            with context.step("summarise arrivals", Lane.COMPUTE):
+                table = summary_table(domain, counts, of_part)
+            publication.write_part(_SUMMARY, domain.scenario_id, part, table)
         return result
 
     rows = [shard.arrivals for shard in expansion.shards]
     return context.map_shards("expand arrivals", one, expansion.shards, rows)
-
-
-def _write_summary(
-    context: Context, publication: Publication, expansion: Expansion, results: Sequence[ShardResult]
-) -> None:
-    by_part = {result.shard.part: result for result in results}
-    groups = merchant_groups(expansion.shards)
-    publication.folder(_SUMMARY, expansion.domain.scenario_id)
-
-    def one(numbered: tuple[int, list[Shard]]) -> None:
-        part, group = numbered
-        with context.step("summarise arrivals", Lane.COMPUTE):
-            table = summary_table(expansion, [by_part[shard.part] for shard in group])
-        publication.write_part(_SUMMARY, expansion.domain.scenario_id, part, table)
-
-    rows = [sum(shard.arrivals for shard in group) for group in groups]
-    context.map_shards("write summary", one, list(enumerate(groups)), rows)
 
 
 def _write_anomalies(

@@ -1,7 +1,9 @@
-"""S3's counts as a matrix, per merchant and bucket, and the sequence numbers that follow from them."""
+"""S3's counts, read shard by shard, and what they add up to by series, and by merchant and bucket."""
 
 from __future__ import annotations
 
+import threading
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -17,6 +19,24 @@ from segment5b_lib.states.surface import SeriesSlice, series_slices
 from segment5b_lib.store.row_ranges import RowRanges
 
 
+@dataclass(frozen=True)
+class CountFiles:
+    """The counts of a scenario in their files, `buckets` rows per series, and their sums.
+
+    `of_series` int64 [series]; `cell` int32 and `first_seq` int64 [merchant, bucket] are those of `Counts`.
+    """
+
+    rows: RowRanges
+    buckets: int
+    of_series: NDArray[np.int64]
+    cell: NDArray[np.int32]
+    first_seq: NDArray[np.int64]
+
+    def read(self, first: int, stop: int) -> Counts:
+        """Counts of the series [first, stop)."""
+        return Counts(_read(self.rows, first, stop, self.buckets), self.cell, self.first_seq, first)
+
+
 def merchant_starts(domain: SeriesDomain) -> NDArray[np.int64]:
     """First series of each merchant, and the number of series at the end."""
     ids = domain.frame["merchant_id"].to_numpy()
@@ -24,8 +44,8 @@ def merchant_starts(domain: SeriesDomain) -> NDArray[np.int64]:
     return np.append(starts, len(ids)).astype(np.int64)
 
 
-def load_counts(context: Context, domain: SeriesDomain) -> Counts:
-    """Read `count_N` of all series: int32 [series, bucket], rows being in series and bucket order.
+def load_counts(context: Context, domain: SeriesDomain) -> CountFiles:
+    """Add `count_N` of all series up, rows being in series and bucket order.
 
     Raises
     ------
@@ -42,22 +62,37 @@ def load_counts(context: Context, domain: SeriesDomain) -> Counts:
             found=rows.rows,
             next_step="segment5b rerun --changed S3",
         )
-    counts = np.empty((len(domain), domain.buckets), np.int32)
+    starts, lock = merchant_starts(domain), threading.Lock()
+    of_series = np.empty(len(domain), np.int64)
+    cells = np.zeros((len(starts) - 1, domain.buckets), np.int64)
 
-    def read(part: SeriesSlice) -> None:
+    def add(part: SeriesSlice) -> None:
         with context.step("read counts", Lane.INPUT_LOAD) as step:
-            table = rows.read(["count_N"], part.start * domain.buckets, part.stop * domain.buckets)
-            counts[part.start : part.stop] = table["count_N"].to_numpy().reshape(-1, domain.buckets)
-            step.rows = table.num_rows
+            counts = _read(rows, part.start, part.stop, domain.buckets)
+            of_series[part.start : part.stop] = counts.sum(axis=1, dtype=np.int64)
+            first = int(np.searchsorted(starts, part.start, side="right")) - 1
+            stop = int(np.searchsorted(starts, part.stop))
+            sums = _sums(counts, np.clip(starts[first : stop + 1], part.start, part.stop) - part.start)
+            with lock:  # A merchant's series may lie in two slices.
+                cells[first:stop] += sums
+            step.rows = counts.size
 
     slices = series_slices(len(domain), domain.buckets)
-    context.map_shards("read counts", read, slices, [len(part) * domain.buckets for part in slices])
-    cells = merchant_cells(domain, counts)
-    ends = np.cumsum(cells, axis=1, dtype=np.int64)
-    return Counts(counts, cells.astype(np.int32), ends - cells + 1)
+    context.map_shards("read counts", add, slices, [len(part) * domain.buckets for part in slices])
+    first_seq = np.cumsum(cells, axis=1, dtype=np.int64) - cells + 1
+    return CountFiles(rows, domain.buckets, of_series, cells.astype(np.int32), first_seq)
 
 
 def merchant_cells(domain: SeriesDomain, counts: NDArray[np.int32]) -> NDArray[np.int64]:
     """Arrivals per merchant and bucket, int64 [merchant, bucket], of counts [series, bucket]."""
+    return _sums(counts, merchant_starts(domain))
+
+
+def _read(rows: RowRanges, first: int, stop: int, buckets: int) -> NDArray[np.int32]:
+    column = rows.read(["count_N"], first * buckets, stop * buckets)["count_N"]
+    return np.asarray(column.to_numpy().reshape(-1, buckets))
+
+
+def _sums(counts: NDArray[np.int32], bounds: NDArray[np.int64]) -> NDArray[np.int64]:
     # Slice by slice: `np.add.reduceat` over axis 0 takes twenty times as long.
-    return np.stack([counts[a:b].sum(axis=0, dtype=np.int64) for a, b in pairwise(merchant_starts(domain))])
+    return np.stack([counts[a:b].sum(axis=0, dtype=np.int64) for a, b in pairwise(bounds)])

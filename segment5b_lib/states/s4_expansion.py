@@ -31,6 +31,7 @@ from segment5b_lib.kernel.expand import expand
 from segment5b_lib.kernel.routing import NOWHERE
 from segment5b_lib.states.context import Context, Counters
 from segment5b_lib.states.s4_columns import arrival_table
+from segment5b_lib.states.s4_counts import CountFiles
 from segment5b_lib.states.s4_shards import Shard, buffer_sizes, row_groups
 from segment5b_lib.states.s4_tables import ScenarioTables
 from segment5b_lib.states.series import SeriesDomain
@@ -50,13 +51,11 @@ class Workspace:
 class ShardResult:
     """What a shard adds to the scenario.
 
-    `virtual` int32 and `first_seq` int64 belong to the shard's cells of (series, bucket) with a positive
-    count, in that order; `astray` int32 [series, zone]; `sums` are over all rows.
+    `virtual` int64 [series] counts virtual arrivals; `astray` int32 [series, zone]; `sums` are over all rows.
     """
 
     shard: Shard
-    virtual: NDArray[np.int32]
-    first_seq: NDArray[np.int64]
+    virtual: NDArray[np.int64]
     astray: NDArray[np.int32]
     sums: Sums
 
@@ -67,7 +66,7 @@ class Expansion:
 
     context: Context
     domain: SeriesDomain
-    counts: Counts
+    counts: CountFiles
     shards: list[Shard]
     scenario: ScenarioTables
     schema: pa.Schema
@@ -79,6 +78,11 @@ class Expansion:
         """Series [first, stop) of the shard's merchants."""
         first = self.scenario.tables.merchants.first_series
         return int(first[shard.merchant_from]), int(first[shard.merchant_to])
+
+    def shard_counts(self, shard: Shard) -> Counts:
+        """Counts of the shard's merchants."""
+        with self.context.step("read counts", Lane.INPUT_LOAD):
+            return self.counts.read(*self.series_range(shard))
 
     def astray_key(self, series: int, zone: int) -> tuple[dict[str, Any], str]:
         """Key columns of a series, and the name of the zone in which its merchant has no site."""
@@ -103,7 +107,7 @@ class Expansion:
         return Workspace(new_rows(rows), new_scratch(largest_cell), np.zeros(series, np.int32))
 
 
-def expand_shard(expansion: Expansion, shard: Shard, path: Path) -> ShardResult:
+def expand_shard(expansion: Expansion, shard: Shard, counts: Counts, path: Path) -> tuple[ShardResult, Tallies]:
     """Write one part file, row group by row group, each checked before it is written."""
     first, stop = expansion.series_range(shard)
     codes = expansion.scenario.codes
@@ -115,26 +119,21 @@ def expand_shard(expansion: Expansion, shard: Shard, path: Path) -> ShardResult:
         open_writer(path, expansion.schema, expansion.metadata) as writer,
     ):
         for cells in row_groups(expansion.counts.cell, shard):
-            written = _compute(expansion, cells, space, tallies)
-            _validate(expansion, cells, space, sums)
+            written = _compute(expansion, cells, counts, space, tallies)
+            _validate(expansion, cells, counts, space, sums)
             table = _columns(expansion, space, written)
             with expansion.context.step("write arrivals", Lane.WRITE) as step:
                 writer.write_table(table, row_group_size=table.num_rows)
                 step.rows = table.num_rows
     with expansion.context.step("write arrivals", Lane.WRITE) as step:
         step.bytes = path.stat().st_size
-    positive = _positive(expansion.counts, shard, first, stop)
-    return ShardResult(shard, tallies.virtual[positive], tallies.first_seq[positive], tallies.astray, sums)
+    return ShardResult(shard, tallies.virtual.sum(axis=1, dtype=np.int64), tallies.astray, sums), tallies
 
 
-def _positive(counts: Counts, shard: Shard, first: int, stop: int) -> NDArray[np.bool_]:
-    return counts.series[first:stop, shard.bucket_from : shard.bucket_to] > 0
-
-
-def _compute(expansion: Expansion, cells: tuple[int, int], space: Workspace, tallies: Tallies) -> int:
+def _compute(expansion: Expansion, cells: tuple[int, int], counts: Counts, space: Workspace, tallies: Tallies) -> int:
     with expansion.context.step("expand arrivals", Lane.COMPUTE) as step:
         tables = expansion.scenario.tables
-        written = expand(*cells, expansion.counts, tables, tallies, space.scratch, space.rows)
+        written = expand(*cells, counts, tables, tallies, space.scratch, space.rows)
         if written == NOWHERE:
             raise _no_site(expansion, tallies)
         step.rows = written
@@ -160,10 +159,10 @@ def _no_site(expansion: Expansion, tallies: Tallies) -> StateError:
     )
 
 
-def _validate(expansion: Expansion, cells: tuple[int, int], space: Workspace, sums: Sums) -> None:
+def _validate(expansion: Expansion, cells: tuple[int, int], counts: Counts, space: Workspace, sums: Sums) -> None:
     with expansion.context.step("check arrivals", Lane.VALIDATION) as step:
         tables = expansion.scenario.tables
-        found = Finding(*check_rows(*cells, expansion.counts, tables, space.rows, space.drawn, sums))
+        found = Finding(*check_rows(*cells, counts, tables, space.rows, space.drawn, sums))
         step.rows = found.row
     if found.rule != arrival_check.KEPT:
         raise _broken(expansion, space.rows, found)

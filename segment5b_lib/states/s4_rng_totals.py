@@ -19,7 +19,7 @@ def rng_totals(expansion: Expansion, results: Sequence[ShardResult]) -> list[dic
     One time block per arrival; one site block per arrival of a merchant that is not only virtual (also where
     its coin says virtual); one edge block per virtual arrival.
     """
-    arrivals = expansion.counts.series.sum(axis=1, dtype=np.int64)
+    arrivals = expansion.counts.of_series
     merchants = expansion.scenario.tables.merchants
     owner = np.repeat(np.arange(len(merchants.mode)), np.diff(merchants.first_series))
     picked = np.where(merchants.mode[owner] == VIRTUAL, 0, arrivals)
@@ -36,9 +36,7 @@ def _virtual_arrivals(expansion: Expansion, results: Sequence[ShardResult]) -> N
     virtual = np.zeros(len(expansion.domain), np.int64)
     for result in results:
         first, stop = expansion.series_range(result.shard)
-        buckets = slice(result.shard.bucket_from, result.shard.bucket_to)
-        row = np.nonzero(expansion.counts.series[first:stop, buckets])[0]
-        np.add.at(virtual, first + row, result.virtual)
+        virtual[first:stop] += result.virtual
     return virtual
 
 

@@ -15,7 +15,6 @@ from segment5b_lib.contract.policies import RoutingPolicy
 from segment5b_lib.kernel.arrival_tables import (
     DRAWN,
     VIRTUAL,
-    Counts,
     Grid,
     SeriesTable,
     Tables,
@@ -25,6 +24,7 @@ from segment5b_lib.kernel.streams import ARRIVAL_EDGE_PICK, ARRIVAL_SITE_PICK, A
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s4_civil_time import check_zones, load_cache, zone_offsets
 from segment5b_lib.states.s4_codes import Codes, dictionary, encode
+from segment5b_lib.states.s4_counts import CountFiles
 from segment5b_lib.states.s4_merchants import (
     MerchantRouting,
     check_online,
@@ -87,7 +87,7 @@ def load_upstream(context: Context) -> Upstream:
 
 
 def build_tables(
-    context: Context, upstream: Upstream, domain: SeriesDomain, grid: Grid, counts: Counts
+    context: Context, upstream: Upstream, domain: SeriesDomain, grid: Grid, counts: CountFiles
 ) -> ScenarioTables:
     """Tables of one scenario, with every rule enforced that can be before compute."""
     policy = context.policies.routing
@@ -167,7 +167,7 @@ def _series_table(context: Context, domain: SeriesDomain, pools: PoolTable, code
 
 
 def _drawn_days(
-    policy: RoutingPolicy, routing: MerchantRouting, day: NDArray[np.int32], counts: Counts
+    policy: RoutingPolicy, routing: MerchantRouting, day: NDArray[np.int32], counts: CountFiles
 ) -> NDArray[np.bool_]:
     """Merchant-days, bool [merchant, day], on which zones will be drawn."""
     first_bucket = np.flatnonzero(np.diff(day, prepend=-1))

@@ -51,7 +51,7 @@ def _of_scenario(evidence: Evidence, scenario: ScenarioEvidence) -> Iterator[Tot
     latent = 0 if evidence.policies.lgcp.mode == "none" else len(names) * scenario.horizon.buckets
     yield _total("S2", scenario, LATENT_VECTOR, latent, names[0], names[-1])
     yield _total("S3", scenario, BUCKET_COUNT, ledger.drawn.rows, _name(keys[0]), _name(keys[-1]))
-    arrivals = ledger.counts.sum(axis=1, dtype=np.int64)
+    arrivals = ledger.of_series
     only_virtual = np.isin(scenario.domain.frame["merchant_id"].to_numpy(), evidence.places.only_virtual)
     for family, drawn in (
         (ARRIVAL_TIME, arrivals),

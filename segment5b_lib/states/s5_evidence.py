@@ -146,8 +146,9 @@ def _scenario(
         tzids, zone_of = np.unique(domain.frame["zone_representation"].to_numpy(), return_inverse=True)
         weekend = weekend_shares(horizon, [str(tzid) for tzid in tzids])
         windows = dst_strata(places.primary_tzids, horizon.start, horizon.end, context.policies.validation.civil_time)
-    ledger = read_ledger(context, domain, weekend, zone_of)
-    summary = read_summary(context, ledger)
+    ledger, counts = read_ledger(context, domain, weekend, zone_of)
+    summary = read_summary(context, ledger, counts)
+    del counts  # the largest array of the state
     clock = draw_clock_sample(context, parts, places.tzids, windows, context.policies.validation.sampling)
     audit = audit_parts(context, sampled, ArrivalLaws(horizon, domain, summary.sequences, places))
     codes = context.run.table("s4_arrival_anomalies_5B", ["anomaly_code"], name)["anomaly_code"].to_pylist()

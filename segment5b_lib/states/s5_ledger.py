@@ -50,13 +50,13 @@ LAWS: Final = {
 class Ledger:
     """What one scenario's rows add up to.
 
-    `counts` is ndarray(int32, ndim=2) [series, bucket] by S3, `positive` ndarray(int64, ndim=1) how many of a series'
-    are above 0, `factor_mean` ndarray(float64, ndim=1) the mean latent factor of each series; `histogram`
-    ndarray(int64, ndim=1) the number of rows by count.
+    `of_series` is ndarray(int64, ndim=1), the sum of each series' counts by S3, `positive` ndarray(int64, ndim=1) how
+    many of them are above 0, `factor_mean` ndarray(float64, ndim=1) its mean latent factor; `histogram` ndarray(int64,
+    ndim=1) the number of rows by count.
     """
 
     domain: SeriesDomain
-    counts: NDArray[np.int32]
+    of_series: NDArray[np.int64]
     positive: NDArray[np.int64]
     factor_mean: F64
     histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
@@ -67,12 +67,12 @@ class Ledger:
     @property
     def rows(self) -> int:
         """Series × buckets."""
-        return int(self.counts.size)
+        return len(self.domain) * self.domain.buckets
 
     @property
     def arrivals(self) -> int:
         """Sum of all counts."""
-        return int(self.counts.sum(dtype=np.int64))
+        return int(self.of_series.sum())
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,10 @@ class _Slice:
     breaches: Breaches
 
 
-def read_ledger(context: Context, domain: SeriesDomain, weekend: F64, zone_of: NDArray[np.intp]) -> Ledger:
-    """Read one scenario's S2 and S3.
+def read_ledger(
+    context: Context, domain: SeriesDomain, weekend: F64, zone_of: NDArray[np.intp]
+) -> tuple[Ledger, NDArray[np.int32]]:
+    """Read one scenario's S2 and S3. Returns the ledger, and S3's counts: ndarray(int32, ndim=2) [series, bucket].
 
     `weekend` is ndarray(float64, ndim=2) [zone, bucket]: share of the bucket on a local Saturday or Sunday; `zone_of`
     ndarray(intp, ndim=1) the zone of each series.
@@ -102,17 +104,18 @@ class _Reader:
         self.over_kappa = 1 / dispersion(domain, context.policies.count) if nb2 else np.zeros(len(domain))
         self.codes = KeyCodes(domain)
         self.limits = _limits(context.policies)
-        shape = (len(domain), domain.buckets)
-        self.ledger = Ledger(domain, np.zeros(shape, np.int32), np.zeros(len(domain), np.int64), np.zeros(len(domain)))
+        self.counts = np.zeros((len(domain), domain.buckets), np.int32)
+        n = len(domain)
+        self.ledger = Ledger(domain, np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n))
 
-    def read(self) -> Ledger:
+    def read(self) -> tuple[Ledger, NDArray[np.int32]]:
         """All slices, added up in slice order."""
         ledger, wanted = self.ledger, self.ledger.rows
         if self.s2.rows != wanted or self.s3.rows != wanted:
             found = f"S2 {self.s2.rows} rows, S3 {self.s3.rows} rows"
             ledger.breaches.rows[DOMAIN] = wanted
             ledger.breaches.issues[DOMAIN] = [Issue(f"scenario {self.domain.scenario_id}", f"{wanted} rows", found)]
-            return ledger
+            return ledger, self.counts
         slices = series_slices(len(self.domain), self.domain.buckets)
         rows = [len(bounds) * self.domain.buckets for bounds in slices]
         for part in self.context.map_shards("read S2 and S3", self._slice, slices, rows):
@@ -120,7 +123,7 @@ class _Reader:
             ledger.capped += part.capped
             ledger.drawn = ledger.drawn.plus(part.drawn)
             ledger.breaches.add(part.breaches)
-        return ledger
+        return ledger, self.counts
 
     def _slice(self, bounds: SeriesSlice) -> _Slice:
         first, last = bounds.start * self.domain.buckets, bounds.stop * self.domain.buckets
@@ -133,8 +136,9 @@ class _Reader:
             mu, count, capped = (s3[name].to_numpy() for name in ("mu", "count_N", "count_capped"))
             factor = s2["lambda_random_component"].to_numpy()
             shape, series = (len(bounds), self.domain.buckets), slice(bounds.start, bounds.stop)
-            self.ledger.counts[series] = count.reshape(shape)
-            self.ledger.positive[series] = np.count_nonzero(count.reshape(shape) > 0, axis=1)
+            self.counts[series] = by_bucket = count.reshape(shape)
+            self.ledger.of_series[series] = by_bucket.sum(axis=1, dtype=np.int64)
+            self.ledger.positive[series] = np.count_nonzero(by_bucket > 0, axis=1)
             self.ledger.factor_mean[series] = factor.reshape(shape).mean(axis=1, dtype=np.float64)
             return _Slice(
                 bounds,

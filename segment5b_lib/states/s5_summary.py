@@ -67,16 +67,16 @@ class Summary:
     breaches: Breaches
 
 
-def read_summary(context: Context, ledger: Ledger) -> Summary:
-    """Read one scenario's summary beside its ledger."""
-    return _Reader(context, ledger).read()
+def read_summary(context: Context, ledger: Ledger, counts: NDArray[np.int32]) -> Summary:
+    """Read one scenario's summary beside its ledger; `counts` are S3's, ndarray(int32, ndim=2) [series, bucket]."""
+    return _Reader(context, ledger, counts).read()
 
 
 class _Reader:
     """Row k of the summary is the k-th positive count in key order; if that fails anywhere, keys are joined."""
 
-    def __init__(self, context: Context, ledger: Ledger) -> None:
-        self.context, self.ledger, self.domain = context, ledger, ledger.domain
+    def __init__(self, context: Context, ledger: Ledger, counts: NDArray[np.int32]) -> None:
+        self.context, self.ledger, self.domain, self.counts = context, ledger, ledger.domain, counts
         files = context.run.files(_SUMMARY, self.domain.scenario_id)
         self.rows = RowRanges(files, dataset(_SUMMARY))
         self.first_row = np.concatenate([[0], np.cumsum(ledger.positive)])
@@ -84,7 +84,7 @@ class _Reader:
         self.in_step = self.rows.rows == self.first_row[-1]
         starts = merchant_starts(self.domain)
         self.merchant_of = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-        cells = merchant_cells(self.domain, ledger.counts)
+        cells = merchant_cells(self.domain, counts)
         merchants = self.domain.frame["merchant_id"].to_numpy()[starts[:-1]]
         self.sequences = Sequences(merchants, cells, np.cumsum(cells, axis=1) - cells + 1)
         self.least_seq = np.full(cells.shape, np.iinfo(np.int64).max)
@@ -134,7 +134,7 @@ class _Reader:
     def _same(self, table: pa.Table, bounds: tuple[int, int], count: Any, virtual: Any, breaches: Breaches) -> bool:
         """Compare row by row with S3; note sequence numbers outside their bucket's."""
         place, first = self._places(*bounds), table["first_arrival_seq"].to_numpy()
-        if not summary_agrees(place, self.codes.columns(table), self.codes.keys, count, self.ledger.counts):
+        if not summary_agrees(place, self.codes.columns(table), self.codes.keys, count, self.counts):
             return False
         numbers = self.sequences
         with self.lock:
@@ -156,7 +156,7 @@ class _Reader:
         """Series · H + bucket of rows [start, stop)."""
         first = np.searchsorted(self.first_row, start, side="right") - 1
         last = np.searchsorted(self.first_row, stop)
-        positive = np.flatnonzero(self.ledger.counts[first:last] > 0) + first * self.domain.buckets
+        positive = np.flatnonzero(self.counts[first:last] > 0) + first * self.domain.buckets
         return np.asarray(positive[start - self.first_row[first] : stop - self.first_row[first]])
 
     def _check_first(self, breaches: Breaches) -> None:

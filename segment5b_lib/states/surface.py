@@ -41,9 +41,9 @@ class SeriesSlice:
         return self.stop - self.start
 
 
-def series_slices(series: int, buckets: int) -> list[SeriesSlice]:
-    """Ranges of at most `SLICE_ROWS` rows (but at least one series). They depend on nothing else."""
-    step = max(1, SLICE_ROWS // buckets)
+def series_slices(series: int, buckets: int, rows: int = SLICE_ROWS) -> list[SeriesSlice]:
+    """Ranges of at most `rows` rows (but at least one series). They depend on nothing else."""
+    step = max(1, rows // buckets)
     starts = range(0, series, step)
     return [SeriesSlice(part, start, min(start + step, series)) for part, start in enumerate(starts)]
 
@@ -94,6 +94,11 @@ class Surface:
             return None
         keys = rows.select(list(KEY)).take(pa.array(np.arange(stop - start) * self.buckets))
         return SurfaceSlice(start, stop, keys, rows[_LAMBDA].to_numpy().reshape(shape))
+
+    def intensity(self, start: int, stop: int) -> NDArray[np.float32]:
+        """λ of the series [start, stop) as float32 [series, bucket], of rows that are known to be in order."""
+        rows = self._rows.read([_LAMBDA], start * self.buckets, stop * self.buckets)
+        return np.asarray(rows[_LAMBDA].to_numpy().reshape(stop - start, self.buckets))
 
 
 def source_surface(world: World, scenario_id: str, buckets: int) -> Surface:
