@@ -7,11 +7,15 @@ SCALE ?= small
 N ?= 3
 THREADS ?= 2
 
+# Stored notebooks (tests/notebooks/stored) are executed and compared, each in a kernel of this environment.
+NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg \
+  --nbval-cell-timeout 300 --nbval-kernel-startup-timeout 120
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow bench bench-compare lint lock clean
+.PHONY: help install demo test test-slow notebooks notebooks-stored bench bench-compare certificate lint lock clean
 
 help:  ## list the workflows
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 install: $(VENV)/installed  ## make .venv with the locked dependencies
 
@@ -24,10 +28,16 @@ demo: install  ## the whole plan on the small world: published defect to frozen 
 	$(BIN)/segment5b demo --scale small
 
 test: install  ## the whole test suite, notebooks included
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'not slow and not browser and not authority'
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(NBVAL) -m 'not slow and not browser and not authority'
 
 test-slow: install  ## tests that take longer or need a browser
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m '(slow or browser) and not authority'
+
+notebooks: install  ## only the notebooks: executed on the tiny world, held against their stored outputs
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(NBVAL) tests/notebooks
+
+notebooks-stored: install  ## store the notebooks' outputs again; look at the difference before you commit it
+	$(BIN)/python -m tests.notebooks.store_outputs
 
 bench: install  ## SCALE=tiny|small|medium|authority [N=3] [ONLY="S4 chain"] [OUT=json]: time, memory, floors, growth
 	$(BIN)/python -m benchmarks run --scale $(SCALE) --repetitions $(N) --threads $(THREADS) \
@@ -35,6 +45,9 @@ bench: install  ## SCALE=tiny|small|medium|authority [N=3] [ONLY="S4 chain"] [OU
 
 bench-compare: install  ## BASE=json [NEW=json]: ratios with spreads; NEW is the newest result of the same scale
 	$(BIN)/python -m benchmarks compare $(BASE) $(NEW)
+
+certificate: install  ## [RUN=@candidate] OUT=json: a certified run's verdicts, and every decision on the way there
+	$(BIN)/python -m benchmarks certificate $(RUN) --out $(OUT)
 
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -5,6 +5,8 @@
 
 Importing the library loads nothing else; each name below does when it is first used.
 
+compare : several runs side by side, the first as the measure of the others (`workbench.comparison`)
+investigate : which local times are wrong, since when, and whose fault it is, view by view (`workbench.investigation`)
 open_run : a run as an object: states, arrivals, SQL, scorecard, daylight saving (`workbench.open_run`)
 predict : T1, T6 and T7 of a run under another policy, without running it (`workbench.forecast`)
 runs : every run there is, as a frame (`workbench.listing`)
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from segment5b_lib import charts as charts
     from segment5b_lib import views as views
     from segment5b_lib.gates.saved import schema as scorecard_schema
+    from segment5b_lib.workbench.comparison import compare as compare
     from segment5b_lib.workbench.forecast import predict as predict
+    from segment5b_lib.workbench.investigation import investigate as investigate
     from segment5b_lib.workbench.listing import runs as runs
     from segment5b_lib.workbench.open_run import open_run as open_run
 
@@ -30,6 +34,8 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "charts": ("segment5b_lib.charts", ""),
+    "compare": ("segment5b_lib.workbench.comparison", "compare"),
+    "investigate": ("segment5b_lib.workbench.investigation", "investigate"),
     "open_run": ("segment5b_lib.workbench.open_run", "open_run"),
     "predict": ("segment5b_lib.workbench.forecast", "predict"),
     "runs": ("segment5b_lib.workbench.listing", "runs"),
@@ -38,7 +44,17 @@ _PLACES = {
 }
 """Where each public name lives: module, and the name there (empty: the module itself)."""
 
-__all__ = ["__version__", "charts", "open_run", "predict", "runs", "scorecard_schema", "views"]
+__all__ = [
+    "__version__",
+    "charts",
+    "compare",
+    "investigate",
+    "open_run",
+    "predict",
+    "runs",
+    "scorecard_schema",
+    "views",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -22,6 +22,7 @@ from segment5b_lib.charts.inequality import lorenz, top_k_curves
 from segment5b_lib.charts.renderer import MAX_ROWS, Chart, enable, png, spec
 from segment5b_lib.charts.rhythm import hour_matrix, hour_profile, weekend_share
 from segment5b_lib.charts.timing import before_after, overhead_pairs, state_elapsed
+from segment5b_lib.charts.zone_clock import offset_timeline, t1_by_cache_year
 
 __all__ = [
     "MAX_ROWS",
@@ -41,6 +42,7 @@ __all__ = [
     "mismatch_heatmap",
     "offset_distribution",
     "offset_heatmap",
+    "offset_timeline",
     "overhead_pairs",
     "phase_board",
     "png",
@@ -48,6 +50,7 @@ __all__ = [
     "seed_dots",
     "spec",
     "state_elapsed",
+    "t1_by_cache_year",
     "t6_t7_plane",
     "top_k_curve",
     "top_k_curves",

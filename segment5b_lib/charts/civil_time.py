@@ -52,13 +52,14 @@ def offset_distribution(frame: pl.DataFrame) -> Chart:
     )
 
 
-def mismatch_heatmap(frame: pl.DataFrame) -> Chart:
+def mismatch_heatmap(frame: pl.DataFrame, *, selection: str = "") -> Chart:
     """Share of arrivals with a wrong local time, by UTC date and zone; zones in the frame's order.
 
     Parameters
     ----------
     frame : `date` (UTC date as text), `tzid`, `arrivals`, `mismatches` (counts), `rate` (0..1); at most
         5,000 rows, so the caller keeps the zones that matter and adds up the rest.
+    selection : name of a selection that a click on a cell sets to its `tzid` and `date`; empty: none.
     """
     zones = frame["tzid"].unique(maintain_order=True).to_list()
     cells: Chart = (
@@ -94,7 +95,15 @@ def mismatch_heatmap(frame: pl.DataFrame) -> Chart:
             height=_CELL_HEIGHT * len(zones),
         )
     )
-    return cells
+    return _selectable(cells, selection) if selection else cells
+
+
+def _selectable(cells: Chart, selection: str) -> Chart:
+    """Cells that can be clicked; the one that was is framed."""
+    cell = alt.selection_point(name=selection, fields=["tzid", "date"], on="click", empty=False)
+    frame = alt.condition(cell, alt.value(BLUE), alt.value(None))
+    chosen: Chart = cells.add_params(cell).encode(stroke=frame, strokeWidth=alt.value(2))
+    return chosen
 
 
 def dst_windows(frame: pl.DataFrame) -> Chart:

@@ -10,6 +10,9 @@ from segment5b_lib.charts.theme import VERDICT_COLOURS
 
 _ROW_HEIGHT = 36
 _COLUMN_WIDTH = 310
+_LEAST_COLUMN_WIDTH = 200
+_WIDTH = 800
+"""Columns become narrower where several runs would be wider than a page, but never too narrow for their text."""
 
 
 def gate_matrix(frame: pl.DataFrame) -> Chart:
@@ -37,12 +40,13 @@ def gate_matrix(frame: pl.DataFrame) -> Chart:
         fill=alt.Fill("verdict:N", title="verdict", scale=_verdict_scale()),
         stroke=alt.Stroke("verdict:N", scale=_verdict_scale(), legend=None),
     )
-    left = 14 - _COLUMN_WIDTH / 2
+    column = min(_COLUMN_WIDTH, max(_LEAST_COLUMN_WIDTH, _WIDTH // len(runs))) if runs else _COLUMN_WIDTH
+    left = 8 - column / 2
     headlines = base.mark_text(align="left", fontWeight="bold", dx=left, dy=-7).encode(text="headline:N")
     distances = base.mark_text(align="left", fontSize=10, dx=left, dy=8).encode(text="distance:N")
     return alt.layer(cells, headlines, distances).properties(
         title=alt.TitleParams("Gate matrix", subtitle="value · verdict, and the distance to the B threshold"),
-        width=_COLUMN_WIDTH * len(runs),
+        width=column * len(runs),
         height=_ROW_HEIGHT * len(gates),
     )
 

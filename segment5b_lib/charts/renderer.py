@@ -22,6 +22,8 @@ Chart: TypeAlias = alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatCh
 
 RENDERER: Final = "segment5b"
 VEGALITE_MIME: Final = "application/vnd.vegalite.v5+json"
+WIDGET_MIME: Final = "application/vnd.jupyter.widget-view+json"
+"""The live face of an output (`workbench.panels`); it dies with its kernel."""
 VEGALITE_SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v5.json"
 VEGALITE_VERSION: Final = "5.8"
 """Draws the PNG and the offline page: the oldest that vl-convert has, so the nearest to JupyterLab's 5.6."""
@@ -50,6 +52,19 @@ def render(spec: dict[str, Any], **metadata: Any) -> tuple[dict[str, Any], dict[
 def spec(chart: Chart) -> dict[str, Any]:
     """The finished Vega-Lite 5 spec of a chart, as the renderer publishes it."""
     return finish(chart.to_dict())
+
+
+def titled(chart: Chart, about: str) -> Chart:
+    """The same chart; its title also says what it is about."""
+    title = chart.title.copy() if isinstance(chart.title, alt.TitleParams) else alt.TitleParams(chart.title)
+    title.text = f"{title.text}: {about}"
+    named: Chart = chart.properties(title=title)
+    return named
+
+
+def adaptive(chart: Chart) -> Chart:
+    """The same chart in colours that follow the page's theme: for a live view, drawn as SVG (see `theme.config`)."""
+    return chart.properties(config=alt.Config(**config("page")))
 
 
 def png(chart: Chart) -> bytes:

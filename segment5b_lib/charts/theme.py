@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-Mode = Literal["light", "dark"]
+Mode = Literal["light", "dark", "page"]
+"""`page`: JupyterLab's own colours, whichever theme it has and whenever that changes; only an SVG can take them."""
 
 BLUE: Final = "#0072B2"
 SKY: Final = "#56B4E9"
@@ -39,15 +40,24 @@ LANE_COLOURS: Final[dict[str, str]] = {
 _PAPER: Final[dict[Mode, dict[str, str]]] = {
     "light": {"paper": "#ffffff", "ink": "#1f2328", "muted": "#59636e", "grid": "#e6e8eb", "rule": "#59636e"},
     "dark": {"paper": "#16191d", "ink": "#e6e8eb", "muted": "#a3abb5", "grid": "#2c3138", "rule": "#a3abb5"},
+    "page": {
+        "paper": "transparent",
+        "ink": "var(--jp-ui-font-color1)",
+        "muted": "var(--jp-ui-font-color2)",
+        "grid": "var(--jp-border-color2)",
+        "rule": "var(--jp-ui-font-color2)",
+    },
 }
 _HEAT: Final[dict[Mode, list[str]]] = {
     "light": ["#f1f3f5", "#fdc98a", "#e8762c", "#b33c06"],
     "dark": ["#22262c", "#7a3410", "#dd6b20", "#ffb870"],
+    # Ever less of the paper shines through: the same on light and on dark.
+    "page": ["rgba(140, 140, 140, 0.12)", "rgba(232, 118, 44, 0.55)", "rgba(213, 94, 0, 1)"],
 }
 
 
 def config(mode: Mode) -> dict[str, Any]:
-    """Vega-Lite `config` of a chart on light or dark paper."""
+    """Vega-Lite `config` of a chart on light or dark paper, or in the colours of the page that it is drawn on."""
     paper = _PAPER[mode]
     return {
         "background": paper["paper"],

@@ -8,10 +8,10 @@ import altair as alt
 import polars as pl
 
 from segment5b_lib.charts.renderer import Chart
-from segment5b_lib.charts.theme import BLUE, GREY, LANE_COLOURS, VERMILLION
+from segment5b_lib.charts.theme import BLUE, GREEN, GREY, LANE_COLOURS, ORANGE, PINK, VERMILLION
 
 _BUDGETS = {"target": VERMILLION, "stretch": GREY}
-_ROLES = {"baseline": GREY, "candidate": BLUE}
+_SIDES = [GREY, BLUE, ORANGE, GREEN, PINK, VERMILLION]
 
 
 def state_elapsed(frame: pl.DataFrame, budgets: pl.DataFrame | None = None) -> Chart:
@@ -60,25 +60,26 @@ def _budget_lines(budgets: pl.DataFrame) -> Any:
 
 
 def before_after(frame: pl.DataFrame) -> Chart:
-    """Baseline against candidate: every run a point, the median a line; each state has its own scale.
+    """Sides against one another: every run a point, the median a line; each state has its own scale.
 
     Parameters
     ----------
-    frame : `state`, `role` (`baseline` or `candidate`), `run`, `seconds` (wall time of the state in that run).
+    frame : `state`, `role` (`baseline` and `candidate`, or the names of the sides, the one compared with first),
+        `run`, `seconds` (wall time of the state in that run).
     """
     states = frame["state"].unique(maintain_order=True).to_list() or ["no state was timed"]
-    rows = [_before_after(frame.filter(pl.col("state") == state), state) for state in states]
+    roles = frame["role"].unique(maintain_order=True).to_list()
+    rows = [_before_after(frame.filter(pl.col("state") == state), state, roles) for state in states]
     return alt.vconcat(*rows, spacing=4).properties(
         title=alt.TitleParams("Before and after", subtitle="every run is a point, a line is a median; scales differ")
     )
 
 
-def _before_after(frame: pl.DataFrame, state: str) -> Any:
-    roles = list(_ROLES)
+def _before_after(frame: pl.DataFrame, state: str, roles: list[str]) -> Any:
     base = alt.Chart(frame).encode(
         x=alt.X("seconds:Q", title=f"{state}, wall time (s)", scale=alt.Scale(zero=True)),
         y=alt.Y("role:N", title=None, scale=alt.Scale(domain=roles)),
-        color=alt.Color("role:N", title="run", scale=alt.Scale(domain=roles, range=list(_ROLES.values()))),
+        color=alt.Color("role:N", title="run", scale=alt.Scale(domain=roles, range=_SIDES)),
     )
     points = base.mark_circle(size=70, opacity=0.75).encode(
         tooltip=["state:N", "role:N", "run:N", alt.Tooltip("seconds:Q", format=".3f")]

@@ -19,6 +19,7 @@ ThreadsOption = Annotated[int, typer.Option(min=0, help="Threads; 0: one per cor
 WhatIfOption = Annotated[
     bool, typer.Option("--as-what-if", help="Go ahead out of order; the result counts for nothing.")
 ]
+PruneOption = Annotated[bool, typer.Option("--prune", help="Remove superseded runs first, without asking.")]
 SetOption = Annotated[
     list[str], typer.Option("--set", help="KEY=VALUE, or @FILE with changes; may be repeated; VALUE is YAML.")
 ]
@@ -28,7 +29,8 @@ def complete_run(incomplete: str) -> list[str]:
     """Names that a shell may complete a RUN to: roles, and the first eight digits of every run."""
     from segment5b_lib.store.roots import outputs_folder
 
-    made = sorted(receipt.parent.name[:8] for receipt in (outputs_folder() / "runs").glob("*/run_receipt.json"))
+    receipts = (path for kind in ("runs", "attached") for path in (outputs_folder() / kind).glob("*/run_receipt.json"))
+    made = sorted(receipt.parent.name[:8] for receipt in receipts)
     return [name for name in (*_ROLES, *made) if name.startswith(incomplete)]
 
 

@@ -1,8 +1,9 @@
-"""`segment5b open` and `segment5b lab`: a run's pages in the browser, and JupyterLab on the notebooks."""
+"""`segment5b open`, `investigate` and `lab`: a run's pages, one more of them, and JupyterLab on the notebooks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add these commands to the command tree."""
     app.command(name="open")(open_page)
+    app.command()(investigate)
     app.command()(lab)
 
 
@@ -44,6 +46,33 @@ def open_page(run: RunArgument = "@last", json: JsonOption = False) -> None:
         console.print(str(page), soft_wrap=True)
     if _has_screen():
         _browse(pages[0])
+
+
+def investigate(
+    run: RunArgument = "@last",
+    zone: Annotated[str, typer.Option(help="By default the zone with most wrong clocks.")] = "",
+    transition: Annotated[str, typer.Option(help="UTC date of one of its changes of offset.")] = "",
+    json: JsonOption = False,
+) -> None:
+    """Which local times are wrong, since when, whose fault it is: as a page. Example: `segment5b investigate @last`.
+
+    The same notebook, `investigate_dst`, is alive in JupyterLab (`segment5b lab`): there its views can be clicked.
+    """
+    make_page("investigate_dst", {"run_id": run, "zone": zone, "transition": transition}, json=json)
+
+
+def make_page(notebook: str, parameters: Mapping[str, Any], *, json: bool) -> None:
+    """Execute a notebook that only looks, and show its page where there is a screen."""
+    from segment5b_lib.reports.execute import execute_notebook
+
+    record = execute_notebook(notebook, parameters)
+    record.raise_for_status()
+    if json:
+        show_json(record.model_dump(mode="json"))
+        return
+    console.print(f"page {record.page}", soft_wrap=True)
+    if _has_screen():
+        _browse(record.page)
 
 
 def _has_screen() -> bool:

@@ -6,8 +6,17 @@ from typing import Annotated
 
 import typer
 
-from segment5b_lib.cli.arguments import JsonOption, QuietOption, RunArgument, ThreadsOption, WhatIfOption, thread_count
+from segment5b_lib.cli.arguments import (
+    JsonOption,
+    PruneOption,
+    QuietOption,
+    RunArgument,
+    ThreadsOption,
+    WhatIfOption,
+    thread_count,
+)
 from segment5b_lib.cli.phase import execute_phase
+from segment5b_lib.cli.runs import clear_away
 from segment5b_lib.cli.screen import watching
 from segment5b_lib.errors import UsageError
 
@@ -21,6 +30,7 @@ def certify(
     run: RunArgument = "@candidate",
     seeds: Annotated[str, typer.Option(help="Comma-separated; by default those that the policy requires.")] = "",
     as_what_if: WhatIfOption = False,
+    prune_first: PruneOption = False,
     threads: ThreadsOption = 0,
     quiet: QuietOption = False,
     json: JsonOption = False,
@@ -33,6 +43,7 @@ def certify(
     from segment5b_lib.store.runs import open_run
 
     chosen = open_run(run)
+    clear_away([chosen], quiet=quiet or json, prune_first=prune_first)
     required = _parsed(seeds) or list(chosen.policies.validation.stability.required_seeds)
     with watching(quiet or json) as listener:
         others = panel(chosen, required, threads=thread_count(threads), listener=listener)

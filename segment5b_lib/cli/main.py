@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from segment5b_lib.cli import browse, calibrate, certify, demo, doctor, phase, runs, verdicts, world
+from segment5b_lib.cli import attach, browse, calibrate, certify, demo, doctor, phase, runs, verdicts, world
 from segment5b_lib.cli.screen import errors, show_error
 from segment5b_lib.errors import Segment5BError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.add_typer(world.app, name="world")
 runs.register(app)
+attach.register(app)
 verdicts.register(app)
 browse.register(app)
 certify.register(app)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from segment5b_lib.cli.arguments import JsonOption, RunArgument, WhatIfOption, complete_run
 from segment5b_lib.cli.screen import console, show_json
@@ -47,13 +48,16 @@ def phase(
 
 def execute_phase(name: str, parameters: Mapping[str, Any], *, json: bool) -> None:
     """Execute a phase's notebook, say how that ended, and refuse where the phase does."""
+    from segment5b_lib.contract.words import NotebookStatus
     from segment5b_lib.reports.execute import execute_notebook
     from segment5b_lib.reports.notebooks import notebook_of_phase
 
     record = execute_notebook(notebook_of_phase(name).name, parameters)
     if json:
         show_json(record.model_dump(mode="json"))
-    else:
-        console.print(f"{name} {record.status.value}: [bold]{record.decision or 'no decision'}[/]")
+    elif record.status is NotebookStatus.COMPLETE:
+        console.print(f"{name} complete: [bold]{record.decision}[/]")
+        for reason in record.reasons:
+            console.print(f"  {escape(reason)}", soft_wrap=True)
         console.print(f"page {record.page}", soft_wrap=True)
     record.raise_for_status()

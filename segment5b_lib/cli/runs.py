@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from segment5b_lib.cli.arguments import (
     JsonOption,
+    PruneOption,
     QuietOption,
     RunArgument,
     SetOption,
@@ -17,8 +20,11 @@ from segment5b_lib.cli.arguments import (
     thread_count,
 )
 from segment5b_lib.cli.screen import console, show_json, show_table, watching
+from segment5b_lib.errors import UsageError
+from segment5b_lib.store.documents import read_json
 
 if TYPE_CHECKING:
+    from segment5b_lib.engine.retention import Leftover, Superseded
     from segment5b_lib.store.runs import Run
 
 
@@ -61,6 +67,7 @@ def rerun(
     changed: Annotated[str, typer.Option(help="First state that changes, S0 to S5.")],
     parent: Annotated[str, typer.Option("--run", help="Run to start from.", autocompletion=complete_run)] = "@last",
     changes: SetOption = [],  # noqa: B006 - typer reads the default, nobody writes to it
+    prune_first: PruneOption = False,
     threads: ThreadsOption = 0,
     quiet: QuietOption = False,
     json: JsonOption = False,
@@ -74,7 +81,8 @@ def rerun(
     from segment5b_lib.store.runs import open_run
 
     count = thread_count(threads)
-    child = prepare_rerun(open_run(parent), changed, parse_changes(changes), threads=count)
+    child = prepare_rerun(origin := open_run(parent), changed, parse_changes(changes), threads=count)
+    clear_away([origin, child], quiet=quiet or json, prune_first=prune_first)
     _execute(child, None, count, quiet=quiet or json, json=json)
     pin_new(child)
     _report(child, json)
@@ -123,7 +131,7 @@ def show(run: RunArgument = "@last", json: JsonOption = False) -> None:
         show_json({**found, "records": chosen.records()})
         return
     others = {name: found[name] for name in ("scale", "scenarios", "roles", "bytes", "pages")}
-    for name, value in {**found["receipt"], **others}.items():
+    for name, value in {**found["receipt"], **others, **(found["attachment"] or {})}.items():
         console.print(f"[dim]{name:<22}[/] {_line(value)}", soft_wrap=True)
     _table([_state_card(row) for row in found["states"]])
 
@@ -136,22 +144,70 @@ def _line(value: Any) -> str:
 
 
 def prune(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, json: JsonOption = False) -> None:
-    """Remove runs outside the keep-set, with a receipt. Example: `segment5b prune --yes`."""
-    from segment5b_lib.engine.retention import keep_set, superseded
-    from segment5b_lib.engine.retention import prune as prune_runs
+    """Remove runs outside the keep-set, with a receipt. Example: `segment5b prune --yes`.
 
-    candidates = superseded()
+    What killed processes have left goes as well. Without `--yes` it asks; where nobody can be asked, nothing goes.
+    """
+    from segment5b_lib.engine.retention import keep_set, leftovers, superseded
+    from segment5b_lib.engine.retention import prune as prune_runs
+    from segment5b_lib.store.attachments import attached_homes
+
+    candidates, dead = superseded(), leftovers()
     if not json:
-        console.print(f"keep-set: {len(keep_set())} run(s); superseded: {len(candidates)}")
-        for one in candidates:
-            console.print(f"  {one.run.run_id}  {one.bytes / 1e6:.1f} MB")
-    if candidates and not yes and not typer.confirm("remove the superseded runs?"):
-        raise typer.Exit(0)
-    receipt = prune_runs(candidates)
+        console.print(f"keep-set: {len(keep_set())} run(s); superseded: {len(candidates)}; leftovers: {len(dead)}")
+        console.print(f"attached, never touched: {len(attached_homes())}")
+        for name, size in _listed(candidates, dead):
+            console.print(f"  {name}  {size / 1e6:.1f} MB", soft_wrap=True)
+    if (candidates or dead) and not yes and not _confirmed("remove these?", asking=not json):
+        return
+    receipt = prune_runs(candidates, dead)
+    found = read_json(receipt)
     if json:
-        show_json({"receipt": str(receipt), "removed": [one.run.run_id for one in candidates]})
+        removed = [one["run_id"] for one in found["removed"]]
+        show_json({"receipt": str(receipt), "removed": removed, "cleared": found["cleared"]})
     else:
-        console.print(f"freed {sum(one.bytes for one in candidates) / 1e6:.1f} MB; receipt {receipt}")
+        console.print(f"freed {found['freed_bytes'] / 1e6:.1f} MB; receipt {receipt}", soft_wrap=True)
+
+
+def _listed(candidates: Sequence[Superseded], dead: Sequence[Leftover]) -> list[tuple[str, int]]:
+    return [*((one.run.run_id, one.bytes) for one in candidates), *((one.folder.name, one.bytes) for one in dead)]
+
+
+def _confirmed(question: str, *, asking: bool) -> bool:
+    """The answer of a person at a terminal; anything else is no answer."""
+    if asking and sys.stdin.isatty():
+        return typer.confirm(question)
+    raise UsageError(
+        "5B.RUN.NOT_CONFIRMED",
+        "runs or leftovers would be removed, and nobody can be asked",
+        expected="a terminal, or --yes",
+        done="nothing is removed",
+        next_step="segment5b prune --yes",
+    )
+
+
+def clear_away(used: Sequence[Run], *, quiet: bool, prune_first: bool) -> None:
+    """Before something expensive: remove superseded runs, if that was asked for or is agreed to; else name them.
+
+    Runs that are about to be `used` stay.
+    """
+    from segment5b_lib.engine.retention import prune as prune_runs
+    from segment5b_lib.engine.retention import superseded
+
+    kept = {one.run_id for one in used}
+    candidates = [one for one in superseded() if one.run.run_id not in kept]
+    if not candidates:
+        return
+    if not quiet:
+        for name, size in _listed(candidates, []):
+            console.print(f"superseded: {name}  {size / 1e6:.1f} MB", soft_wrap=True)
+    if prune_first or (not quiet and sys.stdin.isatty() and typer.confirm("remove these first?")):
+        freed = read_json(prune_runs(candidates))["freed_bytes"]
+        said = f"pruned {len(candidates)} superseded run(s), freed {freed / 1e6:.1f} MB"
+    else:
+        said = f"{len(candidates)} superseded run(s) are left: --prune removes them first"
+    if not quiet:
+        console.print(said)
 
 
 def _card(row: dict[str, Any]) -> dict[str, Any]:
@@ -162,7 +218,7 @@ def _card(row: dict[str, Any]) -> dict[str, Any]:
         "posture": row["posture"],
         "seed": row["seed"],
         "states": f"{row['states']}/6",
-        "role": ", ".join(row["roles"]),
+        "role": ", ".join([*row["roles"], *(["attached"] if row["attached"] else [])]),
         "parent": (row["parent"] or "")[:8],
         "created": row["created_utc"][5:16].replace("T", " "),
     }
@@ -176,11 +232,16 @@ def _state_card(row: dict[str, Any]) -> dict[str, str]:
     lanes = ("input_load", "compute", "validation", "write")
     return {
         **card,
-        **{name: f"{row[name]:.2f}" for name in ("seconds", *lanes)},
-        "rows out": f"{row['rows_out']:,}",
-        "peak MB": f"{row['peak_bytes'] / 1e6:.0f}",
+        **{name: _figure(row[name], ".2f") for name in ("seconds", *lanes)},
+        "rows out": _figure(row["rows_out"], ","),
+        "peak MB": _figure(row["peak_bytes"] and row["peak_bytes"] / 1e6, ".0f"),
         "": row["error_code"] or "",
     }
+
+
+def _figure(value: float | None, form: str) -> str:
+    """A figure, or a dash where an attached run's record does not say it."""
+    return "–" if value is None else format(value, form)
 
 
 def _table(cards: list[dict[str, Any]]) -> None:

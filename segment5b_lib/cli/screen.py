@@ -36,9 +36,9 @@ def show_table(table: Table) -> None:
 
 def show_error(error: Segment5BError) -> None:
     """Code, what, where, expected, found, what was done, next command: one line each."""
-    errors.print(Text.assemble((error.code, "bold red"), ": ", error.what))
+    errors.print(Text.assemble((error.code, "bold red"), ": ", error.what), soft_wrap=True)
     for label, text in error.lines():
-        errors.print(Text.assemble((f"  {label:<9}", "dim"), text))
+        errors.print(Text.assemble((f"  {label:<9}", "dim"), text), soft_wrap=True)
 
 
 def show_json(document: Any) -> None:

@@ -154,15 +154,21 @@ def compare(
         list[str], typer.Argument(metavar="RUN RUN...", help="Two or more runs.", autocompletion=complete_run)
     ],
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure, even if nothing has changed since.")] = False,
+    page: Annotated[bool, typer.Option("--page", help="Everything that differs, as a page, instead.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Gates of several runs side by side, and which verdicts change from the first run to each other one.
 
-    Example: `segment5b compare @baseline @candidate`.
+    With --page also what was set differently, what is the same to the byte, and time. Example:
+    `segment5b compare @baseline @candidate --page`.
     """
+    from segment5b_lib.cli.browse import make_page
     from segment5b_lib.gates.saved import scorecard
     from segment5b_lib.store.runs import open_run
 
+    if page:
+        make_page("compare_runs", {"run_id": runs[0], "others": runs[1:]}, json=json)
+        return
     cards = [scorecard(open_run(name), fresh=fresh) for name in runs]
     changes = [cards[0].difference(other) for other in cards[1:]]
     if json:

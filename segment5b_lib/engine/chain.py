@@ -23,6 +23,7 @@ from segment5b_lib.states import (
     s5_validation,
 )
 from segment5b_lib.states.context import Context, Progress, StateSpec
+from segment5b_lib.store.attachments import attached_folder
 from segment5b_lib.store.digest import sha256_files
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.locks import locked
@@ -92,16 +93,16 @@ def create_run(
 ) -> Run:
     """Make the run root of (world, policies, seed), or return the one that exists.
 
-    The same inputs give the same run. A run that another version of the library has made is left alone:
-    the next free nonce is taken.
+    The same inputs give the same run. A run that another version of the library has made, or that is attached, is left
+    alone: the next free nonce is taken.
     """
     with locked(runs_folder() / ".lock", "make a run", wait_seconds=60):
         while True:
             name = run_id(world.mf, policies.parameter_hash, seed, nonce)
             run = Run(runs_folder() / name)
-            if not run.root.exists():
+            if not run.root.exists() and not (attached_folder() / name).exists():
                 break
-            if run.receipt.library_version == segment5b_lib.__version__:
+            if run.root.exists() and run.receipt.library_version == segment5b_lib.__version__:
                 return run
             nonce += 1
         receipt = RunReceipt(
@@ -138,6 +139,7 @@ def run_states(
     EnvironmentFault : what is left to do does not fit on the disk or in memory; nothing is started.
     Segment5BError : from the first state that fails; its record is written, later states do not run.
     """
+    run.require_ours("run its states")
     watcher = listener or Silent()
     executed: list[str] = []
     with locked(run.root / ".lock", f"run {' '.join(states)}"):

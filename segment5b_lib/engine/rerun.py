@@ -36,6 +36,7 @@ def prepare_rerun(parent: Run, changed: str, changes: Mapping[str, Any], *, thre
     StaleError : a change touches a policy that an earlier state was made with, or the parent's outputs
         are no longer what their marker says.
     """
+    parent.require_ours("rerun a state of it")
     states = states_from(changed)
     policies = with_changes(parent.policies, changes)
     reused = STATES[: STATES.index(changed)]

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import json
 import shutil
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
+from typing import Any, Final
 
 from segment5b_lib.engine.records import utc_now
 from segment5b_lib.errors import ConflictError, UsageError
-from segment5b_lib.store.locks import locked
-from segment5b_lib.store.publish import write_file
+from segment5b_lib.identity import run_id
+from segment5b_lib.store.attachments import attached_folder
+from segment5b_lib.store.locks import held, is_held, locked
+from segment5b_lib.store.publish import STAGING_PREFIX, write_file
 from segment5b_lib.store.roots import outputs_folder
-from segment5b_lib.store.runs import PIN_NAMES, Run, list_runs, read_pins, runs_folder
+from segment5b_lib.store.runs import PIN_NAMES, RECEIPT_FILE, Run, list_runs, read_pins, runs_folder
 
 _MANY = ("witness", "certification")
+_PARTS: Final = ("data", "logs", "markers", "policies", "reports", RECEIPT_FILE, ".lock")
+"""What lies in a run root, beside the log that carries the run's id."""
 
 
 def pin(role: str, run: Run) -> None:
@@ -41,48 +51,142 @@ class Superseded:
     bytes: int
 
 
+@dataclass(frozen=True)
+class Leftover:
+    """A temporary folder that a killed process has left behind, and its bytes."""
+
+    folder: Path
+    bytes: int
+
+
 def superseded() -> list[Superseded]:
-    """Runs that prune would remove: they carry our receipt, are real folders, and nobody keeps them."""
+    """Runs that prune would remove: real folders with a receipt of ours, which nobody keeps."""
     kept = keep_set()
-    runs = [run for run in list_runs() if run.run_id not in kept]
-    return [Superseded(run, _own_bytes(run.root)) for run in runs]
+    runs = [run for run in list_runs() if run.run_id not in kept and _is_ours(run)]
+    return [Superseded(run, size) for run, size in zip(runs, _freed([run.root for run in runs]), strict=True)]
 
 
-def _own_bytes(root: Path) -> int:
-    """Bytes of files that no other run links."""
-    stats = [path.lstat() for path in root.rglob("*") if path.is_file() and not path.is_symlink()]
-    return sum(stat.st_size for stat in stats if stat.st_nlink == 1)
+def leftovers() -> list[Leftover]:
+    """Temporary folders in the places of worlds, runs and throw-away copies that no living process holds."""
+    places = (outputs_folder(), outputs_folder() / "worlds", runs_folder(), attached_folder())
+    found = [path for place in places for path in sorted(place.glob(f"{STAGING_PREFIX}*")) if path.is_dir()]
+    dead = [path for path in found if not path.is_symlink() and not is_held(path)]
+    return [Leftover(path, size) for path, size in zip(dead, _freed(dead), strict=True)]
 
 
-def prune(candidates: list[Superseded]) -> Path:
-    """Remove runs and write a receipt, also when there is nothing to do. Returns the receipt's path.
+def _is_ours(run: Run) -> bool:
+    """Made here, and the receipt's own fields give the run id: an edited or invented receipt does not."""
+    receipt = run.receipt
+    made = run_id(receipt.manifest_fingerprint, receipt.parameter_hash, receipt.seed, receipt.nonce)
+    return run.own is None and run.run_id == made
+
+
+def _freed(folders: Sequence[Path]) -> list[int]:
+    """Bytes that each folder's removal frees, in this order: a file counts where its last link goes."""
+    links: Counter[tuple[int, int]] = Counter()
+    freed = []
+    for folder in folders:
+        size = 0
+        for path in folder.rglob("*"):
+            stat = path.lstat()
+            if S_ISREG(stat.st_mode):
+                links[stat.st_dev, stat.st_ino] += 1
+                size += stat.st_size * (links[stat.st_dev, stat.st_ino] == stat.st_nlink)
+        freed.append(size)
+    return freed
+
+
+def prune(candidates: Sequence[Superseded], dead: Sequence[Leftover] = ()) -> Path:
+    """Remove runs and leftovers with a receipt, also when there is nothing to do. Returns the receipt's path.
+
+    The receipt says what will go before anything goes, and grows with what has gone; one without a `finished_utc` is
+    that of a prune that was interrupted, after which another one clears the rest away. A folder leaves the place
+    of runs whole, in one move, before its files go.
 
     Raises
     ------
-    ConflictError : a run has been pinned since it was listed, or is being worked on; nothing more is removed.
+    ConflictError : a run has been pinned since it was listed, is being worked on, or holds what is not ours; nothing
+        is removed.
     """
-    removed: list[dict[str, object]] = []
-    for candidate in candidates:
-        run = candidate.run
-        if run.run_id in keep_set() or run.root.is_symlink() or run.root.parent != runs_folder():
-            raise ConflictError(
-                "5B.RUN.NOT_PRUNABLE",
-                "a run is in the keep-set or is not ours to remove",
-                where=str(run.root),
-                done=f"{len(removed)} run(s) removed",
-            )
-        with locked(run.root / ".lock", "prune the run"):
-            shutil.rmtree(run.root)
-        removed.append({"run_id": run.run_id, "freed_bytes": candidate.bytes})
-    receipt = {
-        "created_utc": utc_now(),
-        "keep_set": read_pins(),
-        "removed": removed,
-        "freed_bytes": sum(candidate.bytes for candidate in candidates),
-    }
-    path = _receipts_folder() / f"prune_receipt_{receipt['created_utc']}.json".replace(":", "")
-    write_file(path, (json.dumps(receipt, indent=1, sort_keys=True) + "\n").encode())
-    return path
+    with ExitStack() as held_together:
+        held_together.enter_context(locked(runs_folder() / ".pins.lock", "prune", wait_seconds=60))
+        for one in candidates:
+            _check(one.run)
+            held_together.enter_context(locked(one.run.root / ".lock", "prune the run"))
+        receipt = _Receipt(candidates, dead)
+        for one in candidates:
+            _remove_run(one.run.root)
+            receipt.note("removed", {"run_id": one.run.run_id, "freed_bytes": one.bytes}, one.bytes)
+        for leftover in dead:
+            _remove(leftover.folder)
+            receipt.note("cleared", _below_outputs(leftover), leftover.bytes)
+        receipt.finish()
+    return receipt.path
+
+
+def _check(run: Run) -> None:
+    """A last look, with the keep-set held."""
+    foreign = sorted(path.name for path in run.root.iterdir() if not _is_part(run, path.name))
+    if run.run_id in keep_set() or run.root.is_symlink() or run.root.parent != runs_folder() or foreign:
+        raise ConflictError(
+            "5B.RUN.NOT_PRUNABLE",
+            "a run is in the keep-set, or holds what is not ours to remove",
+            where=str(run.root),
+            found=", ".join(foreign),
+            done="nothing is removed",
+            next_step=f"move {foreign[0]} elsewhere" if foreign else "segment5b prune",
+        )
+
+
+def _is_part(run: Run, name: str) -> bool:
+    return name in (*_PARTS, f"run_log_{run.run_id}.log") or name.startswith(STAGING_PREFIX)
+
+
+def _remove_run(root: Path) -> None:
+    gone = root.with_name(f"{STAGING_PREFIX}pruned-{root.name}-{uuid.uuid4().hex}")
+    root.rename(gone)
+    _remove(gone)
+
+
+def _remove(folder: Path) -> None:
+    """Links inside are removed and never followed."""
+    with held(folder):
+        shutil.rmtree(folder)
+
+
+def _below_outputs(leftover: Leftover) -> str:
+    return leftover.folder.relative_to(outputs_folder()).as_posix()
+
+
+class _Receipt:
+    """What a prune will remove and has removed, on disk at every moment; and which foreign roots it leaves alone."""
+
+    def __init__(self, candidates: Sequence[Superseded], dead: Sequence[Leftover]) -> None:
+        created = utc_now()
+        self.path = _receipts_folder() / f"prune_receipt_{created}.json".replace(":", "")
+        self._document: dict[str, Any] = {
+            "created_utc": created,
+            "finished_utc": None,
+            "keep_set": read_pins(),
+            "attached": [str(one.root) for one in list_runs() if one.own],
+            "planned": [*(one.run.run_id for one in candidates), *(_below_outputs(one) for one in dead)],
+            "removed": [],
+            "cleared": [],
+            "freed_bytes": 0,
+        }
+        self._write()
+
+    def note(self, kind: str, entry: object, freed: int) -> None:
+        self._document[kind].append(entry)
+        self._document["freed_bytes"] += freed
+        self._write()
+
+    def finish(self) -> None:
+        self._document["finished_utc"] = utc_now()
+        self._write()
+
+    def _write(self) -> None:
+        write_file(self.path, (json.dumps(self._document, indent=1, sort_keys=True) + "\n").encode())
 
 
 def latest_receipt() -> Path | None:

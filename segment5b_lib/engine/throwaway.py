@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from segment5b_lib.states.s5_bundle import STALE
+from segment5b_lib.store.locks import held
 from segment5b_lib.store.publish import STAGING_PREFIX
 from segment5b_lib.store.roots import outputs_folder
 from segment5b_lib.store.runs import RECEIPT_FILE, Run
@@ -23,21 +24,24 @@ def throwaway(run: Run) -> Iterator[Run]:
     """A run root with the run's receipt, policies, markers and outputs, its random number logs, and no records.
 
     States replace files and never write into them, so that the run itself stays as it is. The copy lies outside the
-    folder of runs: nothing lists, pins or prunes it.
+    folder of runs: nothing lists or pins it, and prune clears away only what a killed process has left.
     """
+    run.require_ours("run its states again")
     folder = outputs_folder() / f"{STAGING_PREFIX}throwaway-{uuid.uuid4().hex}"
     root = folder / "runs" / run.run_id
-    try:
-        root.mkdir(parents=True)
-        for name in (*_LINKED, _LOGS):
-            if (run.root / name).is_dir():
-                copy = shutil.copy2 if name == _LOGS else os.link
-                shutil.copytree(run.root / name, root / name, copy_function=copy, ignore=_leftovers)
-        shutil.copy(run.root / RECEIPT_FILE, root / RECEIPT_FILE)
-        (folder / "worlds").symlink_to(run.world.root.parent)
-        yield Run(root)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with held(folder):
+        try:
+            root.mkdir(parents=True)
+            for name in (*_LINKED, _LOGS):
+                if (run.root / name).is_dir():
+                    copy = shutil.copy2 if name == _LOGS else os.link
+                    shutil.copytree(run.root / name, root / name, copy_function=copy, ignore=_leftovers)
+            shutil.copy(run.root / RECEIPT_FILE, root / RECEIPT_FILE)
+            (folder / "worlds").symlink_to(run.world.root.parent)
+            yield Run(root)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _leftovers(_folder: str, names: list[str]) -> set[str]:

@@ -38,6 +38,7 @@ from segment5b_lib.kernel.tally_tables import (
     new_odd,
 )
 from segment5b_lib.store.arrival_files import open_arrivals
+from segment5b_lib.store.engine_columns import COUNTRY, NOWHERE, nowhere
 from segment5b_lib.store.runs import Run
 
 DATASET: Final = "arrival_events_5B"
@@ -91,7 +92,7 @@ class ArrivalPass:
         """
         files = run.files(DATASET, self.tables.scenario_id)
         for path in files:
-            open_arrivals(path).close()
+            open_arrivals(path, foreign=True).close()
         parts = list(each(self._part, files))
         ends = [end for _, end in parts if end is not None]
         breaks = sum(before[1] >= after[0] for before, after in pairwise(ends))
@@ -105,9 +106,9 @@ class ArrivalPass:
         tally, memory = self._borrow(), self.tables.memory()
         listed, first, last = [], None, None
         try:
-            with open_arrivals(path) as file:
+            with open_arrivals(path, foreign=True) as file:
                 for group in range(file.num_row_groups):
-                    table = read_group(file, group, _COLUMNS, DATASET)
+                    table = self._keyed(read_group(file, group, _COLUMNS, DATASET))
                     if table.num_rows == 0:
                         continue
                     rows = self._columns(table)
@@ -117,6 +118,12 @@ class ArrivalPass:
         finally:
             self._tallies.put(tally)
         return listed, (first, last) if first and last else None
+
+    def _keyed(self, table: pa.Table) -> pa.Table:
+        """Rows with the key of their series: without a country where S3's have none."""
+        if NOWHERE not in self.tables.country_code:
+            return table
+        return table.set_column(table.column_names.index(COUNTRY), COUNTRY, nowhere(table.num_rows))
 
     def _group(
         self, file: pq.ParquetFile, group: int, table: pa.Table, rows: Columns, tally: Tally, memory: Memory

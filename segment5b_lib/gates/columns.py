@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from segment5b_lib.contract.datasets import Dataset
+from segment5b_lib.contract.datasets import Dataset, dataset
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel.tally_tables import UNKNOWN
+from segment5b_lib.store.engine_columns import typed, with_country
 from segment5b_lib.store.parquet import damaged, open_file
 
 MOST_THREADS: Final = 4
@@ -38,17 +39,22 @@ def each(work: Callable[[Part], Result], parts: Sequence[Part]) -> Iterator[Resu
 
 def rows_of(path: Path, contract: Dataset) -> int:
     """Number of rows of a part file, by its footer."""
-    with open_file(path, contract) as file:
+    with open_file(path, contract, foreign=True) as file:
         return int(file.metadata.num_rows)
 
 
 def read_group(file: pq.ParquetFile, group: int, columns: Sequence[str], what: str) -> pa.Table:
-    """Some columns of one row group, each in one chunk; damage inside a file becomes a typed error."""
+    """Some columns of one row group of the dataset `what`, each in one chunk and in its contract's type.
+
+    Damage inside a file becomes a typed error.
+    """
     try:
         table = file.read_row_group(group, columns=list(columns), use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise damaged(what, error) from error
-    return table.combine_chunks()
+    contract = dataset(what).schema
+    assert contract is not None, what
+    return typed(with_country(table.combine_chunks(), columns), contract, what)
 
 
 def no_rows(dataset_id: str, scenario_id: str) -> InputError:

@@ -96,7 +96,7 @@ def foreign_bucket(dataset_id: str, rows: int, buckets: int) -> InputError:
 
 def _tally_part(path: Path, law: CountLaw, share: float) -> SeriesCounts:
     """One part file, its series in order of appearance."""
-    with open_file(path, dataset(DATASET)) as file:
+    with open_file(path, dataset(DATASET), foreign=True) as file:
         groups = [group for group in range(file.num_row_groups) if file.metadata.row_group(group).num_rows]
         tables = [read_group(file, group, _COLUMNS, DATASET) for group in groups]
     runs = [runs_of(table) for table in tables]

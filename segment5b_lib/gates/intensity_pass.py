@@ -50,7 +50,7 @@ def tally_intensity(run: Run, scenario_id: str, law: CountLaw) -> Intensity:
 
 def _tally_part(path: Path, law: CountLaw) -> tuple[Intensity, int]:
     tables, outside = ZoneTables(2, law.buckets), 0
-    with open_file(path, dataset(DATASET)) as file:
+    with open_file(path, dataset(DATASET), foreign=True) as file:
         for group in range(file.num_row_groups):
             table = read_group(file, group, (*SERIES_KEY, *_VALUES), DATASET)
             if table.num_rows:

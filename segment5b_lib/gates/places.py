@@ -7,6 +7,7 @@ import polars as pl
 from segment5b_lib.gates.arrival_pass import ArrivalTally
 from segment5b_lib.gates.scan import collect, scan_dataset
 from segment5b_lib.identity import site_id
+from segment5b_lib.store.arrival_files import open_arrivals
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 
@@ -47,11 +48,22 @@ def places_of(counted: ArrivalTally) -> pl.DataFrame:
 
 
 def take_row_zones(run: Run, scenario_id: str) -> pl.DataFrame:
-    """Physical arrivals by the zone whose intensity made them: tzid, arrivals (i64)."""
-    summary = scan_dataset(run, "s4_arrival_summary_5B", scenario_id, ["zone_representation", "count_physical"])
+    """Physical arrivals by the zone whose intensity made them: tzid, arrivals (i64).
+
+    From S4's summary; of an attached run that has none, from its arrivals.
+    """
+    known = {output["dataset_id"] for output in run.outputs("S4")}
+    if run.own and "s4_arrival_summary_5B" not in known:
+        files = run.files("arrival_events_5B", scenario_id)
+        for path in files:
+            open_arrivals(path, foreign=True).close()
+        rows = pl.concat([pl.scan_parquet(path).select("zone_representation", "is_virtual") for path in files])
+        summary = rows.select("zone_representation", count_physical=~pl.col("is_virtual"))
+    else:
+        summary = scan_dataset(run, "s4_arrival_summary_5B", scenario_id, ["zone_representation", "count_physical"])
     counted = summary.group_by("zone_representation").agg(pl.col("count_physical").cast(pl.Int64).sum())
     return (
-        collect(counted, f"s4_arrival_summary_5B of {scenario_id}")
+        collect(counted, f"physical arrivals of {scenario_id} by zone")
         .select(pl.col("zone_representation").cast(pl.String).alias("tzid"), arrivals="count_physical")
         .filter(pl.col("arrivals") > 0)
         .sort("tzid")

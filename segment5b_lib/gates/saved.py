@@ -15,7 +15,10 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import segment5b_lib
+from segment5b_lib.contract.datasets import OUTPUTS
+from segment5b_lib.contract.words import STATES
 from segment5b_lib.engine.records import utc_now
+from segment5b_lib.errors import StaleError
 from segment5b_lib.gates.attribution import Attribution
 from segment5b_lib.gates.evidence import Evidence
 from segment5b_lib.gates.results import GateResult
@@ -78,12 +81,44 @@ def saved_file(run: Run) -> Path:
 
 def content_digest(run: Run) -> str:
     """SHA-256 over names and digests of all files of the run and its world, and over what measures them."""
-    names = {
+    attached = _attached(run) if run.own else {}
+    names = {path: name for path, (name, _) in attached.items()} or {
         path: name for kind, root in (("run", run.root), ("world", run.world.root)) for path, name in _files(kind, root)
     }
     found = sha256_files(names)
+    for path, (_, digest) in attached.items():
+        _require_unchanged(path, digest, found[path])
     lines = sorted([name, found[path]] for path, name in names.items())
     return sha256_hex(canonical_json({"files": lines, "library": library_digest()}))
+
+
+def _attached(run: Run) -> dict[Path, tuple[str, str]]:
+    """What was found when the run was attached: path to name and digest. Nothing may have come to it since."""
+    found = {run.root / output["path"]: (f"run/{output['path']}", output["sha256"]) for output in run.outputs(*STATES)}
+    for contract in OUTPUTS:
+        for scenario in run.scenarios if contract.per_scenario else (None,):
+            for path in run.folder(contract.dataset_id, scenario).glob("*.parquet"):
+                if path not in found:
+                    _require_unchanged(path, "no such file", path.name)
+    for files in run.sealed().values():
+        found |= {run.world.root / path: (f"world/{path}", digest) for path, digest in files.items()}
+    roots = (run.root.resolve(), run.world.root.resolve())
+    for path in found:
+        if not any((real := path.resolve()).is_relative_to(root) for root in roots):
+            _require_unchanged(path, "a file in the tree itself", f"a link to {real}")
+    return found
+
+
+def _require_unchanged(path: Path, attached: str, found: str) -> None:
+    if found != attached:
+        raise StaleError(
+            "5B.ATTACH.CHANGED",
+            "an attached run is not what it was when it was attached",
+            where=str(path),
+            expected=attached,
+            found=found,
+            next_step="restore the file; or forget the attachment (its folder below outputs/attached) and attach again",
+        )
 
 
 def _files(kind: str, root: Path) -> list[tuple[Path, str]]:

@@ -20,7 +20,7 @@ def scan_parts(run: Run, dataset_id: str, scenario_id: str, columns: Sequence[st
     """The same, each part file for itself, in key order."""
     files = run.files(dataset_id, scenario_id)
     for path in files:
-        open_file(path, dataset(dataset_id)).close()
+        open_file(path, dataset(dataset_id), foreign=True).close()
     return [pl.scan_parquet(path).select(columns) for path in files]
 
 

@@ -2,7 +2,8 @@
 
 Value: share of rows in part files whose three local columns all do, over all arrivals. The producer's word is the
 Parquet schema (isAdjustedToUTC) and the footer's statistics; the independent reader is DuckDB, which shares no Parquet
-code with Arrow. Source: remediation report behind the plan.
+code with Arrow. Of a run whose times are text the texts are judged: without a `Z` they say no more than the wall did.
+Source: remediation report behind the plan.
 """
 
 from __future__ import annotations
@@ -17,17 +18,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from segment5b_lib.contract.datasets import WALL
+from segment5b_lib.contract.datasets import WALL, dataset
 from segment5b_lib.errors import InputError
 from segment5b_lib.gates.evidence import Evidence
 from segment5b_lib.gates.results import Measurement, not_measured
 from segment5b_lib.store.arrival_files import LOCAL_COLUMNS, open_arrivals
+from segment5b_lib.store.engine_columns import MARK, is_text, typed
 
-_READER_WALL: Final = "TIMESTAMP"
+_READER_WALL: Final = ("TIMESTAMP", "TEXT WITHOUT Z")
 _EPOCH: Final = datetime(1970, 1, 1)
-_PROBE: Final = "SELECT " + ", ".join(
-    f"typeof(any_value({name})), epoch_us(min({name})), epoch_us(max({name}))" for name in LOCAL_COLUMNS
+_PROBE: Final = "typeof(any_value({name})), epoch_us(min({name})), epoch_us(max({name}))"
+_DIGITS: Final = f"CAST(rtrim({{name}}, '{MARK}') AS TIMESTAMP)"
+_TEXT_PROBE: Final = (
+    f"CASE WHEN bool_or(ends_with({{name}}, '{MARK}')) THEN 'TEXT WITH {MARK}' ELSE 'TEXT WITHOUT {MARK}' END, "
+    f"epoch_us(min({_DIGITS})), epoch_us(max({_DIGITS}))"
 )
+"""Type, smallest and largest digits of a column of timestamps, and of one of texts; names are the contract's."""
 
 
 def measure(evidence: Evidence) -> Measurement:
@@ -50,8 +56,8 @@ def measure(evidence: Evidence) -> Measurement:
 
 def _inspect(path: Path) -> list[dict[str, Any]]:
     """One row per local column of one file."""
-    seen = _reader_view(path)
-    with open_arrivals(path) as file:
+    with open_arrivals(path, foreign=True) as file:
+        seen = _reader_view(path, [is_text(file.schema_arrow.field(name).type) for name in LOCAL_COLUMNS])
         return [_column(file, name, str(path), *seen[3 * i : 3 * i + 3]) for i, name in enumerate(LOCAL_COLUMNS)]
 
 
@@ -67,16 +73,18 @@ def _column(
         "stored_type": str(stored),
         "reader_type": reader_type,
         "same_digits": same,
-        "honours": stored == WALL and reader_type == _READER_WALL and same,
+        "honours": (stored == WALL or is_text(stored)) and reader_type in _READER_WALL and same,
     }
 
 
-def _reader_view(path: Path) -> tuple[Any, ...]:
-    """What DuckDB sees: type, smallest and largest digits (microseconds) of each local column."""
+def _reader_view(path: Path, text: list[bool]) -> tuple[Any, ...]:
+    """What DuckDB sees: type, smallest and largest digits (microseconds) of each local column, some of them text."""
+    pairs = zip(LOCAL_COLUMNS, text, strict=True)
+    probe = ", ".join((_TEXT_PROBE if is_words else _PROBE).format(name=name) for name, is_words in pairs)
     with duckdb.connect() as connection:
         try:
             connection.execute("SET TimeZone = 'UTC'")
-            row = connection.execute(f"{_PROBE} FROM read_parquet(?)", [str(path)]).fetchall()[0]
+            row = connection.execute(f"SELECT {probe} FROM read_parquet(?)", [str(path)]).fetchall()[0]
         except duckdb.Error as error:
             raise InputError(
                 "5B.STORE.NOT_PARQUET",
@@ -93,12 +101,18 @@ def _footer_range(file: pq.ParquetFile, name: str) -> tuple[int | None, int | No
     ends: list[int] = []
     for group in range(file.metadata.num_row_groups):
         statistics = file.metadata.row_group(group).column(position).statistics
-        if statistics is not None and statistics.has_min_max:
+        if statistics is not None and statistics.has_min_max and isinstance(statistics.min, datetime):
             ends += [_digits(statistics.min), _digits(statistics.max)]
         else:
-            values = file.read_row_group(group, columns=[name]).column(0).cast(pa.int64()).drop_null()
+            values = _read(file, group, name).column(0).cast(pa.int64()).drop_null()
             ends += [int(end.as_py()) for end in (pc.min(values), pc.max(values)) if end.is_valid]
     return (min(ends), max(ends)) if ends else (None, None)
+
+
+def _read(file: pq.ParquetFile, group: int, name: str) -> pa.Table:
+    contract = dataset("arrival_events_5B").schema
+    assert contract is not None
+    return typed(file.read_row_group(group, columns=[name]), contract, "arrival_events_5B")
 
 
 def _digits(moment: datetime) -> int:

@@ -51,16 +51,10 @@ class WorldEvidence:
     @cached_property
     def horizons(self) -> tuple[Horizon, ...]:
         """Horizon of every scenario, from the sealed manifest, by scenario id."""
-        manifest = self.run.world.table("scenario_manifest_5A", ["scenario_id", "horizon_start_utc", "horizon_end_utc"])
-        found = [
-            Horizon(
-                row["scenario_id"],
-                int(row["horizon_start_utc"].timestamp()),
-                int(row["horizon_end_utc"].timestamp()),
-            )
-            for row in manifest.to_pylist()
-        ]
-        return tuple(sorted(found, key=lambda horizon: horizon.scenario_id))
+        return tuple(
+            Horizon(name, int(start.timestamp()), int(end.timestamp()))
+            for name, (start, end) in self.run.horizons.items()
+        )
 
     @cached_property
     def clocks(self) -> dict[str, ExpectedClock]:

@@ -60,14 +60,12 @@ class IdentityCard:
 
 def identity_card(run: Run) -> IdentityCard:
     """Who a run is, from its receipt and its world's manifest."""
-    columns = ["scenario_id", "horizon_start_utc", "horizon_end_utc"]
-    horizons = run.world.table("scenario_manifest_5A", columns).to_pylist()
-    start = min(horizon["horizon_start_utc"] for horizon in horizons)
-    end = max(horizon["horizon_end_utc"] for horizon in horizons)
+    start = min(start for start, _ in run.horizons.values())
+    end = max(end for _, end in run.horizons.values())
     return IdentityCard(
         run=identity_of(run),
         scale=run.world.scale,
-        scenarios=tuple(sorted(horizon["scenario_id"] for horizon in horizons)),
+        scenarios=tuple(run.horizons),
         horizon=f"{start:%Y-%m-%dT%H:%M:%SZ} to {end:%Y-%m-%dT%H:%M:%SZ}",
     )
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import StaleError
 from segment5b_lib.phases.envelope import InputDigest
+from segment5b_lib.store.attachments import ATTACHMENT_FILE
 from segment5b_lib.store.digest import sha256_file, sha256_files
-from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.runs import RECEIPT_FILE, Run
 
 
@@ -33,13 +33,14 @@ def verified_inputs(run: Run, dataset_ids: Collection[str]) -> list[InputDigest]
                 next_step=f"restore {name}, or make the run again",
             )
     own = [
-        run.root / RECEIPT_FILE,
-        *sorted((run.root / "policies").glob("*.yaml")),
-        *sorted((run.root / "markers").glob("*.json")),
-        *sorted(run.records_root.glob("utc_day=*/*.jsonl")),
+        *(run.home / name for name in (RECEIPT_FILE, ATTACHMENT_FILE) if (run.home / name).is_file()),
+        *sorted((run.home / "policies").glob("*.yaml")),
+        *sorted((run.home / "markers").glob("*.json")),
     ]
+    records = sorted(run.records_root.glob("utc_day=*/*.jsonl"))
+    named = [*((path, run.home) for path in own), *((path, run.root) for path in records)]
     lines = [
-        *((f"run/{path.relative_to(run.root).as_posix()}", sha256_file(path)) for path in own),
+        *((f"run/{path.relative_to(base).as_posix()}", sha256_file(path)) for path, base in named),
         *recorded.values(),
     ]
     return [InputDigest(path=path, sha256=digest) for path, digest in lines]
@@ -51,9 +52,8 @@ def _recorded(run: Run, dataset_ids: Collection[str]) -> dict[Path, tuple[str, s
     for output in run.outputs(*STATES):
         if output["dataset_id"] in dataset_ids:
             recorded[run.root / output["path"]] = (f"run/{output['path']}", output["sha256"])
-    if run.marker("S0") is not None:
-        for member in read_json(run.file("sealed_inputs_5B")):
-            if member["artifact_id"] in dataset_ids:
-                for path, digest in member["files"].items():
-                    recorded[run.world.root / path] = (f"world/{path}", digest)
+    for dataset_id, files in run.sealed().items():
+        if dataset_id in dataset_ids:
+            for path, digest in files.items():
+                recorded[run.world.root / path] = (f"world/{path}", digest)
     return recorded

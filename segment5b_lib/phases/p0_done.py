@@ -14,6 +14,7 @@ from segment5b_lib.phases.p0_clocks import explained
 from segment5b_lib.phases.p0_figures import figure_lines, verdict_counts
 from segment5b_lib.phases.phase import item
 from segment5b_lib.phases.rails import chain_complete
+from segment5b_lib.store.attachments import OWN_POLICIES
 from segment5b_lib.store.runs import Run
 
 
@@ -70,7 +71,9 @@ def _provenance(run: Run, scorecard: Scorecard) -> DodItem:
     ]
     open_points += [f"{result.gate_id}: no threshold" for result in scorecard.results if not result.thresholds]
     count = sum(len(result.thresholds) for result in scorecard.results)
-    text = "every threshold comes from the policy that the run was made with"
+    lent = run.attachment.judged_by if run.attachment else OWN_POLICIES
+    whose = "that the run was made with" if lent == OWN_POLICIES else f"of posture {lent}, lent to an attached run"
+    text = f"every threshold comes from the policy {whose}"
     return item("P0.4", text, open_points, f"{count} thresholds found under the keys that they name")
 
 

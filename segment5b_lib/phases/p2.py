@@ -49,6 +49,7 @@ from segment5b_lib.phases.rails import FROZEN, audit_holds, chain_complete, gate
 from segment5b_lib.phases.repair import NextStep, NextSteps, next_steps
 from segment5b_lib.store.postures import with_changes
 from segment5b_lib.store.runs import Run
+from segment5b_lib.views import gateboard
 
 PHASE: Final = Phase(
     name="P2",
@@ -229,14 +230,7 @@ def plane(closure: Closure) -> pl.DataFrame:
 
 def bands(closure: Closure) -> dict[str, dict[str, tuple[float, float]]]:
     """Bounds of T6 and T7 by level, as the run's policy has them."""
-    gates = closure.scorecard.evidence.policy.gates
-    return {
-        level: {gate: (limit.min or 0.0, 1.0 if limit.max is None else limit.max) for gate, limit in found.items()}
-        for level, found in {
-            "b": {gate: gates[gate].b for gate in CALIBRATED},
-            "bplus": {gate: gates[gate].bplus for gate in CALIBRATED},
-        }.items()
-    }
+    return gateboard.bands(closure.scorecard.evidence.policy, CALIBRATED)
 
 
 def _matrix_section(lines: Sequence[CandidateLine]) -> Section:

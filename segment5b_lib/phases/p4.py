@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from segment5b_lib.contract.words import Decision, Verdict
+from segment5b_lib.engine.retention import pin
 from segment5b_lib.gates.a06_replay import replay
 from segment5b_lib.gates.closing import ClosureClass, SeedResults, close
 from segment5b_lib.gates.results import GateResult
@@ -47,8 +48,8 @@ _WITNESS_SEEDS: Final = 2
 
 
 def execute(run: Run, *, panel: Sequence[Run], what_if: bool = False) -> Closure:
-    """Certify a run together with the runs of the other required seeds."""
-    return conduct(
+    """Certify a run together with the runs of the other required seeds; a certificate keeps them from being pruned."""
+    closure = conduct(
         PHASE,
         run,
         lambda: examine([scorecard(one) for one in (run, *panel)]),
@@ -56,6 +57,10 @@ def execute(run: Run, *, panel: Sequence[Run], what_if: bool = False) -> Closure
         evidence=EVIDENCE,
         what_if=what_if,
     )
+    if closure.decision.opens and not what_if:
+        for one in (run, *panel):
+            pin("certification", one)
+    return closure
 
 
 def examine(cards: Sequence[Scorecard]) -> Finding:

@@ -108,6 +108,8 @@ def _pruned(receipt: Path | None, certificate: Mapping[str, Any]) -> DodItem:
     left = [f"run {one.run.run_id[:8]} is superseded and still there: segment5b prune" for one in superseded()]
     if receipt is None or read_json(receipt)["created_utc"] < certificate["created_utc"]:
         left.append("no prune since the certificate: segment5b prune --yes")
+    elif read_json(receipt)["finished_utc"] is None:
+        left.append("the latest prune was interrupted: segment5b prune --yes")
     evidence = "" if receipt is None else f"{receipt.name}: {len(read_json(receipt)['removed'])} runs removed"
     return item("P5.4", "superseded runs are pruned under the keep-set rules", left, evidence)
 

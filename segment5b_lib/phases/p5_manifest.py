@@ -46,8 +46,8 @@ def pointers(panel: Sequence[Run], rests_on: Sequence[tuple[str, str]]) -> list[
 
 def _of_run(run: Run) -> Iterator[tuple[Any, Path]]:
     yield "world", run.world.root / WORLD_FILE
-    yield "run", run.root / RECEIPT_FILE
-    yield from (("policy", path) for path in sorted((run.root / "policies").glob("*.yaml")))
+    yield "run", run.home / RECEIPT_FILE
+    yield from (("policy", path) for path in sorted((run.home / "policies").glob("*.yaml")))
     yield from (("marker", run.marker_path(state)) for state in STATES)
     yield from (("bundle", path) for path in sorted(run.bundle_folder.iterdir()) if path.is_file())
 

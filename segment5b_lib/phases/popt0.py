@@ -134,6 +134,8 @@ def _next_steps(run: Run, items: Sequence[DodItem], order: Sequence[str]) -> Nex
     if not red and order:
         return NextSteps((NextStep("performance", (order[0],), f"segment5b phase {order[0]} @last"),))
     again = f"segment5b run --repeat 3 --posture {run.receipt.posture} --seed {run.receipt.seed}"
+    if run.own:
+        again = f"segment5b show {run.run_id[:8]} (what the attached tree does not say)"
     return NextSteps((NextStep("baseline", red, again),))
 
 
@@ -142,9 +144,10 @@ def _lock(run: Run) -> Section:
     receipt, last = run.receipt, run.last_records()
     changed = "".join(f" --set {key}={value}" for key, value in receipt.changes.items())
     command = f"segment5b run --posture {receipt.posture} --seed {receipt.seed}{changed}"
+    made = "made elsewhere, attached" if run.own else command + (f" --repeat {receipt.nonce}" if receipt.nonce else "")
     rows = [
-        ("run root", f"runs/{run.run_id}"),
-        ("command", command + (f" --repeat {receipt.nonce}" if receipt.nonce else "")),
+        ("run root", f"{run.home.parent.name}/{run.run_id}"),
+        ("command", made),
         ("threads", ", ".join(sorted({str(record["threads"]) for record in last.values()}))),
         ("library", receipt.library_version),
         ("pin file", f"runs/{PIN_FILE}"),

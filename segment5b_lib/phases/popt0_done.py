@@ -17,6 +17,7 @@ from segment5b_lib.phases.popt_items import lanes_kept, pruned
 from segment5b_lib.phases.popt_order import SUBJECTS
 from segment5b_lib.phases.popt_timing import Timing
 from segment5b_lib.phases.rails import chain_complete
+from segment5b_lib.store.attachments import OWN_POLICIES
 from segment5b_lib.store.publish import write_file
 from segment5b_lib.store.runs import Run, policies_digest, runs_folder
 
@@ -47,6 +48,8 @@ def baseline_items(run: Run) -> list[DodItem]:
         for name, digest in (run.marker(state) or {"policies": {}})["policies"].items()
         if policies_digest(run.policies, [name])[name] != digest
     ]
+    if run.attachment and run.attachment.judged_by != OWN_POLICIES:
+        posture = [f"nobody knows them: the attached tree has none, posture {run.attachment.judged_by} lends its own"]
     text = "every state was made under the run's own policies"
     return [
         chain_complete("POPT.0.1b", [run]),
@@ -100,7 +103,8 @@ def lanes_items(timing: Timing, ranking: Sequence[Owner], targets: Sequence[Redu
             "primary, secondary and tertiary bottleneck are named with evidence",
             unnamed_leaders,
             "; ".join(
-                f"{o.bottleneck} {o.state}: {o.dominant_lane} {o.expected_gain_s:.3f} s, most of it in {o.hot_step!r}"
+                f"{o.bottleneck} {o.state}: {o.dominant_lane} {o.expected_gain_s:.3f} s, "
+                + (f"most of it in {o.hot_step!r}" if o.hot_step else "without step timers")
                 for o in leaders
             ),
         ),

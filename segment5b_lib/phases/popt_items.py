@@ -36,7 +36,7 @@ def same_work(name: str, pair: Pair, states: Sequence[str]) -> DodItem:
     upto = STATES[: max(STATES.index(state) for state in states) + 1]
     other = pair.reference
     open_points = [
-        f"{state}: made under other policies, or not at all"
+        f"{state}: made under other policies or unknown ones, or not at all"
         for state in upto
         if _policies(other, state) is None or _policies(other, state) != _policies(pair.run, state)
     ]

@@ -16,6 +16,7 @@ from segment5b_lib.engine.chain import spec_of
 from segment5b_lib.phases.envelope import Node
 from segment5b_lib.store.digest import bundle_digest
 from segment5b_lib.store.documents import read_json
+from segment5b_lib.store.engine_columns import sql_column
 from segment5b_lib.store.query import connect, q
 from segment5b_lib.store.runs import Run
 
@@ -23,12 +24,10 @@ BUNDLE: Final = "validation_bundle_5B"
 EVIDENCE: Final = (*(name for state in STATES for name in spec_of(state).writes), BUNDLE)
 """Datasets that the comparison rests on: everything that a run writes."""
 _WHOLE_ROW: Final = "(row)"
-_COLUMN_DIGESTS: Final = """
-SELECT sum(hash(COLUMNS(*))::HUGEINT)::VARCHAR FROM read_parquet(?, hive_partitioning = false)
-"""
-_ROW_DIGEST: Final = """
-SELECT sum(hash(every)::HUGEINT)::VARCHAR AS digest FROM read_parquet(?, hive_partitioning = false) every
-"""
+_COLUMNS: Final = "DESCRIBE SELECT * FROM read_parquet(?, hive_partitioning = false)"
+_ROWS: Final = "(SELECT {columns} FROM read_parquet(?, hive_partitioning = false))"
+_COLUMN_DIGESTS: Final = f"SELECT sum(hash(COLUMNS(*))::HUGEINT)::VARCHAR FROM {_ROWS}"
+_ROW_DIGEST: Final = f"SELECT sum(hash(every)::HUGEINT)::VARCHAR AS digest FROM {_ROWS} every"
 
 
 class CounterLine(Node):
@@ -126,7 +125,7 @@ def _dataset_line(name: str, reference: Run, candidate: Run) -> DatasetLine:
     if name == BUNDLE or dataset(name).schema is None or not (before and after):
         differs = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
         return DatasetLine(dataset_id=name, compared_by="bytes", differs=differs, equal=False)
-    old, new = column_digests(reference, before), column_digests(candidate, after)
+    old, new = column_digests(reference, name, before), column_digests(candidate, name, after)
     differs = sorted(column for column in {*old, *new} if old.get(column) != new.get(column))
     return DatasetLine(dataset_id=name, compared_by="columns", differs=differs, equal=not differs)
 
@@ -136,12 +135,18 @@ def _files(run: Run, name: str) -> dict[str, str]:
     return {output["path"]: output["sha256"] for output in run.outputs(*STATES) if output["dataset_id"] == name}
 
 
-def column_digests(run: Run, files: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
-    """Per column the sum of the hashes of its values, and of whole rows; independent of order and layout."""
-    paths = [str(run.root / path) for path in files]
+def column_digests(run: Run, name: str, files: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    """Per column of a dataset the sum of the hashes of its values, and of whole rows; independent of order and layout.
+
+    The columns are those of the contract that are there, with times as times, however a file codes them.
+    """
+    paths, contract = [str(run.root / path) for path in files], dataset(name).schema
+    assert contract is not None, name
     with connect([run.root]) as connection:
-        columns = q(connection, _COLUMN_DIGESTS, [paths]).row(0, named=True)
-        rows = q(connection, _ROW_DIGEST, [paths])["digest"][0]
+        there = q(connection, _COLUMNS, [paths])["column_name"].to_list()
+        projection = ", ".join(sql_column(field, there) for field in contract if field.name in there)
+        columns = q(connection, _COLUMN_DIGESTS.format(columns=projection), [paths]).row(0, named=True)
+        rows = q(connection, _ROW_DIGEST.format(columns=projection), [paths])["digest"][0]
     return {**columns, _WHOLE_ROW: rows}
 
 
@@ -155,9 +160,13 @@ def _differences(lines: Sequence[CounterLine | DatasetLine]) -> Iterator[str]:
         if line.equal:
             continue
         if isinstance(line, CounterLine):
-            yield f"{line.state} {line.counter}: {line.reference} before, {line.candidate} now"
+            yield f"{line.state} {line.counter}: {_said(line.reference)} before, {_said(line.candidate)} now"
         else:
             yield f"{line.dataset_id}: {', '.join(line.differs)} differ ({line.compared_by})"
+
+
+def _said(value: float | str | None) -> str:
+    return "not recorded" if value is None else str(value)
 
 
 def bundle_faults(run: Run) -> list[str]:

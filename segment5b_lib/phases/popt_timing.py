@@ -128,10 +128,13 @@ def timing_of(run: Run) -> Timing:
 
 
 def siblings(run: Run) -> list[Run]:
-    """Complete runs of the same world, policies and seed by any version of the library; the run itself comes first."""
+    """Complete runs of the same world, policies and seed by any version of the library; the run itself comes first.
+
+    What the data engine has made of them is another program's word and replays nothing.
+    """
     mine = _identity(run)[:3]
     others = [one for one in list_runs() if one.run_id != run.run_id and _identity(one)[:3] == mine]
-    return [run, *(one for one in others if one.complete)]
+    return [run, *(one for one in others if one.complete and not one.by_engine)]
 
 
 def _identity(run: Run) -> tuple[str, str, int, str]:

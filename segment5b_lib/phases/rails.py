@@ -54,8 +54,13 @@ def gates_hold(
         for card, result in results
         if result.verdict not in stands
     ]
-    shown = ", ".join(f"{result.gate_id} {value_text(result.value, result.unit)}" for _, result in results)
-    return item(name, text, open_points, shown)
+    return item(name, text, open_points, "; ".join(_values(gate, cards) for gate in gates))
+
+
+def _values(gate: str, cards: Sequence[Scorecard]) -> str:
+    """A gate's values in the order of the runs, or the one that all of them have."""
+    values = [value_text(result.value, result.unit) for result in (card.result(gate) for card in cards)]
+    return f"{gate} {', '.join(dict.fromkeys(values) if len(set(values)) == 1 else values)}"
 
 
 def audit_holds(name: str, cards: Sequence[Scorecard]) -> DodItem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,5 +57,10 @@ def runnable(attribution: Attribution, scorecard: Scorecard) -> str:
         command = command.replace("world reopen", f"world reopen {world}", 1)
         return f'{command} --reason "{attribution.cause}"'
     command = command.replace("segment5b calibrate", f"segment5b calibrate {run}", 1)
-    command = command.replace("segment5b rerun", f"segment5b rerun --run {run}", 1)
-    return command.replace("segment5b calibrate", f"segment5b calibrate {run}", 1)
+    if scorecard.evidence.run.own:
+        # An attached run is only read: what is changed is made anew, on the same world.
+        seed = scorecard.identity["seed"]
+        return re.sub(
+            r"segment5b rerun --changed S\d", f"segment5b run --world {world} --seed {seed}", command, count=1
+        )
+    return command.replace("segment5b rerun", f"segment5b rerun --run {run}", 1)

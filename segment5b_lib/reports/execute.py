@@ -1,14 +1,17 @@
 """Execute an installed notebook for a run, and say honestly how that ended.
 
 papermill leaves a killed kernel and a timed-out cell marked as completed, so the status is our own: it comes
-from what was raised, from the phase's artefacts, which must be new, and from the decision in them.
+from what was raised and, where the notebook executes a phase, from its artefacts, which must be new, and from the
+decision in them.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Final
 
 import papermill
@@ -22,10 +25,12 @@ from segment5b_lib.contract.words import Decision, NotebookStatus
 from segment5b_lib.engine.records import utc_now
 from segment5b_lib.errors import EnvironmentFault, GateRefusal, Segment5BError, StateError
 from segment5b_lib.phases.attempts import current, slug
-from segment5b_lib.reports.html import write_html
-from segment5b_lib.reports.notebooks import Notebook, Parameters, notebook
+from segment5b_lib.reports.html import keep_still_faces, write_html
+from segment5b_lib.reports.notebooks import Notebook, OfPhase, Parameters, notebook
+from segment5b_lib.reports.summary import add_summary, found, next_commands
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.publish import STAGING_PREFIX, write_file
+from segment5b_lib.store.runs import open_run
 
 CELL_TIMEOUT_SECONDS: Final = 3600
 """No single cell takes longer, at any shipped scale."""
@@ -44,6 +49,8 @@ class NotebookRecord(BaseModel):
     decision: str | None
     artefacts: list[str]
     error: dict[str, str] | None
+    reasons: list[str]
+    next_steps: list[str]
     started_utc: str
     finished_utc: str
     elapsed_seconds: float
@@ -63,17 +70,29 @@ class NotebookRecord(BaseModel):
         """Raise unless the notebook is complete: a refusal (exit 1), a failure (3), or the machine's (4)."""
         if self.status is NotebookStatus.COMPLETE:
             return
+        phase, seen = notebook(self.notebook).phase, self.page.is_file()
+        first, *rest = [shorten(line, _LONGEST, placeholder=" …") for line in found(self)]
+        if self.error is None and self.decision:
+            first, rest = self.decision, [first, *rest]
         raise _EXCEPTIONS[self.status](
             f"5B.NOTEBOOK.{self.status.name}",
-            f"notebook {self.notebook} ended {self.status.value.replace('_', ' ')}",
-            where=str(self.executed),
-            expected="a phase decision that opens the next phase",
-            found=self.decision or (self.error or {}).get("what", "no new artefact"),
-            done="the executed notebook, its page and its record are kept",
-            next_step=f"open {self.page}",
+            f"{phase or self.notebook} {_SAID[self.status]}: {first}",
+            where=f"notebook {self.notebook}, run {self.run_id[:8]}",
+            expected="a phase decision that opens the next phase" if phase else "every cell executed",
+            found="; ".join(rest) or "no decision",
+            done="the record is kept" + (", and the executed notebook and its page" if seen else ""),
+            next_step="; ".join([*next_commands(self)[:1], *([f"open {self.page}"] if seen else [])]),
         )
 
 
+_LONGEST: Final = 400
+"""Characters of one reason that a terminal shows."""
+_SAID: Final = {
+    NotebookStatus.GATE_FAILED: "says no",
+    NotebookStatus.FAILED: "failed",
+    NotebookStatus.TIMEOUT: "timed out",
+    NotebookStatus.KILLED: "was killed",
+}
 _EXCEPTIONS: Final[dict[NotebookStatus, type[Segment5BError]]] = {
     NotebookStatus.GATE_FAILED: GateRefusal,
     NotebookStatus.FAILED: StateError,
@@ -113,10 +132,12 @@ def _execute(entry: Notebook, source: Path, checked: Parameters, cell_timeout_se
         notebook=entry.name,
         run_id=checked.run_id,
         parameters=checked.model_dump(),
-        status=_status(error, pointer),
+        status=_status(entry, error, pointer),
         decision=pointer["decision"] if pointer else None,
         artefacts=[written["file"] for written in pointer["artefacts"]] if pointer else [],
         error=_error_lines(error),
+        reasons=list(pointer.get("reasons", [])) if pointer else [],
+        next_steps=list(pointer.get("next", [])) if pointer else [],
         started_utc=started,
         finished_utc=utc_now(),
         elapsed_seconds=round(time.perf_counter() - clock, 3),
@@ -124,14 +145,24 @@ def _execute(entry: Notebook, source: Path, checked: Parameters, cell_timeout_se
     )
     write_file(entry.record(checked.run_id), record.model_dump_json(indent=1).encode() + b"\n")
     if record.executed.is_file():
+        if entry.phase is not None or error is not None:
+            add_summary(record.executed, record, entry.phase or entry.name, _who(checked.run_id))
         write_html(record.executed)
     if isinstance(error, KeyboardInterrupt):
         raise error
     return record
 
 
+def _who(run_id: str) -> str:
+    receipt = open_run(run_id).receipt
+    return f"{receipt.posture}, seed {receipt.seed}, world {receipt.manifest_fingerprint[:8]}"
+
+
 def _pointer(entry: Notebook, checked: Parameters) -> dict[str, Any] | None:
-    return current(slug(entry.phase), checked.run_id, what_if=checked.as_what_if)
+    """The pointer to what the phase has last left behind; None for a notebook that executes none."""
+    if entry.phase is None:
+        return None
+    return current(slug(entry.phase), checked.run_id, what_if=isinstance(checked, OfPhase) and checked.as_what_if)
 
 
 def _papermill(
@@ -142,6 +173,7 @@ def _papermill(
     for earlier in (target, target.with_suffix(".html")):
         earlier.unlink(missing_ok=True)
     work = target.with_name(f"{STAGING_PREFIX}{target.name}")
+    sockets = tempfile.TemporaryDirectory(prefix="segment5b-")
     try:
         papermill.execute_notebook(
             str(source),
@@ -151,26 +183,32 @@ def _papermill(
             progress_bar=False,
             start_timeout=_KERNEL_START_SECONDS,
             execution_timeout=cell_timeout_seconds,
-            # Sockets in the file system: no race for ports between two executions.
-            config=Config({"KernelManager": {"transport": "ipc"}}),
+            # Sockets in a folder of its own: by default all kernels that start in one folder share their names there.
+            config=Config({"KernelManager": {"transport": "ipc", "ip": str(Path(sockets.name) / "kernel")}}),
+            # Nothing is alive in an executed notebook: neither its views nor the state of their widgets.
+            store_widget_state=False,
             # Ending a kernel interrupts it first, which it would report as an error.
             extra_arguments=["--log-level=CRITICAL"],
         )
     except (Exception, KeyboardInterrupt) as error:  # whatever it was, the record must say so
         return error
     finally:
+        sockets.cleanup()
         if work.is_file():
+            keep_still_faces(work)
             work.replace(target)
     return None
 
 
-def _status(error: BaseException | None, pointer: Mapping[str, Any] | None) -> NotebookStatus:
+def _status(entry: Notebook, error: BaseException | None, pointer: Mapping[str, Any] | None) -> NotebookStatus:
     if isinstance(error, CellTimeoutError):
         return NotebookStatus.TIMEOUT
     if isinstance(error, (DeadKernelError, KeyboardInterrupt)):
         return NotebookStatus.KILLED
     if isinstance(error, PapermillExecutionError) and error.ename == GateRefusal.__name__:
         return NotebookStatus.GATE_FAILED
+    if error is None and entry.phase is None:
+        return NotebookStatus.COMPLETE
     if error is not None or pointer is None:
         return NotebookStatus.FAILED
     return NotebookStatus.COMPLETE if Decision(pointer["decision"]).opens else NotebookStatus.GATE_FAILED

@@ -18,9 +18,11 @@ from typing import Any
 import nbformat
 import vl_convert
 from nbconvert import HTMLExporter
+from nbconvert.filters import ansi2html
 from nbconvert.preprocessors import Preprocessor
+from nbformat.v4 import new_markdown_cell, new_output
 
-from segment5b_lib.charts.renderer import VEGALITE_MIME, VEGALITE_VERSION
+from segment5b_lib.charts.renderer import VEGALITE_MIME, VEGALITE_VERSION, WIDGET_MIME
 from segment5b_lib.charts.theme import config
 from segment5b_lib.errors import InputError, MissingInputError
 from segment5b_lib.store.publish import write_file
@@ -39,16 +41,19 @@ _NO_CDN = dict.fromkeys(
 )
 
 
-class LiveCharts(Preprocessor):
-    """Swap each Vega-Lite output for a figure that holds its PNG and its spec."""
+class OfflineOutputs(Preprocessor):
+    """Swap each Vega-Lite output for a figure that holds its PNG and its spec, and fold tracebacks away."""
 
     def preprocess_cell(self, cell: Any, resources: dict[str, Any], index: int) -> tuple[Any, dict[str, Any]]:
         """Replace the outputs of one cell in place."""
-        for output in cell.get("outputs", []):
+        outputs = [_folded(one) if one["output_type"] == "error" else one for one in cell.get("outputs", [])]
+        for output in outputs:
             bundle = output.get("data", {})
             if VEGALITE_MIME in bundle:
                 size = output.get("metadata", {}).get("image/png", {})
                 output["data"] = {"text/html": _figure(bundle[VEGALITE_MIME], bundle["image/png"], size)}
+        if outputs:
+            cell["outputs"] = outputs
         return cell, resources
 
 
@@ -58,6 +63,15 @@ def write_html(notebook: Path) -> Path:
     target = notebook.with_suffix(".html")
     write_file(target, offline_html(document).encode("utf-8"))
     return target
+
+
+def keep_still_faces(path: Path) -> None:
+    """Take the live faces out of an executed notebook's outputs: without their kernel they are only errors."""
+    notebook = read_notebook(path)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET_MIME, None)
+    nbformat.write(notebook, path)  # type: ignore[no-untyped-call]  # nbformat has no types
 
 
 def read_notebook(path: Path) -> nbformat.NotebookNode:
@@ -84,10 +98,10 @@ def offline_html(notebook: nbformat.NotebookNode) -> str:
         exclude_input_prompt=True,
         exclude_output_prompt=True,
         exclude_anchor_links=True,
-        preprocessors=[LiveCharts],
+        preprocessors=[OfflineOutputs],
         **_NO_CDN,
     )
-    body, _ = exporter.from_notebook_node(notebook)
+    body, _ = exporter.from_notebook_node(_as_far_as_executed(notebook))
     return Template(asset("page.html")).substitute(
         title=html.escape(_title(notebook)),
         style=asset("page.css"),
@@ -95,6 +109,23 @@ def offline_html(notebook: nbformat.NotebookNode) -> str:
         dark=script_json(config("dark")),
         body=body,
     )
+
+
+def _as_far_as_executed(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook without the sections that it never came to: headings without anything below them tell nothing."""
+    cells = notebook.cells
+    executed = [n for n, cell in enumerate(cells) if cell.get("execution_count") is not None or cell.get("outputs")]
+    last = max(executed, default=len(cells))
+    if not any(cell.cell_type == "code" for cell in cells[last + 1 :]):
+        return notebook
+    ended = new_markdown_cell("*The notebook ended here; its further sections were not executed.*")  # type: ignore[no-untyped-call]  # nbformat has no types
+    return nbformat.from_dict({**notebook, "cells": [*cells[: last + 1], ended]})  # type: ignore[no-any-return, no-untyped-call]  # nbformat has no types
+
+
+def _folded(error: Any) -> Any:
+    text = ansi2html("\n".join(error["traceback"]))  # type: ignore[no-untyped-call]  # nbconvert has no types
+    block = f'<details class="traceback"><summary>Traceback</summary><pre>{text}</pre></details>'
+    return new_output("display_data", {"text/html": block})  # type: ignore[no-untyped-call]  # nbformat has no types
 
 
 def _title(notebook: nbformat.NotebookNode) -> str:

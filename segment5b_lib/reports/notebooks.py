@@ -1,4 +1,4 @@
-"""The notebooks that may be executed: typed parameters, and the phase whose artefacts prove success.
+"""The notebooks that may be executed: typed parameters, and, where one executes a phase, whose artefacts prove it.
 
 papermill warns about an unknown parameter and goes on, and YAML turns `12:30` into 750; so parameters are
 checked here, by name and type, before a kernel starts.
@@ -32,15 +32,19 @@ class Parameters(BaseModel):
     run_id: str
     """The run that the notebook is about. Not `run`: IPython takes a line that begins with `run:` for a magic."""
 
-    as_what_if: bool = False
-    """Go ahead out of order; what is found is stamped and counts for nothing."""
-
     def resolved(self) -> Self:
         """The same with run ids for names."""
         return self.model_copy(update={"run_id": open_run(self.run_id).run_id})
 
 
-class WithBaseline(Parameters):
+class OfPhase(Parameters):
+    """And what a notebook that executes a phase is told besides."""
+
+    as_what_if: bool = False
+    """Go ahead out of order; what is found is stamped and counts for nothing."""
+
+
+class WithBaseline(OfPhase):
     """And the run that it is compared with."""
 
     baseline: str = "@baseline"
@@ -50,7 +54,7 @@ class WithBaseline(Parameters):
         return super().resolved().model_copy(update={"baseline": open_run(self.baseline).run_id})
 
 
-class AgainstFigures(Parameters):
+class AgainstFigures(OfPhase):
     """And what it is measured against: a run, the name of a shipped file of figures, or the path of another."""
 
     baseline: str = PUBLISHED
@@ -77,7 +81,7 @@ class WithWitnesses(WithBaseline):
         return super().resolved().model_copy(update={"witnesses": [open_run(name).run_id for name in self.witnesses]})
 
 
-class WithPanel(Parameters):
+class WithPanel(OfPhase):
     """And the runs of the other seeds that are certified with it."""
 
     panel: list[str] = []
@@ -87,13 +91,42 @@ class WithPanel(Parameters):
         return super().resolved().model_copy(update={"panel": [open_run(name).run_id for name in self.panel]})
 
 
+class Clocks(Parameters):
+    """And where the investigation of the clock begins; empty: at the most telling place."""
+
+    zone: str = ""
+    transition: str = ""
+    """UTC date (YYYY-MM-DD) of one of the zone's changes of offset."""
+
+
+class WithOthers(Parameters):
+    """And the runs that are compared with it."""
+
+    others: list[str] = []
+
+    def resolved(self) -> Self:
+        """The same with run ids for names."""
+        return super().resolved().model_copy(update={"others": [open_run(name).run_id for name in self.others]})
+
+
+def _type_name(annotation: object) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+
+
 @dataclass(frozen=True)
 class Notebook:
-    """One notebook of the installed set; `phase` is the one that it executes."""
+    """One notebook of the installed set; `phase` is the one that it executes, None for those that only look."""
 
     name: str
-    phase: str
+    phase: str | None
     parameters: type[Parameters]
+    verb: str = ""
+    """The command that executes a notebook without a phase."""
+
+    @property
+    def command(self) -> str:
+        """What executes it, to be followed by a run."""
+        return f"segment5b {self.verb or f'phase {self.phase}'}"
 
     @property
     def source(self) -> Path:
@@ -121,9 +154,9 @@ class Notebook:
             fields = self.parameters.model_fields
             raise UsageError(
                 "5B.NOTEBOOK.PARAMETER",
-                f"{first['msg']}: {name}",
+                f"there is no parameter {name}" if first["type"] == "extra_forbidden" else f"{first['msg']}: {name}",
                 where=f"notebook {self.name}, parameter {name}",
-                expected=", ".join(f"{field} ({info.annotation})" for field, info in fields.items()),
+                expected=", ".join(f"{field} ({_type_name(info.annotation)})" for field, info in fields.items()),
                 found=repr(first.get("input"))[:200],
                 next_step="correct the parameter; no kernel has been started",
             ) from error
@@ -132,18 +165,20 @@ class Notebook:
 NOTEBOOKS: Final[dict[str, Notebook]] = {
     entry.name: entry
     for entry in (
-        Notebook("popt0_baseline_and_hotspots", "POPT.0", Parameters),
+        Notebook("popt0_baseline_and_hotspots", "POPT.0", OfPhase),
         Notebook("popt1_s1_domain", "POPT.1", AgainstFigures),
         Notebook("popt2_s4_expansion", "POPT.2", AgainstFigures),
         Notebook("popt3_s2_s3_throughput", "POPT.3", WithWaiver),
-        Notebook("popt4_validation_and_logging", "POPT.4", Parameters),
-        Notebook("popt5_performance_certification", "POPT.5", Parameters),
-        Notebook("p0_realism_baseline", "P0", Parameters),
+        Notebook("popt4_validation_and_logging", "POPT.4", OfPhase),
+        Notebook("popt5_performance_certification", "POPT.5", OfPhase),
+        Notebook("p0_realism_baseline", "P0", OfPhase),
         Notebook("p1_civil_time", "P1", WithWitnesses),
         Notebook("p2_calibration", "P2", WithWitnesses),
-        Notebook("p3_contract_hardening", "P3", Parameters),
+        Notebook("p3_contract_hardening", "P3", OfPhase),
         Notebook("p4_certification", "P4", WithPanel),
-        Notebook("p5_freeze", "P5", Parameters),
+        Notebook("p5_freeze", "P5", OfPhase),
+        Notebook("investigate_dst", None, Clocks, "investigate"),
+        Notebook("compare_runs", None, WithOthers, "compare --page"),
     )
 }
 """The installed set by name."""
@@ -174,7 +209,7 @@ def pages_of(run_id: str) -> list[Path]:
 
 def notebook_of_phase(phase: str) -> Notebook:
     """The notebook that executes a phase, by the phase's name (`P0`)."""
-    known = {entry.phase: entry for entry in NOTEBOOKS.values()}
+    known = {entry.phase: entry for entry in NOTEBOOKS.values() if entry.phase is not None}
     if phase.upper() not in known:
         raise UsageError(
             "5B.NOTEBOOK.UNKNOWN_PHASE",

@@ -11,13 +11,14 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
-from segment5b_lib.contract.words import Verdict
+from segment5b_lib.contract.words import NotebookStatus, Verdict
 from segment5b_lib.engine.records import utc_now
 from segment5b_lib.gates.saved import ScorecardDocument, saved_file
 from segment5b_lib.gates.wording import value_text
 from segment5b_lib.phases.board import phase_board
 from segment5b_lib.reports.html import asset, script_json
-from segment5b_lib.reports.notebooks import pages_of
+from segment5b_lib.reports.notebooks import NOTEBOOKS, pages_of
+from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.publish import write_file
 from segment5b_lib.store.roots import outputs_folder
 from segment5b_lib.store.runs import Run, list_runs
@@ -76,7 +77,7 @@ def _run_row(run: Run, card: ScorecardDocument | None, board: Sequence[dict[str,
         _cell(receipt.posture),
         f'<td class="number">{receipt.seed}</td>',
         _cell(run.world.scale),
-        _cell(_states(run)),
+        f'<td class="short">{escape(_states(run))}</td>',
         _cell(_gates(card)),
         _cell("", "") if latest is None else _cell(f"{latest['phase']}: {latest['decision']}", latest["stands"]),
         f"<td>{_pages(run)}</td>",
@@ -118,7 +119,24 @@ def _gates(card: ScorecardDocument | None) -> str:
 
 def _pages(run: Run) -> str:
     links = [
-        f'<a href="../{escape(page.relative_to(outputs_folder()).as_posix())}">{escape(page.stem)}</a>'
-        for page in sorted(pages_of(run.run_id))
+        f'<a href="../{escape(page.relative_to(outputs_folder()).as_posix())}">{escape(page.stem)}</a>{_ending(page)}'
+        for page in sorted(pages_of(run.run_id), key=_place)
     ]
     return "<br>".join(links)
+
+
+def _place(page: Path) -> tuple[int, str]:
+    """Pages in the order of the installed set, which is the plan's."""
+    order = list(NOTEBOOKS)
+    return order.index(page.stem) if page.stem in order else len(order), page.stem
+
+
+def _ending(page: Path) -> str:
+    """How the notebook of a page ended, unless it is complete; and whether it counts for nothing."""
+    path = page.with_suffix(".record.json")
+    if not path.is_file():
+        return ""
+    record = read_json(path)
+    said = [] if record["status"] == NotebookStatus.COMPLETE else [record["status"].replace("_", " ")]
+    said += ["what-if"] if record["parameters"].get("as_what_if") else []
+    return f" ({escape(', '.join(said))})" if said else ""

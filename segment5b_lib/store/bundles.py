@@ -96,6 +96,12 @@ SHAPES: Final[dict[str, IndexShape]] = {
         lambda members: {"entries": [_path_and_digest(m) for m in members]},
         json_flag=True,
     ),
+    "5B": IndexShape(
+        "index.json",
+        lambda document: _claimed(document["members"]),
+        lambda members: {"members": [_path_and_digest(m) for m in members]},
+        json_flag=True,
+    ),
 }
 
 

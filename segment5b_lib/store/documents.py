@@ -32,12 +32,12 @@ def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
 _UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def read_text(path: Path) -> str:
-    """Text of a small document, or a typed error."""
+def read_text(path: Path, *, bounded: bool = True) -> str:
+    """Text of a small document, or a typed error; one that only we write may be of any size."""
     if not path.is_file():
         raise MissingInputError("5B.STORE.FILE_MISSING", "a document is missing", where=str(path))
     size = path.stat().st_size
-    if size > MAX_BYTES:
+    if bounded and size > MAX_BYTES:
         raise InputError(
             "5B.STORE.DOCUMENT_TOO_LARGE",
             "a document is larger than any that we write",
@@ -56,10 +56,10 @@ def read_yaml(path: Path) -> Any:
         raise PolicyError("5B.POLICY.NOT_YAML", "a file is not YAML", where=str(path), found=error) from error
 
 
-def read_json(path: Path) -> Any:
-    """Load one JSON document."""
+def read_json(path: Path, *, bounded: bool = True) -> Any:
+    """Load one JSON document; `bounded` as for `read_text`."""
     try:
-        return json.loads(read_text(path))
+        return json.loads(read_text(path, bounded=bounded))
     except ValueError as error:
         raise InputError(
             "5B.STORE.NOT_JSON",
@@ -68,6 +68,21 @@ def read_json(path: Path) -> Any:
             found=error,
             next_step="restore the file or rebuild the root it belongs to",
         ) from error
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Load one JSON object."""
+    document = read_json(path)
+    if not isinstance(document, dict):
+        raise InputError(
+            "5B.STORE.NOT_AN_OBJECT",
+            "a document is no JSON object",
+            where=str(path),
+            expected="keys and values",
+            found=type(document).__name__,
+            next_step="restore the file or rebuild the root it belongs to",
+        )
+    return document
 
 
 def validated(model: type[Model], document: object, where: str) -> Model:

@@ -1,7 +1,8 @@
-"""Locks with an owner and an age, so that two processes can work on the same outputs."""
+"""Locks with an owner and an age, so that two processes can work on the same outputs; and folders held while in use."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from segment5b_lib.errors import ConflictError
 
@@ -18,10 +20,10 @@ def locked(path: Path, purpose: str, *, wait_seconds: float = 0.0) -> Iterator[N
     """Hold an exclusive lock on `path`.
 
     The kernel releases it when the process ends, however it ends, so no lock is ever left behind; the
-    file's text only says who holds it and since when.
+    file's text only says who holds it and since when. A link is not followed: what it leads to is not ours.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as stream:
+    with _opened(path, purpose) as stream:
         _acquire(stream.fileno(), path, purpose, time.monotonic() + wait_seconds)
         stream.seek(0)
         stream.truncate()
@@ -34,6 +36,51 @@ def locked(path: Path, purpose: str, *, wait_seconds: float = 0.0) -> Iterator[N
             stream.truncate()
             stream.flush()
             fcntl.flock(stream.fileno(), fcntl.LOCK_UN)
+
+
+def _opened(path: Path, purpose: str) -> TextIO:
+    try:
+        return open(path, "a+", encoding="utf-8", opener=_unfollowed)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise ConflictError(
+            "5B.STORE.LOCK_IS_LINK",
+            f"a lock is a link, so this process cannot {purpose}",
+            where=str(path),
+            expected="a file of the workbench's own",
+            found=f"a link to {path.readlink()}",
+            next_step="remove the link",
+        ) from error
+
+
+def _unfollowed(name: str, flags: int) -> int:
+    return os.open(name, flags | os.O_NOFOLLOW, 0o644)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a temporary folder while this process works in it; the kernel lets go when the process ends.
+
+    Raises
+    ------
+    BlockingIOError : somebody else holds it.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a living process works in a temporary folder, or has just cleared it away."""
+    try:
+        with held(folder):
+            return False
+    except (BlockingIOError, FileNotFoundError):
+        return True
 
 
 def _acquire(handle: int, path: Path, purpose: str, deadline: float) -> None:

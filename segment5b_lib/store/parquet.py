@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from segment5b_lib.contract.datasets import Dataset
 from segment5b_lib.errors import InputError, MissingInputError
+from segment5b_lib.store.engine_columns import COUNTRY, is_text, is_time, typed, with_country
 
 ROW_GROUP_ROWS: Final = 1 << 20
 """Rows per row group: large enough to compress, small enough that readers can skip."""
@@ -62,7 +63,7 @@ def parquet_files(folder: Path, dataset: Dataset) -> list[Path]:
     if not files:
         raise MissingInputError(
             "5B.STORE.DATASET_MISSING",
-            "a dataset has no files",
+            f"{dataset.dataset_id} has no files",
             where=f"{dataset.dataset_id} in {folder}",
             expected=dataset.file,
             found="folder without Parquet files" if folder.is_dir() else "no such folder",
@@ -84,8 +85,12 @@ def damaged(where: str, error: Exception, next_step: str = _RESTORE) -> InputErr
     )
 
 
-def open_file(path: Path, dataset: Dataset) -> pq.ParquetFile:
-    """Open one file and check its schema; a truncated or foreign file is a typed error."""
+def open_file(path: Path, dataset: Dataset, *, foreign: bool = False) -> pq.ParquetFile:
+    """Open one file and check its schema; a truncated or foreign file is a typed error.
+
+    `foreign`: columns may be as the data engine writes them (see `engine_columns`); who reads on makes them the
+    contract's.
+    """
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
@@ -97,16 +102,18 @@ def open_file(path: Path, dataset: Dataset) -> pq.ParquetFile:
             found=str(error).splitlines()[0][:200],
             next_step=_RESTORE,
         ) from error
-    check_schema(file.schema_arrow, dataset, path)
+    check_schema(file.schema_arrow, dataset, path, foreign=foreign)
     return file
 
 
-def check_schema(found: pa.Schema, dataset: Dataset, path: Path) -> None:
+def check_schema(found: pa.Schema, dataset: Dataset, path: Path, *, foreign: bool = False) -> None:
     """Every contracted column must be there with its type; dictionary-coded text counts as text."""
     assert dataset.schema is not None, dataset.dataset_id
     for field in dataset.schema:
         position = found.get_field_index(field.name)
         kind = found.field(position).type if position >= 0 else None
+        if foreign and _as_engine_has_it(field, kind, dataset):
+            continue
         if kind is None or _plain(kind) != _plain(field.type):
             raise InputError(
                 "5B.STORE.SCHEMA_MISMATCH",
@@ -115,6 +122,12 @@ def check_schema(found: pa.Schema, dataset: Dataset, path: Path) -> None:
                 expected=field.type,
                 found=kind if kind is not None else f"columns {', '.join(found.names)}",
             )
+
+
+def _as_engine_has_it(field: pa.Field, kind: pa.DataType | None, dataset: Dataset) -> bool:
+    if kind is None:
+        return bool(field.name == COUNTRY and dataset.segment == "5B")
+    return is_time(field.type) and is_text(kind)
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
@@ -138,10 +151,10 @@ def read_files(files: Iterable[Path], dataset: Dataset, columns: Sequence[str] |
     tables: list[Any] = []
     for path in files:
         try:
-            table = open_file(path, dataset).read(columns=names)
+            table = open_file(path, dataset, foreign=True).read(columns=names)
         except (pa.ArrowException, OSError) as error:
             raise damaged(f"{dataset.dataset_id}: {path}", error) from error
-        tables.append(table.select(names).cast(target))
+        tables.append(typed(with_country(table, names), target, f"{dataset.dataset_id}: {path}").cast(target))
     return pa.concat_tables(tables)
 
 

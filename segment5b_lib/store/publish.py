@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from segment5b_lib.store.locks import held
+
 STAGING_PREFIX = ".staging-"
 
 
@@ -23,13 +25,14 @@ def staged(target: Path) -> Iterator[Path]:
     token = uuid.uuid4().hex
     work = target.with_name(f"{STAGING_PREFIX}{target.name}-{token}")
     work.mkdir()
-    try:
-        yield work
-        sync_tree(work)
-        replace_folder(work, target)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
+    with held(work):
+        try:
+            yield work
+            sync_tree(work)
+            replace_folder(work, target)
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
 
 
 def replace_folder(new: Path, target: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from segment5b_lib.contract.datasets import VALIDATION_FOLDER, dataset, folder_of
@@ -17,9 +19,12 @@ from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import InputError, StaleError, UsageError
 from segment5b_lib.identity import canonical_json, sha256_hex
+from segment5b_lib.store.attachments import ENGINE, Attachment, attached_homes, read_attachment, require_root
 from segment5b_lib.store.documents import read_json, validated
+from segment5b_lib.store.foreign_records import in_our_shape, of_run, record_lines
 from segment5b_lib.store.parquet import parquet_files, read_table
 from segment5b_lib.store.postures import load_policies
+from segment5b_lib.store.publish import STAGING_PREFIX
 from segment5b_lib.store.roots import outputs_folder
 from segment5b_lib.store.worlds import World
 
@@ -48,21 +53,48 @@ class RunReceipt(BaseModel):
 
 @dataclass(frozen=True)
 class Run:
-    """A run root on disk."""
+    """A run root on disk. Where somebody else made it, `own` is our folder for it (see `attachments`)."""
 
     root: Path
+    own: Path | None = None
+
+    @property
+    def home(self) -> Path:
+        """Folder of receipt, policies and markers: the run root, or the attachment's folder."""
+        return self.own or self.root
+
+    @cached_property
+    def attachment(self) -> Attachment | None:
+        """The record of an attached run; None for a run of ours."""
+        return read_attachment(self.own) if self.own else None
+
+    @property
+    def by_engine(self) -> bool:
+        """Whether the data engine has made it, and no version of this library."""
+        return self.own is not None and self.receipt.library_version == ENGINE
+
+    def require_ours(self, what: str) -> None:
+        """Refuse to do something to an attached run, which is only ever read."""
+        if self.own:
+            raise UsageError(
+                "5B.ATTACH.READ_ONLY",
+                f"an attached run is only read, so one cannot {what}",
+                where=f"run {self.run_id[:8]} in {self.root}",
+                expected="a run that this workbench has made",
+                next_step="segment5b run",
+            )
 
     @cached_property
     def receipt(self) -> RunReceipt:
         """The receipt; its run_id must be the folder's name."""
-        path = self.root / RECEIPT_FILE
+        path = self.home / RECEIPT_FILE
         receipt = validated(RunReceipt, read_json(path), str(path))
-        if receipt.run_id != self.root.name:
+        if receipt.run_id != self.run_id:
             raise InputError(
                 "5B.RUN.WRONG_FOLDER",
                 "a run's receipt names another run than its folder",
                 where=str(path),
-                expected=self.root.name,
+                expected=self.run_id,
                 found=receipt.run_id,
             )
         return receipt
@@ -70,18 +102,19 @@ class Run:
     @property
     def run_id(self) -> str:
         """32 hex digits."""
-        return self.root.name
+        return self.home.name
 
     @cached_property
     def policies(self) -> Policies:
-        """The nine policies as used; they must hash to the receipt's parameter_hash."""
-        policies = load_policies(self.root / "policies")
-        if policies.parameter_hash != self.receipt.parameter_hash:
+        """The nine policies as used; they must hash to the receipt's parameter_hash, or be those lent to the run."""
+        policies = load_policies(self.home / "policies")
+        expected = self.attachment.policies_hash if self.attachment else self.receipt.parameter_hash
+        if policies.parameter_hash != expected:
             raise StaleError(
                 "5B.RUN.POLICIES_CHANGED",
                 "the policies in a run root are not those that the run was made with",
-                where=str(self.root / "policies"),
-                expected=self.receipt.parameter_hash,
+                where=str(self.home / "policies"),
+                expected=expected,
                 found=policies.parameter_hash,
                 next_step="restore them; to try other values use `segment5b rerun --set`",
             )
@@ -90,8 +123,8 @@ class Run:
     @cached_property
     def world(self) -> World:
         """The world that the run reads; its fingerprint must be the receipt's."""
-        root = self.root.parent.parent / self.receipt.world
-        world = World(root.resolve())
+        root = (self.home.parent.parent / self.receipt.world).resolve()
+        world = World(self.root, root) if self.own and root.is_relative_to(self.own.resolve()) else World(root)
         if world.mf != self.receipt.manifest_fingerprint:
             raise InputError(
                 "5B.RUN.WRONG_WORLD",
@@ -127,12 +160,39 @@ class Run:
 
     @property
     def scenarios(self) -> tuple[str, ...]:
-        """The scenario set that S0 sealed."""
+        """The scenario set that S0 sealed; of an attached run that of its partitions."""
+        if self.attachment:
+            return tuple(self.attachment.scenarios)
         return tuple(read_json(self.file("s0_gate_receipt_5B"))["scenario_set"])
+
+    @cached_property
+    def horizons(self) -> dict[str, tuple[datetime, datetime]]:
+        """Horizon [start, end) of every scenario, by its id, from the world's manifest.
+
+        Where a run was attached without a world, from what its own S1 made of that manifest.
+        """
+        if self.attachment and self.attachment.world_in == "absent":
+            return {name: self._grid_horizon(name) for name in sorted(self.scenarios)}
+        names = ["scenario_id", "horizon_start_utc", "horizon_end_utc"]
+        rows = self.world.table("scenario_manifest_5A", names).to_pylist()
+        found = {row["scenario_id"]: (row["horizon_start_utc"], row["horizon_end_utc"]) for row in rows}
+        return dict(sorted(found.items()))
+
+    def _grid_horizon(self, scenario_id: str) -> tuple[datetime, datetime]:
+        grid = self.table("s1_time_grid_5B", ["bucket_start_utc", "bucket_end_utc"], scenario_id)
+        return pc.min(grid["bucket_start_utc"]).as_py(), pc.max(grid["bucket_end_utc"]).as_py()
+
+    def sealed(self) -> dict[str, dict[str, str]]:
+        """Path below the world's root to SHA-256 of every input, by dataset: what S0 sealed, or what was attached."""
+        if self.attachment:
+            return self.attachment.world_files
+        if self.marker("S0") is None:
+            return {}
+        return {member["artifact_id"]: member["files"] for member in read_json(self.file("sealed_inputs_5B"))}
 
     def marker_path(self, state: str) -> Path:
         """The file that says a state's outputs are complete, with their digests."""
-        return self.root / "markers" / f"{state}.json"
+        return self.home / "markers" / f"{state}.json"
 
     def marker(self, state: str) -> dict[str, Any] | None:
         """A state's marker, or None where the state has not published."""
@@ -166,6 +226,9 @@ class Run:
     def records(self) -> list[dict[str, Any]]:
         """All state attempts of this run in the order in which they were made."""
         files = sorted(self.records_root.glob("utc_day=*/segment_state_runs.jsonl"))
+        if self.own:
+            rows = [row for path in files for row in record_lines(path) if of_run(row, self.run_id)]
+            return [record for row in rows if (record := in_our_shape(row))]
         lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
         return [json.loads(line) for line in lines if line]
 
@@ -180,9 +243,13 @@ def runs_folder() -> Path:
 
 
 def list_runs() -> list[Run]:
-    """Every run with a receipt, oldest first; links are not followed."""
+    """Every run with a receipt and every attached one, oldest first.
+
+    Links are not followed, and folders in the making are no runs yet.
+    """
     folders = [path.parent for path in runs_folder().glob(f"*/{RECEIPT_FILE}")]
-    runs = [Run(folder) for folder in folders if not folder.is_symlink()]
+    runs = [Run(folder) for folder in folders if not folder.is_symlink() and not folder.name.startswith(STAGING_PREFIX)]
+    runs += [Run(Path(read_attachment(home).root), home) for home in attached_homes()]
     return sorted(runs, key=lambda run: (run.receipt.created_utc, run.run_id))
 
 
@@ -215,6 +282,8 @@ def open_run(name: str) -> Run:
             found=name,
             next_step="segment5b runs",
         )
+    if matches[0].own:
+        require_root(matches[0].own)
     return matches[0]
 
 

@@ -21,22 +21,27 @@ WORLD_FILE: Final = "world.json"
 
 @dataclass(frozen=True)
 class World:
-    """A sealed world on disk. `root` is the folder named by its manifest fingerprint."""
+    """A sealed world on disk. `root` is the folder named by its manifest fingerprint.
+
+    Of a world in an attached tree `own` is that folder: it holds our document, and `root` is the tree.
+    """
 
     root: Path
+    own: Path | None = None
 
     @cached_property
     def document(self) -> dict[str, Any]:
         """`world.json`: identity, inventory, parents, package versions."""
-        path = self.root / WORLD_FILE
+        folder = self.own or self.root
+        path = folder / WORLD_FILE
         document = read_json(path)
-        if not isinstance(document, dict) or document.get("manifest_fingerprint") != self.root.name:
+        if not isinstance(document, dict) or document.get("manifest_fingerprint") != folder.name:
             found = document.get("manifest_fingerprint") if isinstance(document, dict) else type(document)
             raise InputError(
                 "5B.WORLD.FINGERPRINT_MISMATCH",
                 "a world's file names another fingerprint than its folder",
                 where=str(path),
-                expected=self.root.name,
+                expected=folder.name,
                 found=found,
                 next_step="restore the world, or build it again",
             )
@@ -80,7 +85,7 @@ class World:
             return parquet_files(folder, contract)
         path = folder / contract.file
         if not path.is_file():
-            raise MissingInputError("5B.STORE.DATASET_MISSING", "a dataset has no file", where=f"{dataset_id}: {path}")
+            raise MissingInputError("5B.STORE.DATASET_MISSING", f"{dataset_id} has no file", where=str(path))
         return [path]
 
     def table(self, dataset_id: str, columns: Sequence[str] | None = None, scenario_id: str | None = None) -> pa.Table:

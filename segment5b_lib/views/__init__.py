@@ -5,14 +5,17 @@ No view scans arrivals itself: all of them follow from `gates.evidence.Evidence`
 
 from segment5b_lib.gates.t06_concentration import zone_shares
 from segment5b_lib.views.bindings import row_zone_shares
+from segment5b_lib.views.cache_what_if import t1_by_cache_year
 from segment5b_lib.views.civil_time import (
     days_since_transition,
     dst_windows,
     mismatch_by_date_and_zone,
     offset_distribution,
 )
+from segment5b_lib.views.clock_counts import ClockCounts
 from segment5b_lib.views.conservation import conservation
 from segment5b_lib.views.counts import residuals, zero_rate
+from segment5b_lib.views.differences import policy_differences, world_differences
 from segment5b_lib.views.gateboard import gate_matrix
 from segment5b_lib.views.horizon import cache_shortfalls
 from segment5b_lib.views.inequality import lorenz, top_k_curves
@@ -22,8 +25,10 @@ from segment5b_lib.views.merchants import merchant_intensity, merchant_tail
 from segment5b_lib.views.multiplicity import component_multiplicity
 from segment5b_lib.views.rhythm import day_shares, hour_matrix, hour_profile, weekend_share
 from segment5b_lib.views.timing import state_elapsed, states
+from segment5b_lib.views.zone_clock import offset_timeline, wrong_clock_owners
 
 __all__ = [
+    "ClockCounts",
     "cache_shortfalls",
     "component_multiplicity",
     "conservation",
@@ -40,12 +45,17 @@ __all__ = [
     "merchant_tail",
     "mismatch_by_date_and_zone",
     "offset_distribution",
+    "offset_timeline",
+    "policy_differences",
     "residuals",
     "row_zone_shares",
     "state_elapsed",
     "states",
+    "t1_by_cache_year",
     "top_k_curves",
     "weekend_share",
+    "world_differences",
+    "wrong_clock_owners",
     "zero_rate",
     "zone_shares",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from segment5b_lib.contract.validation_policy import ValidationPolicy
 from segment5b_lib.gates.scorecard import Scorecard
 
 
@@ -26,3 +27,12 @@ def gate_matrix(scorecards: Sequence[Scorecard]) -> pl.DataFrame:
         )
         for scorecard in scorecards
     )
+
+
+def bands(policy: ValidationPolicy, gates: Sequence[str]) -> dict[str, dict[str, tuple[float, float]]]:
+    """Bounds of some gates by level (`b`, `bplus`), as a policy has them; of a share 0 and 1 where it has none."""
+    levels = {level: {gate: getattr(policy.gates[gate], level) for gate in gates} for level in ("b", "bplus")}
+    return {
+        level: {gate: (limit.min or 0.0, 1.0 if limit.max is None else limit.max) for gate, limit in found.items()}
+        for level, found in levels.items()
+    }

@@ -15,25 +15,27 @@ class Listing:
 
     frame: pl.DataFrame
     rows: int
+    wrap: bool = True
 
     def _repr_html_(self) -> str:
         if self.frame.is_empty():
             return "<p>none</p>"
         shown = self.frame.head(self.rows)
-        body = html_table(shown.columns, [[_text(value) for value in row] for row in shown.iter_rows()])
+        body = html_table(shown.columns, [[_text(value) for value in row] for row in shown.iter_rows()], wrap=self.wrap)
         hidden = self.frame.height - shown.height
         return body + (f"<p>and {hidden:,} more</p>" if hidden else "")
 
 
-def listing(frame: pl.DataFrame, rows: int = 20) -> Listing:
-    """Show the first rows of a frame as a table."""
-    return Listing(frame, rows)
+def listing(frame: pl.DataFrame, rows: int = 20, *, wrap: bool = True) -> Listing:
+    """Show the first rows of a frame as a table; texts stay on one line unless they may `wrap`."""
+    return Listing(frame, rows, wrap)
 
 
-def html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, wrap: bool = True) -> str:
     """An HTML table; every text is escaped."""
+    cell = f"<td style='text-align:left{'' if wrap else ';white-space:nowrap'}'>"
     names = "".join(f"<th style='text-align:left'>{escape(name.replace('_', ' '))}</th>" for name in head)
-    cells = [[f"<td style='text-align:left'>{escape(text)}</td>" for text in row] for row in rows]
+    cells = [[f"{cell}{escape(text)}</td>" for text in row] for row in rows]
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
     return f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
 

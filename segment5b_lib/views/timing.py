@@ -24,9 +24,10 @@ _STATES_SCHEMA: Final = {
 def states(run: Run) -> pl.DataFrame:
     """Every state of a run: how its latest attempt ended, and what that took.
 
-    Returns `state`, `status` (PASS, FAIL, LINKED: taken over from the parent run, or NOT_RUN), `seconds` of wall time,
-    seconds in each lane (`input_load`, `compute`, `validation`, `write`), `rows_in`, `rows_out`, `peak_bytes`
-    (largest resident memory of the process until then), `error_code`. What was not run has nulls.
+    Returns `state`, `status` (PASS, FAIL, LINKED: taken over from the parent run, ATTACHED: there without a record, or
+    NOT_RUN), `seconds` of wall time, seconds in each lane (`input_load`, `compute`, `validation`, `write`), `rows_in`,
+    `rows_out`, `peak_bytes` (largest resident memory of the process until then), `error_code`. What was not run, or
+    what the record of an attached run does not say, is null.
     """
     records = run.last_records()
     rows = [_attempt(records[name]) if name in records else _no_attempt(run, name) for name in STATES]
@@ -34,7 +35,7 @@ def states(run: Run) -> pl.DataFrame:
 
 
 def _attempt(record: dict[str, Any]) -> dict[str, Any]:
-    lanes = {lane.value: 0.0 for lane in Lane}
+    lanes = {lane.value: 0.0 for lane in Lane} if record["steps"] else {}
     for step in record["steps"]:
         lanes[step["lane"]] += step["wall_ms"] / 1e3
     return {
@@ -46,7 +47,8 @@ def _attempt(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _no_attempt(run: Run, state: str) -> dict[str, Any]:
-    return {"state": state, "status": "NOT_RUN" if run.marker(state) is None else "LINKED"}
+    there = "ATTACHED" if run.own else "LINKED"
+    return {"state": state, "status": "NOT_RUN" if run.marker(state) is None else there}
 
 
 def state_elapsed(run: Run) -> pl.DataFrame:

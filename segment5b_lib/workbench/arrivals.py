@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.store.arrival_files import LOCAL_COLUMNS, open_arrivals
+from segment5b_lib.store.engine_columns import COUNTRY, MARK, NOWHERE
 from segment5b_lib.store.runs import Run
 
 _ARRIVALS = dataset("arrival_events_5B")
@@ -16,7 +18,7 @@ _ARRIVALS = dataset("arrival_events_5B")
 def scan(run: Run, scenario_ids: Sequence[str]) -> pl.LazyFrame:
     """The arrivals of some scenarios: the columns of `arrival_events_5B`, and `scenario_id`.
 
-    `ts_utc` is an instant in UTC, the local columns are naive in both encodings: `utc_marked` files hold the same
+    `ts_utc` is an instant in UTC, the local columns are naive in every encoding: `utc_marked` files hold the same
     digits and call them UTC. Schemas are checked here; rows are read when the frame is collected.
     """
     return pl.concat([part for name in scenario_ids for part in _parts(run, name)])
@@ -26,11 +28,22 @@ def _parts(run: Run, scenario_id: str) -> list[pl.LazyFrame]:
     assert _ARRIVALS.schema is not None
     files = run.files(_ARRIVALS.dataset_id, scenario_id)
     for path in files:
-        open_arrivals(path).close()
-    walls = [pl.col(name).dt.replace_time_zone(None) for name in LOCAL_COLUMNS]
-    return [
-        pl.scan_parquet(path, hive_partitioning=False)
-        .select(_ARRIVALS.schema.names)
-        .with_columns(*walls, scenario_id=pl.lit(scenario_id))
-        for path in files
-    ]
+        open_arrivals(path, foreign=True).close()
+    return [_part(path, _ARRIVALS.schema.names).with_columns(scenario_id=pl.lit(scenario_id)) for path in files]
+
+
+def _part(path: Path, columns: Sequence[str]) -> pl.LazyFrame:
+    rows = pl.scan_parquet(path, hive_partitioning=False)
+    if COUNTRY not in rows.collect_schema():
+        rows = rows.with_columns(pl.lit(NOWHERE, pl.Categorical).alias(COUNTRY))
+    rows = rows.select(columns)
+    kinds = rows.collect_schema()
+    instant = _digits("ts_utc", kinds).dt.replace_time_zone("UTC")
+    return rows.with_columns(instant, *(_digits(name, kinds) for name in LOCAL_COLUMNS))
+
+
+def _digits(name: str, kinds: pl.Schema) -> pl.Expr:
+    """What a clock showed, without a zone; texts as the data engine writes them."""
+    if isinstance(kinds[name], pl.Datetime):
+        return pl.col(name).dt.replace_time_zone(None)
+    return pl.col(name).cast(pl.String).str.strip_suffix(MARK).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us")

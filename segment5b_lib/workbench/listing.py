@@ -20,6 +20,7 @@ _SCHEMA: Final[dict[str, Any]] = {
     "world": pl.String,
     "states": pl.Int64,
     "parent": pl.String,
+    "attached": pl.Boolean,
     "created_utc": pl.String,
 }
 
@@ -28,26 +29,36 @@ def runs() -> pl.DataFrame:
     """Every run, oldest first.
 
     Returns `run_id`, `roles` (in the keep-set), `posture`, `seed`, `scale`, `world` (fingerprint), `states` (how
-    many have published), `parent` (run id; null for none), `created_utc`.
+    many have published), `parent` (run id; null for none), `attached` (somebody else's, read-only), `created_utc`.
     """
     pins = read_pins()
     return pl.DataFrame([_row(run, pins) for run in list_runs()], schema=_SCHEMA)
 
 
 def about(run: Run) -> dict[str, Any]:
-    """One run as a JSON-ready mapping: receipt, scale, scenarios, roles, states, bytes on disk, pages.
+    """One run as a JSON-ready mapping: receipt, scale, scenarios, roles, states, bytes on disk, pages, attachment.
 
-    `bytes` counts every file below the run root, linked ones too; `scenarios` are those of the world.
+    `bytes` counts every file below the run root, linked ones too, or all that an attached run's states have left;
+    `scenarios` are those of the world; `attachment` says where an attached run lies, what was verified, what readers
+    normalise, and what is missing (null for a run of ours).
     """
+    attachment = run.attachment.model_dump(exclude={"world_files"}) if run.attachment else None
     return {
         "receipt": run.receipt.model_dump(),
         "scale": run.world.scale,
         "scenarios": list(run.world.scenarios),
         "roles": _roles(run, read_pins()),
         "states": states(run).to_dicts(),
-        "bytes": sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file()),
+        "bytes": _bytes(run),
+        "attachment": attachment,
         "pages": [str(page) for page in pages_of(run.run_id)],
     }
+
+
+def _bytes(run: Run) -> int:
+    if run.own:
+        return sum(int(output["bytes"]) for output in run.outputs(*STATES))
+    return sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file())
 
 
 def _roles(run: Run, pins: dict[str, list[str]]) -> list[str]:
@@ -65,5 +76,6 @@ def _row(run: Run, pins: dict[str, list[str]]) -> dict[str, Any]:
         "world": receipt.manifest_fingerprint,
         "states": sum(run.marker(state) is not None for state in STATES),
         "parent": receipt.parent_run,
+        "attached": run.own is not None,
         "created_utc": receipt.created_utc,
     }

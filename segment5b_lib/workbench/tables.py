@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +10,8 @@ import duckdb
 
 from segment5b_lib.contract.datasets import OUTPUTS, UPSTREAM, Dataset
 from segment5b_lib.errors import MissingInputError
-from segment5b_lib.store.arrival_files import LOCAL_COLUMNS, open_arrivals
+from segment5b_lib.store.arrival_files import open_arrivals
+from segment5b_lib.store.engine_columns import sql_column
 from segment5b_lib.store.parquet import open_file
 from segment5b_lib.store.query import connect
 from segment5b_lib.store.runs import Run
@@ -30,7 +31,7 @@ def open_views(run: Run) -> duckdb.DuckDBPyConnection:
         for contract in contracts:
             if contract.schema is not None and (files := list(_files(root, contract, run.scenarios))):
                 relation = connection.read_parquet([str(path) for path in files], hive_partitioning=True)
-                relation.project(_columns(contract)).create_view(contract.dataset_id)
+                relation.project(_columns(contract, relation.columns)).create_view(contract.dataset_id)
     return connection
 
 
@@ -42,16 +43,15 @@ def _files(root: World | Run, contract: Dataset, scenarios: tuple[str, ...]) -> 
         except MissingInputError:
             continue
         for path in files:
-            (open_arrivals(path) if contract.dataset_id == _ARRIVALS else open_file(path, contract)).close()
+            arrivals = contract.dataset_id == _ARRIVALS
+            (open_arrivals(path, foreign=True) if arrivals else open_file(path, contract, foreign=True)).close()
             yield path
 
 
-def _columns(contract: Dataset) -> str:
+def _columns(contract: Dataset, there: Sequence[str]) -> str:
     """The projection: names of the contract only, nothing from data."""
     assert contract.schema is not None
-    names = [
-        f"CAST({name} AS TIMESTAMP) AS {name}" if name in LOCAL_COLUMNS else name for name in contract.schema.names
-    ]
+    names = [sql_column(field, there) for field in contract.schema]
     if contract.per_scenario:
         # A scenario called 2026 would come out of its folder's name as a number.
         names.append("CAST(scenario_id AS VARCHAR) AS scenario_id")

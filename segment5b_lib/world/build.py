@@ -14,6 +14,7 @@ import segment5b_lib
 from segment5b_lib.civil_time.tzif import IANA_RELEASE
 from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS
 from segment5b_lib.identity import canonical_json, manifest_fingerprint, sha256_hex
+from segment5b_lib.store.locks import held
 from segment5b_lib.store.publish import STAGING_PREFIX, replace_folder, sync_tree
 from segment5b_lib.store.worlds import WORLD_FILE, World
 from segment5b_lib.world.cities import package_versions
@@ -61,10 +62,11 @@ def staging(worlds: Path) -> Iterator[Path]:
     """An empty folder beside the worlds, gone when the block ends unless it was published."""
     root = worlds / f"{STAGING_PREFIX}world-{uuid.uuid4().hex}"
     root.mkdir(parents=True)
-    try:
-        yield root
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+    with held(root):
+        try:
+            yield root
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
 
 
 def write_spec(stage: Stage, spec: WorldSpec) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import zlib
 from collections.abc import Callable
@@ -270,11 +271,35 @@ def residual_bins() -> pl.DataFrame:
     ).select("low", "high", rows=(pl.col("weight") * 1_000).cast(pl.Int64), share=share, cumulative=share.cum_sum())
 
 
+def timeline() -> pl.DataFrame:
+    times = ["2026-01-01T00:00:00Z", "2026-03-29T01:00:00Z", "2026-04-01T00:00:00Z"]
+    offsets = {"true": [0.0, 1.0, 1.0], "cached": [0.0, 0.0, 0.0]}
+    rows = [(clock, *row) for clock, own in offsets.items() for row in zip(times, own, strict=True)]
+    return pl.DataFrame(rows, schema=["clock", "time", "offset_hours"], orient="row")
+
+
+def moments() -> pl.DataFrame:
+    rows = [
+        ("change", "2026-03-29T01:00:00Z", "2026-03-29T01:00:00Z"),
+        ("day", "2026-03-30T00:00:00Z", "2026-03-31T00:00:00Z"),
+    ]
+    return pl.DataFrame(rows, schema=["what", "start", "end"], orient="row")
+
+
+def cache_years() -> pl.DataFrame:
+    years = list(range(2020, 2029))
+    wrong = [26_000 if year < 2026 else 0 for year in years]
+    columns = {"year": years, "mismatches": wrong, "t1": [n / 1e6 for n in wrong], "own": [y == 2025 for y in years]}
+    return pl.DataFrame(columns).with_columns(b=pl.lit(0.005), bplus=pl.lit(0.001))
+
+
 CHARTS: dict[str, Callable[[], charts.Chart]] = {
     "gate_matrix": lambda: charts.gate_matrix(gates()),
     "offset_distribution": lambda: charts.offset_distribution(offsets()),
     "mismatch_heatmap": lambda: charts.mismatch_heatmap(mismatches()),
     "days_since_transition": lambda: charts.days_since_transition(since()),
+    "offset_timeline": lambda: charts.offset_timeline(timeline(), moments()),
+    "t1_by_cache_year": lambda: charts.t1_by_cache_year(cache_years(), 2025),
     "dst_windows": lambda: charts.dst_windows(windows()),
     "seed_dots": lambda: charts.seed_dots(seeds(), b_max=0.25, bplus_max=0.15),
     "phase_board": lambda: charts.phase_board(board()),
@@ -371,6 +396,28 @@ def test_nothing_timed_and_no_interval_are_drawn_as_that() -> None:
     assert len(charts.spec(charts.before_after(sides().clear()))["vconcat"]) == 1
     drawn = charts.spec(charts.overhead_pairs(pairs().clear(), interval().clear()))
     assert "no interval" in drawn["title"]["subtitle"]
+
+
+def test_sides_may_be_called_as_the_runs_are() -> None:
+    named = sides().with_columns(role=pl.col("role").replace({"baseline": "published 0011aabb", "candidate": "other"}))
+    drawn = charts.spec(charts.before_after(named))
+    (colour,) = {json.dumps(part["layer"][0]["encoding"]["color"]["scale"]["domain"]) for part in drawn["vconcat"]}
+    assert json.loads(colour) == ["published 0011aabb", "other"]
+
+
+def test_a_cell_of_the_heatmap_can_be_chosen_where_somebody_listens() -> None:
+    alone, listened = (charts.spec(charts.mismatch_heatmap(mismatches(), selection=name)) for name in ("", "cell"))
+    assert "params" not in alone
+    (chosen,) = listened["params"]
+    assert (chosen["name"], chosen["select"]["fields"]) == ("cell", ["tzid", "date"])
+
+
+def test_a_live_chart_takes_its_colours_from_the_page_and_says_what_it_is_about() -> None:
+    drawn = renderer.adaptive(renderer.titled(CHARTS["hour_profile"](), "Europe/London")).to_dict()
+    assert drawn["title"]["text"] == "Hour profile: Europe/London" and drawn["title"]["subtitle"]
+    assert drawn["config"]["background"] == "transparent"
+    assert drawn["config"]["axis"]["labelColor"].startswith("var(--jp-")
+    assert charts.spec(CHARTS["hour_profile"]())["title"]["text"] == "Hour profile"
 
 
 def test_too_many_rows_are_refused() -> None:

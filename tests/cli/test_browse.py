@@ -127,3 +127,31 @@ def complete(typed, position):
     code = "import sys; sys.argv = ['segment5b']; from segment5b_lib.cli.main import main; main()"
     done = subprocess.run([sys.executable, "-c", code], env=asked, capture_output=True, text=True, check=False)
     return set(done.stdout.split())
+
+
+@pytest.fixture
+def executed(monkeypatch, tmp_path):
+    """Notebooks that would have been executed, with their parameters."""
+    from types import SimpleNamespace
+
+    from segment5b_lib.reports import execute
+
+    asked = []
+
+    def record(name, parameters):
+        asked.append((name, dict(parameters)))
+        return SimpleNamespace(page=tmp_path / "page.html", raise_for_status=lambda: None, model_dump=lambda mode: {})
+
+    monkeypatch.setattr(execute, "execute_notebook", record)
+    return asked
+
+
+def test_investigate_and_compare_make_pages(segment5b, executed, browsed, tmp_path):
+    code, out, _ = segment5b("investigate", "@last", "--zone", "Europe/London")
+    assert (code, out.split()) == (0, ["page", str(tmp_path / "page.html")])
+    assert segment5b("compare", "@baseline", "@last", "--page")[0] == 0
+    assert executed == [
+        ("investigate_dst", {"run_id": "@last", "zone": "Europe/London", "transition": ""}),
+        ("compare_runs", {"run_id": "@baseline", "others": ["@last"]}),
+    ]
+    assert browsed == []

@@ -134,10 +134,32 @@ def test_json_output_is_json(segment5b, own_run):
 def test_prune_asks_first(segment5b, own_world, monkeypatch):
     run = create_run(own_world, load_posture("published"), seed=5, posture="published")
     monkeypatch.setattr(typer, "confirm", lambda _question: False)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     assert segment5b("prune")[0] == 0
     assert run.root.is_dir()
-    assert segment5b("prune", "--yes")[0] == 0
+    monkeypatch.setattr(typer, "confirm", lambda _question: True)
+    assert segment5b("prune")[0] == 0
     assert not run.root.exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_prune_removes_nothing_where_nobody_can_be_asked(segment5b, own_world, options):
+    run = create_run(own_world, load_posture("published"), seed=5, posture="published")
+    code, _, err = segment5b("prune", *options)
+    assert code == 2 and "5B.RUN.NOT_CONFIRMED" in err and run.root.is_dir()
+    code, out, _ = segment5b("prune", "--yes", "--json")
+    assert code == 0 and json.loads(out)["removed"] == [run.run_id] and not run.root.exists()
+
+
+def test_a_rerun_names_superseded_runs_and_prunes_them_first_if_told(segment5b, own_run):
+    old = create_run(own_run.world, load_posture("published"), seed=5, posture="published")
+    rerun = ("rerun", "--run", own_run.run_id, "--changed", "S5", "--set")
+    said = segment5b(*rerun, "validation.sampling.seed=6")[1]
+    assert f"superseded: {old.run_id}" in said and "1 superseded run(s) are left" in said
+    assert old.root.is_dir() and own_run.root.is_dir()
+    code, out, _ = segment5b(*rerun, "validation.sampling.seed=7", "--prune")
+    assert code == 0 and "pruned" in out and not old.root.exists()
+    assert own_run.root.is_dir(), "its parent is in use"
 
 
 def test_version_and_debug(segment5b, private_outputs):

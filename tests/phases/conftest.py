@@ -1,18 +1,43 @@
-"""Runs for the phases: one that P0 may look at, and repetitions, copied for each test that plants something."""
+"""Runs for the phases: one that P0 may look at, and repetitions, copied for each test that plants something.
+
+A test that carries `reaches(word)` must get that word from a phase's own `execute`.
+"""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from segment5b_lib.contract.words import Decision
+from segment5b_lib.phases import phase
+from segment5b_lib.phases.closure import Closure
+from segment5b_lib.phases.table import MODULES
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 from tests.decisions import speak
 from tests.phases.popt_track import PINNED_HERE, Track, found_track, repetitions
+
+
+@pytest.fixture(autouse=True)
+def reached(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The words that a test claims to reach are among those that real phases, which took their evidence, closed with.
+
+    A decision that a test writes itself (`speak`) closes no phase, and an error on the way leaves no closure.
+    """
+    closures: list[Closure] = []
+
+    def noted(**fields: Any) -> Closure:
+        closures.append(Closure(**fields))
+        return closures[-1]
+
+    monkeypatch.setattr(phase, "Closure", noted)
+    yield
+    claimed = {word for mark in request.node.iter_markers("reaches") for word in mark.args}
+    assert claimed <= {closure.decision for closure in closures if closure.phase in MODULES}
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ def test_the_index_page_lists_runs_gates_phases_and_pages(own_run: Run, private_
     page = executed_folder(own_run.run_id) / "p0_<b>.html"
     page.parent.mkdir(parents=True)
     page.write_text("<p>page</p>")
+    page.with_suffix(".record.json").write_text('{"status": "timed_<i>out", "parameters": {"as_what_if": true}}')
     speak("POPT.5", own_run, Decision.GO_P0)
     saved.scorecard(own_run)
     text = write_site().read_text()
@@ -53,6 +54,7 @@ def test_the_index_page_lists_runs_gates_phases_and_pages(own_run: Run, private_
     assert not re.search(r"https?://", text), "nothing is fetched"
     (link,) = re.findall(r'href="([^"]+)"', text)
     assert link == f"../notebooks/{own_run.run_id}/p0_&lt;b&gt;.html"
+    assert "(timed &lt;i&gt;out, what-if)" in text, "a page says how its notebook ended"
 
 
 def test_an_empty_outputs_folder_has_a_page_too(private_outputs: Path) -> None:

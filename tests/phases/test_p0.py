@@ -40,6 +40,7 @@ def files_of(run: Run) -> dict[Path, str]:
     return {path: sha256_file(path) for path in sorted(run.root.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.reaches(Decision.UNLOCK_P1)
 def test_the_published_run_is_bad_and_p1_opens(released_run: Run) -> None:
     before = files_of(released_run)
     closure = p0.execute(released_run)
@@ -151,9 +152,12 @@ def test_each_item_can_turn_red(published_run: Run, scorecard: Scorecard, item: 
     assert any(reason.startswith(item) for reason in reasons)
 
 
-def test_an_unfinished_chain_holds(released_run: Run, scorecard: Scorecard) -> None:
+@pytest.mark.reaches(Decision.HOLD_P0_REOPEN)
+def test_an_unfinished_chain_holds(released_run: Run) -> None:
     released_run.marker_path("S5").unlink()
-    assert statuses(released_run, scorecard)["P0.1"] is ItemStatus.RED
+    closure = p0.execute(released_run)
+    assert closure.decision is Decision.HOLD_P0_REOPEN
+    assert [item.id for item in closure.definition_of_done if item.status is ItemStatus.RED] == ["P0.1"]
 
 
 def test_damaged_evidence_is_recorded_before_it_is_raised(released_run: Run) -> None:

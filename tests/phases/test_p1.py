@@ -53,6 +53,7 @@ def statuses(finding: Any) -> dict[str, ItemStatus]:
     return {found.id: found.status for found in finding.items}
 
 
+@pytest.mark.reaches(Decision.UNLOCK_P1_UPSTREAM_2A_REOPEN)
 def test_local_corrections_alone_reopen_2a(published_run: Run, local_lane: Run) -> None:
     closure = p1.execute(local_lane, baseline=published_run, what_if=True)
     assert closure.decision is Decision.UNLOCK_P1_UPSTREAM_2A_REOPEN and not closure.decision.opens
@@ -65,6 +66,7 @@ def test_local_corrections_alone_reopen_2a(published_run: Run, local_lane: Run) 
     assert "5B.S5." in found.evidence, "S5 itself refuses the local lane"
 
 
+@pytest.mark.reaches(Decision.UNLOCK_P2)
 def test_the_corrected_run_with_its_witness_opens_p2(
     civil_time_run: Run, witness: Run, published_run: Run, cards: list[Scorecard]
 ) -> None:
@@ -79,11 +81,12 @@ def test_the_corrected_run_with_its_witness_opens_p2(
     assert [link["changes"] for link in decision["already_reopened"]] == [{"last_transition_year": 2028}]
 
 
+@pytest.mark.reaches(Decision.HOLD_P1_REOPEN)
 def test_the_published_run_holds_without_reopening(published_run: Run) -> None:
     """Its local columns are marked as UTC: that is 5B's own to correct before anything upstream."""
-    found = p1.examine(score(published_run), [], published_run)
-    assert decide(p1.PHASE, found)[0] is Decision.HOLD_P1_REOPEN
-    red = {name for name, status in statuses(found).items() if status is ItemStatus.RED}
+    closure = p1.execute(published_run, baseline=published_run, what_if=True)
+    assert closure.decision is Decision.HOLD_P1_REOPEN
+    red = {found.id for found in closure.definition_of_done if found.status is ItemStatus.RED}
     assert {"P1.2", "P1.3", "P1.4", "P1.5", "P1.6"} <= red
 
 

@@ -14,7 +14,6 @@ from segment5b_lib.engine.rerun import prepare_rerun
 from segment5b_lib.gates.scorecard import score
 from segment5b_lib.phases import p3, p3_mutations
 from segment5b_lib.phases.envelope import schema
-from segment5b_lib.phases.phase import decide
 from segment5b_lib.states.s5_check import Check, CheckStatus
 from segment5b_lib.store.runs import Run
 
@@ -36,6 +35,7 @@ def statuses(finding: Any) -> dict[str, ItemStatus]:
     return {found.id: found.status for found in finding.items}
 
 
+@pytest.mark.reaches(Decision.UNLOCK_P4)
 def test_a_hardened_run_opens_p4_and_every_verdict_follows(hardened: Run) -> None:
     closure = p3.execute(hardened, what_if=True)
     assert closure.decision is Decision.UNLOCK_P4, closure.reasons
@@ -49,10 +49,11 @@ def test_a_hardened_run_opens_p4_and_every_verdict_follows(hardened: Run) -> Non
     assert {"CIVIL_MISMATCH", "ONE_HOUR_MASS", "HORIZON_GUARD", "T6_TOP10_ZONES", "T7_VIRTUAL_SHARE"} <= followed
 
 
+@pytest.mark.reaches(Decision.HOLD_P3_REMEDIATE)
 def test_a_run_that_only_warns_holds(civil_time_run: Run) -> None:
-    found = p3.examine(civil_time_run, score(civil_time_run))
-    assert statuses(found)["P3.6"] is ItemStatus.RED
-    assert decide(p3.PHASE, found)[0] is Decision.HOLD_P3_REMEDIATE
+    closure = p3.execute(civil_time_run, what_if=True)
+    assert closure.decision is Decision.HOLD_P3_REMEDIATE
+    assert {item.id: item.status for item in closure.definition_of_done}["P3.6"] is ItemStatus.RED
 
 
 def test_the_published_run_is_ambiguous_about_local_time(published_run: Run) -> None:

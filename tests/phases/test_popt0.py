@@ -21,6 +21,7 @@ from tests.phases.popt_track import Track, check_artefacts, edit_records, plant_
 SECONDS = {"S0": 1.0, "S1": 20.0, "S2": 8.0, "S3": 9.0, "S4": 60.0, "S5": 2.0}
 
 
+@pytest.mark.reaches(Decision.GO_POPT_1)
 def test_a_complete_picture_goes_and_pins_the_baseline(track: Track) -> None:
     plant_seconds(track.plain, SECONDS, apart=0.01)
     run = track.plain[0]
@@ -122,6 +123,7 @@ def padded(track: Track) -> Run:
         (padded, "POPT.0.3a", "S2"),
     ],
 )
+@pytest.mark.reaches(Decision.HOLD_POPT_0)
 def test_evidence_that_is_missing_holds_and_is_named(
     track: Track, spoil: Callable[[Track], Run], item: str, says: str
 ) -> None:

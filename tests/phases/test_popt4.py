@@ -36,6 +36,7 @@ def planted(mean: float, half: float, verdict: Literal["below", "above", "undeci
     return Overhead(pairs=9, mean=mean, low=mean - half, high=mean + half, limit=0.02, verdict=verdict)
 
 
+@pytest.mark.reaches(Decision.UNLOCK_POPT5_CONTINUE)
 def test_a_sound_run_opens_popt_5_and_is_not_touched(track: Track) -> None:
     run = track.plain[0]
     before = files_of(run)
@@ -51,6 +52,7 @@ def test_a_sound_run_opens_popt_5_and_is_not_touched(track: Track) -> None:
     assert pairs.height == 3 and interval.row(0, named=True)["low"] <= interval.row(0, named=True)["high"]
 
 
+@pytest.mark.reaches(Decision.HOLD_POPT4_REOPEN)
 def test_a_bundle_that_replay_moves_aside_holds(track: Track) -> None:
     """What S5 had published is not what it publishes now: the copy's replay leaves a stale folder."""
     run = track.plain[0]

@@ -27,6 +27,7 @@ def walk(run: Run) -> None:
     popt4.execute(run)
 
 
+@pytest.mark.reaches(Decision.HOLD_POPT5_REOPEN, Decision.GO_P0)
 def test_the_whole_track_ends_at_go_p0_and_says_its_scale(track: Track, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(popt4, "FEW_PAIRS", 3)
     run = track.plain[0]

@@ -44,6 +44,7 @@ def test_nothing_starts_before_popt_0(track: Track) -> None:
     assert not reports_folder(track.plain[0].run_id).exists()
 
 
+@pytest.mark.reaches(Decision.UNLOCK_POPT3_CONTINUE, Decision.UNLOCK_POPT3, Decision.UNLOCK_POPT4_CONTINUE)
 def test_s4_first_then_s1_opens_popt_3(track: Track) -> None:
     run, baseline = sides(track.plain, {"S1": 20.0, "S4": 50.0})
     popt0.execute(track.plain[0])
@@ -59,6 +60,7 @@ def test_s4_first_then_s1_opens_popt_3(track: Track) -> None:
     assert [opening["phase"] for opening in document["opened_by"]] == ["POPT.1", "POPT.2"]
 
 
+@pytest.mark.reaches(Decision.UNLOCK_POPT2_CONTINUE)
 def test_s1_first_then_s4(track: Track) -> None:
     run, baseline = sides(track.plain, {"S1": 60.0, "S4": 40.0}, S1_FIRST)
     plant_seconds(track.pinned, S1_FIRST, apart=0.01)
@@ -85,6 +87,7 @@ def test_the_artefacts_of_a_pair_say_what_was_compared(track: Track) -> None:
     assert "segment5b_popt1_closure_" in closure.artefacts[-1].name and closure.artefacts[-1].suffix == ".md"
 
 
+@pytest.mark.reaches(Decision.HOLD_POPT1_REOPEN)
 def test_a_gain_within_the_spread_holds(track: Track) -> None:
     old = remade(track.plain)
     plant_seconds(old, BEFORE, apart=1.0)
@@ -166,6 +169,7 @@ def test_a_budget_that_binds_is_the_other_way_to_close_popt_1(track: Track, seco
     assert statuses(closure)["POPT.1.5b"] == status and closure.decision.opens == (status == "green")
 
 
+@pytest.mark.reaches(Decision.HOLD_POPT2_REOPEN)
 def test_a_neighbour_that_has_become_slower_holds_popt_2(track: Track) -> None:
     run, baseline = sides(track.plain, {"S4": 50.0, "S3": 36.0})
     closure = popt2.execute(run, baseline, what_if=True)
@@ -193,7 +197,10 @@ def test_a_broken_bundle_holds_popt_2(track: Track) -> None:
 
 @pytest.mark.parametrize(
     ("again", "decision"),
-    [(88.0, Decision.UNLOCK_POPT3_CONTINUE), (94.0, Decision.HOLD_POPT2R_REOPEN)],
+    [
+        (88.0, Decision.UNLOCK_POPT3_CONTINUE),
+        pytest.param(94.0, Decision.HOLD_POPT2R_REOPEN, marks=pytest.mark.reaches(Decision.HOLD_POPT2R_REOPEN)),
+    ],
 )
 def test_popt_2_reopened_has_anchors_of_its_own(track: Track, again: float, decision: Decision) -> None:
     plant_seconds(track.pinned, BEFORE, apart=0.001)
@@ -227,8 +234,20 @@ def test_popt_2_reopened_against_figures_takes_their_anchors(track: Track, tmp_p
     ("seconds", "before", "waiver", "decision"),
     [
         ({"S2": 30.0, "S3": 34.0}, 50.0, "", Decision.UNLOCK_POPT4_CONTINUE),
-        ({"S2": 40.0, "S3": 34.0}, 50.0, "S2 reads twice", Decision.UNLOCK_POPT4_CONTINUE_WITH_WAIVER),
-        ({"S2": 40.0, "S3": 34.0}, 50.0, "", Decision.HOLD_POPT3_REOPEN),
+        pytest.param(
+            {"S2": 40.0, "S3": 34.0},
+            50.0,
+            "S2 reads twice",
+            Decision.UNLOCK_POPT4_CONTINUE_WITH_WAIVER,
+            marks=pytest.mark.reaches(Decision.UNLOCK_POPT4_CONTINUE_WITH_WAIVER),
+        ),
+        pytest.param(
+            {"S2": 40.0, "S3": 34.0},
+            50.0,
+            "",
+            Decision.HOLD_POPT3_REOPEN,
+            marks=pytest.mark.reaches(Decision.HOLD_POPT3_REOPEN),
+        ),
         ({"S2": 46.0, "S3": 34.0}, 50.0, "S2 reads twice", Decision.HOLD_POPT3_REOPEN),
         ({"S2": 40.0, "S3": 34.0}, 40.2, "S2 reads twice", Decision.HOLD_POPT3_REOPEN),
     ],

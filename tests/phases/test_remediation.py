@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -15,12 +18,11 @@ from segment5b_lib.calibrate.settings import candidate_changes
 from segment5b_lib.contract.words import Decision, ItemStatus
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.engine.rerun import prepare_rerun
-from segment5b_lib.engine.retention import prune
+from segment5b_lib.engine.retention import prune, superseded
 from segment5b_lib.phases import p2, p4, p5
 from segment5b_lib.phases.closure import Closure
 from segment5b_lib.phases.envelope import schema
 from segment5b_lib.phases.p5_manifest import pointers, unresolved
-from segment5b_lib.phases.phase import decide
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
@@ -65,6 +67,7 @@ def statuses(finding: Any) -> dict[str, ItemStatus]:
     return {found.id: found.status for found in finding.items}
 
 
+@pytest.mark.reaches(Decision.UNLOCK_P2_UPSTREAM_REOPEN)
 def test_without_hybrid_merchants_the_decision_names_3b(corrected: Run) -> None:
     closure = p2.execute(corrected, baseline=corrected, what_if=True)
     assert closure.decision is Decision.UNLOCK_P2_UPSTREAM_REOPEN
@@ -74,6 +77,7 @@ def test_without_hybrid_merchants_the_decision_names_3b(corrected: Run) -> None:
     assert any("--segment 3B --set rules.card_not_present.mode=HYBRID" in command for command in commands)
 
 
+@pytest.mark.reaches(Decision.UNLOCK_P3)
 def test_the_solved_candidate_opens_p3_as_predicted(corrected: Run, solved: list[Run]) -> None:
     candidate, witness = solved[:2]
     closure = p2.execute(candidate, witnesses=[witness], baseline=corrected, what_if=True)
@@ -90,6 +94,7 @@ def test_the_solved_candidate_opens_p3_as_predicted(corrected: Run, solved: list
     assert (inside["t6"] <= 0.62).all() and inside["t7"].is_between(0.05, 0.08).all()
 
 
+@pytest.mark.reaches(Decision.HOLD_P2_REOPEN)
 def test_a_reachable_miss_holds(solved: list[Run]) -> None:
     """A weaker mix leaves T6 outside: the segment's own knob would reach it, so nothing upstream is to blame."""
     tilt = solved[0].policies.lgcp.zone_mix
@@ -99,9 +104,10 @@ def test_a_reachable_miss_holds(solved: list[Run]) -> None:
     }
     weaker = prepare_rerun(solved[0], "S2", changes, threads=2)
     run_states(weaker, threads=2)
-    found = p2.examine(weaker, [], solved[0])
-    assert decide(p2.PHASE, found)[0] is Decision.HOLD_P2_REOPEN
-    assert statuses(found)["P2.3"] is ItemStatus.RED and statuses(found)["P2.8"] is ItemStatus.GREEN
+    closure = p2.execute(weaker, baseline=solved[0], what_if=True)
+    assert closure.decision is Decision.HOLD_P2_REOPEN
+    found = {item.id: item.status for item in closure.definition_of_done}
+    assert found["P2.3"] is ItemStatus.RED and found["P2.8"] is ItemStatus.GREEN
 
 
 def test_a_mix_that_moves_more_than_it_must_is_found(solved: list[Run]) -> None:
@@ -142,6 +148,7 @@ def documents(closure: Closure) -> dict[str, Any]:
     return {json.loads(path.read_text())["artefact"]: json.loads(path.read_text()) for path in paths}
 
 
+@pytest.mark.reaches(Decision.PASS_BPLUS_ROBUST)
 def test_four_seeds_are_certified_at_bplus_and_runtime_does_not_apply(solved: list[Run]) -> None:
     closure = certified(solved, what_if=True)
     assert closure.decision is Decision.PASS_BPLUS_ROBUST, closure.reasons
@@ -157,16 +164,18 @@ def test_four_seeds_are_certified_at_bplus_and_runtime_does_not_apply(solved: li
     assert p4.cv_bounds(closure) == {"b_max": 0.25, "bplus_max": 0.15}
 
 
-def test_a_seed_short_of_bplus_is_a_pass_at_b(solved: list[Run]) -> None:
+@pytest.fixture(scope="module")
+def between(solved: list[Run]) -> list[Run]:
+    """Every seed with three quarters of the tilt: T6 lies within B and outside B+."""
+    tilt = solved[0].policies.lgcp.zone_mix
     changes = {
-        "validation.gates.T6.bplus.max": 0.55,
+        "lgcp.zone_mix": {"mode": "exponential_tilt", "eta": tilt.eta * 0.75, "scores": dict(tilt.scores)},
         "validation.calibration_sentinels.evaluation_mode": "enforce_b",
     }
-    runs = [prepare_rerun(run, "S5", changes, threads=2) for run in solved]
+    runs = [prepare_rerun(run, "S2", changes, threads=2) for run in solved]
     for run in runs:
         run_states(run, threads=2)
-    closure = certified(runs, what_if=True)
-    assert closure.decision is Decision.PASS_B and any("T6" in reason for reason in closure.reasons)
+    return runs
 
 
 def test_a_missing_seed_and_a_foreign_run_hold(solved: list[Run], corrected: Run) -> None:
@@ -178,21 +187,36 @@ def test_a_missing_seed_and_a_foreign_run_hold(solved: list[Run], corrected: Run
 
 
 @pytest.fixture
-def certificate(solved: list[Run]) -> Run:
-    """The candidate with P4's decision, its predecessors' decisions taken as given."""
-    speak("P3", solved[0], Decision.UNLOCK_P4)
-    assert certified(solved).decision is Decision.PASS_BPLUS_ROBUST
-    return solved[0]
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Run]], list[Run]]:
+    """Moves copies of runs, with their worlds, into an outputs folder that holds nothing else."""
+    folder = tmp_path / "outputs"
+
+    def moved(runs: list[Run]) -> list[Run]:
+        monkeypatch.setenv("SEGMENT5B_OUTPUTS", str(folder))
+        for world in {run.world.root for run in runs}:
+            shutil.copytree(world, folder / "worlds" / world.name)
+        return [Run(shutil.copytree(run.root, folder / "runs" / run.run_id)) for run in runs]
+
+    return moved
 
 
+def opened_and_certified(runs: list[Run]) -> Closure:
+    """P4's closure, which keeps its runs; what opens P4 is taken as given."""
+    speak("P3", runs[0], Decision.UNLOCK_P4)
+    return certified(runs)
+
+
+@pytest.mark.reaches(Decision.HOLD_P5_REOPEN, Decision.FROZEN_PASS_BPLUS)
 def test_the_freeze_needs_a_prune_and_a_manifest_that_resolves(
-    certificate: Run, solved: list[Run], monkeypatch: pytest.MonkeyPatch
+    solved: list[Run], corrected: Run, house: Callable[[list[Run]], list[Run]]
 ) -> None:
-    monkeypatch.setattr(p5, "superseded", lambda: [])
-    before = p5.execute(certificate)
-    assert before.decision is Decision.HOLD_P5_REOPEN and any("no prune" in reason for reason in before.reasons)
-    prune([])
-    closure = p5.execute(certificate)
+    *runs, earlier = house([*solved, corrected])
+    assert opened_and_certified(runs).decision is Decision.PASS_BPLUS_ROBUST
+    held = p5.execute(runs[0])
+    assert held.decision is Decision.HOLD_P5_REOPEN
+    assert "no prune" in held.reasons[0] and earlier.run_id[:8] in held.reasons[0]
+    prune(superseded())
+    closure = p5.execute(runs[0])
     assert closure.decision is Decision.FROZEN_PASS_BPLUS, closure.reasons
     found = documents(closure)
     for kind in p5.PHASE.artefacts:
@@ -200,25 +224,37 @@ def test_the_freeze_needs_a_prune_and_a_manifest_that_resolves(
     manifest = found["freeze_manifest"]["pointers"]
     assert {line["kind"] for line in manifest} == {"world", "run", "policy", "marker", "bundle", "phase"}
     assert sum(line["kind"] == "run" for line in manifest) == 4
-    assert found["p5_prune_receipt"]["removed"] == [] and found["p5_prune_receipt"]["freed_bytes"] == 0
+    assert [line["run_id"] for line in found["p5_prune_receipt"]["removed"]] == [earlier.run_id]
+    assert not earlier.root.exists() and all(run.root.is_dir() for run in runs)
     assert any("3B reopened" in text for text in found["p5_downstream_handoff"]["assumptions"])
     assert any("not applicable" in text for text in found["p5_downstream_handoff"]["residual_risks"])
-    assert (closure.artefacts[0].parent / f"segment5b_freeze_handoff_{certificate.run_id}.attempt-2.md").is_file()
+    assert (closure.artefacts[0].parent / f"segment5b_freeze_handoff_{runs[0].run_id}.attempt-2.md").is_file()
 
 
-def test_a_changed_output_or_a_lost_pointer_keeps_it_from_freezing(certificate: Run, solved: list[Run]) -> None:
-    marker = certificate.marker_path("S3")
-    path = certificate.root / json.loads(marker.read_text())["outputs"][0]["path"]
+@pytest.mark.reaches(Decision.PASS_B, Decision.FROZEN_PASS_B)
+def test_seeds_short_of_bplus_pass_at_b_and_are_frozen_so(
+    between: list[Run], house: Callable[[list[Run]], list[Run]]
+) -> None:
+    runs = house(between)
+    closure = opened_and_certified(runs)
+    assert closure.decision is Decision.PASS_B
+    assert all(reason.split(": ")[1].startswith("T6 pass_b") for reason in closure.reasons[1:])
+    prune(superseded())
+    frozen = p5.execute(runs[0])
+    assert frozen.decision is Decision.FROZEN_PASS_B, frozen.reasons
+    assert documents(frozen)["p5_prune_receipt"]["removed"] == []
+
+
+def test_a_changed_output_or_a_lost_pointer_keeps_it_from_freezing(
+    solved: list[Run], house: Callable[[list[Run]], list[Run]]
+) -> None:
+    runs = house(solved)
+    opened_and_certified(runs)
+    path = next(iter(runs[0].digests("S3")))
     content = path.read_bytes()
-    path.unlink()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    try:
-        found = p5.examine(certificate)
-        assert statuses(found)["P5.2"] is ItemStatus.RED
-    finally:
-        path.unlink()
-        path.write_bytes(content)
-    manifest = pointers(solved, [])
+    assert statuses(p5.examine(runs[0]))["P5.2"] is ItemStatus.RED
+    manifest = pointers(runs, [])
     lost = manifest[0].model_copy(update={"path": "runs/none"})
     changed = manifest[1].model_copy(update={"sha256": "0" * 64})
     assert unresolved(manifest) == []

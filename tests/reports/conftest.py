@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from segment5b_lib.reports import notebooks
-from segment5b_lib.reports.notebooks import Notebook, Parameters
+from segment5b_lib.reports.notebooks import Notebook, OfPhase
 from segment5b_lib.store.runs import RECEIPT_FILE, RunReceipt
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -26,6 +26,10 @@ CELLS = {
     "raises": (
         "from segment5b_lib.errors import InputError\nraise InputError('5B.TEST.BAD', 'the <b>data</b> is bad')"
     ),
+    "refuses": (
+        "from segment5b_lib.errors import GateRefusal\n"
+        "raise GateRefusal('5B.PHASE.NOT_OPENED', 'P2 may not <start>', next_step='segment5b phase P1 01234567')"
+    ),
     "publishes_nothing": "run_id.upper()",
     "is_slow": "import time\ntime.sleep(60)",
     "dies": "import os\nos._exit(9)",
@@ -39,13 +43,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     for name, cell in CELLS.items():
         parameters = new_code_cell('run_id: str = "@last"', metadata={"tags": ["parameters"]})
-        cells = [new_markdown_cell(f"# {name}"), parameters, new_code_cell(cell.strip())]
+        last = [new_markdown_cell("secret of the last cell"), new_code_cell("1")] if name == "refuses" else []
+        cells = [new_markdown_cell(f"# {name}"), parameters, new_code_cell(cell.strip()), *last]
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         nbformat.write(new_notebook(cells=cells, metadata=kernel), folder / f"{name}.ipynb")
     monkeypatch.setenv("SEGMENT5B_HOME", str(tmp_path))
     monkeypatch.setenv("SEGMENT5B_OUTPUTS", str(tmp_path / "outputs"))
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    monkeypatch.setattr(notebooks, "NOTEBOOKS", {name: Notebook(name, "P0", Parameters) for name in CELLS})
+    monkeypatch.setattr(notebooks, "NOTEBOOKS", {name: Notebook(name, "P0", OfPhase) for name in CELLS})
     _write_receipt(tmp_path / "outputs" / "runs" / RUN_ID)
     return tmp_path
 

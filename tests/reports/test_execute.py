@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from segment5b_lib.contract.words import NotebookStatus
 from segment5b_lib.errors import ConflictError, EnvironmentFault, GateRefusal, MissingInputError, StateError, UsageError
 from segment5b_lib.reports.execute import NotebookRecord, execute_notebook
 from segment5b_lib.reports.notebooks import NOTEBOOKS, Parameters, notebook, notebook_of_phase
+from segment5b_lib.reports.summary import found, next_commands
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.roots import notebooks_folder
 from tests.reports.conftest import RUN_ID
@@ -25,22 +27,37 @@ def executed(name: str) -> NotebookRecord:
     return execute_notebook(name, {"run_id": "@last"}, cell_timeout_seconds=TIMEOUT.get(name, 60))
 
 
+def first_screen(record: NotebookRecord) -> str:
+    """The summary: right below the question, in the notebook and on the page, without papermill's banners."""
+    question, summary, *rest = nbformat.read(record.executed, 4).cells
+    assert question.source.startswith("# ") and summary.metadata.tags == ["summary"]
+    assert not any("papermill-error-cell-tag" in cell.metadata.get("tags", []) for cell in rest)
+    page = unescape(record.page.read_text())
+    above, _, below = page[page.index("<main>") :].partition('class="summary"')
+    assert "Traceback" not in above and "<table>" not in above
+    assert all(command in below for command in next_commands(record))
+    return str(summary.source)
+
+
 @pytest.mark.parametrize(
-    ("name", "status", "error"),
+    ("name", "status", "error", "says"),
     [
-        ("opens", NotebookStatus.COMPLETE, None),
-        ("holds", NotebookStatus.GATE_FAILED, GateRefusal),
-        ("raises", NotebookStatus.FAILED, StateError),
-        ("publishes_nothing", NotebookStatus.FAILED, StateError),
-        ("is_slow", NotebookStatus.TIMEOUT, EnvironmentFault),
-        ("dies", NotebookStatus.KILLED, EnvironmentFault),
+        ("opens", NotebookStatus.COMPLETE, None, "UNLOCK_P1"),
+        ("holds", NotebookStatus.GATE_FAILED, GateRefusal, "HOLD_P0_REOPEN"),
+        ("refuses", NotebookStatus.GATE_FAILED, GateRefusal, "refused"),
+        ("raises", NotebookStatus.FAILED, StateError, "5B.TEST.BAD"),
+        ("publishes_nothing", NotebookStatus.FAILED, StateError, "no new artefact"),
+        ("is_slow", NotebookStatus.TIMEOUT, EnvironmentFault, "timed out"),
+        ("dies", NotebookStatus.KILLED, EnvironmentFault, "killed"),
     ],
 )
 def test_status_is_honest_and_evidence_is_kept(
-    home: Path, name: str, status: NotebookStatus, error: type[Exception] | None
+    home: Path, name: str, status: NotebookStatus, error: type[Exception] | None, says: str
 ) -> None:
     record = executed(name)
     assert record.status is status
+    summary = first_screen(record)
+    assert says in summary and RUN_ID in summary and "seed 42" in summary
     assert record.run_id == RUN_ID
     assert record.executed.is_file() and record.page.is_file()
     kept = json.loads(notebook(name).record(RUN_ID).read_text())
@@ -63,6 +80,20 @@ def test_an_error_is_saved_in_the_notebook_and_escaped_in_the_page(home: Path) -
     assert any(output.get("ename") == "InputError" for output in outputs)
     page = record.page.read_text()
     assert "&lt;b&gt;data&lt;/b&gt;" in page and "<b>data</b>" not in page
+
+
+def test_a_refusal_says_first_what_is_missing_and_which_command_comes_next(home: Path) -> None:
+    record = executed("refuses")
+    assert found(record)[0] == "5B.PHASE.NOT_OPENED: P2 may not <start>"
+    assert next_commands(record) == ["segment5b phase P1 01234567"]
+    with pytest.raises(GateRefusal) as caught:
+        record.raise_for_status()
+    assert caught.value.what == "P0 says no: 5B.PHASE.NOT_OPENED: P2 may not <start>"
+    assert caught.value.next_step.startswith("segment5b phase P1 01234567; open ")
+    page = record.page.read_text()
+    assert "P2 may not &lt;start&gt;" in page and "<start>" not in page
+    assert '<details class="traceback">' in page
+    assert "were not executed" in page and "secret of the last cell" not in page
 
 
 def test_a_later_failure_does_not_show_an_earlier_success(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +149,7 @@ def test_a_phase_is_found_by_its_name() -> None:
     assert notebook_of_phase("P0").name == "p0_realism_baseline"
     with pytest.raises(UsageError) as caught:
         notebook_of_phase("P9")
-    assert caught.value.expected == ", ".join(entry.phase for entry in NOTEBOOKS.values())
+    assert caught.value.expected == ", ".join(entry.phase for entry in NOTEBOOKS.values() if entry.phase)
 
 
 def test_only_installed_notebooks_are_executed(home: Path) -> None:

@@ -21,7 +21,7 @@ from segment5b_lib.store.runs import Run
 from tests.phases.popt_track import repetitions
 from tests.reports.conftest import REPOSITORY
 
-POPT = [entry for entry in NOTEBOOKS.values() if entry.phase.startswith("POPT")]
+POPT = [entry for entry in NOTEBOOKS.values() if (entry.phase or "").startswith("POPT")]
 every_notebook = pytest.mark.parametrize("entry", POPT, ids=lambda entry: entry.phase)
 MOST_LINES = 15
 

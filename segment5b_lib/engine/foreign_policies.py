@@ -1,0 +1,52 @@
+"""The policies that a foreign run is judged by: its own nine, if this version reads them, else those that are lent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from segment5b_lib.contract.policies import Policies
+from segment5b_lib.errors import InputError, MissingInputError, PolicyError, UsageError
+from segment5b_lib.store.attachments import OWN_POLICIES
+from segment5b_lib.store.postures import load_policies, load_posture
+
+_FOLDER: Final = "policies"
+
+
+def policies_of_tree(root: Path, parameter_hash: str, posture: str) -> tuple[str, Policies]:
+    """OWN_POLICIES and the tree's policies, or the posture that was named and its policies.
+
+    Raises
+    ------
+    UsageError : the tree has none that this version reads, and no posture was named.
+    InputError : they are not those that the run was made with.
+    """
+    if posture:
+        return posture, load_posture(posture)
+    policies = _read(root / _FOLDER)
+    if policies.parameter_hash != parameter_hash:
+        raise InputError(
+            "5B.ATTACH.POLICIES_DIFFER",
+            "the policies in the tree are not those that the run was made with",
+            where=str(root / _FOLDER),
+            expected=parameter_hash,
+            found=policies.parameter_hash,
+            next_step="restore them, or say what the run is judged by: --posture published",
+        )
+    return OWN_POLICIES, policies
+
+
+def _read(folder: Path) -> Policies:
+    try:
+        if not folder.is_dir():
+            raise MissingInputError("5B.ATTACH.NO_POLICIES", "there is no such folder", where=str(folder))
+        return load_policies(folder)
+    except (MissingInputError, PolicyError) as error:
+        raise UsageError(
+            "5B.ATTACH.NO_POLICIES",
+            "the tree holds no policies that this version reads, so one must say what the run is judged by",
+            where=error.where,
+            expected=f"nine policy files in {_FOLDER}/, or --posture",
+            found=error.what,
+            next_step="segment5b attach PATH --posture published",
+        ) from error

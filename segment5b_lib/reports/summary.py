@@ -1,0 +1,116 @@
+"""The first screen of an executed notebook: how it ended, for which run, what was found, what to do next.
+
+It is a cell of the notebook, below the question, so that it is there in JupyterLab and on the page alike, and also
+where the phase itself could say nothing: a refusal, an error, a kernel that died.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING, Final
+
+import nbformat
+from nbformat.v4 import new_markdown_cell
+
+from segment5b_lib.contract.words import NotebookStatus
+from segment5b_lib.reports.notebooks import NOTEBOOKS, notebook
+from segment5b_lib.store.publish import write_file
+
+if TYPE_CHECKING:
+    from segment5b_lib.reports.execute import NotebookRecord
+
+TAG: Final = "summary"
+_PAPERMILL_BANNERS: Final = "papermill-error-cell-tag"
+_MOST: Final = 4
+"""Reasons and commands that are shown; the rest stand in the page's own sections."""
+_LONGEST: Final = 240
+"""Characters of one reason that are shown."""
+_ENDED: Final = {
+    NotebookStatus.COMPLETE: "complete",
+    NotebookStatus.GATE_FAILED: "refused",
+    NotebookStatus.FAILED: "failed",
+    NotebookStatus.TIMEOUT: "timed out",
+    NotebookStatus.KILLED: "killed",
+}
+_LEFT: Final = 'style="text-align:left"'
+_NEXT: Final = re.compile(r"^  next\s+(.+)$", re.MULTILINE)
+"""The line of an error's text that says what to do."""
+
+
+def headline(record: NotebookRecord) -> str:
+    """The decision, or how the notebook ended without one."""
+    if record.error is None and record.decision is not None:
+        return record.decision
+    return _ENDED[record.status]
+
+
+def found(record: NotebookRecord) -> list[str]:
+    """What there is to say, most important first: the error, or the decision's reasons."""
+    if record.status is NotebookStatus.TIMEOUT:
+        return ["a cell took longer than it may, so that there is no decision"]
+    if record.status is NotebookStatus.KILLED:
+        return ["the notebook was ended before it had an answer: by hand, or for want of memory"]
+    if record.error is not None:
+        text = _NEXT.sub("", record.error["what"])
+        named = text if text.startswith("5B.") else f"{record.error['kind']}: {text}"
+        return [line.strip() for line in named.splitlines() if line.strip()]
+    return list(record.reasons) or ["the phase has left no new artefact"]
+
+
+def next_commands(record: NotebookRecord) -> list[str]:
+    """What to do: what the error or the phase says, else the same again."""
+    told = _NEXT.search(record.error["what"]) if record.error else None
+    if told:
+        return [told[1].strip()]
+    what_if = " --as-what-if" if record.parameters.get("as_what_if") else ""
+    again = f"{notebook(record.notebook).command} {record.run_id[:8]}{what_if}"
+    if record.status in (NotebookStatus.KILLED, NotebookStatus.TIMEOUT):
+        return ["segment5b doctor", again]
+    return list(record.next_steps) or ([again] if record.status is not NotebookStatus.COMPLETE else _following(record))
+
+
+def _following(record: NotebookRecord) -> list[str]:
+    """The phase after this one in the plan's order; none after the last, or after a notebook that is no phase."""
+    names = [entry.phase for entry in NOTEBOOKS.values() if entry.phase is not None]
+    phase = notebook(record.notebook).phase
+    if phase is None or phase == names[-1]:
+        return []
+    follower = names[names.index(phase) + 1]
+    return [f"segment5b {'certify' if follower == 'P4' else f'phase {follower}'} {record.run_id[:8]}"]
+
+
+def summary_html(record: NotebookRecord, phase: str, who: str) -> str:
+    """The summary as one HTML block; everything in it is escaped. `who` says in a few words which run it is."""
+    colour = "#009e73" if record.status is NotebookStatus.COMPLETE else "#d55e00"
+    stamp = " · what-if: out of order, no evidence" if record.parameters.get("as_what_if") else ""
+    commands = [f"<code>{escape(command)}</code>" for command in next_commands(record)]
+    rows = [
+        ("run", [f"<code>{escape(record.run_id)}</code> {escape(who)}"]),
+        ("found", [escape(shorten(line, _LONGEST, placeholder=" …")) for line in found(record)]),
+        ("next", commands or ["nothing: this phase is done"]),
+    ]
+    body = "".join(f"<tr><th>{label}</th><td {_LEFT}>{_shown(lines)}</td></tr>" for label, lines in rows)
+    return (
+        f'<div class="summary" style="border-left:6px solid {colour};padding-left:1em">'
+        f'<p style="font-size:1.25em"><b>{escape(phase)} · {escape(headline(record))}</b>{stamp}</p>'
+        f"<table>{body}</table></div>"
+    )
+
+
+def _shown(lines: list[str]) -> str:
+    hidden = len(lines) - _MOST
+    more = [f"… and {hidden} more below"] if hidden > 0 else []
+    return "<br>".join([*lines[:_MOST], *more])
+
+
+def add_summary(path: Path, record: NotebookRecord, phase: str, who: str) -> None:
+    """Put the summary below the question of an executed notebook, in place of papermill's own banners."""
+    document = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat has no types
+    cells = [cell for cell in document.cells if _PAPERMILL_BANNERS not in cell.metadata.get("tags", [])]
+    block = summary_html(record, phase, who)
+    made = new_markdown_cell(block, id=TAG, metadata={"tags": [TAG]})  # type: ignore[no-untyped-call]  # nbformat has no types
+    document.cells = [*cells[:1], made, *cells[1:]]
+    write_file(path, nbformat.writes(document).encode())  # type: ignore[no-untyped-call]  # nbformat has no types

@@ -1,0 +1,87 @@
+"""Attachments: what is known of a run root that somebody else made, kept beside it and never in it.
+
+An attached run is a run like any other, except that its data lie in `root`, which is only ever read; receipt,
+policies, markers and this record lie in `outputs/attached/<run_id>/`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from segment5b_lib.errors import MissingInputError
+from segment5b_lib.store.documents import read_json, validated
+from segment5b_lib.store.publish import STAGING_PREFIX
+from segment5b_lib.store.roots import outputs_folder
+
+ATTACHMENT_FILE: Final = "attachment.json"
+ENGINE: Final = "data engine"
+"""Stands for the library version in the receipt of a run that carries none of ours."""
+OWN_POLICIES: Final = "tree"
+"""What an attachment is judged by where the tree holds its policies."""
+
+
+class Attachment(BaseModel):
+    """Where a foreign run lies, what was found there, and what was not.
+
+    Attributes
+    ----------
+    root : the run root, absolute
+    scenarios : by the partitions
+    attached_by : library version
+    judged_by : whose policies: those of the `tree`, or the posture that lends them
+    policies_hash : parameter_hash of the policies that it is judged by
+    world_in : where the upstream world lies: in the `tree`, in `outputs`, in a folder that was `named`, or nowhere
+    world_files : path below the world's root to SHA-256, by dataset
+    verified : flags, indexes and markers that were held against the content
+    normalised : what readers make into the contract's types, dataset by dataset
+    missing : what the tree does not have, and what therefore cannot be said
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    root: str
+    attached_utc: str
+    attached_by: str
+    scenarios: list[str]
+    judged_by: str
+    policies_hash: str
+    world_in: Literal["tree", "outputs", "named", "absent"]
+    world_files: dict[str, dict[str, str]]
+    verified: list[str]
+    normalised: list[str]
+    missing: list[str]
+
+
+def attached_folder() -> Path:
+    """Folder of all attachments."""
+    return outputs_folder() / "attached"
+
+
+def attached_homes() -> list[Path]:
+    """The folder of every attachment; links are not followed, and folders in the making are none yet."""
+    homes = [path.parent for path in sorted(attached_folder().glob(f"*/{ATTACHMENT_FILE}"))]
+    return [home for home in homes if not home.is_symlink() and not home.name.startswith(STAGING_PREFIX)]
+
+
+def read_attachment(home: Path) -> Attachment:
+    """The record of one attachment."""
+    path = home / ATTACHMENT_FILE
+    return validated(Attachment, read_json(path, bounded=False), str(path))
+
+
+def require_root(home: Path) -> Path:
+    """The foreign root of an attachment, which must still be there."""
+    root = Path(read_attachment(home).root)
+    if not root.is_dir():
+        raise MissingInputError(
+            "5B.ATTACH.ROOT_GONE",
+            f"the root of attached run {home.name[:8]} is not there any more",
+            where=str(root),
+            expected="the folder that was attached",
+            found="no such folder",
+            next_step=f"bring it back or mount it; to forget the attachment remove {home}",
+        )
+    return root

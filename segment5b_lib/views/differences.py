@@ -1,0 +1,65 @@
+"""What was set differently in several runs: policy keys, worlds, seeds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from segment5b_lib.contract.policies import POLICIES
+from segment5b_lib.store.runs import Run
+
+
+def run_label(run: Run) -> str:
+    """How a run is called in comparisons: posture, start of the id, seed."""
+    return f"{run.receipt.posture} {run.run_id[:8]} seed {run.receipt.seed}"
+
+
+def policy_differences(runs: Sequence[Run]) -> pl.DataFrame:
+    """Every policy key whose value is not the same in all runs.
+
+    Returns `key` (policy's short name and path, dotted) and one column per run (`run_label`): the value as JSON,
+    null where the run does not have the key.
+    """
+    return _where_different({run_label(run): dict(_leaves(_documents(run))) for run in runs}, "key")
+
+
+def world_differences(runs: Sequence[Run]) -> pl.DataFrame:
+    """What else tells the runs apart: `about` (seed, world, scale, reopened segments, library) and a column per run."""
+    return _where_different({run_label(run): _origin(run) for run in runs}, "about")
+
+
+def _origin(run: Run) -> dict[str, str]:
+    reopened = [
+        f"{link['segment']}: {', '.join(f'{key}={value}' for key, value in link['changes'].items())} ({link['reason']})"
+        for link in run.world.document["parents"]
+    ]
+    return {
+        "seed": str(run.receipt.seed),
+        "world": run.world.mf,
+        "scale": run.world.scale,
+        "reopened segments": "; ".join(reopened) or "none",
+        "scenarios": ", ".join(run.scenarios),
+        "library": run.receipt.library_version,
+    }
+
+
+def _documents(run: Run) -> dict[str, Any]:
+    return {name: run.policies.document(name) for name in POLICIES}
+
+
+def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in node.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", json.dumps(value, ensure_ascii=False)
+
+
+def _where_different(columns: Mapping[str, Mapping[str, str]], name: str) -> pl.DataFrame:
+    every = dict.fromkeys(key for own in columns.values() for key in own)
+    keys = {key: [own.get(key) for own in columns.values()] for key in every}
+    rows = [(key, *values) for key, values in keys.items() if len(set(values)) > 1]
+    return pl.DataFrame(rows, schema=dict.fromkeys((name, *columns), pl.String), orient="row")

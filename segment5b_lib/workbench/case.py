@@ -1,0 +1,160 @@
+"""What an investigation of the clock looks at: a run, and in it a zone, one of its changes, a day, a page of rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cached_property
+
+import polars as pl
+
+from segment5b_lib.errors import UsageError
+from segment5b_lib.gates.t03_dst_windows import transitions
+from segment5b_lib.gates.wording import value_text
+from segment5b_lib.views.cache_what_if import cache_year, t1_by_cache_year
+from segment5b_lib.views.clock_counts import DAY, ClockCounts
+from segment5b_lib.views.zone_clock import span
+from segment5b_lib.workbench.open_run import OpenRun
+from segment5b_lib.workbench.zone_rows import ZoneRows, pages
+
+
+class Case:
+    """One run under investigation, and the choice that is made in it.
+
+    `tzid` zone, `transition` epoch second of one of its changes (None where it has none), `day` epoch second at which
+    the UTC day begins, `page` of the day's rows (from 0), `year` the last one of the cache in the what-if. Opening
+    scans the arrivals once; choosing aggregates counts.
+    """
+
+    def __init__(self, run: OpenRun) -> None:
+        self.run = run
+        self.scorecard = run.scorecard()
+        self.counts = ClockCounts(run.evidence)
+        self.zones = self.counts.zones()
+        self.horizon = span(run.evidence)
+        self.day_rows = ZoneRows(run)
+        self.tzid, self.day, self.page = "", self.horizon[0], 0
+        self.transition: int | None = None
+        self.year = cache_year(run.evidence)
+        self.choose_zone(self._busiest())
+
+    def _busiest(self) -> str:
+        """The zone with most wrong clocks; where all are right, the largest that changes its offset."""
+        changing = self.zones.filter(pl.col("tzid").is_in(self._changes["tzid"].unique().implode()))
+        found = self.zones if self.zones["mismatches"].sum() or changing.is_empty() else changing
+        return str(found["tzid"][0])
+
+    @cached_property
+    def _changes(self) -> pl.DataFrame:
+        """`tzid`, `transition` (epoch seconds), `change_seconds`, once each, in order of time."""
+        return transitions(self.run.evidence).drop("scenario_id").unique().sort("tzid", "transition")
+
+    def changes(self, tzid: str = "") -> list[tuple[int, int]]:
+        """Changes of a zone's offset within the horizon, by default of the chosen one: instant, and by how much (s)."""
+        return [(row[1], row[2]) for row in self._changes.filter(tzid=tzid or self.tzid).iter_rows()]
+
+    def transition_on(self, day: int) -> int:
+        """The zone's change on the UTC day that begins at an epoch second."""
+        at = [instant for instant, _ in self.changes()]
+        for instant in at:
+            if day <= instant < day + DAY:
+                return instant
+        raise UsageError(
+            "5B.DST.NO_SUCH_CHANGE",
+            f"{self.tzid} does not change its offset on {day_text(day)}",
+            expected=f"one of: {', '.join(day_text(instant) for instant in at) or 'none within the horizon'}",
+            found=day_text(day),
+        )
+
+    def choose_zone(self, tzid: str) -> None:
+        """Look at a zone: at the change after which its clock is wrong, else at its first, else at the first day."""
+        known = self.zones["tzid"].to_list()
+        if tzid not in known:
+            raise UsageError(
+                "5B.DST.ZONE_WITHOUT_ARRIVALS",
+                f"run {self.run.run_id[:8]} has no arrivals in zone {tzid!r}",
+                expected=f"one of: {', '.join(known)}",
+                found=tzid,
+            )
+        self.tzid = tzid
+        first_wrong = self.zones.filter(tzid=tzid)["first_wrong"][0]
+        at = [instant for instant, _ in self.changes()]
+        before = [instant for instant in at if first_wrong is not None and instant <= first_wrong]
+        self.choose_transition(max(before, default=min(at, default=None)))
+
+    def choose_transition(self, transition: int | None) -> None:
+        """Look at one of the zone's changes, and at the day on which it happens."""
+        self.transition = transition
+        self.choose_day(self.horizon[0] if transition is None else transition)
+
+    def choose_day(self, second: int) -> None:
+        """Look at the UTC day of an instant, at the page of its rows on which the first wrong one stands."""
+        self.day = second // DAY * DAY
+        self.page = pages(self.counts.before_first_wrong(self.tzid, *self.span_of_day) + 1) - 1
+
+    def choose_cell(self, cell: tuple[str, int]) -> None:
+        """Look at a zone and a day: a cell of the heatmap; of the zone's changes the latest until then counts."""
+        tzid, day = cell
+        self.choose_zone(tzid)
+        at = [instant for instant, _ in self.changes()]
+        self.transition = max((instant for instant in at if instant < day + DAY), default=min(at, default=None))
+        self.choose_day(day)
+
+    def turn_to(self, page: int) -> None:
+        """Look at another page of the day's rows."""
+        self.page = page
+
+    @property
+    def span_of_day(self) -> tuple[int, int]:
+        """The chosen day, half-open."""
+        return self.day, self.day + DAY
+
+    @property
+    def about_day(self) -> str:
+        """The chosen zone and day in words."""
+        return f"{self.tzid}, {day_text(self.day)} UTC"
+
+    @property
+    def days(self) -> list[tuple[str, int]]:
+        """Every UTC day of the horizon: its date, and the epoch second at which it begins."""
+        start, end = self.horizon
+        return [(day_text(second), second) for second in range(start // DAY * DAY, end, DAY)]
+
+    @property
+    def rows_of_day(self) -> int:
+        """Arrivals of the chosen zone on the chosen day."""
+        return int(self.counts.offset_distribution(self.tzid, *self.span_of_day)["arrivals"].sum())
+
+    @property
+    def pages(self) -> int:
+        """Pages of the chosen day's rows."""
+        return pages(self.rows_of_day)
+
+    @cached_property
+    def what_if(self) -> pl.DataFrame:
+        """T1 by the last year of the cache (see `views.t1_by_cache_year`)."""
+        return t1_by_cache_year(self.counts)
+
+    @property
+    def predicted_text(self) -> str:
+        """What the chosen last year of the cache predicts, as HTML."""
+        row = self.what_if.filter(year=self.year).row(0, named=True)
+        share, now = value_text(row["t1"], "share"), " (as it is now)" if row["own"] else ""
+        return f"<p>Cache through {self.year}{now}: predicted T1 <b>{share}</b>, {row['mismatches']:,} arrivals.</p>"
+
+
+def day_text(second: int) -> str:
+    """The UTC date of an epoch second."""
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d}"
+
+
+def day_second(text: str) -> int:
+    """The epoch second at which a UTC date begins, from YYYY-MM-DD."""
+    try:
+        return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp())
+    except ValueError as error:
+        raise UsageError("5B.DST.NOT_A_DATE", "not a date", expected="YYYY-MM-DD, a UTC date", found=text) from error
+
+
+def change_text(transition: int, change: int) -> str:
+    """A change of offset in words."""
+    return f"{datetime.fromtimestamp(transition, UTC):%Y-%m-%d %H:%M} UTC, {change / 3600:+g} h"

@@ -1,0 +1,220 @@
+"""Several runs side by side: what is different, whether it is better, what was set differently, what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from html import escape
+from typing import Any, Final
+
+import polars as pl
+
+from segment5b_lib.contract.words import STATES, Verdict
+from segment5b_lib.errors import UsageError
+from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.wording import VERDICT_COLOURS
+from segment5b_lib.phases.popt_budgets import too_few
+from segment5b_lib.phases.popt_timing import Sample, Timing, compared, timing_of
+from segment5b_lib.phases.repair import NextStep, NextSteps, next_steps
+from segment5b_lib.store.runs import Run
+from segment5b_lib.views.differences import policy_differences, run_label, world_differences
+from segment5b_lib.views.gateboard import bands, gate_matrix
+from segment5b_lib.views.listing import html_table
+from segment5b_lib.workbench.open_run import OpenRun, open_run
+from segment5b_lib.workbench.structure import structure_lines
+
+_PLANE: Final = ("T6", "T7")
+_TIMED: Final = {"state": pl.String, "role": pl.String, "run": pl.String, "seconds": pl.Float64}
+_STRUCTURE: Final = {
+    "run": pl.String,
+    "what": pl.String,
+    "compared_by": pl.String,
+    "differs": pl.String,
+    "equal": pl.Boolean,
+}
+
+
+class Comparison:
+    """Two or more runs; the first is what the others are held against. Frames are made when they are asked for."""
+
+    def __init__(self, runs: Sequence[OpenRun]) -> None:
+        self.runs = tuple(runs)
+        self._stores = [run.store for run in runs]
+
+    @cached_property
+    def scorecards(self) -> tuple[Scorecard, ...]:
+        """Every gate of every run; kept ones are read."""
+        return tuple(run.scorecard() for run in self.runs)
+
+    @property
+    def identities(self) -> Html:
+        """The identity cards as columns of one table."""
+        cards = [dict(run.identity.rows()) for run in self.runs]
+        return Html(
+            html_table(["", *map(run_label, self._stores)], [[name, *(c[name] for c in cards)] for name in cards[0]])
+        )
+
+    @property
+    def answer(self) -> Html:
+        """Which verdicts change from the first run to each other one, and what was set differently."""
+        return Html("".join(self._answer(position) for position in range(1, len(self.runs))))
+
+    def gates(self) -> pl.DataFrame:
+        """Gates × runs (see `views.gate_matrix`)."""
+        return gate_matrix(self.scorecards)
+
+    def moved(self) -> pl.DataFrame:
+        """Gates whose verdict or value is another one: `run`, then the columns of a scorecard's difference."""
+        first = self.scorecards[0]
+        tables = [
+            first.difference(card).frame().select(pl.lit(run_label(run)).alias("run"), pl.all().exclude("number"))
+            for run, card in zip(self._stores[1:], self.scorecards[1:], strict=True)
+        ]
+        return pl.concat(tables).filter(
+            (pl.col("verdict_before") != pl.col("verdict_after")) | (pl.col("before") != pl.col("after"))
+        )
+
+    def policies(self) -> pl.DataFrame:
+        """Policy keys that differ (see `views.policy_differences`)."""
+        return policy_differences(self._stores)
+
+    def worlds(self) -> pl.DataFrame:
+        """World, seed, reopened segments, where they differ (see `views.world_differences`)."""
+        return world_differences(self._stores)
+
+    def plane(self) -> pl.DataFrame:
+        """Every run between T6 and T7: `run`, `role`, `kind` (predicted or measured), `t6`, `t7` (shares)."""
+        rows: list[dict[str, Any]] = []
+        for run, card in zip(self.runs, self.scorecards, strict=True):
+            role = "baseline" if run is self.runs[0] else "candidate"
+            predicted = run.predictor.predict().gates
+            found: dict[str, list[float | None]] = {
+                "predicted": [predicted[gate].value for gate in _PLANE],
+                "measured": [card.result(gate).value for gate in _PLANE],
+            }
+            own = {"run": run_label(run.store), "role": role}
+            rows += [{**own, "kind": kind, "t6": values[0], "t7": values[1]} for kind, values in found.items()]
+        return pl.DataFrame(rows)
+
+    def bands(self) -> dict[str, dict[str, tuple[float, float]]]:
+        """Bounds of T6 and T7 by level, from the last run's policy."""
+        return bands(self._stores[-1].policies.validation, _PLANE)
+
+    def structure(self) -> pl.DataFrame:
+        """Datasets and counters of every other run against the first: `run`, `what`, `compared_by`, `differs`, `equal`.
+
+        Datasets by file digests, or, where those differ, by order-independent column digests; of the counters those
+        that differ, the others as one row per state.
+        """
+        rows = [(run_label(run), *row) for run in self._stores[1:] for row in structure_lines(self._stores[0], run)]
+        schema = {
+            "run": pl.String,
+            "what": pl.String,
+            "compared_by": pl.String,
+            "differs": pl.String,
+            "equal": pl.Boolean,
+        }
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def timing(self) -> pl.DataFrame:
+        """Seconds of wall time of every state in every repetition of every run: `state`, `role`, `run`, `seconds`."""
+        rows = [
+            (state, run_label(timing.run), run_id[:8], seconds)
+            for state in STATES
+            for timing in self._timings
+            for run_id, seconds in timing.state(state).seconds.items()
+        ]
+        return pl.DataFrame(rows, schema=_TIMED, orient="row")
+
+    def runtime(self) -> pl.DataFrame:
+        """Medians with their spreads, and whether they can be told apart: `state`, one column per run, a verdict each.
+
+        Times compare only between runs of one scale, on one machine, with as many threads, and where there are as many
+        repetitions as the policy asks for.
+        """
+        first = self._timings[0]
+        rows = []
+        for state in STATES:
+            samples = {run_label(timing.run): timing.state(state) for timing in self._timings}
+            verdicts = {
+                f"{run_label(timing.run)}: verdict": _verdict(first, timing, state) for timing in self._timings[1:]
+            }
+            rows.append({"state": state, **{name: sample.text for name, sample in samples.items()}, **verdicts})
+        return pl.DataFrame(rows)
+
+    @property
+    def next_steps(self) -> NextSteps:
+        """What the last run's failing gates ask for; where none fails, its certificate."""
+        last = self.scorecards[-1]
+        found = next_steps(last)
+        certify = NextStep("certification", ("T10",), f"segment5b certify {last.identity['run_id'][:8]}")
+        return found if found.steps else NextSteps((certify,))
+
+    @cached_property
+    def _timings(self) -> tuple[Timing, ...]:
+        return tuple(timing_of(run) for run in self._stores)
+
+    def _answer(self, position: int) -> str:
+        change = self.scorecards[0].difference(self.scorecards[position])
+        changed = change.verdicts_changed()
+        better, worse = (changed.filter(moved=word)["gate"].to_list() for word in ("better", "worse"))
+        verdict = Verdict.FAIL if worse else Verdict.PASS_BPLUS if better else Verdict.NOT_APPLICABLE
+        told = {"better": better, "worse": worse}
+        words = [f"{len(found)} {word} ({', '.join(found)})" for word, found in told.items() if found]
+        headline = "; ".join(words) or "no verdict changes for better or worse"
+        pair = (self._stores[0], self._stores[position])
+        causes = [
+            *(f"{row[0]}: {row[1]} → {row[2]}" for row in policy_differences(pair).head(6).iter_rows()),
+            *(f"{row[0]}: {row[1]} → {row[2]}" for row in world_differences(pair).iter_rows()),
+        ]
+        items = "".join(f"<li>{escape(cause)}</li>" for cause in causes) or "<li>nothing was set differently</li>"
+        return (
+            f"<p style='font-size:1.25em;border-left:6px solid {VERDICT_COLOURS[verdict]};padding-left:.6em'>"
+            f"<b>{escape(run_label(pair[1]))}</b>: {escape(headline)}</p><ul>{items}</ul>"
+        )
+
+
+class Html:
+    """A piece of a page; everything in it has been escaped."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def _repr_html_(self) -> str:
+        return self.text
+
+
+def compare(run: str, *others: str) -> Comparison:
+    """Hold one or more runs against a first one: `compare("@baseline", "@candidate")`.
+
+    Raises
+    ------
+    UsageError : no other run, the same run twice, or no such run.
+    """
+    runs = [open_run(name) for name in (run, *others)]
+    ids = [found.run_id for found in runs]
+    if len(ids) < 2 or len(set(ids)) < len(ids):
+        raise UsageError(
+            "5B.COMPARE.NOT_TWO_RUNS",
+            "a comparison needs two or more different runs",
+            expected="segment5b compare RUN RUN",
+            found=", ".join(found[:8] for found in ids),
+            next_step="segment5b runs",
+        )
+    return Comparison(runs)
+
+
+def _verdict(first: Timing, other: Timing, state: str) -> str:
+    samples: list[Sample] = [timing.state(state) for timing in (first, other)]
+    if not all(sample.n for sample in samples):
+        return "not measured"
+    if _setting(first.run, state) != _setting(other.run, state):
+        return "not comparable: another scale, machine or number of threads"
+    if too_few(other.run, [("", sample) for sample in samples]):
+        return "too few runs"
+    return compared(samples[0], samples[1])
+
+
+def _setting(run: Run, state: str) -> tuple[object, ...]:
+    record = run.last_records()[state]
+    return run.world.scale, record["threads"], record["machine"]
