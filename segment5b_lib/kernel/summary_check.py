@@ -12,10 +12,11 @@ from segment5b_lib.kernel.ledger_check import KeyColumns, SeriesKeys, misplaced
 Flags = npt.NDArray[np.bool_]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
+Unsigned = npt.NDArray[np.unsignedinteger]
 
 
 @lean_jit
-def _agrees(place: I64, columns: KeyColumns, keys: SeriesKeys, arrivals: I32, counts: I32) -> bool:
+def _agrees(place: I64, columns: KeyColumns, keys: SeriesKeys, arrivals: I32, counts: Unsigned) -> bool:
     buckets = counts.shape[1]
     for row in range(place.size):
         s, bucket = place[row] // buckets, place[row] % buckets
@@ -47,14 +48,14 @@ def _add(
         least_seq[merchant, bucket] = min(least_seq[merchant, bucket], first)
 
 
-def summary_agrees(place: I64, columns: KeyColumns, keys: SeriesKeys, arrivals: I32, counts: I32) -> bool:
+def summary_agrees(place: I64, columns: KeyColumns, keys: SeriesKeys, arrivals: I32, counts: Unsigned) -> bool:
     """Whether row i has the key of series p // H and bucket p % H, p = ``place[i]``, and the count that stands there.
 
-    ``counts`` int32 [series, bucket] are S3's, ``arrivals`` int32 the summary's.
+    ``counts`` uint16 or uint32 [series, bucket] are S3's, ``arrivals`` int32 the summary's.
     """
     check_array("place", place, np.int64, (None,))
     check_array("arrivals", arrivals, np.int32, place.shape)
-    check_array("counts", counts, np.int32, (None, None))
+    check_array("counts", counts, np.uint32 if counts.dtype == np.uint32 else np.uint16, (None, None))
     return bool(_agrees(place, columns, keys, arrivals, counts))
 
 

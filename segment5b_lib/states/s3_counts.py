@@ -103,8 +103,8 @@ def _draw(
         with context.step("build columns", Lane.WRITE):
             table = domain.per_bucket(part.start, part.stop, _columns(domain, kappa[part], mu, counts, capped, policy))
         publication.write_part("s3_bucket_counts_5B", domain.scenario_id, bounds.part, table)
-        drawn = int((mu > policy.lambda_zero_eps).sum())
-        return SliceTotals(mu.size, drawn, int(counts.sum()), int(capped.sum()), int((counts == 0).sum()))
+        drawn, positive, cut = (np.count_nonzero(rows) for rows in (mu > policy.lambda_zero_eps, counts, capped))
+        return SliceTotals(mu.size, int(drawn), int(counts.sum()), int(cut), int(mu.size - positive))
 
     slices = series_slices(len(domain), domain.buckets)
     totals = context.map_shards("draw counts", one, slices, [len(bounds) * domain.buckets for bounds in slices])

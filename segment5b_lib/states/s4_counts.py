@@ -83,7 +83,7 @@ def load_counts(context: Context, domain: SeriesDomain) -> CountFiles:
     return CountFiles(rows, domain.buckets, of_series, cells.astype(np.int32), first_seq)
 
 
-def merchant_cells(domain: SeriesDomain, counts: NDArray[np.int32]) -> NDArray[np.int64]:
+def merchant_cells(domain: SeriesDomain, counts: NDArray[np.integer]) -> NDArray[np.int64]:
     """Arrivals per merchant and bucket, int64 [merchant, bucket], of counts [series, bucket]."""
     return _sums(counts, merchant_starts(domain))
 
@@ -93,6 +93,6 @@ def _read(rows: RowRanges, first: int, stop: int, buckets: int) -> NDArray[np.in
     return np.asarray(column.to_numpy().reshape(-1, buckets))
 
 
-def _sums(counts: NDArray[np.int32], bounds: NDArray[np.int64]) -> NDArray[np.int64]:
+def _sums(counts: NDArray[np.integer], bounds: NDArray[np.int64]) -> NDArray[np.int64]:
     # Slice by slice: `np.add.reduceat` over axis 0 takes twenty times as long.
     return np.stack([counts[a:b].sum(axis=0, dtype=np.int64) for a, b in pairwise(bounds)])

@@ -30,6 +30,8 @@ _S2: Final = ("lambda_baseline", "lambda_random_component", "lambda_realised")
 _COUNTED: Final = ("mu", "count_N", "count_capped")
 _S3: Final = (*KEY, *_COUNTED)
 F64 = NDArray[np.float64]
+Counts = NDArray[np.unsignedinteger]
+"""uint16, or uint32 where the policy's largest count needs it."""
 
 DOMAIN: Final = "DOMAIN"
 LAWS: Final = {
@@ -86,8 +88,8 @@ class _Slice:
 
 def read_ledger(
     context: Context, domain: SeriesDomain, weekend: F64, zone_of: NDArray[np.intp]
-) -> tuple[Ledger, NDArray[np.int32]]:
-    """Read one scenario's S2 and S3. Returns the ledger, and S3's counts: ndarray(int32, ndim=2) [series, bucket].
+) -> tuple[Ledger, Counts]:
+    """Read one scenario's S2 and S3. Returns the ledger, and S3's counts: ndarray(ndim=2) [series, bucket].
 
     `weekend` is ndarray(float64, ndim=2) [zone, bucket]: share of the bucket on a local Saturday or Sunday; `zone_of`
     ndarray(intp, ndim=1) the zone of each series.
@@ -104,11 +106,13 @@ class _Reader:
         self.over_kappa = 1 / dispersion(domain, context.policies.count) if nb2 else np.zeros(len(domain))
         self.codes = KeyCodes(domain)
         self.limits = _limits(context.policies)
-        self.counts = np.zeros((len(domain), domain.buckets), np.int32)
+        # As narrow as the law COUNTS allows: by the series times buckets of a large world this is the largest array.
+        kind = np.uint16 if context.policies.count.max_count <= np.iinfo(np.uint16).max else np.uint32
+        self.counts: Counts = np.zeros((len(domain), domain.buckets), kind)
         n = len(domain)
         self.ledger = Ledger(domain, np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n))
 
-    def read(self) -> tuple[Ledger, NDArray[np.int32]]:
+    def read(self) -> tuple[Ledger, Counts]:
         """All slices, added up in slice order."""
         ledger, wanted = self.ledger, self.ledger.rows
         if self.s2.rows != wanted or self.s3.rows != wanted:
@@ -136,7 +140,8 @@ class _Reader:
             mu, count, capped = (s3[name].to_numpy() for name in ("mu", "count_N", "count_capped"))
             factor = s2["lambda_random_component"].to_numpy()
             shape, series = (len(bounds), self.domain.buckets), slice(bounds.start, bounds.stop)
-            self.counts[series] = by_bucket = count.reshape(shape)
+            by_bucket = count.reshape(shape)
+            self.counts[series] = by_bucket  # a count that does not fit breaks the law COUNTS, and so the verdict
             self.ledger.of_series[series] = by_bucket.sum(axis=1, dtype=np.int64)
             self.ledger.positive[series] = np.count_nonzero(by_bucket > 0, axis=1)
             self.ledger.factor_mean[series] = factor.reshape(shape).mean(axis=1, dtype=np.float64)

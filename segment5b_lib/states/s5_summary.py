@@ -17,7 +17,7 @@ from segment5b_lib.kernel.summary_check import add_summary, summary_agrees
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s4_counts import merchant_cells, merchant_starts
 from segment5b_lib.states.s5_check import MAX_ISSUES, Issue
-from segment5b_lib.states.s5_ledger import Ledger
+from segment5b_lib.states.s5_ledger import Counts, Ledger
 from segment5b_lib.states.s5_rows import KEY, Breaches, KeyCodes, require_values
 from segment5b_lib.store.row_ranges import RowRanges
 
@@ -67,15 +67,15 @@ class Summary:
     breaches: Breaches
 
 
-def read_summary(context: Context, ledger: Ledger, counts: NDArray[np.int32]) -> Summary:
-    """Read one scenario's summary beside its ledger; `counts` are S3's, ndarray(int32, ndim=2) [series, bucket]."""
+def read_summary(context: Context, ledger: Ledger, counts: Counts) -> Summary:
+    """Read one scenario's summary beside its ledger; `counts` are S3's, ndarray(ndim=2) [series, bucket]."""
     return _Reader(context, ledger, counts).read()
 
 
 class _Reader:
     """Row k of the summary is the k-th positive count in key order; if that fails anywhere, keys are joined."""
 
-    def __init__(self, context: Context, ledger: Ledger, counts: NDArray[np.int32]) -> None:
+    def __init__(self, context: Context, ledger: Ledger, counts: Counts) -> None:
         self.context, self.ledger, self.domain, self.counts = context, ledger, ledger.domain, counts
         files = context.run.files(_SUMMARY, self.domain.scenario_id)
         self.rows = RowRanges(files, dataset(_SUMMARY))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -45,10 +46,16 @@ class SeriesDomain:
         table: dict[str, pa.Array] = {"merchant_id": pa.array(np.repeat(part["merchant_id"].to_numpy(), self.buckets))}
         for name in SERIES_KEY[1:]:
             table[name] = _repeated_text(part[name], self.buckets)
-        table["bucket_index"] = pa.array(np.tile(np.arange(self.buckets, dtype=np.int32), stop - start))
+        table["bucket_index"] = _bucket_column(self.buckets, stop - start)
         for name, values in columns.items():
             table[name] = values if isinstance(values, pa.Array) else pa.array(values.reshape(-1))
         return pa.table(table)
+
+
+@lru_cache(maxsize=2)
+def _bucket_column(buckets: int, series: int) -> pa.Array:
+    """Buckets 0 to H − 1 of some series: one column serves all slices of a size."""
+    return pa.array(np.tile(np.arange(buckets, dtype=np.int32), series))
 
 
 def _repeated_text(values: pl.Series, times: int) -> pa.DictionaryArray:

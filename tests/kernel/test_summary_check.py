@@ -23,8 +23,10 @@ def columns():
     return KeyColumns(KEYS.merchant[series], (PLACE % BUCKETS).astype(np.int32), *text)
 
 
-def test_the_summary_of_the_counts_agrees():
-    assert summary_agrees(PLACE, columns(), KEYS, COUNTS.ravel()[PLACE], COUNTS)
+@pytest.mark.parametrize("kind", [np.uint16, np.uint32])
+def test_the_summary_of_the_counts_agrees(kind):
+    large = COUNTS * np.int32(np.iinfo(kind).max >> 4)
+    assert summary_agrees(PLACE, columns(), KEYS, large.ravel()[PLACE], large.astype(kind))
 
 
 @pytest.mark.parametrize("row", [0, PLACE.size // 2, PLACE.size - 1])
@@ -33,7 +35,7 @@ def test_one_other_value_anywhere_does_not_agree(column, row):
     found, arrivals = columns(), COUNTS.ravel()[PLACE]
     target = arrivals if column == "arrivals" else getattr(found, column)
     target[row] = target[row] - 1 if target[row] else target[row] + 1
-    assert not summary_agrees(PLACE, found, KEYS, arrivals, COUNTS)
+    assert not summary_agrees(PLACE, found, KEYS, arrivals, COUNTS.astype(np.uint16))
 
 
 def test_sums_and_numbers_are_those_of_plain_numpy():
@@ -64,4 +66,6 @@ def test_sums_and_numbers_are_those_of_plain_numpy():
 def test_columns_of_another_type_or_length_are_refused():
     for arrivals in (COUNTS.ravel()[PLACE][:-1], COUNTS.ravel()[PLACE].astype(np.int64)):
         with pytest.raises(InputError):
-            summary_agrees(PLACE, columns(), KEYS, arrivals, COUNTS)
+            summary_agrees(PLACE, columns(), KEYS, arrivals, COUNTS.astype(np.uint16))
+    with pytest.raises(InputError):
+        summary_agrees(PLACE, columns(), KEYS, COUNTS.ravel()[PLACE], COUNTS)
