@@ -16,10 +16,11 @@ import nbval.kernel
 import pytest
 from nbval.plugin import IPyNbCell, get_sanitize_patterns
 
+from segment5b_lib.charts.renderer import WIDGET_MIME
 from tests.notebooks.kernels import kernel_manager
 
-NOT_COMPARED: Final = ("text/plain", "stderr")
-"""A repr names paths and addresses; every output that is compared has HTML or a chart beside it."""
+NOT_COMPARED: Final = ("text/plain", "stderr", WIDGET_MIME)
+"""A repr names paths and addresses, a widget a model; every output that is compared has HTML or a chart beside it."""
 SANITIZE: Final = Path(__file__).with_name("sanitize.cfg")
 _DIGITS: Final = 9
 

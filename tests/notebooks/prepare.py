@@ -73,6 +73,8 @@ def parameters_of(notebook: str) -> dict[str, Any]:
         "p3_contract_hardening": {"as_what_if": True},
         "p4_certification": {"panel": [run.run_id[:8] for run in _panel(open_run("@candidate"))]},
         "p5_freeze": {"as_what_if": True},
+        "investigate_dst": {"run_id": "@baseline"},
+        "compare_runs": {"run_id": "@baseline", "others": ["@candidate"]},
     }[notebook]
 
 

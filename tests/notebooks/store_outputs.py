@@ -19,13 +19,11 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 from segment5b_lib.charts.renderer import VEGALITE_MIME
-from segment5b_lib.phases.table import MODULES
 from segment5b_lib.reports.notebooks import NOTEBOOKS
 from tests.notebooks import kernels
 from tests.notebooks.comparison import NOT_COMPARED, canonical, sanitized
 from tests.notebooks.prepare import copy_of, outputs_at, parameters_of, prepared
 
-PHASE_NOTEBOOKS: Final = tuple(entry for entry in NOTEBOOKS.values() if entry.phase in MODULES)
 STORED: Final = Path(__file__).with_name("stored")
 NOT_CHECKED: Final = "nbval-ignore-output"
 _NOT_STORED: Final = (*NOT_COMPARED, "image/png")
@@ -39,7 +37,7 @@ def main() -> None:
     STORED.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         base = prepared(Path(folder) / "prepared")
-        for entry in PHASE_NOTEBOOKS:
+        for entry in NOTEBOOKS.values():
             with outputs_at(copy_of(base, Path(folder) / entry.name)):
                 executed = _executed(nbformat.read(entry.source, 4), parameters_of(entry.name))
             nbformat.write(stored(executed), STORED / f"{entry.name}.ipynb")

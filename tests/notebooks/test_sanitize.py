@@ -11,9 +11,10 @@ import pytest
 from segment5b_lib.contract.words import ItemStatus
 from segment5b_lib.phases.closure import _item
 from segment5b_lib.phases.envelope import DodItem
+from segment5b_lib.reports.notebooks import NOTEBOOKS
 from segment5b_lib.views.listing import html_table
 from tests.notebooks.comparison import sanitize_rules, sanitized
-from tests.notebooks.store_outputs import PHASE_NOTEBOOKS, STORED, code_cells
+from tests.notebooks.store_outputs import STORED, code_cells
 
 NUMBER = re.compile(r"\d+")
 DIGEST_A, DIGEST_B = "0a" * 32, "b1" * 32
@@ -101,7 +102,7 @@ def test_every_rule_is_read_and_has_its_line() -> None:
 
 def rows() -> Iterator[str]:
     """Rows of all stored tables; no rule reaches over the end of one."""
-    for entry in PHASE_NOTEBOOKS:
+    for entry in NOTEBOOKS.values():
         for cell in code_cells(nbformat.read(STORED / f"{entry.name}.ipynb", 4)):
             for output in cell.outputs:
                 yield from output.data.get("text/html", "").split("</tr>")
