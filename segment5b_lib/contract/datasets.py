@@ -17,18 +17,16 @@ __all__ = [
     "TS",
     "UPSTREAM",
     "UPSTREAM_SEGMENTS",
-    "VALIDATION_FOLDER",
     "WALL",
     "Dataset",
     "arrival_schema",
     "dataset",
     "folder_of",
+    "validation_folder",
 ]
 
 DATASETS: Final[dict[str, Dataset]] = {d.dataset_id: d for d in (*UPSTREAM, *OUTPUTS)}
 
-VALIDATION_FOLDER: Final = "data/{layer}/{segment}/validation/manifest_fingerprint={mf}"
-"""Where a segment keeps its validation bundle and `_passed.flag`."""
 UPSTREAM_SEGMENTS: Final = ("1A", "1B", "2A", "2B", "3A", "3B", "5A")
 
 
@@ -48,3 +46,9 @@ def dataset(dataset_id: str) -> Dataset:
 def folder_of(dataset_id: str, *, mf: str, seed: int | None = None, scenario_id: str | None = None) -> str:
     """Folder of a dataset, relative to its root, with the tokens filled in."""
     return dataset(dataset_id).folder.format(mf=mf, seed=seed, scenario_id=scenario_id)
+
+
+def validation_folder(segment: str, mf: str) -> str:
+    """Folder in which a segment keeps its validation bundle and `_passed.flag`, relative to its root."""
+    layer = "layer2" if segment.startswith("5") else "layer1"
+    return f"data/{layer}/{segment}/validation/manifest_fingerprint={mf}"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from segment5b_lib.contract.datasets import VALIDATION_FOLDER
+from segment5b_lib.contract.datasets import validation_folder
 from segment5b_lib.engine.foreign_tree import Tree
 from segment5b_lib.errors import InputError
 from segment5b_lib.store.bundles import FLAG_FILE, read_bundle
@@ -21,12 +21,6 @@ class Checked:
     missing: list[str] = field(default_factory=list)
 
 
-def bundle_folder(root: Path, segment: str, mf: str) -> Path:
-    """Folder of a segment's validation bundle in a tree."""
-    layer = "layer2" if segment.startswith("5") else "layer1"
-    return root / VALIDATION_FOLDER.format(layer=layer, segment=segment, mf=mf)
-
-
 def check_bundles(root: Path, segments: Collection[str], mf: str) -> Checked:
     """Re-hash the bundles of some segments; one without a flag is missing, not wrong.
 
@@ -36,7 +30,7 @@ def check_bundles(root: Path, segments: Collection[str], mf: str) -> Checked:
     """
     checked = Checked()
     for segment in segments:
-        folder = bundle_folder(root, segment, mf)
+        folder = root / validation_folder(segment, mf)
         if (folder / FLAG_FILE).is_file():
             read_bundle(segment, folder, root, mf)
             checked.verified.append(f"bundle of {segment}")

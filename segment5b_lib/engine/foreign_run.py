@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import segment5b_lib
-from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS
+from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS, validation_folder
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import STATES, Status
 from segment5b_lib.engine.chain import spec_of
-from segment5b_lib.engine.foreign_digests import bundle_folder, check_bundles, check_claims
+from segment5b_lib.engine.foreign_digests import check_bundles, check_claims
 from segment5b_lib.engine.foreign_identity import Identity
 from segment5b_lib.engine.foreign_policies import policies_of_tree
 from segment5b_lib.engine.foreign_tree import BUNDLE, ON_REQUEST, Tree, parameter_hash_of, run_tree, scenarios_of
@@ -124,7 +124,7 @@ class ForeignRun:
         counters = dict(self.records.get(state, {}).get("counters", {}))
         counters.setdefault("scenarios", {name: {} for name in self.scenarios})
         if state == "S5":
-            flag = read_mapping(bundle_folder(self.root, "5B", self.identity.manifest_fingerprint) / FLAG_FILE)
+            flag = read_mapping(self.root / validation_folder("5B", self.identity.manifest_fingerprint) / FLAG_FILE)
             counters["bundle_digest"] = flag["bundle_digest_sha256"]
         return {
             "state": state,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pyarrow.parquet as pq
 
-from segment5b_lib.contract.datasets import OUTPUTS, UPSTREAM, VALIDATION_FOLDER, Dataset, folder_of
+from segment5b_lib.contract.datasets import OUTPUTS, UPSTREAM, Dataset, folder_of, validation_folder
 from segment5b_lib.errors import InputError
 from segment5b_lib.store.arrival_files import open_arrivals
 from segment5b_lib.store.engine_columns import NOWHERE, is_text, is_time
@@ -68,7 +68,7 @@ def run_tree(root: Path, mf: str, seed: int, scenarios: Sequence[str]) -> Tree:
     tree = Tree(root)
     for contract in OUTPUTS:
         _collect(tree, contract, mf, seed, scenarios)
-    folder = root / VALIDATION_FOLDER.format(layer="layer2", segment="5B", mf=mf)
+    folder = root / validation_folder("5B", mf)
     tree.files[BUNDLE] = [inside(root, path) for path in sorted(folder.glob("*")) if path.is_file()]
     if not tree.files[BUNDLE]:
         tree.missing.append(f"{BUNDLE} (nothing in {tree.path(folder)})")

@@ -18,7 +18,7 @@ from segment5b_lib.phases.repair import NextSteps
 from segment5b_lib.store.runs import Run
 
 _MARK: Final = {ItemStatus.GREEN: "✔", ItemStatus.RED: "✘", ItemStatus.WAIVED: "○", ItemStatus.NOT_APPLICABLE: "–"}
-_COLOUR: Final = {
+STATUS_COLOURS: Final = {
     ItemStatus.GREEN: "#009e73",
     ItemStatus.RED: "#d55e00",
     ItemStatus.WAIVED: "#cc79a7",
@@ -99,7 +99,7 @@ class Closure:
         return pl.DataFrame(rows, infer_schema_length=None)
 
     def _repr_html_(self) -> str:
-        colour = _COLOUR[ItemStatus.GREEN if self.decision.opens else ItemStatus.RED]
+        colour = STATUS_COLOURS[ItemStatus.GREEN if self.decision.opens else ItemStatus.RED]
         items = "".join(_item(item) for item in self.definition_of_done)
         reasons = "".join(f"<li>{escape(reason)}</li>" for reason in self.reasons)
         stamp = " · what-if: out of order, no evidence" if self.what_if else ""
@@ -120,7 +120,7 @@ def _row(entry: object, field: str) -> Mapping[str, Any]:
 def _item(item: DodItem) -> str:
     status = f"{_MARK[item.status]} {item.status.value}"
     return (
-        f"<tr><td style='white-space:nowrap;color:{_COLOUR[item.status]}'>{status}</td>"
+        f"<tr><td style='white-space:nowrap;color:{STATUS_COLOURS[item.status]}'>{status}</td>"
         f"<td style='text-align:left'><b>{escape(item.id)}</b> {escape(item.text)}</td>"
         f"<td style='text-align:left'>{escape(item.evidence)}</td></tr>"
     )

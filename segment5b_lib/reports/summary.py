@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 import nbformat
 from nbformat.v4 import new_markdown_cell
 
-from segment5b_lib.contract.words import NotebookStatus
+from segment5b_lib.contract.words import ItemStatus, NotebookStatus
+from segment5b_lib.phases.closure import STATUS_COLOURS
 from segment5b_lib.reports.notebooks import NOTEBOOKS, notebook
 from segment5b_lib.store.publish import write_file
 
@@ -84,7 +85,7 @@ def _following(record: NotebookRecord) -> list[str]:
 
 def summary_html(record: NotebookRecord, phase: str, who: str) -> str:
     """The summary as one HTML block; everything in it is escaped. `who` says in a few words which run it is."""
-    colour = "#009e73" if record.status is NotebookStatus.COMPLETE else "#d55e00"
+    colour = STATUS_COLOURS[ItemStatus.GREEN if record.status is NotebookStatus.COMPLETE else ItemStatus.RED]
     stamp = " · what-if: out of order, no evidence" if record.parameters.get("as_what_if") else ""
     commands = [f"<code>{escape(command)}</code>" for command in next_commands(record)]
     rows = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -80,24 +81,35 @@ def row_groups(parts: Sequence[Part]) -> list[RowGroup]:
 
 def read_rows(group: RowGroup, columns: Sequence[str]) -> pa.Table:
     """Some columns of one row group; text comes dictionary-encoded. Only optional columns may hold nulls."""
-    (table,) = read_batches(group, columns, group.rows)
-    return table
+    with _opened(group, columns) as file:
+        return _complete(group, file.read_row_group(group.index, columns=list(columns), use_threads=False))
 
 
 def read_batches(group: RowGroup, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
     """The same in tables of at most so many rows, which do not outlive the caches when they are small."""
+    with _opened(group, columns) as file:
+        for batch in file.iter_batches(rows, row_groups=[group.index], columns=list(columns), use_threads=False):
+            yield _complete(group, pa.Table.from_batches([batch]))
+
+
+@contextmanager
+def _opened(group: RowGroup, columns: Sequence[str]) -> Iterator[pq.ParquetFile]:
+    """The file of a row group, its text dictionary-encoded; damage inside becomes a typed error."""
     assert _ARRIVALS.schema is not None
     text = [name for name in columns if pa.types.is_dictionary(_ARRIVALS.schema.field(name).type)]
     try:
         with pq.ParquetFile(group.path, metadata=group.footer, read_dictionary=text, memory_map=True) as file:
-            for batch in file.iter_batches(rows, row_groups=[group.index], columns=list(columns), use_threads=False):
-                table = pa.Table.from_batches([batch])
-                required = table.drop_columns([name for name in columns if name in OPTIONAL])
-                require_values(required, f"arrival_events_5B: {group.path}")
-                yield table
+            yield file
     except (pa.ArrowException, OSError) as error:
         where = f"arrival_events_5B: {group.path}, row group {group.index}"
         raise damaged(where, error, next_step="segment5b run S4") from error
+
+
+def _complete(group: RowGroup, table: pa.Table) -> pa.Table:
+    """A table whose required columns have a value in every row."""
+    optional = [name for name in table.column_names if name in OPTIONAL]
+    require_values(table.drop_columns(optional), f"arrival_events_5B: {group.path}")
+    return table
 
 
 def _read(path: Path) -> Part:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from segment5b_lib.contract.datasets import VALIDATION_FOLDER, dataset, folder_of
+from segment5b_lib.contract.datasets import dataset, folder_of, validation_folder
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import InputError, StaleError, UsageError
@@ -155,8 +155,7 @@ class Run:
     @property
     def bundle_folder(self) -> Path:
         """Folder of the S5 validation bundle."""
-        mf = self.receipt.manifest_fingerprint
-        return self.root / VALIDATION_FOLDER.format(layer="layer2", segment="5B", mf=mf)
+        return self.root / validation_folder("5B", self.receipt.manifest_fingerprint)
 
     @property
     def scenarios(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from segment5b_lib.contract.datasets import VALIDATION_FOLDER, dataset, folder_of
+from segment5b_lib.contract.datasets import dataset, folder_of, validation_folder
 from segment5b_lib.errors import InputError, MissingInputError, UsageError
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.parquet import parquet_files, read_table
@@ -94,8 +94,7 @@ class World:
 
     def bundle_folder(self, segment: str) -> Path:
         """Folder of an upstream segment's validation bundle."""
-        layer = "layer2" if segment.startswith("5") else "layer1"
-        return self.root / VALIDATION_FOLDER.format(layer=layer, segment=segment, mf=self.mf)
+        return self.root / validation_folder(segment, self.mf)
 
 
 def worlds_folder() -> Path:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from segment5b_lib.civil_time import cache as tz_cache
-from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS, dataset, folder_of
+from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS, dataset, folder_of, validation_folder
 from segment5b_lib.identity import canonical_json, sha256_hex
 from segment5b_lib.store.bundles import seal_bundle
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.world.spec import WorldSpec
-from segment5b_lib.world.stage import PLACEHOLDER, bundle_folder
+from segment5b_lib.world.stage import PLACEHOLDER
 
 EDGE_UNIVERSE_DATASETS: Final = ("edge_catalogue_3B", "edge_alias_index_3B", "edge_alias_blob_3B")
 """What the edge universe hash is over."""
@@ -75,7 +75,7 @@ def _edge_universe(root: Path, spec: WorldSpec, mf: str, inventory: list[dict[st
 
 def _bundle(root: Path, segment: str, mf: str, inventory: list[dict[str, str]]) -> list[Path]:
     """Index and flag over the bundle's members; 2B's also lists that segment's datasets."""
-    folder = root / bundle_folder(segment).replace(PLACEHOLDER, mf)
+    folder = root / validation_folder(segment, mf)
     own = [row for row in inventory if row["owner_segment"] == segment and row["path"].startswith("data/")]
     paths = [row["path"].replace(PLACEHOLDER, mf) for row in own]
     inside = [Path(path).name for path in paths if (root / path).parent == folder]

@@ -9,7 +9,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from segment5b_lib.contract.datasets import VALIDATION_FOLDER, Dataset, dataset, folder_of
+from segment5b_lib.contract.datasets import Dataset, dataset, folder_of, validation_folder
 from segment5b_lib.errors import EnvironmentFault
 from segment5b_lib.identity import canonical_json
 from segment5b_lib.store.digest import sha256_files
@@ -47,7 +47,7 @@ class Stage:
 
     def member(self, segment: str, name: str, document: object) -> None:
         """Write one JSON member of a segment's validation bundle."""
-        relative = f"{bundle_folder(segment)}/{name}"
+        relative = f"{validation_folder(segment, PLACEHOLDER)}/{name}"
         self.json(f"validation_bundle_{segment}", segment, relative, document)
 
     def config(self, segment: str, document: object) -> None:
@@ -90,12 +90,6 @@ class Stage:
 def config_path(segment: str) -> str:
     """Where the knobs of a segment are kept, relative to the world."""
     return f"config/layer1/{segment}/policy.json"
-
-
-def bundle_folder(segment: str) -> str:
-    """Folder of a segment's validation bundle, with the placeholder."""
-    layer = "layer2" if segment.startswith("5") else "layer1"
-    return VALIDATION_FOLDER.format(layer=layer, segment=segment, mf=PLACEHOLDER)
 
 
 def table_of(contract: Dataset, columns: Mapping[str, object]) -> pa.Table:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +11,9 @@ from typing import Any
 import pytest
 
 from segment5b_lib.gates.saved import scorecard
-from segment5b_lib.reports.lab import lab_command
 from segment5b_lib.store.runs import Run
 from tests.reports.conftest import REPOSITORY
+from tests.reports.lab_server import serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 SHOTS = os.environ.get("SEGMENT5B_SHOTS", "")
@@ -39,12 +36,8 @@ def lab(published_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("JUPYTERLAB_WORKSPACES_DIR", str(tmp_path / "workspaces"))
     monkeypatch.setenv("JUPYTERLAB_SETTINGS_DIR", str(tmp_path / "settings"))
     scorecard(own)  # kept: the kernel reads it
-    command, environment = lab_command(browser=False)
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            yield address(tmp_path / "runtime", process)
-        finally:
-            process.terminate()
+    with serving(tmp_path / "runtime") as server:
+        yield f"{server['url']}lab/tree/investigate_dst.ipynb?token={server['token']}"
 
 
 def home(folder: Path) -> Path:
@@ -53,19 +46,6 @@ def home(folder: Path) -> Path:
     for name in ("notebooks", "parameters"):
         shutil.copytree(REPOSITORY / name, project / name)
     return project
-
-
-def address(runtime: Path, process: subprocess.Popen[bytes]) -> str:
-    for _ in range(900):
-        assert process.poll() is None, "JupyterLab has ended"
-        for path in runtime.glob("jpserver-*.json"):
-            try:
-                found = json.loads(path.read_text())
-            except ValueError:
-                continue
-            return f"{found['url']}lab/tree/investigate_dst.ipynb?token={found['token']}"
-        time.sleep(0.1)
-    raise AssertionError("JupyterLab has not come up")
 
 
 @pytest.fixture

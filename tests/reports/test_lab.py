@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-import time
 import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from segment5b_lib.reports.lab import lab_command
+from tests.reports.lab_server import asked, serving
 
 pytestmark = pytest.mark.slow
 
@@ -23,34 +20,8 @@ def server(private_outputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """A running server's own description of itself: url, token, pid."""
     pytest.importorskip("jupyterlab", reason="the extra `notebook` is not installed")
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
-    command, environment = lab_command(browser=False)
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            yield described(tmp_path / "runtime", process)
-        finally:
-            process.terminate()
-
-
-def described(runtime: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    for _ in range(600):
-        assert process.poll() is None, "JupyterLab has ended"
-        for path in runtime.glob("jpserver-*.json"):
-            try:
-                found: dict[str, Any] = json.loads(path.read_text())
-                asked(found, "api/status")
-            except (ValueError, urllib.error.URLError):
-                continue
-            return found
-        time.sleep(0.1)
-    raise AssertionError("JupyterLab has not come up")
-
-
-def asked(server: dict[str, Any], path: str, *, token: bool = True) -> bytes:
-    headers = {"Authorization": f"token {server['token']}"} if token else {}
-    request = urllib.request.Request(f"{server['url']}{path}", headers=headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        content: bytes = answer.read()
-    return content
+    with serving(tmp_path / "runtime") as described:
+        yield described
 
 
 def test_it_serves_the_notebooks_to_who_has_the_token_and_to_nobody_else(server: dict[str, Any]) -> None:
