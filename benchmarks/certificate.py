@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.machine import machine, versions
-from segment5b_lib.phases.attempts import current, read_artefact, reports_folder, slug
-from segment5b_lib.phases.table import MODULES
+from segment5b_lib.phases.engine.attempts import current, read_artefact, reports_folder, slug
+from segment5b_lib.phases.engine.table import MODULES
 from segment5b_lib.store.runs import Run
 
 SCHEMA = "segment5b-certificate/1"

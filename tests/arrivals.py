@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.policies import Policies
-from segment5b_lib.states import s4_arrivals
 from segment5b_lib.states.context import Context
+from segment5b_lib.states.s4 import arrivals as s4_arrivals
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.parquet import write_table
 from segment5b_lib.store.postures import load_posture, with_changes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from segment5b_lib.contract.words import Decision
-from segment5b_lib.phases.attempts import next_attempt, slug
+from segment5b_lib.phases.engine.attempts import next_attempt, slug
 from segment5b_lib.store.runs import Run
 
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segment5b_lib.errors import StateError
-from segment5b_lib.states import s5_validation
 from segment5b_lib.states.context import Context
+from segment5b_lib.states.s5 import validation as s5_validation
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.parquet import open_writer
 from segment5b_lib.store.runs import Run

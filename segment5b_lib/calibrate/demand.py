@@ -32,7 +32,7 @@ from segment5b_lib.states.s1_grouping import grouped, with_attributes
 from segment5b_lib.states.s1_scenario import Scenario, scenario_of
 from segment5b_lib.states.s2_latent_law import Groups, groups_of
 from segment5b_lib.states.s3_counts import dispersion
-from segment5b_lib.states.s4_zone_draws import days_of_buckets
+from segment5b_lib.states.s4.zone_draws import days_of_buckets
 from segment5b_lib.states.series import SeriesDomain
 from segment5b_lib.states.surface import SeriesSlice, Surface, series_slices, sorted_surface, source_surface
 from segment5b_lib.store.row_ranges import RowRanges

@@ -21,7 +21,7 @@ from segment5b_lib.contract.policies import Policies, ZoneTilt
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.errors import InputError
 from segment5b_lib.states.s2_zone_mix import tilt_multipliers
-from segment5b_lib.states.s4_pools import ROW, ZONE
+from segment5b_lib.states.s4.pools import ROW, ZONE
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]

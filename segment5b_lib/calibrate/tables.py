@@ -12,7 +12,7 @@ import polars as pl
 
 from segment5b_lib.civil_time import cache as tz_cache
 from segment5b_lib.civil_time.cache import TzCache
-from segment5b_lib.states.s4_sites import load_sites
+from segment5b_lib.states.s4.sites import load_sites
 from segment5b_lib.store.worlds import World
 from segment5b_lib.world.plan import Plan
 from segment5b_lib.world.reopen import reopened_spec
@@ -27,7 +27,7 @@ class RoutingTables:
 
     `modes` has merchant_id (u64), virtual_mode; `edges` merchant_id, tzid, share (of the merchant's online
     arrivals); `zones` are all names that an arrival can have. `group_weights` has merchant_id, utc_day, tzid,
-    p_group and, like `sites` (`states.s4_sites.load_sites`), is made when first asked for: few policies do.
+    p_group and, like `sites` (`states.s4.sites.load_sites`), is made when first asked for: few policies do.
     """
 
     modes: pl.DataFrame

@@ -11,7 +11,7 @@ from segment5b_lib.cli.arguments import JsonOption
 from segment5b_lib.cli.screen import console, show_json
 
 if TYPE_CHECKING:
-    from segment5b_lib.engine.attach import Attached
+    from segment5b_lib.engine.attach.attach import Attached
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +33,7 @@ def attach(
     `score`, `show`, `compare` and `phase` read it like any run, and refuse it if it changes. What the tree lacks is
     listed.
     """
-    from segment5b_lib.engine.attach import attach as attach_root
+    from segment5b_lib.engine.attach.attach import attach as attach_root
 
     found = attach_root(path, run_id=run_id, posture=posture, world=world, scale=scale)
     if json:

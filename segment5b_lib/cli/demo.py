@@ -82,7 +82,7 @@ class _Story:
     def performance(self, world: World) -> Run:
         """The published posture, three times on two seeds, and the performance track; the baseline run."""
         from segment5b_lib.engine.lanes import repetitions
-        from segment5b_lib.phases.attempts import read_artefact
+        from segment5b_lib.phases.engine.attempts import read_artefact
         from segment5b_lib.store.postures import load_posture
 
         console.rule("[bold]the published posture, and where its time goes", align="left")
@@ -136,7 +136,7 @@ class _Story:
 
     def calibration(self, corrected: Run) -> Run:
         """P2 by calculation, what it asks for upstream, the candidate that it proposes; the measured candidate."""
-        from segment5b_lib.phases.attempts import read_artefact
+        from segment5b_lib.phases.engine.attempts import read_artefact
         from segment5b_lib.store.postures import load_posture, with_changes
         from segment5b_lib.world.reopen import reopen_world
 
@@ -216,7 +216,7 @@ class _Story:
 
 def _summary(cards: list[Scorecard], candidate: Run) -> None:
     from segment5b_lib.cli.verdicts import show_comparison
-    from segment5b_lib.phases.attempts import read_artefact
+    from segment5b_lib.phases.engine.attempts import read_artefact
 
     console.rule("[bold]what was found", align="left")
     show_comparison(cards)

@@ -72,7 +72,7 @@ def score(
 
 def show_scorecard(card: Scorecard) -> None:
     """The gates as a table, then why some could not speak, who owns each failure, and what to do."""
-    from segment5b_lib.phases.repair import next_steps
+    from segment5b_lib.phases.engine.repair import next_steps
 
     console.print(_heading(card))
     rows = card.frame().to_dicts()

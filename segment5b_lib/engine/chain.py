@@ -14,15 +14,10 @@ from segment5b_lib.engine.preflight import require_run
 from segment5b_lib.engine.records import append_record, state_record, utc_now, write_rng_audit
 from segment5b_lib.errors import MissingInputError, StaleError
 from segment5b_lib.identity import run_id
-from segment5b_lib.states import (
-    s0_gate,
-    s1_time_grid,
-    s2_intensity,
-    s3_counts,
-    s4_arrivals,
-    s5_validation,
-)
+from segment5b_lib.states import s0_gate, s1_time_grid, s2_intensity, s3_counts
 from segment5b_lib.states.context import Context, Progress, StateSpec
+from segment5b_lib.states.s4 import arrivals as s4_arrivals
+from segment5b_lib.states.s5 import validation as s5_validation
 from segment5b_lib.store.attachments import attached_folder
 from segment5b_lib.store.digest import sha256_files
 from segment5b_lib.store.documents import read_json

@@ -13,8 +13,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from segment5b_lib.contract.datasets import SERIES_KEY
-from segment5b_lib.gates.arrival_pass import ArrivalTally
-from segment5b_lib.gates.count_pass import SeriesCounts
+from segment5b_lib.gates.evidence.arrival_pass import ArrivalTally
+from segment5b_lib.gates.evidence.count_pass import SeriesCounts
 
 ROW_LEVEL: Final = "series and bucket"
 LOGICAL_LEVEL: Final = "logical key"

@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from segment5b_lib.contract.dataset import PART_FILE
-from segment5b_lib.states import s4_arrivals
 from segment5b_lib.states.context import Context
-from segment5b_lib.states.s4_expansion import Expansion, expand_shard
-from segment5b_lib.states.s4_shards import Shard
-from segment5b_lib.states.s4_tables import load_upstream
+from segment5b_lib.states.s4 import arrivals as s4_arrivals
+from segment5b_lib.states.s4.expansion import Expansion, expand_shard
+from segment5b_lib.states.s4.shards import Shard
+from segment5b_lib.states.s4.tables import load_upstream
 from segment5b_lib.store.runs import Run
 
 

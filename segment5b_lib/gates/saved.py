@@ -20,7 +20,7 @@ from segment5b_lib.contract.words import STATES
 from segment5b_lib.engine.records import utc_now
 from segment5b_lib.errors import StaleError
 from segment5b_lib.gates.attribution import Attribution
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.results import GateResult
 from segment5b_lib.gates.scorecard import Origin, Scorecard, score
 from segment5b_lib.identity import canonical_json, sha256_hex

@@ -31,7 +31,7 @@ from segment5b_lib.gates import (
 )
 from segment5b_lib.gates.attribution import Attribution, attribute
 from segment5b_lib.gates.difference import Difference
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.results import GateResult, Measurement, judge, not_measured
 from segment5b_lib.gates.table import GATES, Gate
 from segment5b_lib.gates.wording import VERDICT_COLOURS, distance_text, provenance_text, threshold_text, value_text

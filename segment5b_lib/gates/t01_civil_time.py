@@ -14,8 +14,8 @@ from typing import Any
 import polars as pl
 
 from segment5b_lib.contract.words import Verdict
-from segment5b_lib.gates.census import NO_HOUR
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.census import NO_HOUR
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.results import Measurement
 
 _WORST = 20

@@ -16,8 +16,8 @@ from typing import Any, Final
 import polars as pl
 
 from segment5b_lib.contract.words import Verdict
-from segment5b_lib.gates.census import NO_HOUR
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.census import NO_HOUR
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.results import Measurement, thresholds_of
 from segment5b_lib.gates.table import gate
 

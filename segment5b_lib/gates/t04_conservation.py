@@ -7,7 +7,7 @@ engine's logical key, which has no country. Source: plan §3.1.
 
 from __future__ import annotations
 
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.results import Measurement
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.results import Measurement
 
 TOP: Final = 10

@@ -12,7 +12,7 @@ import math
 import polars as pl
 
 from segment5b_lib.contract.words import Verdict
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.results import Measurement, not_measured, thresholds_of
 from segment5b_lib.gates.table import gate
 

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.results import Measurement, not_measured
 
 

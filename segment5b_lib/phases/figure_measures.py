@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from segment5b_lib import views
 from segment5b_lib.contract.words import VirtualMode
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.t06_concentration import TOP
 from segment5b_lib.views.inequality import arrivals_by, gini

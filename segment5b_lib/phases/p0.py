@@ -13,7 +13,9 @@ from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.gates import saved
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE
-from segment5b_lib.phases.closure import Closure
+from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases.engine.phase import Finding, Phase, conduct
+from segment5b_lib.phases.engine.repair import next_steps
 from segment5b_lib.phases.figure_measures import EVIDENCE as MEASURED_ON
 from segment5b_lib.phases.p0_artefacts import (
     OwnerStateMatrix,
@@ -27,8 +29,6 @@ from segment5b_lib.phases.p0_board import sections
 from segment5b_lib.phases.p0_clocks import tz_databases, tz_frame
 from segment5b_lib.phases.p0_done import definition_of_done
 from segment5b_lib.phases.p0_figures import PublishedFigures, figure_lines, figures_frame
-from segment5b_lib.phases.phase import Finding, Phase, conduct
-from segment5b_lib.phases.repair import next_steps
 from segment5b_lib.store.runs import Run
 
 PHASE: Final = Phase(

@@ -11,10 +11,10 @@ from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.results import GateResult
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.wording import value_text
-from segment5b_lib.phases.envelope import Envelope, Node
+from segment5b_lib.phases.engine.envelope import Envelope, Node
+from segment5b_lib.phases.engine.repair import runnable
+from segment5b_lib.phases.engine.shared_items import AUDIT, CLOCK, CONSERVATION, LOCAL_TIME
 from segment5b_lib.phases.p0_clocks import TzDatabase
-from segment5b_lib.phases.rails import AUDIT, CLOCK, CONSERVATION, LOCAL_TIME
-from segment5b_lib.phases.repair import runnable
 
 AXES: Final[dict[str, tuple[str, ...]]] = {
     "DST": (*LOCAL_TIME, *CLOCK),

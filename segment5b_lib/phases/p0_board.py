@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.phases.engine.page import Section
 from segment5b_lib.phases.p0_artefacts import axis_lines, context_lines, context_rows, owner_lines
 from segment5b_lib.phases.p0_clocks import tz_rows
-from segment5b_lib.phases.page import Section
 
 _GATE_COLUMNS: Final = (
     "gate",

@@ -11,8 +11,8 @@ import polars as pl
 from segment5b_lib.civil_time.tz_drift import difference_lines, drift_line, machine_drift
 from segment5b_lib.civil_time.tzif import IANA_RELEASE
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.phases.envelope import DodItem, Node
-from segment5b_lib.phases.phase import item
+from segment5b_lib.phases.engine.envelope import DodItem, Node
+from segment5b_lib.phases.engine.phase import item
 
 _DAY = 86_400
 

@@ -8,12 +8,12 @@ from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.results import Threshold
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import GATES
-from segment5b_lib.phases.envelope import DodItem
+from segment5b_lib.phases.engine.envelope import DodItem
+from segment5b_lib.phases.engine.phase import item
+from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.p0_artefacts import axis_lines
 from segment5b_lib.phases.p0_clocks import explained
 from segment5b_lib.phases.p0_figures import figure_lines, verdict_counts
-from segment5b_lib.phases.phase import item
-from segment5b_lib.phases.rails import chain_complete
 from segment5b_lib.store.attachments import OWN_POLICIES
 from segment5b_lib.store.runs import Run
 

@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 import polars as pl
 from pydantic import Field
 
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.phases.envelope import Envelope, Node
+from segment5b_lib.phases.engine.envelope import Envelope, Node
 from segment5b_lib.phases.figure_measures import Ours, measure_figures
 from segment5b_lib.phases.published import (
     FIGURES,

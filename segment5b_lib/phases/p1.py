@@ -14,8 +14,20 @@ from segment5b_lib.contract.words import Decision
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE
-from segment5b_lib.phases.closure import Closure
-from segment5b_lib.phases.envelope import DodItem
+from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases.engine.envelope import DodItem
+from segment5b_lib.phases.engine.page import Section
+from segment5b_lib.phases.engine.phase import Finding, Phase, conduct, item
+from segment5b_lib.phases.engine.repair import next_steps
+from segment5b_lib.phases.engine.shared_items import (
+    CLOCK,
+    CONSERVATION,
+    LOCAL_TIME,
+    audit_holds,
+    chain_complete,
+    counts_unmoved,
+    gates_hold,
+)
 from segment5b_lib.phases.p0_board import gate_section
 from segment5b_lib.phases.p1_artefacts import (
     Closing,
@@ -30,18 +42,6 @@ from segment5b_lib.phases.p1_artefacts import (
     reopening,
     seed_gates,
 )
-from segment5b_lib.phases.page import Section
-from segment5b_lib.phases.phase import Finding, Phase, conduct, item
-from segment5b_lib.phases.rails import (
-    CLOCK,
-    CONSERVATION,
-    LOCAL_TIME,
-    audit_holds,
-    chain_complete,
-    counts_unmoved,
-    gates_hold,
-)
-from segment5b_lib.phases.repair import next_steps
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.runs import Run
 

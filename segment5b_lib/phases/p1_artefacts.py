@@ -11,8 +11,8 @@ from segment5b_lib.contract.policies import POLICIES
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.identity import canonical_json, sha256_hex
-from segment5b_lib.phases.envelope import Envelope, GateLine, Node, gate_lines
-from segment5b_lib.phases.rails import CLOCK
+from segment5b_lib.phases.engine.envelope import Envelope, GateLine, Node, gate_lines
+from segment5b_lib.phases.engine.shared_items import CLOCK
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.civil_time import days_since_transition, mismatch_by_date_and_zone, offset_distribution
 from segment5b_lib.views.horizon import cache_shortfalls

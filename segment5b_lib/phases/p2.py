@@ -24,8 +24,12 @@ from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE
 from segment5b_lib.gates.wording import value_text
-from segment5b_lib.phases.closure import Closure
-from segment5b_lib.phases.envelope import DodItem, gate_lines
+from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases.engine.envelope import DodItem, gate_lines
+from segment5b_lib.phases.engine.page import Section
+from segment5b_lib.phases.engine.phase import Finding, Phase, conduct, item, not_applicable
+from segment5b_lib.phases.engine.repair import NextStep, NextSteps, next_steps
+from segment5b_lib.phases.engine.shared_items import FROZEN, audit_holds, chain_complete, gates_hold
 from segment5b_lib.phases.p0_board import gate_section
 from segment5b_lib.phases.p2_artefacts import (
     CALIBRATED,
@@ -43,10 +47,6 @@ from segment5b_lib.phases.p2_artefacts import (
     forensics,
     matrix_csv,
 )
-from segment5b_lib.phases.page import Section
-from segment5b_lib.phases.phase import Finding, Phase, conduct, item, not_applicable
-from segment5b_lib.phases.rails import FROZEN, audit_holds, chain_complete, gates_hold
-from segment5b_lib.phases.repair import NextStep, NextSteps, next_steps
 from segment5b_lib.store.postures import with_changes
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views import gateboard

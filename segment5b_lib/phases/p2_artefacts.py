@@ -14,7 +14,7 @@ from segment5b_lib.calibrate.forensics import largest_zones, merchant_zones, mer
 from segment5b_lib.calibrate.prediction import Estimate, Prediction
 from segment5b_lib.calibrate.predictor import Predictor
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.phases.envelope import Envelope, GateLine, Node, gate_lines
+from segment5b_lib.phases.engine.envelope import Envelope, GateLine, Node, gate_lines
 
 CALIBRATED = ("T6", "T7")
 STANDARD_ERRORS = 3

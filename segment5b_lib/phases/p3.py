@@ -13,8 +13,12 @@ from segment5b_lib.contract.words import Decision
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE
-from segment5b_lib.phases.closure import Closure
-from segment5b_lib.phases.envelope import DodItem
+from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases.engine.envelope import DodItem
+from segment5b_lib.phases.engine.page import Section
+from segment5b_lib.phases.engine.phase import Finding, Phase, conduct, item
+from segment5b_lib.phases.engine.repair import next_steps
+from segment5b_lib.phases.engine.shared_items import FROZEN, audit_holds, chain_complete, gates_hold
 from segment5b_lib.phases.p0_board import gate_section
 from segment5b_lib.phases.p3_artefacts import (
     Closing,
@@ -25,10 +29,6 @@ from segment5b_lib.phases.p3_artefacts import (
     ThresholdInventory,
 )
 from segment5b_lib.phases.p3_mutations import mutations, watched_gates
-from segment5b_lib.phases.page import Section
-from segment5b_lib.phases.phase import Finding, Phase, conduct, item
-from segment5b_lib.phases.rails import FROZEN, audit_holds, chain_complete, gates_hold
-from segment5b_lib.phases.repair import next_steps
 from segment5b_lib.store.arrival_files import LOCAL_COLUMNS
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.runs import Run

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from segment5b_lib.phases.envelope import Envelope, Node
+from segment5b_lib.phases.engine.envelope import Envelope, Node
 
 
 class ThresholdInventory(Node):

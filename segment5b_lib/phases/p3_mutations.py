@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from segment5b_lib.phases.p3_artefacts import Mutation
 from segment5b_lib.states.context import Context
-from segment5b_lib.states.s5_check import Bound, Check
-from segment5b_lib.states.s5_evidence import Evidence, gather
-from segment5b_lib.states.s5_validation import SPEC, judge
+from segment5b_lib.states.s5.check import Bound, Check
+from segment5b_lib.states.s5.inputs import Evidence, gather
+from segment5b_lib.states.s5.validation import SPEC, judge
 from segment5b_lib.store.postures import with_changes
 from segment5b_lib.store.runs import Run
 

@@ -17,8 +17,12 @@ from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.t10_stability import stability
 from segment5b_lib.gates.table import EVIDENCE
-from segment5b_lib.phases.closure import Closure
-from segment5b_lib.phases.envelope import DodItem, gate_lines
+from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases.engine.envelope import DodItem, gate_lines
+from segment5b_lib.phases.engine.page import Section
+from segment5b_lib.phases.engine.phase import Finding, Phase, conduct, item, not_applicable
+from segment5b_lib.phases.engine.repair import NextStep, NextSteps, next_steps
+from segment5b_lib.phases.engine.shared_items import STANDS, chain_complete, gates_hold
 from segment5b_lib.phases.p0_board import gate_section
 from segment5b_lib.phases.p4_artefacts import (
     Closing,
@@ -29,11 +33,7 @@ from segment5b_lib.phases.p4_artefacts import (
     gates_by_seed,
     seed_lines,
 )
-from segment5b_lib.phases.page import Section
-from segment5b_lib.phases.phase import Finding, Phase, conduct, item, not_applicable
 from segment5b_lib.phases.popt_timing import Sample, timing_line, timing_of
-from segment5b_lib.phases.rails import STANDS, chain_complete, gates_hold
-from segment5b_lib.phases.repair import NextStep, NextSteps, next_steps
 from segment5b_lib.store.runs import Run
 
 PHASE: Final = Phase(

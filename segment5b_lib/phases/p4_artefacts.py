@@ -9,7 +9,7 @@ from pydantic import Field
 
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.phases.envelope import Envelope, GateLine, Node, gate_lines
+from segment5b_lib.phases.engine.envelope import Envelope, GateLine, Node, gate_lines
 from segment5b_lib.phases.popt_timing import TimingLine
 from segment5b_lib.store.runs import Run
 

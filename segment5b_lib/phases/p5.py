@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from segment5b_lib.contract.words import Decision, ItemStatus, Verdict
 from segment5b_lib.engine.retention import latest_receipt, superseded
-from segment5b_lib.phases.attempts import read_artefact
-from segment5b_lib.phases.closure import Closure
-from segment5b_lib.phases.envelope import DodItem
+from segment5b_lib.phases.engine.attempts import read_artefact
+from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases.engine.envelope import DodItem
+from segment5b_lib.phases.engine.page import Section
+from segment5b_lib.phases.engine.phase import Finding, Phase, conduct, item
 from segment5b_lib.phases.p5_artefacts import (
     Closing,
     DownstreamHandoff,
@@ -21,8 +23,6 @@ from segment5b_lib.phases.p5_artefacts import (
     PruneReceipt,
 )
 from segment5b_lib.phases.p5_manifest import changed_outputs, decisions, pointers, unresolved
-from segment5b_lib.phases.page import Section
-from segment5b_lib.phases.phase import Finding, Phase, conduct, item
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.roots import outputs_folder

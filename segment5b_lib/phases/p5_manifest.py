@@ -8,7 +8,7 @@ from typing import Any
 
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import MissingInputError
-from segment5b_lib.phases.attempts import pointer_path, reports_folder, slug
+from segment5b_lib.phases.engine.attempts import pointer_path, reports_folder, slug
 from segment5b_lib.phases.p5_artefacts import Pointer
 from segment5b_lib.store.digest import sha256_file, sha256_files
 from segment5b_lib.store.documents import read_json

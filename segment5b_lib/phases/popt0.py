@@ -9,11 +9,13 @@ from pydantic import Field
 
 from segment5b_lib.contract.words import STATES, Decision, ItemStatus
 from segment5b_lib.phases import popt1, popt2
-from segment5b_lib.phases.attempts import pointer_path
-from segment5b_lib.phases.closure import Closure
-from segment5b_lib.phases.envelope import DodItem, Envelope
-from segment5b_lib.phases.page import Section
-from segment5b_lib.phases.phase import Finding, Phase, conduct
+from segment5b_lib.phases.engine.attempts import pointer_path
+from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases.engine.envelope import DodItem, Envelope
+from segment5b_lib.phases.engine.page import Section
+from segment5b_lib.phases.engine.phase import Finding, Phase, conduct
+from segment5b_lib.phases.engine.popt_order import SUBJECTS
+from segment5b_lib.phases.engine.repair import NextStep, NextSteps
 from segment5b_lib.phases.popt0_budgets import LaneBudget, StateBudget, lane_budgets, state_budgets
 from segment5b_lib.phases.popt0_done import (
     PIN_FILE,
@@ -36,9 +38,7 @@ from segment5b_lib.phases.popt0_hotspots import (
     segment_lanes,
     state_lanes,
 )
-from segment5b_lib.phases.popt_order import SUBJECTS
 from segment5b_lib.phases.popt_timing import Timing, TimingLine, measured, timing_line, timing_of
-from segment5b_lib.phases.repair import NextStep, NextSteps
 from segment5b_lib.store.runs import Run
 
 LOCK_PAGE: Final = "popt0_baseline_lock"

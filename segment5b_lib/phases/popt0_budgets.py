@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from segment5b_lib.contract.words import STATES
-from segment5b_lib.phases.envelope import Node
+from segment5b_lib.phases.engine.envelope import Node
 from segment5b_lib.phases.popt_budgets import below_scale, budgets_of
 from segment5b_lib.phases.popt_budgets import state_budgets as allowed
 from segment5b_lib.phases.popt_figures import load_figures

@@ -7,16 +7,16 @@ from typing import Final
 
 from segment5b_lib.contract.words import STATES, ItemStatus
 from segment5b_lib.engine.retention import pin
-from segment5b_lib.phases.envelope import DodItem
-from segment5b_lib.phases.phase import item, not_applicable
+from segment5b_lib.phases.engine.envelope import DodItem
+from segment5b_lib.phases.engine.phase import item, not_applicable
+from segment5b_lib.phases.engine.popt_order import SUBJECTS
+from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt0_budgets import LaneBudget, StateBudget
 from segment5b_lib.phases.popt0_elapsed import elapsed_csv, elapsed_rows, unnamed
 from segment5b_lib.phases.popt0_hotspots import Owner, ReductionTarget, StateLanes
 from segment5b_lib.phases.popt_budgets import below_scale, too_few
 from segment5b_lib.phases.popt_items import lanes_kept, pruned
-from segment5b_lib.phases.popt_order import SUBJECTS
 from segment5b_lib.phases.popt_timing import Timing
-from segment5b_lib.phases.rails import chain_complete
 from segment5b_lib.store.attachments import OWN_POLICIES
 from segment5b_lib.store.publish import write_file
 from segment5b_lib.store.runs import Run, policies_digest, runs_folder

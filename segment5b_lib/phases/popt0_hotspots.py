@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from segment5b_lib.contract.words import STATES, Lane
-from segment5b_lib.phases.envelope import Node
-from segment5b_lib.phases.popt_order import SUBJECTS
+from segment5b_lib.phases.engine.envelope import Node
+from segment5b_lib.phases.engine.popt_order import SUBJECTS
 from segment5b_lib.phases.popt_timing import Rounded, Sample, Timing, compared
 
 OUTSIDE_STEPS: Final = "outside_steps"

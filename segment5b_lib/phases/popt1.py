@@ -6,15 +6,15 @@ from typing import ClassVar, Final
 
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.phases import popt_items as items
-from segment5b_lib.phases.closure import Closure
-from segment5b_lib.phases.phase import Finding, Phase
+from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases.engine.phase import Finding, Phase
+from segment5b_lib.phases.engine.popt_order import is_closed
+from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt_budgets import state_budget
 from segment5b_lib.phases.popt_closure import LaneTiming, PairClosure, conclude, conduct_pair
 from segment5b_lib.phases.popt_figures import PUBLISHED
-from segment5b_lib.phases.popt_order import is_closed
 from segment5b_lib.phases.popt_pair import Pair
 from segment5b_lib.phases.popt_structure import counters_of, datasets_of
-from segment5b_lib.phases.rails import chain_complete
 from segment5b_lib.store.runs import Run
 
 LEAST_REDUCTION: Final = 0.40

@@ -8,17 +8,17 @@ from typing import ClassVar, Final
 
 from segment5b_lib.contract.words import Decision, ItemStatus
 from segment5b_lib.phases import popt_items as items
-from segment5b_lib.phases.closure import Closure
-from segment5b_lib.phases.envelope import DodItem
-from segment5b_lib.phases.order import kin, standing
-from segment5b_lib.phases.phase import Finding, Phase, item
+from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases.engine.envelope import DodItem
+from segment5b_lib.phases.engine.order import kin, standing
+from segment5b_lib.phases.engine.phase import Finding, Phase, item
+from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt_budgets import below_scale, state_budgets
 from segment5b_lib.phases.popt_closure import LaneTiming, PairClosure, conclude, conduct_pair
 from segment5b_lib.phases.popt_figures import PUBLISHED, Figures
 from segment5b_lib.phases.popt_pair import Pair, reduction
 from segment5b_lib.phases.popt_structure import bundle_faults, counters_of, datasets_of, draws_of
 from segment5b_lib.phases.popt_timing import Sample, compared, timing_of
-from segment5b_lib.phases.rails import chain_complete
 from segment5b_lib.store.runs import Run
 
 LEAST_REDUCTION: Final = 0.35

@@ -13,10 +13,12 @@ from segment5b_lib.engine.chain import run_states
 from segment5b_lib.engine.throwaway import stale_bundles, throwaway
 from segment5b_lib.errors import Segment5BError
 from segment5b_lib.phases import popt_items as items
-from segment5b_lib.phases.closure import Closure
-from segment5b_lib.phases.envelope import DodItem, Envelope, Measured
-from segment5b_lib.phases.page import Section
-from segment5b_lib.phases.phase import Finding, Phase, conduct, item, not_applicable
+from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases.engine.envelope import DodItem, Envelope, Measured
+from segment5b_lib.phases.engine.page import Section
+from segment5b_lib.phases.engine.phase import Finding, Phase, conduct, item, not_applicable
+from segment5b_lib.phases.engine.repair import NextStep, NextSteps
+from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt4_overhead import (
     FEW_PAIRS,
     MOST_PAIRS,
@@ -32,8 +34,6 @@ from segment5b_lib.phases.popt4_overhead import (
 from segment5b_lib.phases.popt_budgets import below_scale, budget_item, state_budgets
 from segment5b_lib.phases.popt_structure import BUNDLE, bundle_faults
 from segment5b_lib.phases.popt_timing import Timing, TimingLine, measured, timing_line, timing_of
-from segment5b_lib.phases.rails import chain_complete
-from segment5b_lib.phases.repair import NextStep, NextSteps
 from segment5b_lib.store.publish import write_file
 from segment5b_lib.store.runs import Run
 

@@ -27,7 +27,7 @@ from segment5b_lib.engine.chain import run_states
 from segment5b_lib.engine.reporting import watching
 from segment5b_lib.engine.throwaway import stale_bundles
 from segment5b_lib.errors import Segment5BError
-from segment5b_lib.phases.envelope import Node
+from segment5b_lib.phases.engine.envelope import Node
 from segment5b_lib.phases.popt_timing import Rounded
 from segment5b_lib.store.runs import Run
 

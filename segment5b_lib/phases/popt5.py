@@ -8,16 +8,16 @@ from typing import ClassVar, Final
 from pydantic import Field
 
 from segment5b_lib.contract.words import STATES, Decision, ItemStatus
-from segment5b_lib.phases.closure import Closure
-from segment5b_lib.phases.envelope import DodItem, Envelope, Node
-from segment5b_lib.phases.order import nearest
-from segment5b_lib.phases.page import Section
-from segment5b_lib.phases.phase import Finding, Phase, conduct, item, not_applicable
+from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases.engine.envelope import DodItem, Envelope, Node
+from segment5b_lib.phases.engine.order import nearest
+from segment5b_lib.phases.engine.page import Section
+from segment5b_lib.phases.engine.phase import Finding, Phase, conduct, item, not_applicable
+from segment5b_lib.phases.engine.repair import NextStep, NextSteps
+from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt0_hotspots import LaneShare, Owner, StateLanes, owners, segment_lanes, state_lanes
 from segment5b_lib.phases.popt_budgets import below_scale, budget_item, budgets_of, state_budgets, too_few
 from segment5b_lib.phases.popt_timing import Rounded, Sample, Timing, TimingLine, measured, timing_line, timing_of
-from segment5b_lib.phases.rails import chain_complete
-from segment5b_lib.phases.repair import NextStep, NextSteps
 from segment5b_lib.store.runs import Run, list_runs
 
 _TRACK: Final = ("POPT.0", "POPT.1", "POPT.2", "POPT.3", "POPT.4")

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from segment5b_lib.contract.validation_policy import Budget, RuntimePolicy
-from segment5b_lib.phases.envelope import DodItem
-from segment5b_lib.phases.phase import item, not_applicable
+from segment5b_lib.phases.engine.envelope import DodItem
+from segment5b_lib.phases.engine.phase import item, not_applicable
 from segment5b_lib.phases.popt_timing import Sample
 from segment5b_lib.store.runs import Run
 

@@ -9,17 +9,17 @@ import polars as pl
 from pydantic import Field
 
 from segment5b_lib.contract.words import STATES, Decision, ItemStatus
-from segment5b_lib.phases.attempts import slug
-from segment5b_lib.phases.closure import Closure
-from segment5b_lib.phases.envelope import DodItem, Envelope, Measured
-from segment5b_lib.phases.page import Section
-from segment5b_lib.phases.phase import Finding, Phase, conduct
+from segment5b_lib.phases.engine.attempts import slug
+from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases.engine.envelope import DodItem, Envelope, Measured
+from segment5b_lib.phases.engine.page import Section
+from segment5b_lib.phases.engine.phase import Finding, Phase, conduct
+from segment5b_lib.phases.engine.popt_order import SUBJECTS, ranked
+from segment5b_lib.phases.engine.repair import NextStep, NextSteps
 from segment5b_lib.phases.popt_items import ReplayLine
-from segment5b_lib.phases.popt_order import SUBJECTS, ranked
 from segment5b_lib.phases.popt_pair import BASELINE, CANDIDATE, Pair, RuntimeLine, pair_of, runtime_lines
 from segment5b_lib.phases.popt_structure import EVIDENCE, CounterLine, DatasetLine
 from segment5b_lib.phases.popt_timing import Timing, TimingLine, measured, timing_line
-from segment5b_lib.phases.repair import NextStep, NextSteps
 from segment5b_lib.store.runs import Run
 
 

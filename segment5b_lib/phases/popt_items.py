@@ -7,8 +7,8 @@ from typing import Final
 
 from segment5b_lib.contract.words import STATES, Lane, Status
 from segment5b_lib.engine.retention import superseded
-from segment5b_lib.phases.envelope import DodItem, Node
-from segment5b_lib.phases.phase import item, not_applicable
+from segment5b_lib.phases.engine.envelope import DodItem, Node
+from segment5b_lib.phases.engine.phase import item, not_applicable
 from segment5b_lib.phases.popt_budgets import too_few
 from segment5b_lib.phases.popt_figures import Figures
 from segment5b_lib.phases.popt_pair import CANDIDATE, Pair, reduction

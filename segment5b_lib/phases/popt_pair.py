@@ -13,7 +13,7 @@ from typing import Literal
 
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import UsageError
-from segment5b_lib.phases.envelope import Node
+from segment5b_lib.phases.engine.envelope import Node
 from segment5b_lib.phases.popt_budgets import too_few
 from segment5b_lib.phases.popt_figures import Figures, load_figures, shipped
 from segment5b_lib.phases.popt_timing import Rounded, Sample, Timing, Verdict, compared, of_figures, siblings, timing_of

@@ -13,7 +13,7 @@ from typing import Any, Final
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.engine.chain import spec_of
-from segment5b_lib.phases.envelope import Node
+from segment5b_lib.phases.engine.envelope import Node
 from segment5b_lib.store.digest import bundle_digest
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.engine_columns import sql_column

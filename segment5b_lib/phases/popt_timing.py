@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator
 
 from segment5b_lib.contract.words import Lane, Status
-from segment5b_lib.phases.envelope import Measured, Node
+from segment5b_lib.phases.engine.envelope import Measured, Node
 from segment5b_lib.phases.popt_figures import Figures
 from segment5b_lib.store.runs import Run, list_runs
 

@@ -24,7 +24,7 @@ import segment5b_lib
 from segment5b_lib.contract.words import Decision, NotebookStatus
 from segment5b_lib.engine.records import utc_now
 from segment5b_lib.errors import EnvironmentFault, GateRefusal, Segment5BError, StateError
-from segment5b_lib.phases.attempts import current, slug
+from segment5b_lib.phases.engine.attempts import current, slug
 from segment5b_lib.reports.html import keep_still_faces, write_html
 from segment5b_lib.reports.notebooks import Notebook, OfPhase, Parameters, notebook
 from segment5b_lib.reports.summary import add_summary, found, next_commands

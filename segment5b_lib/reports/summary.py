@@ -16,7 +16,7 @@ import nbformat
 from nbformat.v4 import new_markdown_cell
 
 from segment5b_lib.contract.words import ItemStatus, NotebookStatus
-from segment5b_lib.phases.closure import STATUS_COLOURS
+from segment5b_lib.phases.engine.closure import STATUS_COLOURS
 from segment5b_lib.reports.notebooks import NOTEBOOKS, notebook
 from segment5b_lib.store.publish import write_file
 

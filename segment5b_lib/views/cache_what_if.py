@@ -17,7 +17,7 @@ import polars as pl
 from segment5b_lib.civil_time import cache as tz_cache
 from segment5b_lib.civil_time.cache import TzCache
 from segment5b_lib.civil_time.oracle import known_zones
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.views.clock_counts import ClockCounts
 from segment5b_lib.views.zone_clock import span
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.t01_civil_time import WRONG
 from segment5b_lib.gates.t03_dst_windows import transitions

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from segment5b_lib.gates.census import NO_HOUR
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.census import NO_HOUR
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.store.query import connect, q
 
 DAY: Final = 86_400

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from segment5b_lib.gates.conservation import LOGICAL_LEVEL, ROW_LEVEL
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 
 _NAMES: Final = {
     ROW_LEVEL: "before: series × bucket",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from segment5b_lib.gates.count_shape import RESIDUAL_WIDTH
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.count_shape import RESIDUAL_WIDTH
+from segment5b_lib.gates.evidence.run_tables import Evidence
 
 
 def zero_rate(evidence: Evidence) -> float | None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 
 _CURVE_POINTS: Final = 201
 _PLACES: Final = {"sites": "site_id", "edges": "edge_id"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 
 
 def latent_factor(evidence: Evidence) -> pl.DataFrame:

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.views.inequality import arrivals_by, top_share
 
 _QUANTILES: Final = {"median": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from segment5b_lib.contract.datasets import SERIES_KEY
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 
 LOGICAL_KEY: Final = ("scenario_id", *(name for name in SERIES_KEY if name != "legal_country_iso"))
 """A series without its country: what the engine itself calls a series."""

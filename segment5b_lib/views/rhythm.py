@@ -6,8 +6,8 @@ from typing import Final
 
 import polars as pl
 
-from segment5b_lib.gates.census import NO_HOUR
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.census import NO_HOUR
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.t08_weekend import STANDARD_ERRORS, weekend_shares
 
 HOUR_RANGES: Final = {"09-17": range(9, 18), "18-23": range(18, 24), "00-05": range(6)}

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from segment5b_lib.civil_time.oracle import expected_offsets
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.views.clock_counts import ClockCounts
 

@@ -13,9 +13,9 @@ from segment5b_lib.contract.words import STATES, Verdict
 from segment5b_lib.errors import UsageError
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.wording import VERDICT_COLOURS
+from segment5b_lib.phases.engine.repair import NextStep, NextSteps, next_steps
 from segment5b_lib.phases.popt_budgets import too_few
 from segment5b_lib.phases.popt_timing import Sample, Timing, compared, timing_of
-from segment5b_lib.phases.repair import NextStep, NextSteps, next_steps
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.differences import policy_differences, run_label, world_differences
 from segment5b_lib.views.gateboard import bands, gate_matrix

@@ -7,8 +7,8 @@ from typing import Final
 import polars as pl
 
 from segment5b_lib.errors import UsageError
-from segment5b_lib.gates.clock import MICROSECOND
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.clock import MICROSECOND
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.t03_dst_windows import transitions, windows
 from segment5b_lib.views.civil_time import mismatch_by_date_and_zone
 from segment5b_lib.workbench.arrivals import scan

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 import polars as pl
 
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.phases.closure import IdentityCard, identity_card
+from segment5b_lib.phases.engine.closure import IdentityCard, identity_card
 from segment5b_lib.store import runs
 from segment5b_lib.store.query import MAX_ROWS, q
 from segment5b_lib.store.runs import Run, RunReceipt

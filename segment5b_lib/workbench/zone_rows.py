@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from segment5b_lib.gates.clock import MICROSECOND
+from segment5b_lib.gates.evidence.clock import MICROSECOND
 from segment5b_lib.views.clock_counts import DAY
 from segment5b_lib.workbench.open_run import OpenRun
 

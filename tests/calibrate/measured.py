@@ -3,7 +3,7 @@
 import polars as pl
 
 from segment5b_lib.calibrate.prediction import TOP_TENTH
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.t01_civil_time import measure as measure_t1
 
 

@@ -16,7 +16,7 @@ from segment5b_lib.civil_time.oracle import offsets_of, pinned_zone
 from segment5b_lib.civil_time.tzif import year_start, zone_names
 from segment5b_lib.kernel.arrival_tables import Grid
 from segment5b_lib.kernel.offsets import FIRST_RUN, OffsetTable, offset_at
-from segment5b_lib.states.s4_civil_time import zone_offsets
+from segment5b_lib.states.s4.civil_time import zone_offsets
 
 START, END = year_start(1970), year_start(2101)
 HOUR, US = 3600, 1_000_000

@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from segment5b_lib.contract.words import Verdict
-from segment5b_lib.engine.attach import Attached, attach
+from segment5b_lib.engine.attach.attach import Attached, attach
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.engine.rerun import prepare_rerun
 from segment5b_lib.engine.retention import latest_receipt, pin, prune, superseded
 from segment5b_lib.engine.throwaway import throwaway
 from segment5b_lib.errors import ConflictError, InputError, MissingInputError, Segment5BError, StaleError, UsageError
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard, score
 from segment5b_lib.store.runs import Run, list_runs, open_run

@@ -22,7 +22,7 @@ import pyarrow as pa
 from segment5b_lib.civil_time import cache as tz_cache
 from segment5b_lib.contract.datasets import arrival_schema, dataset
 from segment5b_lib.contract.policies import Policies
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.results import GateResult, judge
 from segment5b_lib.gates.scorecard import MEASURES
 from segment5b_lib.gates.table import gate

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from segment5b_lib.gates import columns
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
+from segment5b_lib.store import columns
 from segment5b_lib.store.runs import Run
 
 CENSUS = """

@@ -16,8 +16,8 @@ from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.a02_phase import profile_distances
 from segment5b_lib.gates.a03_count_law import ks_distance
 from segment5b_lib.gates.a04_routing_law import pooled_cells
+from segment5b_lib.gates.evidence.trace import draws_that_differ, sampled_series
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.trace import draws_that_differ, sampled_series
 from segment5b_lib.identity import site_id
 from tests.gates.hand_made import KAPPA, SITE_WEIGHTS, START, ZONES, Frames, clean, measured
 

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from segment5b_lib.contract.words import Verdict
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.scorecard import MEASURES, Scorecard, score
 from tests.gates.hand_made import LOCALS, SCENARIO, clean, measured, shifted, write_run
 

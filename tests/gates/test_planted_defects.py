@@ -30,7 +30,8 @@ from segment5b_lib.gates.t10_stability import stability
 from segment5b_lib.gates.table import DEMANDED, GATES
 from segment5b_lib.kernel.counts import draw_counts
 from segment5b_lib.kernel.streams import stream_keys
-from segment5b_lib.states import s3_counts, s4_tables
+from segment5b_lib.states import s3_counts
+from segment5b_lib.states.s4 import tables as s4_tables
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World

@@ -9,8 +9,8 @@ import nbformat
 import pytest
 
 from segment5b_lib.contract.words import ItemStatus
-from segment5b_lib.phases.closure import _item
-from segment5b_lib.phases.envelope import DodItem
+from segment5b_lib.phases.engine.closure import _item
+from segment5b_lib.phases.engine.envelope import DodItem
 from segment5b_lib.reports.notebooks import NOTEBOOKS
 from segment5b_lib.views.listing import html_table
 from tests.notebooks.comparison import sanitize_rules, sanitized

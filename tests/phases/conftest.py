@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from segment5b_lib.contract.words import Decision
-from segment5b_lib.phases import phase
-from segment5b_lib.phases.closure import Closure
-from segment5b_lib.phases.table import MODULES
+from segment5b_lib.phases.engine import phase
+from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases.engine.table import MODULES
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 from tests.decisions import speak

@@ -17,8 +17,8 @@ import yaml
 
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.identity import sha256_hex
-from segment5b_lib.phases.closure import Closure
-from segment5b_lib.phases.envelope import Envelope, schema
+from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases.engine.envelope import Envelope, schema
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.store.roots import parameters_folder
 from segment5b_lib.store.runs import Run, list_runs

@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 
 from segment5b_lib.contract.words import Decision
-from segment5b_lib.engine.attach import attach
+from segment5b_lib.engine.attach.attach import attach
 from segment5b_lib.engine.retention import keep_set
 from segment5b_lib.errors import StaleError, UsageError
 from segment5b_lib.phases import p0, popt0, popt1, popt2, popt3
-from segment5b_lib.phases.closure import Closure
+from segment5b_lib.phases.engine.closure import Closure
 from segment5b_lib.store.runs import Run, open_run
 from tests.engine_root import COUNTED, RUN_ID, edit_records, engine_root
 from tests.phases.popt_track import Track, check_artefacts, plant_seconds, remade, statuses

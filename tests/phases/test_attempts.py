@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from segment5b_lib.errors import MissingInputError, StaleError
-from segment5b_lib.phases.attempts import current, next_attempt, pointer_path, read_artefact, reports_folder
+from segment5b_lib.phases.engine.attempts import current, next_attempt, pointer_path, read_artefact, reports_folder
 
 RUN_ID = "0123456789abcdef" * 2
 THING = ("p0_thing", "json")

@@ -10,10 +10,10 @@ import pytest
 
 from segment5b_lib.contract.words import Decision, ItemStatus
 from segment5b_lib.errors import GateRefusal, InputError
-from segment5b_lib.phases.attempts import current, pointer_path, reports_folder
-from segment5b_lib.phases.envelope import DodItem, Envelope
-from segment5b_lib.phases.order import openings
-from segment5b_lib.phases.phase import Finding, Phase, conduct, decide, item, not_applicable
+from segment5b_lib.phases.engine.attempts import current, pointer_path, reports_folder
+from segment5b_lib.phases.engine.envelope import DodItem, Envelope
+from segment5b_lib.phases.engine.order import openings
+from segment5b_lib.phases.engine.phase import Finding, Phase, conduct, decide, item, not_applicable
 from segment5b_lib.store.runs import Run
 from tests.conftest import finished_run
 from tests.decisions import speak

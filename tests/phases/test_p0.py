@@ -14,13 +14,13 @@ from segment5b_lib.contract.words import Decision, ItemStatus, Verdict
 from segment5b_lib.errors import StaleError
 from segment5b_lib.gates.scorecard import Scorecard, score
 from segment5b_lib.phases import p0
-from segment5b_lib.phases.attempts import read_artefact, reports_folder
-from segment5b_lib.phases.envelope import Envelope, schema
+from segment5b_lib.phases.engine.attempts import read_artefact, reports_folder
+from segment5b_lib.phases.engine.envelope import Envelope, schema
+from segment5b_lib.phases.engine.phase import decide
+from segment5b_lib.phases.engine.repair import next_steps
 from segment5b_lib.phases.p0_artefacts import AXES, OwnerStateMatrix, RealismGateboard
 from segment5b_lib.phases.p0_done import definition_of_done
 from segment5b_lib.phases.p0_figures import PublishedFigures
-from segment5b_lib.phases.phase import decide
-from segment5b_lib.phases.repair import next_steps
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.runs import Run
 

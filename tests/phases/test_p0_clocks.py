@@ -14,8 +14,8 @@ from segment5b_lib.civil_time.witnesses import folder_witness
 from segment5b_lib.contract.words import Decision, ItemStatus
 from segment5b_lib.gates.scorecard import Scorecard, score
 from segment5b_lib.phases import p0
+from segment5b_lib.phases.engine.phase import decide
 from segment5b_lib.phases.p0_clocks import explained, tz_databases
-from segment5b_lib.phases.phase import decide
 from segment5b_lib.store.runs import Run
 
 Plant = Callable[[dict[str, bytes]], None]

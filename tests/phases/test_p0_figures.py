@@ -12,8 +12,8 @@ import pytest
 from segment5b_lib.contract.words import ItemStatus
 from segment5b_lib.gates.scorecard import Scorecard, score
 from segment5b_lib.phases import p0, p0_figures
-from segment5b_lib.phases.attempts import read_artefact
-from segment5b_lib.phases.envelope import schema
+from segment5b_lib.phases.engine.attempts import read_artefact
+from segment5b_lib.phases.engine.envelope import schema
 from segment5b_lib.phases.figure_measures import Ours, measure_figures
 from segment5b_lib.phases.p0_done import definition_of_done
 from segment5b_lib.phases.p0_figures import PublishedFigures, figure_lines, figures_frame, verdict_counts

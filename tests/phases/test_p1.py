@@ -15,9 +15,9 @@ from segment5b_lib.engine.rerun import prepare_rerun
 from segment5b_lib.errors import StateError
 from segment5b_lib.gates.scorecard import Scorecard, score
 from segment5b_lib.phases import p1
-from segment5b_lib.phases.envelope import schema
+from segment5b_lib.phases.engine.envelope import schema
+from segment5b_lib.phases.engine.phase import decide
 from segment5b_lib.phases.p1_artefacts import lock_lines
-from segment5b_lib.phases.phase import decide
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 from tests.conftest import finished_run

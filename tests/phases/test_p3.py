@@ -13,8 +13,8 @@ from segment5b_lib.engine.chain import run_states
 from segment5b_lib.engine.rerun import prepare_rerun
 from segment5b_lib.gates.scorecard import score
 from segment5b_lib.phases import p3, p3_mutations
-from segment5b_lib.phases.envelope import schema
-from segment5b_lib.states.s5_check import Check, CheckStatus
+from segment5b_lib.phases.engine.envelope import schema
+from segment5b_lib.states.s5.check import Check, CheckStatus
 from segment5b_lib.store.runs import Run
 
 WIDE = {"validation.gates.T6.b.max": 1.0, "validation.gates.T6.bplus.max": 1.0} | {

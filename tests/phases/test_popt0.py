@@ -13,7 +13,7 @@ from segment5b_lib.contract.words import STATES, Decision
 from segment5b_lib.engine.rerun import prepare_rerun
 from segment5b_lib.engine.retention import keep_set
 from segment5b_lib.phases import popt0, popt0_done
-from segment5b_lib.phases.attempts import read_artefact
+from segment5b_lib.phases.engine.attempts import read_artefact
 from segment5b_lib.phases.popt0_elapsed import unnamed
 from segment5b_lib.store.runs import Run, runs_folder
 from tests.phases.popt_track import Track, check_artefacts, edit_records, plant_seconds, statuses

@@ -11,7 +11,7 @@ import pytest
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.errors import GateRefusal
 from segment5b_lib.phases import popt0, popt1, popt2, popt3
-from segment5b_lib.phases.attempts import reports_folder
+from segment5b_lib.phases.engine.attempts import reports_folder
 from segment5b_lib.phases.popt_closure import before_after, structure_frame
 from segment5b_lib.store.runs import Run
 from tests.phases.popt_track import (

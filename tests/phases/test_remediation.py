@@ -20,8 +20,8 @@ from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.engine.rerun import prepare_rerun
 from segment5b_lib.engine.retention import prune, superseded
 from segment5b_lib.phases import p2, p4, p5
-from segment5b_lib.phases.closure import Closure
-from segment5b_lib.phases.envelope import schema
+from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases.engine.envelope import schema
 from segment5b_lib.phases.p5_manifest import pointers, unresolved
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.store.runs import Run

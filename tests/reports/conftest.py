@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 RUN_ID = "0123456789abcdef" * 2
 
 _PUBLISH = """
-from segment5b_lib.phases.attempts import next_attempt
+from segment5b_lib.phases.engine.attempts import next_attempt
 with next_attempt("p0", run_id) as attempt:
     attempt.publish({("p0_thing", "json"): b"{}"}, {"decision": "%s"})
 """

@@ -5,8 +5,8 @@ import itertools
 import pyarrow.parquet as pq
 import pytest
 
-from segment5b_lib.states import s4_shards
 from segment5b_lib.states.context import Context
+from segment5b_lib.states.s4 import shards as s4_shards
 from tests.arrivals import ARRIVALS, arrivals, part_digests, policies_of, run_s4
 
 SMALL = 20_000

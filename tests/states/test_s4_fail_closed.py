@@ -8,7 +8,7 @@ import pytest
 from segment5b_lib.civil_time import cache
 from segment5b_lib.contract.policies import FailClosedRules
 from segment5b_lib.errors import InputError, PolicyError, StateError
-from segment5b_lib.states import s4_expansion
+from segment5b_lib.states.s4 import expansion as s4_expansion
 from segment5b_lib.store.digest import sha256_file
 from tests.arrivals import (
     anomalies,

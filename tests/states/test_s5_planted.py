@@ -11,7 +11,8 @@ import pytest
 from segment5b_lib.contract.datasets import arrival_schema
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.errors import InputError, MissingInputError, StaleError, StateError
-from segment5b_lib.states import s4_shards, s5_evidence
+from segment5b_lib.states.s4 import shards as s4_shards
+from segment5b_lib.states.s5 import inputs as s5_inputs
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.postures import load_posture, with_changes
 from tests.planted_run import (
@@ -475,7 +476,7 @@ def test_a_run_without_arrivals_is_refused_and_nothing_breaks(tiny_world, privat
 
 
 def test_no_transition_in_the_horizon_is_not_applicable(own_civil_run, monkeypatch):
-    monkeypatch.setattr(s5_evidence, "dst_strata", lambda *_: ())
+    monkeypatch.setattr(s5_inputs, "dst_strata", lambda *_: ())
     verdict = judge(own_civil_run)
     assert verdict.error is None
     for name in ("HOUR_BIN_MAE", "DST_WINDOWS", "DST_SUPPORT"):

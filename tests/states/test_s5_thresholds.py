@@ -13,10 +13,10 @@ from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.strict import Strict
 from segment5b_lib.contract.validation_policy import ValidationPolicy
 from segment5b_lib.states.context import Context
-from segment5b_lib.states.s5_check import Check
-from segment5b_lib.states.s5_evidence import Evidence, gather
-from segment5b_lib.states.s5_part_audit import sampled_parts
-from segment5b_lib.states.s5_validation import SPEC, judge
+from segment5b_lib.states.s5.check import Check
+from segment5b_lib.states.s5.inputs import Evidence, gather
+from segment5b_lib.states.s5.part_audit import sampled_parts
+from segment5b_lib.states.s5.validation import SPEC, judge
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.store.runs import Run
 

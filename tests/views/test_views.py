@@ -9,7 +9,7 @@ import pytest
 
 from segment5b_lib import views
 from segment5b_lib.charts import MAX_ROWS
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.scorecard import Scorecard, score
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views import civil_time

@@ -12,7 +12,7 @@ import pytest
 from segment5b_lib import views
 from segment5b_lib.civil_time import cache as tz_cache
 from segment5b_lib.gates import t12_local_contract
-from segment5b_lib.gates.evidence import Evidence
+from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.results import judge
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import gate

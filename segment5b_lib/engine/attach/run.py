@@ -1,0 +1,204 @@
+"""A foreign run, looked at once: files found, opened, hashed, held against every digest that lies beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import segment5b_lib
+from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS, validation_folder
+from segment5b_lib.contract.policies import Policies
+from segment5b_lib.contract.words import STATES, Status
+from segment5b_lib.engine.attach.digests import check_bundles, check_claims
+from segment5b_lib.engine.attach.identity import Identity
+from segment5b_lib.engine.attach.policies import policies_of_tree
+from segment5b_lib.engine.attach.tree import BUNDLE, ON_REQUEST, Tree, parameter_hash_of, run_tree, scenarios_of
+from segment5b_lib.engine.attach.world import ForeignWorld, find_world
+from segment5b_lib.engine.chain import spec_of
+from segment5b_lib.engine.records import utc_now
+from segment5b_lib.identity import canonical_json
+from segment5b_lib.store.attachments import ATTACHMENT_FILE, ENGINE, OWN_POLICIES, Attachment
+from segment5b_lib.store.bundles import FLAG_FILE
+from segment5b_lib.store.digest import sha256_files
+from segment5b_lib.store.documents import read_mapping
+from segment5b_lib.store.foreign_records import in_our_shape, of_run, record_lines, untold
+from segment5b_lib.store.postures import write_policies
+from segment5b_lib.store.runs import RECEIPT_FILE, Run, RunReceipt, policies_digest
+from segment5b_lib.store.worlds import WORLD_FILE
+
+_SPARED: Final = (*ON_REQUEST, "s4_arrival_summary_5B", "s4_arrival_anomalies_5B")
+"""What a state of the engine may leave out and still be complete."""
+
+
+@dataclass
+class ForeignRun:
+    """Everything that an attachment needs."""
+
+    root: Path
+    identity: Identity
+    parameter_hash: str
+    told: dict[str, Any]
+    scenarios: list[str]
+    tree: Tree
+    digests: dict[Path, str]
+    posture: str
+    policies: Policies
+    records: dict[str, dict[str, Any]]
+    world: ForeignWorld
+    missing: list[str]
+    verified: list[str] = field(default_factory=list)
+
+    def record(self) -> Attachment:
+        """What is remembered of the tree."""
+        return Attachment(
+            root=str(self.root),
+            attached_utc=utc_now(),
+            attached_by=segment5b_lib.__version__,
+            scenarios=self.scenarios,
+            judged_by=self.posture,
+            policies_hash=self.policies.parameter_hash,
+            world_in=self.world.place,
+            world_files=self.world.files,
+            verified=self.verified,
+            normalised=sorted(self.tree.normalised | self.world.normalised),
+            missing=self.missing,
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write the attachment's files into an empty folder."""
+        (folder / RECEIPT_FILE).write_text(self._receipt().model_dump_json(indent=1) + "\n", encoding="utf-8")
+        (folder / ATTACHMENT_FILE).write_text(self.record().model_dump_json(indent=1) + "\n", encoding="utf-8")
+        write_policies(self.policies, folder / "policies")
+        (folder / "markers").mkdir()
+        for state in STATES:
+            if self._is_complete(state):
+                (folder / "markers" / f"{state}.json").write_bytes(canonical_json(self._marker(state)))
+        if self.world.sealed is None:
+            path = folder / "world" / self.identity.manifest_fingerprint / WORLD_FILE
+            path.parent.mkdir(parents=True)
+            document = {"rng_root": self._rng_root(), **self.world.document}
+            path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+    def _receipt(self) -> RunReceipt:
+        identity, told, sealed = self.identity, self.told, self.world.sealed
+        started = [str(record["started_at_utc"]) for record in self.records.values() if "started_at_utc" in record]
+        own = f"attached/{identity.run_id}/world/{identity.manifest_fingerprint}"
+        return RunReceipt(
+            run_id=identity.run_id,
+            seed=identity.seed,
+            nonce=0,
+            parameter_hash=self.parameter_hash,
+            manifest_fingerprint=identity.manifest_fingerprint,
+            rng_root=self._rng_root(),
+            world=str(sealed.root) if sealed else own,
+            posture=str(told.get("posture", "attached")),
+            parent_run=None,
+            changed_states=list(STATES),
+            changes={},
+            created_utc=str(told.get("created_utc", min(started, default=""))),
+            library_version=str(told.get("library_version", ENGINE)),
+        )
+
+    def _rng_root(self) -> str:
+        """Root of the random streams, as a world of ours, a receipt or the audit log says it; empty where none does."""
+        said = [self.told.get("rng_root"), *(row.get("rng_root") for row in _audit(self.root, self.identity))]
+        texts = [text for text in said if isinstance(text, str)]
+        return self.world.sealed.rng_root if self.world.sealed else next(iter(texts), "")
+
+    def _is_complete(self, state: str) -> bool:
+        """Whether all that a state must write is there, and its last record (if any) does not say that it failed."""
+        if self.records.get(state, {"status": Status.PASS})["status"] != Status.PASS:
+            return False
+        if state == "S5":
+            return "bundle of 5B" in self.verified
+        return all(self.tree.has(name) for name in spec_of(state).writes if name not in _SPARED)
+
+    def _marker(self, state: str) -> Mapping[str, Any]:
+        """A marker in our own shape; `policies` is empty where nobody knows what the state was made with."""
+        names: Sequence[str] = spec_of(state).writes or (BUNDLE,)
+        files = sorted((self.tree.path(path), name, path) for name in names for path in self.tree.files.get(name, []))
+        known = self.posture == OWN_POLICIES
+        counters = dict(self.records.get(state, {}).get("counters", {}))
+        counters.setdefault("scenarios", {name: {} for name in self.scenarios})
+        if state == "S5":
+            flag = read_mapping(self.root / validation_folder("5B", self.identity.manifest_fingerprint) / FLAG_FILE)
+            counters["bundle_digest"] = flag["bundle_digest_sha256"]
+        return {
+            "state": state,
+            "inputs": {},
+            "policies": policies_digest(self.policies, spec_of(state).policies) if known else {},
+            "outputs": [
+                {"dataset_id": name, "path": below, "sha256": self.digests[path], "bytes": path.stat().st_size}
+                for below, name, path in files
+            ],
+            "counters": counters,
+            "produced_by_parameter_hash": self.parameter_hash,
+        }
+
+
+def examine(root: Path, identity: Identity, *, posture: str, world: str, scale: str) -> ForeignRun:
+    """Look at a tree, changing nothing (arguments as for `attach.attach`).
+
+    Raises
+    ------
+    InputError : a file lies outside the tree, has a foreign schema, or is not what a digest beside it says.
+    """
+    mf, seed = identity.manifest_fingerprint, identity.seed
+    scenarios = scenarios_of(root, mf, seed)
+    tree = run_tree(root, mf, seed, scenarios)
+    parameter_hash = parameter_hash_of(root, identity.parameter_hash, tree)
+    lent, policies = policies_of_tree(root, parameter_hash, posture)
+    records, untold_fields = _records(root, identity)
+    upstream = find_world(root, identity, scenarios, named=world, scale=scale)
+    found = ForeignRun(
+        root=root,
+        identity=identity,
+        parameter_hash=parameter_hash,
+        told=_receipt_of(root),
+        scenarios=scenarios,
+        tree=tree,
+        digests=sha256_files([path for paths in tree.files.values() for path in paths]),
+        posture=lent,
+        policies=policies,
+        records=records,
+        world=upstream,
+        missing=[*tree.missing, *upstream.missing, *untold_fields],
+    )
+    if lent != OWN_POLICIES:
+        found.missing.append(f"policies (judged by those of posture {lent})")
+    if not found._rng_root():
+        found.missing.append("rng_root (A1 cannot trace the random streams)")
+    checked = check_bundles(root, (*UPSTREAM_SEGMENTS, "5B") if upstream.place == "tree" else ("5B",), mf)
+    outputs = {tree.path(path): digest for path, digest in found.digests.items()}
+    sealed = {name: digest for files in upstream.files.values() for name, digest in files.items()}
+    found.verified = [*checked.verified, *check_claims(tree, outputs, sealed)]
+    found.missing += checked.missing
+    return found
+
+
+def _receipt_of(root: Path) -> dict[str, Any]:
+    """A run receipt in the tree, of whatever version; nothing in it is needed."""
+    path = root / RECEIPT_FILE
+    return read_mapping(path) if path.is_file() else {}
+
+
+def _audit(root: Path, identity: Identity) -> list[dict[str, Any]]:
+    partitions = f"seed={identity.seed}/parameter_hash=*/run_id={identity.run_id}"
+    paths = sorted((root / "logs" / "layer2" / "5B" / "rng" / "audit").glob(f"{partitions}/*.jsonl"))
+    return [row for path in paths for row in record_lines(path)]
+
+
+def _records(root: Path, identity: Identity) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """The last record of each state, and what records do not say."""
+    files = sorted(Run(root).records_root.glob("utc_day=*/segment_state_runs.jsonl"))
+    rows = [row for path in files for row in record_lines(path) if of_run(row, identity.run_id)]
+    last = {row["state"]: row for row in rows}
+    silent = [state for state in STATES if state not in last]
+    missing = [f"the run records of {', '.join(silent)} (their timing)"] if silent else []
+    for lost in sorted({tuple(untold(row)) for row in last.values()} - {()}):
+        states = [state for state, row in sorted(last.items()) if tuple(untold(row)) == lost]
+        missing.append(f"{', '.join(lost)} in the run records of {', '.join(states)}")
+    return {state: told for state, row in last.items() if (told := in_our_shape(row))}, missing

@@ -1,0 +1,100 @@
+"""The upstream world of a foreign run: in its own tree, among our worlds, in a folder that was named, or nowhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from segment5b_lib.engine.attach.identity import Identity
+from segment5b_lib.engine.attach.tree import Tree, world_seed, world_tree
+from segment5b_lib.errors import InputError, UsageError
+from segment5b_lib.store.digest import sha256_files
+from segment5b_lib.store.documents import read_mapping
+from segment5b_lib.store.worlds import WORLD_FILE, World, open_world, worlds_folder
+from segment5b_lib.world.world_file import world_names
+
+UNSTATED: Final = "unstated"
+
+
+@dataclass(frozen=True)
+class ForeignWorld:
+    """Where the world is, digests of its files by dataset, and what of it is missing.
+
+    `sealed` is a world of ours, with its own file; else `document` is what is known of the one in the tree.
+    """
+
+    place: Literal["tree", "outputs", "named", "absent"]
+    files: dict[str, dict[str, str]]
+    missing: list[str]
+    normalised: set[str]
+    sealed: World | None
+    document: dict[str, Any]
+
+
+def find_world(root: Path, identity: Identity, scenarios: list[str], *, named: str, scale: str) -> ForeignWorld:
+    """The named world, else the one in the tree, else one of ours with the fingerprint that the run names.
+
+    Raises
+    ------
+    InputError : the named world has another fingerprint; a file in the tree lies outside it or has a foreign schema.
+    """
+    _require_known(scale)
+    mf = identity.manifest_fingerprint
+    seed = world_seed(root, mf, identity.seed)
+    tree = Tree(root) if named else world_tree(root, mf, seed, scenarios)
+    if not tree.files and (named or (worlds_folder() / mf / WORLD_FILE).is_file()):
+        found = open_world(named or mf)
+        _require_same(found, mf)
+        place: Literal["named", "outputs"] = "named" if named else "outputs"
+        return ForeignWorld(place, _inventory(found), [], set(), found, {})
+    document, missing = _document(root, scale)
+    document |= {"manifest_fingerprint": mf, "scenarios": scenarios}
+    document.setdefault("world_seed", identity.seed if seed is None else seed)
+    if not tree.files:
+        absent = [f"the upstream world {mf[:12]} (1A to 5A: gates that need it are not measured)", *missing]
+        return ForeignWorld("absent", {}, absent, set(), None, document)
+    digests = sha256_files([path for paths in tree.files.values() for path in paths])
+    files = {name: {tree.path(path): digests[path] for path in paths} for name, paths in tree.files.items()}
+    return ForeignWorld("tree", files, [*tree.missing, *missing], tree.normalised, None, document)
+
+
+def _require_known(scale: str) -> None:
+    if scale and scale not in world_names():
+        raise UsageError(
+            "5B.WORLD.UNKNOWN_SCALE",
+            f"there is no scale {scale!r}",
+            where="--scale",
+            expected=", ".join(world_names()),
+            found=scale,
+        )
+
+
+def _require_same(world: World, mf: str) -> None:
+    if world.mf != mf:
+        raise InputError(
+            "5B.RUN.WRONG_WORLD",
+            "the world that was named is not the one that the run reads",
+            where=str(world.root),
+            expected=mf,
+            found=world.mf,
+        )
+
+
+def _document(root: Path, scale: str) -> tuple[dict[str, Any], list[str]]:
+    """What our readers ask of a world file: a world file in the tree says it, else what is known does."""
+    path = root / WORLD_FILE
+    told = read_mapping(path) if path.is_file() else {}
+    document = {"scale": scale or UNSTATED, "parents": [], **told}
+    missing = (
+        ["the world's scale (runtime budgets bind at the pinned one: --scale)"] if document["scale"] == UNSTATED else []
+    )
+    return document, missing
+
+
+def _inventory(world: World) -> dict[str, dict[str, str]]:
+    """Path to digest of what a world of ours was sealed with, by dataset."""
+    files: dict[str, dict[str, str]] = {}
+    for member in world.document["inventory"]:
+        files.setdefault(member["dataset_id"], {})[member["path"].replace("{mf}", world.mf)] = member["sha256"]
+    return files

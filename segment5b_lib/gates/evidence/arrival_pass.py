@@ -1,0 +1,204 @@
+"""The one pass over the arrivals of a scenario: every row is read once, by part file, on several threads.
+
+What can be counted in dense tables is (see `kernel.arrival_tally`); rows that have no place there, which a right run
+does not have, are grouped here. All counts are integers and every part file is counted for itself, so that the
+result depends neither on threads nor on which of them took which file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.datasets import SERIES_KEY
+from segment5b_lib.gates.evidence.arrival_tables import ArrivalTables
+from segment5b_lib.gates.evidence.listed_rows import Listed, grouped, odd_census, taken, together
+from segment5b_lib.kernel.arrival_tally import clock_errors, finish_part, tally_rows
+from segment5b_lib.kernel.tally_tables import (
+    PLACE_ROWS,
+    ROWS,
+    SAMPLED_ROWS,
+    SERIES_ROWS,
+    SILENT,
+    UNKNOWN,
+    YES,
+    Columns,
+    Memory,
+    Tally,
+    new_odd,
+)
+from segment5b_lib.store.arrival_files import open_arrivals
+from segment5b_lib.store.columns import codes, each, flags, no_rows, numbers, numbers_or_zero, read_group, words
+from segment5b_lib.store.engine_columns import COUNTRY, NOWHERE, nowhere
+from segment5b_lib.store.runs import Run
+
+DATASET: Final = "arrival_events_5B"
+ROLES: Final = ("settlement", "operational")
+_PLACE: Final = ("merchant_id", "site_id", "edge_id")
+_COLUMNS: Final = (
+    *SERIES_KEY,
+    "bucket_index",
+    "arrival_seq",
+    "ts_utc",
+    "tzid_primary",
+    "ts_local_primary",
+    "is_virtual",
+    "site_id",
+    "edge_id",
+)
+
+
+@dataclass(frozen=True)
+class ArrivalTally:
+    """Everything that is counted about the arrivals of one scenario; `breaks` are parts not after the one before."""
+
+    tables: ArrivalTables
+    tally: Tally
+    listed: Listed
+    breaks: int
+
+    @property
+    def rows(self) -> int:
+        """Number of arrivals."""
+        return int(self.tally.totals[ROWS])
+
+
+Edge = tuple[int, int, int]
+"""Merchant, instant and number of an outermost row of a part file."""
+
+
+class ArrivalPass:
+    """One scenario's pass: the tables that rows are held against, and a tally per thread."""
+
+    def __init__(self, tables: ArrivalTables) -> None:
+        self.tables = tables
+        self._tallies: SimpleQueue[Tally] = SimpleQueue()
+
+    def over(self, run: Run) -> ArrivalTally:
+        """Read all part files.
+
+        Raises
+        ------
+        InputError : ``5B.GATES.EMPTY_SCENARIO`` where they hold no row
+        """
+        files = run.files(DATASET, self.tables.scenario_id)
+        for path in files:
+            open_arrivals(path, foreign=True).close()
+        parts = list(each(self._part, files))
+        ends = [end for _, end in parts if end is not None]
+        breaks = sum(before[1] >= after[0] for before, after in pairwise(ends))
+        listed = [frames for rows, _ in parts for frames in rows]
+        if not listed:
+            raise no_rows(DATASET, self.tables.scenario_id)
+        return ArrivalTally(self.tables, self._total(), together(listed), breaks)
+
+    def _part(self, path: Path) -> tuple[list[Listed], tuple[Edge, Edge] | None]:
+        """One part file: its listed rows, and its first and last row."""
+        tally, memory = self._borrow(), self.tables.memory()
+        listed, first, last = [], None, None
+        try:
+            with open_arrivals(path, foreign=True) as file:
+                for group in range(file.num_row_groups):
+                    table = self._keyed(read_group(file, group, _COLUMNS, DATASET))
+                    if table.num_rows == 0:
+                        continue
+                    rows = self._columns(table)
+                    first, last = first or _edge(rows, 0), _edge(rows, -1)
+                    listed.append(self._group(file, group, table, rows, tally, memory))
+            finish_part(memory, tally)
+        finally:
+            self._tallies.put(tally)
+        return listed, (first, last) if first and last else None
+
+    def _keyed(self, table: pa.Table) -> pa.Table:
+        """Rows with the key of their series: without a country where S3's have none."""
+        if NOWHERE not in self.tables.country_code:
+            return table
+        return table.set_column(table.column_names.index(COUNTRY), COUNTRY, nowhere(table.num_rows))
+
+    def _group(
+        self, file: pq.ParquetFile, group: int, table: pa.Table, rows: Columns, tally: Tally, memory: Memory
+    ) -> Listed:
+        t, odd = self.tables, new_odd(table.num_rows)
+        tally_rows(rows, t.clock, t.register, t.sites, t.edges, t.sample, tally, memory, odd)
+        return Listed(
+            odd_census(table, odd),
+            self._roles(file, group, rows),
+            grouped(table, odd.series[: odd.found[SERIES_ROWS]], (*SERIES_KEY, "bucket_index")),
+            grouped(table, odd.place[: odd.found[PLACE_ROWS]], _PLACE),
+            taken(table, odd.sampled[: odd.found[SAMPLED_ROWS]], (*SERIES_KEY, "bucket_index", "ts_utc")),
+        )
+
+    def _columns(self, table: pa.Table) -> Columns:
+        local, has_local = numbers_or_zero(table, "ts_local_primary")
+        site, has_site = numbers_or_zero(table, "site_id")
+        edge, has_edge = numbers_or_zero(table, "edge_id")
+        return Columns(
+            numbers(table, "merchant_id"),
+            codes(table, "legal_country_iso", self.tables.country_code),
+            codes(table, "zone_representation", self.tables.zone_code),
+            codes(table, "channel_group", self.tables.channel_code),
+            numbers(table, "bucket_index"),
+            numbers(table, "arrival_seq"),
+            numbers(table, "ts_utc"),
+            codes(table, "tzid_primary", self.tables.clock_code),
+            local,
+            has_local,
+            flags(table, "is_virtual", SILENT),
+            site,
+            has_site,
+            edge,
+            has_edge,
+        )
+
+    def _roles(self, file: pq.ParquetFile, group: int, rows: Columns) -> pl.DataFrame:
+        """Settlement and operational clocks of the virtual rows; their columns are read only where there are any."""
+        at = np.flatnonzero(rows.virtual == YES)
+        if at.size == 0:
+            return pl.DataFrame(schema=_ROLE_SCHEMA)
+        names = [f"{kind}_{role}" for role in ROLES for kind in ("tzid", "ts_local")]
+        table = read_group(file, group, names, DATASET)
+        return pl.concat([self._role(table, role, rows.ts[at], at) for role in ROLES])
+
+    def _role(self, table: pa.Table, role: str, ts: NDArray[np.int64], at: NDArray[np.int64]) -> pl.DataFrame:
+        position, listed = words(table, f"tzid_{role}")
+        zone = codes(table, f"tzid_{role}", self.tables.clock_code)[at]
+        local, there = numbers_or_zero(table, f"ts_local_{role}")
+        slot = np.where(position[at] == UNKNOWN, np.int32(len(listed)), position[at])
+        counts = clock_errors(ts, zone, slot, local[at], there[at], self.tables.clock, len(listed) + 1)
+        slots, digits = np.nonzero(counts)
+        tzid = pl.Series([*listed, None], dtype=pl.String).gather(slots)
+        found = {"role": [role] * slots.size, "tzid": tzid, "digit": digits, "arrivals": counts[slots, digits]}
+        return pl.DataFrame(found, schema=_ROLE_SCHEMA)
+
+    def _borrow(self) -> Tally:
+        try:
+            return self._tallies.get_nowait()
+        except Empty:
+            return self.tables.tally()
+
+    def _total(self) -> Tally:
+        """The sum over threads."""
+        total = self._borrow()
+        while not self._tallies.empty():
+            other = self._tallies.get_nowait()
+            for name in Tally._fields:
+                mine: NDArray[np.integer] = getattr(total, name)
+                mine += getattr(other, name)
+        return total
+
+
+_ROLE_SCHEMA: Final[dict[str, Any]] = {"role": pl.String, "tzid": pl.String, "digit": pl.Int64, "arrivals": pl.Int64}
+
+
+def _edge(rows: Columns, at: int) -> Edge:
+    return int(rows.merchant_id[at]), int(rows.ts[at]), int(rows.seq[at])

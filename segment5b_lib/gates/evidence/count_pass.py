@@ -1,0 +1,130 @@
+"""The one pass over S3: its series and counts, the law of the counts by zone and bucket, and what T9 and A3 need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.datasets import SERIES_KEY, dataset
+from segment5b_lib.errors import InputError
+from segment5b_lib.gates.evidence.series_runs import KEY_SCHEMA, ZoneTables, runs_of, with_codes, zones_of
+from segment5b_lib.kernel.bucket_sums import OUTSIDE, ROWS, CountSums, Sample, add_counts, new_sample
+from segment5b_lib.store.columns import each, no_rows, numbers, read_group, rows_of
+from segment5b_lib.store.parquet import open_file
+from segment5b_lib.store.runs import Run
+
+DATASET: Final = "s3_bucket_counts_5B"
+_POOL: Final = 8
+"""So many times the sample are drawn at most, before rows that S3 did not draw fall out."""
+_COLUMNS: Final = (*SERIES_KEY, "bucket_index", "mu", "kappa", "count_N")
+
+
+@dataclass(frozen=True)
+class CountLaw:
+    """What a pass is told: the policy's law, H, each merchant's expected physical share, the sample's size and seed."""
+
+    dispersed: bool
+    eps: float
+    buckets: int
+    physical: Mapping[int, float]
+    sampled_rows: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class SeriesCounts:
+    """S3 of one scenario.
+
+    Attributes
+    ----------
+    series : SERIES_KEY ascending, one row per series
+    counts : int32 [series, bucket], the sum over rows of one key
+    zones, of_zone : tzids ascending, float64 [4, zone, bucket] (see `kernel.bucket_sums`)
+    moments : float64 [7] (see `kernel.bucket_sums`)
+    sample : rank, uniform, mu, kappa, drawn (count_N) of a seeded sample of the rows with μ above eps
+    """
+
+    series: pl.DataFrame
+    counts: NDArray[np.int32]
+    zones: tuple[str, ...]
+    of_zone: NDArray[np.float64]
+    moments: NDArray[np.float64]
+    sample: pl.DataFrame
+
+
+def tally_counts(run: Run, scenario_id: str, law: CountLaw) -> SeriesCounts:
+    """Read S3 of one scenario once.
+
+    Raises
+    ------
+    InputError : ``5B.GATES.EMPTY_SCENARIO`` where there is no row; ``5B.GATES.FOREIGN_BUCKET`` where a row's bucket
+        lies outside the horizon
+    """
+    files = run.files(DATASET, scenario_id)
+    rows = sum(rows_of(path, dataset(DATASET)) for path in files)
+    share = min(1.0, _POOL * law.sampled_rows / max(rows, 1))
+    tables, moments, parts = ZoneTables(4, law.buckets), np.zeros(7), []
+    for part in each(lambda path: _tally_part(path, law, share), files):
+        tables.add(zones_of(part.series), part.of_zone)
+        moments += part.moments
+        parts.append((part.series, part.counts, part.sample))
+    if moments[OUTSIDE]:
+        raise foreign_bucket(DATASET, int(moments[OUTSIDE]), law.buckets)
+    if not moments[ROWS]:
+        raise no_rows(DATASET, scenario_id)
+    series, counts = _merged([(keys, counts) for keys, counts, _ in parts], law.buckets)
+    sample = pl.concat([rows for _, _, rows in parts]).sort("rank").head(law.sampled_rows)
+    return SeriesCounts(series, counts, tables.zones, tables.of_zone(), moments, sample)
+
+
+def foreign_bucket(dataset_id: str, rows: int, buckets: int) -> InputError:
+    """Rows that belong to no bucket of the horizon."""
+    return InputError(
+        "5B.GATES.FOREIGN_BUCKET",
+        f"{dataset_id} has rows outside the scenario's horizon",
+        where=dataset_id,
+        expected=f"bucket_index in [0, {buckets})",
+        found=f"{rows} rows with another",
+    )
+
+
+def _tally_part(path: Path, law: CountLaw, share: float) -> SeriesCounts:
+    """One part file, its series in order of appearance."""
+    with open_file(path, dataset(DATASET), foreign=True) as file:
+        groups = [group for group in range(file.num_row_groups) if file.metadata.row_group(group).num_rows]
+        tables = [read_group(file, group, _COLUMNS, DATASET) for group in groups]
+    runs = [runs_of(table) for table in tables]
+    series = pl.concat([pl.DataFrame(schema=KEY_SCHEMA), *(found.keys for found in runs)]).unique(maintain_order=True)
+    zones = zones_of(series)
+    sums = CountSums(
+        np.zeros((series.height, law.buckets), np.int32),
+        np.zeros((4, len(zones), law.buckets)),
+        np.zeros(7),
+        new_sample(sum(table.num_rows for table in tables)),
+    )
+    for table, found in zip(tables, runs, strict=True):
+        coded = with_codes(found, series, zones, law.physical, law.seed)
+        bucket, mu, kappa, count = (numbers(table, name) for name in _COLUMNS[len(SERIES_KEY) :])
+        add_counts(coded, bucket, mu, kappa, count, law.dispersed, law.eps, share, sums)
+    return SeriesCounts(series, sums.counts, tuple(zones), sums.of_zone, sums.moments, _rows(sums.sample))
+
+
+def _rows(sample: Sample) -> pl.DataFrame:
+    return pl.DataFrame({name: getattr(sample, name)[: sample.found[0]] for name in sample._fields[:-1]})
+
+
+def _merged(
+    parts: list[tuple[pl.DataFrame, NDArray[np.int32]]], buckets: int
+) -> tuple[pl.DataFrame, NDArray[np.int32]]:
+    """The series of all parts in order of their keys, and their counts; a series may lie in several parts."""
+    series = pl.concat([keys for keys, _ in parts]).unique().sort(SERIES_KEY)
+    numbered, counts = series.with_row_index("at"), np.zeros((series.height, buckets), np.int32)
+    for keys, own in parts:
+        counts[keys.join(numbered, on=SERIES_KEY, how="left", maintain_order="left")["at"].to_numpy()] += own
+    return series, counts

@@ -1,0 +1,182 @@
+"""The evidence of one run: every table that gates and charts need, each made once and only when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from segment5b_lib.errors import InputError, MissingInputError
+from segment5b_lib.gates.conservation import EXAMPLES, compare_counts
+from segment5b_lib.gates.evidence.arrival_pass import ArrivalPass, ArrivalTally
+from segment5b_lib.gates.evidence.arrival_tables import PLACE_SCHEMA, ArrivalTables
+from segment5b_lib.gates.evidence.census import census_of, roles_of
+from segment5b_lib.gates.evidence.count_pass import CountLaw, SeriesCounts, tally_counts
+from segment5b_lib.gates.evidence.count_shape import take_merchant_counts, take_residuals
+from segment5b_lib.gates.evidence.intensity_pass import Intensity, tally_intensity
+from segment5b_lib.gates.evidence.latent_factor import LatentFactor, take_latent_factor
+from segment5b_lib.gates.evidence.places import places_of, take_row_zones
+from segment5b_lib.gates.evidence.series_runs import KEY_SCHEMA
+from segment5b_lib.gates.evidence.trace import sampled_series
+from segment5b_lib.gates.evidence.world_evidence import WorldEvidence
+from segment5b_lib.gates.evidence.zone_buckets import zone_buckets
+from segment5b_lib.kernel.tally_tables import ROWS
+from segment5b_lib.store.runs import Run
+
+Found = TypeVar("Found")
+
+
+class Evidence(WorldEvidence):
+    """What is known about a run. Tables are small (counts, never rows of arrivals) and kept once made."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run)
+        self._refusals: dict[str, InputError | MissingInputError] = {}
+
+    @cached_property
+    def counts(self) -> dict[str, SeriesCounts]:
+        """S3 of each scenario, read once (see `count_pass.SeriesCounts`)."""
+        return self._once(
+            "counts",
+            lambda: {name: tally_counts(self.run, name, law) for name, law in self._laws.items()},
+        )
+
+    @cached_property
+    def intensities(self) -> dict[str, Intensity]:
+        """S2 of each scenario, read once (see `intensity_pass.Intensity`)."""
+        return self._once(
+            "intensities", lambda: {name: tally_intensity(self.run, name, law) for name, law in self._laws.items()}
+        )
+
+    @cached_property
+    def tallies(self) -> dict[str, ArrivalTally]:
+        """The arrivals of each scenario, read once (see `arrival_pass.ArrivalTally`)."""
+        return self._once("tallies", lambda: {name: self._tally(name) for name in self.clocks})
+
+    @cached_property
+    def census(self) -> pl.DataFrame:
+        """The arrivals of all scenarios, counted (see `census.census_of`)."""
+        return pl.concat([census_of(counted) for counted in self.tallies.values()])
+
+    @cached_property
+    def role_counts(self) -> pl.DataFrame:
+        """The virtual arrivals' other two clocks, counted (see `census.roles_of`)."""
+        return pl.concat([roles_of(counted) for counted in self.tallies.values()])
+
+    @property
+    def arrivals(self) -> int:
+        """Number of arrivals in all scenarios."""
+        return int(self.arrival_totals[ROWS])
+
+    @cached_property
+    def arrival_totals(self) -> NDArray[np.int64]:
+        """Totals of the pass over all scenarios, int64 [7] (see `kernel.tally_tables`)."""
+        return np.asarray(np.sum([counted.tally.totals for counted in self.tallies.values()], axis=0))
+
+    @cached_property
+    def zone_buckets(self) -> pl.DataFrame:
+        """Expected arrivals by scenario, zone of the series and bucket.
+
+        Columns: scenario_id, tzid, bucket_index, `intensity` (sum of S2's lambda_realised), `mean` and
+        `variance` (of S3's counts, by their law), the same of physical arrivals, `weekend` (share of the bucket on a
+        local weekend); see `zone_buckets.zone_buckets`.
+        """
+        tables = [
+            zone_buckets(name, self.intensities[name], self.counts[name], clock) for name, clock in self.clocks.items()
+        ]
+        return pl.concat(tables)
+
+    @cached_property
+    def conservation(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """S3 against S4 over all scenarios: totals per level, and examples of keys that differ."""
+        tables = [compare_counts(self.counts[name], counted) for name, counted in self.tallies.items()]
+        levels = pl.concat([levels for levels, _ in tables])
+        totals = levels.group_by("level", maintain_order=True).agg(pl.exclude("level").sum())
+        return totals, pl.concat([examples for _, examples in tables]).head(EXAMPLES)
+
+    @cached_property
+    def places(self) -> pl.DataFrame:
+        """Arrivals by site and edge over all scenarios (see `places.places_of`)."""
+        tables = [places_of(counted) for counted in self.tallies.values()]
+        key = ["merchant_id", "site_id", "edge_id"]
+        return pl.concat(tables).group_by(key).agg(pl.col("arrivals").sum()).sort(key)
+
+    @cached_property
+    def row_zones(self) -> pl.DataFrame:
+        """Physical arrivals by the zone of the row that made them, over all scenarios: tzid, arrivals."""
+        tables = [take_row_zones(self.run, h.scenario_id) for h in self.horizons]
+        return pl.concat(tables).group_by("tzid").agg(pl.col("arrivals").sum()).sort("tzid")
+
+    @cached_property
+    def merchant_counts(self) -> pl.DataFrame:
+        """S3 by merchant over all scenarios (see `count_shape.take_merchant_counts`)."""
+        tables = [take_merchant_counts(self.run, h.scenario_id) for h in self.horizons]
+        return pl.concat(tables).group_by("merchant_id").agg(pl.exclude("merchant_id").sum()).sort("merchant_id")
+
+    @cached_property
+    def residuals(self) -> pl.DataFrame:
+        """How S3's counts scatter around μ, over all scenarios (see `count_shape.take_residuals`)."""
+        eps = self.run.policies.count.lambda_zero_eps
+        tables = [take_residuals(self.run, h.scenario_id, eps) for h in self.horizons]
+        return pl.concat(tables).group_by("bin").agg(pl.col("rows").sum()).sort("bin")
+
+    @cached_property
+    def latent_factor(self) -> LatentFactor:
+        """S2's latent factors over all scenarios."""
+        return take_latent_factor(self.run, tuple(h.scenario_id for h in self.horizons))
+
+    def _once(self, name: str, make: Callable[[], Found]) -> Found:
+        """What a pass gives; one that bad evidence stopped is not tried again for the next gate."""
+        if name in self._refusals:
+            raise self._refusals[name]
+        try:
+            return make()
+        except (InputError, MissingInputError) as refusal:
+            self._refusals[name] = refusal
+            raise
+
+    @cached_property
+    def _laws(self) -> dict[str, CountLaw]:
+        """What the passes over S2 and S3 are told. Only A2 needs 3B's modes, and asks for them itself."""
+        count, seed = self.run.policies.count, self.policy.sampling.seed
+        nobody: dict[int, float] = {}
+        physical = _or(lambda: self.physical_shares, nobody)
+        return {
+            h.scenario_id: CountLaw(
+                count.law == "nb2",
+                count.lambda_zero_eps,
+                h.buckets(self.run.policies.time_grid.bucket_seconds),
+                physical,
+                self.policy.audit.sampled_rows,
+                seed,
+            )
+            for h in self.horizons
+        }
+
+    def _tally(self, scenario_id: str) -> ArrivalTally:
+        """The pass over a scenario's arrivals; gates that need what is missing here ask for it themselves."""
+        counts = _or(lambda: self.counts[scenario_id], None)
+        series = pl.DataFrame(schema=KEY_SCHEMA) if counts is None else counts.series
+        places = pl.DataFrame(schema=PLACE_SCHEMA)
+        tables = ArrivalTables(
+            scenario_id,
+            self.clocks[scenario_id],
+            self.policy.civil_time.tolerance_seconds,
+            series,
+            _or(lambda: self.sites.select(*PLACE_SCHEMA), places),
+            _or(lambda: self.edges.select(*PLACE_SCHEMA), places),
+            sampled_series(counts, self.policy.audit.traced_draws, self.policy.sampling.seed),
+        )
+        return ArrivalPass(tables).over(self.run)
+
+
+def _or(get: Callable[[], Found], otherwise: Found) -> Found:
+    """What there is, or something else where the data it is made from are not there or are foreign."""
+    try:
+        return get()
+    except (InputError, MissingInputError):
+        return otherwise

@@ -1,0 +1,1 @@
+"""What every phase shares: order, attempts, envelope, definition of done, decision, pages."""

@@ -1,0 +1,1 @@
+"""S4: counts become arrivals, each with a microsecond, a place, and the local time there."""

@@ -1,0 +1,168 @@
+"""S4 arrivals: spread each count over its hour, route every arrival, look its local time up, write the rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from segment5b_lib.contract.datasets import PART_FILE, arrival_schema, dataset
+from segment5b_lib.contract.words import Lane
+from segment5b_lib.kernel.arrival_tables import Grid
+from segment5b_lib.states.context import Context, Counters, Publication, StateSpec
+from segment5b_lib.states.s4.anomalies import Anomaly, anomaly_table, astray_anomalies, horizon_anomalies
+from segment5b_lib.states.s4.civil_time import guard_horizon
+from segment5b_lib.states.s4.counts import load_counts
+from segment5b_lib.states.s4.expansion import Expansion, ShardResult, expand_shard, shard_statistics
+from segment5b_lib.states.s4.rng_totals import rng_totals
+from segment5b_lib.states.s4.shards import Shard, plan_shards
+from segment5b_lib.states.s4.summary import SummaryParts, summary_table
+from segment5b_lib.states.s4.tables import Upstream, build_tables, load_upstream
+from segment5b_lib.states.series import load_domain
+from segment5b_lib.store.parquet import write_table
+
+SPEC: Final = StateSpec(
+    name="S4",
+    title="Arrivals",
+    policies=("time_grid", "placement", "routing", "rng"),
+    reads_world=(
+        "site_locations",
+        "site_timezones",
+        "tz_timetable_cache",
+        "s1_site_weights",
+        "s4_group_weights",
+        "zone_alloc",
+        "virtual_classification_3B",
+        "virtual_settlement_3B",
+        "edge_catalogue_3B",
+        "edge_alias_index_3B",
+        "edge_alias_blob_3B",
+        "edge_universe_hash_3B",
+        "virtual_routing_policy_3B",
+    ),
+    reads_states=("S0", "S1", "S3"),
+    writes=("arrival_events_5B", "s4_arrival_summary_5B", "s4_arrival_anomalies_5B"),
+)
+_ARRIVALS: Final = "arrival_events_5B"
+_SUMMARY: Final = "s4_arrival_summary_5B"
+_ANOMALIES: Final = "s4_arrival_anomalies_5B"
+_TOTALS: Final = (
+    "total_bucket_rows",
+    "total_arrivals",
+    "total_rows_written",
+    "total_virtual",
+    "missing_group_weights",
+    "anomalies",
+)
+
+
+def run(context: Context) -> None:
+    """Execute the state."""
+    context.verify_inputs()
+    with context.step("read routing inputs", Lane.INPUT_LOAD):
+        upstream = load_upstream(context)
+    with context.publication() as publication:
+        publication.counters = {"scenarios": {}, "shards": {}, "rng": [], "rows_in": 0, "rows_out": 0}
+        for scenario_id in context.run.scenarios:
+            expansion, anomalies = load_expansion(context, upstream, scenario_id)
+            results = _expand(context, publication, expansion)
+            anomalies += astray_anomalies(expansion, results)
+            _write_anomalies(context, publication, scenario_id, anomalies)
+            _count(publication, expansion, results, anomalies)
+
+
+def load_expansion(context: Context, upstream: Upstream, scenario_id: str) -> tuple[Expansion, list[Anomaly]]:
+    """Counts, shards and tables of one scenario, and what the horizon guard lets pass."""
+    with context.step("read series", Lane.INPUT_LOAD) as step:
+        domain = load_domain(context.run, scenario_id)
+        grid = _grid(context, scenario_id)
+        step.rows = len(domain)
+    counts = load_counts(context, domain)
+    with context.step("build tables", Lane.COMPUTE):
+        scenario = build_tables(context, upstream, domain, grid, counts)
+        shards = plan_shards(counts.cell)
+    with context.step("guard horizon", Lane.VALIDATION):
+        policy = context.policies.routing
+        short = guard_horizon(upstream.cache, scenario.active, grid, domain.buckets, policy)
+    utc_marked = context.policies.placement.local_time_encoding == "utc_marked"
+    schema, metadata = arrival_schema(utc_marked=utc_marked), _metadata(context, scenario_id)
+    expansion = Expansion(context, domain, counts, shards, scenario, schema, upstream.universes, metadata)
+    return expansion, horizon_anomalies(short)
+
+
+def _metadata(context: Context, scenario_id: str) -> dict[str, str]:
+    """Identity that every part file carries."""
+    receipt = context.run.receipt
+    return {
+        "parameter_hash": receipt.parameter_hash,
+        "manifest_fingerprint": receipt.manifest_fingerprint,
+        "seed": str(receipt.seed),
+        "scenario_id": scenario_id,
+    }
+
+
+def _grid(context: Context, scenario_id: str) -> Grid:
+    first = context.run.table("s1_time_grid_5B", ["bucket_start_utc"], scenario_id)["bucket_start_utc"][0]
+    return Grid(int(first.value), context.policies.time_grid.bucket_seconds * 1_000_000)
+
+
+def _expand(context: Context, publication: Publication, expansion: Expansion) -> list[ShardResult]:
+    """Load, compute, validate and write, shard by shard: one part file each, and the summary of its merchants."""
+    domain, summary = expansion.domain, SummaryParts(expansion.shards)
+    folder = publication.folder(_ARRIVALS, domain.scenario_id)
+
+    def one(shard: Shard) -> ShardResult:
+        path = folder / PART_FILE.format(part=shard.part)
+        counts = expansion.shard_counts(shard)
+        result, tallies = expand_shard(expansion, shard, counts, path)
+        publication.seal(path)
+        complete = summary.add(shard, tallies)
+        if complete is not None:
+            part, of_part = complete
+            with context.step("summarise arrivals", Lane.COMPUTE):
+                table = summary_table(domain, counts, of_part)
+            publication.write_part(_SUMMARY, domain.scenario_id, part, table)
+        return result
+
+    rows = [shard.arrivals for shard in expansion.shards]
+    return context.map_shards("expand arrivals", one, expansion.shards, rows)
+
+
+def _write_anomalies(
+    context: Context, publication: Publication, scenario_id: str, anomalies: Sequence[Anomaly]
+) -> None:
+    contract = dataset(_ANOMALIES)
+    with context.step(f"write {_ANOMALIES}", Lane.WRITE) as step:
+        path = publication.folder(_ANOMALIES, scenario_id) / contract.file
+        write_table(path, anomaly_table(anomalies, contract.schema), contract)
+        step.rows = len(anomalies)
+
+
+def _count(
+    publication: Publication,
+    expansion: Expansion,
+    results: Sequence[ShardResult],
+    anomalies: Sequence[Anomaly],
+) -> None:
+    domain, counters = expansion.domain, publication.counters
+    zones = expansion.scenario.codes.zones
+    statistics = {PART_FILE.format(part=r.shard.part): shard_statistics(r, zones) for r in results}
+    scenario: Counters = {
+        "total_bucket_rows": len(domain) * domain.buckets,
+        "total_arrivals": int(expansion.counts.cell.sum(dtype=np.int64)),
+        "total_rows_written": sum(part["rows"] for part in statistics.values()),
+        "total_virtual": sum(part["virtual"] for part in statistics.values()),
+        "missing_group_weights": expansion.scenario.missing_group_weights,
+        "anomalies": len(anomalies),
+        "anomaly_codes": dict(Counter(anomaly["anomaly_code"] for anomaly in anomalies)),
+        "active_zones": len(expansion.scenario.active),
+    }
+    counters["scenarios"][domain.scenario_id] = scenario
+    counters["shards"][domain.scenario_id] = statistics
+    counters["rng"] += rng_totals(expansion, results)
+    counters["rows_in"] += scenario["total_bucket_rows"]
+    counters["rows_out"] += scenario["total_rows_written"]
+    for name in _TOTALS:
+        counters[name] = counters.get(name, 0) + scenario[name]

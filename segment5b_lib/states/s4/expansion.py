@@ -1,0 +1,207 @@
+"""One shard of S4: expand, check and write its row groups; what the shard adds up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.datasets import SERIES_KEY
+from segment5b_lib.contract.words import Lane
+from segment5b_lib.errors import StateError
+from segment5b_lib.kernel import arrival_check
+from segment5b_lib.kernel.arrival_check import Finding, Sums, check_rows, new_sums
+from segment5b_lib.kernel.arrival_tables import (
+    Counts,
+    Rows,
+    Scratch,
+    Tallies,
+    new_rows,
+    new_scratch,
+    new_tallies,
+)
+from segment5b_lib.kernel.expand import expand
+from segment5b_lib.kernel.routing import NOWHERE
+from segment5b_lib.states.context import Context, Counters
+from segment5b_lib.states.s4.columns import arrival_table
+from segment5b_lib.states.s4.counts import CountFiles
+from segment5b_lib.states.s4.shards import Shard, buffer_sizes, row_groups
+from segment5b_lib.states.s4.tables import ScenarioTables
+from segment5b_lib.states.series import SeriesDomain
+from segment5b_lib.store.parquet import open_writer
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Buffers of one thread, filled again for every row group: fresh memory costs as much as the expansion."""
+
+    rows: Rows
+    scratch: Scratch
+    drawn: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """What a shard adds to the scenario.
+
+    `virtual` int64 [series] counts virtual arrivals; `astray` int32 [series, zone]; `sums` are over all rows.
+    """
+
+    shard: Shard
+    virtual: NDArray[np.int64]
+    astray: NDArray[np.int32]
+    sums: Sums
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """Everything the shards of one scenario have in common."""
+
+    context: Context
+    domain: SeriesDomain
+    counts: CountFiles
+    shards: list[Shard]
+    scenario: ScenarioTables
+    schema: pa.Schema
+    universes: tuple[str, str]
+    metadata: dict[str, str]
+    _free: SimpleQueue[Workspace] = field(default_factory=SimpleQueue)
+
+    def series_range(self, shard: Shard) -> tuple[int, int]:
+        """Series [first, stop) of the shard's merchants."""
+        first = self.scenario.tables.merchants.first_series
+        return int(first[shard.merchant_from]), int(first[shard.merchant_to])
+
+    def shard_counts(self, shard: Shard) -> Counts:
+        """Counts of the shard's merchants."""
+        with self.context.step("read counts", Lane.INPUT_LOAD):
+            return self.counts.read(*self.series_range(shard))
+
+    def astray_key(self, series: int, zone: int) -> tuple[dict[str, Any], str]:
+        """Key columns of a series, and the name of the zone in which its merchant has no site."""
+        key = self.domain.frame.select(SERIES_KEY).row(series, named=True)
+        return key, self.scenario.codes.zones[zone]
+
+    @contextmanager
+    def workspace(self) -> Iterator[Workspace]:
+        """Lend the buffers of a thread."""
+        try:
+            space = self._free.get_nowait()
+        except Empty:
+            space = self._new_workspace()
+        try:
+            yield space
+        finally:
+            self._free.put(space)
+
+    def _new_workspace(self) -> Workspace:
+        rows, largest_cell = buffer_sizes(self.counts.cell, self.shards)
+        series = int(np.diff(self.scenario.tables.merchants.first_series).max())
+        return Workspace(new_rows(rows), new_scratch(largest_cell), np.zeros(series, np.int32))
+
+
+def expand_shard(expansion: Expansion, shard: Shard, counts: Counts, path: Path) -> tuple[ShardResult, Tallies]:
+    """Write one part file, row group by row group, each checked before it is written."""
+    first, stop = expansion.series_range(shard)
+    codes = expansion.scenario.codes
+    zones = len(codes.zones) if expansion.scenario.tables.pools.astray.any() else 0
+    tallies = new_tallies(first, stop - first, shard.bucket_from, shard.bucket_to - shard.bucket_from, zones)
+    sums = new_sums(len(codes.zones))
+    with (
+        expansion.workspace() as space,
+        open_writer(path, expansion.schema, expansion.metadata) as writer,
+    ):
+        for cells in row_groups(expansion.counts.cell, shard):
+            written = _compute(expansion, cells, counts, space, tallies)
+            _validate(expansion, cells, counts, space, sums)
+            table = _columns(expansion, space, written)
+            with expansion.context.step("write arrivals", Lane.WRITE) as step:
+                writer.write_table(table, row_group_size=table.num_rows)
+                step.rows = table.num_rows
+    with expansion.context.step("write arrivals", Lane.WRITE) as step:
+        step.bytes = path.stat().st_size
+    return ShardResult(shard, tallies.virtual.sum(axis=1, dtype=np.int64), tallies.astray, sums), tallies
+
+
+def _compute(expansion: Expansion, cells: tuple[int, int], counts: Counts, space: Workspace, tallies: Tallies) -> int:
+    with expansion.context.step("expand arrivals", Lane.COMPUTE) as step:
+        tables = expansion.scenario.tables
+        written = expand(*cells, counts, tables, tallies, space.scratch, space.rows)
+        if written == NOWHERE:
+            raise _no_site(expansion, tallies)
+        step.rows = written
+    return written
+
+
+def _no_site(expansion: Expansion, tallies: Tallies) -> StateError:
+    """Names the series and zone whose arrival met an empty pool."""
+    lost = [
+        (key, needed)
+        for row, zone in np.argwhere(tallies.astray).tolist()
+        for key, needed in [expansion.astray_key(tallies.series_from + row, zone)]
+        if expansion.scenario.zone_used(key, needed) is None
+    ]
+    key, needed = lost[0]
+    return StateError(
+        "5B.S4.ROUTING_ROW_MISSING",
+        "a merchant has no site in the zone that an arrival needs",
+        where=f"scenario {expansion.domain.scenario_id}, key {list(key.values())}, zone {needed}",
+        expected="a site with a positive p_weight in s1_site_weights",
+        found="none, and no other zone that may be used instead",
+        next_step="segment 2B must publish again; or set routing.site_missing_in_zone to anomaly",
+    )
+
+
+def _validate(expansion: Expansion, cells: tuple[int, int], counts: Counts, space: Workspace, sums: Sums) -> None:
+    with expansion.context.step("check arrivals", Lane.VALIDATION) as step:
+        tables = expansion.scenario.tables
+        found = Finding(*check_rows(*cells, counts, tables, space.rows, space.drawn, sums))
+        step.rows = found.row
+    if found.rule != arrival_check.KEPT:
+        raise _broken(expansion, space.rows, found)
+
+
+def _broken(expansion: Expansion, rows: Rows, found: Finding) -> StateError:
+    merchant, bucket = divmod(found.cell, expansion.domain.buckets)
+    values = {name: getattr(rows, name)[found.row].item() for name in rows._fields if found.row < rows.ts.size}
+    return StateError(
+        "5B.S4.ARRIVAL_INVALID",
+        "an arrival that was about to be published breaks a rule",
+        where=f"arrival_events_5B, scenario {expansion.domain.scenario_id}, "
+        f"merchant {expansion.scenario.tables.merchants.merchant_id[merchant]}, bucket {bucket}",
+        expected=arrival_check.RULES[found.rule],
+        found=values,
+        next_step="this is a defect of the library: report it with the run's identity",
+    )
+
+
+def _columns(expansion: Expansion, space: Workspace, n: int) -> pa.Table:
+    """The row group as Arrow columns; the physical/virtual nullability is that of the checked flags."""
+    with expansion.context.step("build columns", Lane.WRITE):
+        return arrival_table(space.rows, n, expansion.scenario.codes, expansion.universes, expansion.schema)
+
+
+def shard_statistics(result: ShardResult, codes_of_zones: tuple[str, ...]) -> Counters:
+    """Sufficient statistics of a part file, which S5 derives again from the rows themselves."""
+    total = result.sums.total.tolist()
+    rows = total[arrival_check.ROWS]
+    statistics: dict[str, Any] = {
+        "rows": rows,
+        "virtual": total[arrival_check.VIRTUAL_ROWS],
+        "first_ts_us": total[arrival_check.FIRST_TS] if rows else None,
+        "last_ts_us": total[arrival_check.LAST_TS] if rows else None,
+        "seq_sum": total[arrival_check.SEQ_SUM],
+        "offset_minutes_sum": total[arrival_check.OFFSET_SUM],
+        "place_id_sum": total[arrival_check.PLACE_SUM] % (1 << 64),
+        "rows_of_zone": {
+            zone: count for zone, count in zip(codes_of_zones, result.sums.of_zone.tolist(), strict=True) if count
+        },
+    }
+    return statistics

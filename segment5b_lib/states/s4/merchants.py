@@ -1,0 +1,165 @@
+"""The merchants of a scenario with what they can be routed to: modes, settlement zones, sites and edges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.policies import FailClosedRules
+from segment5b_lib.contract.words import VirtualMode
+from segment5b_lib.errors import InputError
+from segment5b_lib.kernel.alias import picking
+from segment5b_lib.kernel.arrival_tables import (
+    HYBRID,
+    NO_ZONE,
+    PHYSICAL,
+    VIRTUAL,
+    Edges,
+    Merchants,
+    Sites,
+)
+from segment5b_lib.states.s4.codes import Codes, dictionary, encode
+from segment5b_lib.states.s4.counts import merchant_starts
+from segment5b_lib.states.s4.online import OnlineRouting
+from segment5b_lib.states.series import SeriesDomain
+
+MODES: Final = {
+    VirtualMode.NON_VIRTUAL.value: PHYSICAL,
+    VirtualMode.HYBRID.value: HYBRID,
+    VirtualMode.VIRTUAL_ONLY.value: VIRTUAL,
+}
+
+
+@dataclass(frozen=True)
+class MerchantRouting:
+    """Merchants with series, ascending, and their places.
+
+    `merchants` has m (index), merchant_id, mode, tzid_settlement (null where there is none); `sites` those
+    of merchants that may have physical arrivals, `edges` those of merchants that may have virtual ones,
+    both with m, in key order. `prob` and `alias` are the alias rows of `edges`.
+    """
+
+    merchants: pl.DataFrame
+    sites: pl.DataFrame
+    edges: pl.DataFrame
+    prob: NDArray[np.uint32]
+    alias: NDArray[np.uint32]
+
+    @property
+    def active_zones(self) -> tuple[str, ...]:
+        """Zones that an arrival can lie in, or settle in."""
+        settled = self.merchants["tzid_settlement"].drop_nulls()
+        return dictionary(self.sites["tzid"], self.edges["tzid_operational"], settled)
+
+    @property
+    def physical(self) -> pl.DataFrame:
+        """merchant_id and m of the merchants that may have physical arrivals."""
+        return self.merchants.filter(pl.col("mode") != VIRTUAL).select("merchant_id", "m")
+
+
+def merchant_routing(domain: SeriesDomain, sites: pl.DataFrame, online: OnlineRouting) -> MerchantRouting:
+    """What the merchants of a scenario can be routed to.
+
+    Raises
+    ------
+    InputError : ``5B.S4.ROUTING_ROW_MISSING`` for a merchant that 3B did not classify
+    """
+    merchants = _merchants(domain, online)
+    physical = merchants.filter(pl.col("mode") != VIRTUAL).select("merchant_id", "m")
+    virtual = merchants.filter(pl.col("mode") != PHYSICAL).select("merchant_id", "m")
+    edges = online.edges.with_row_index("at").join(virtual, on="merchant_id", maintain_order="left")
+    rows = edges["at"].to_numpy()
+    own_sites = sites.join(physical, on="merchant_id", maintain_order="left")
+    return MerchantRouting(merchants, own_sites, edges, online.prob_q[rows], online.alias[rows])
+
+
+def _merchants(domain: SeriesDomain, online: OnlineRouting) -> pl.DataFrame:
+    modes = online.modes.with_columns(
+        mode=pl.col("virtual_mode").replace_strict(MODES, default=None, return_dtype=pl.UInt8)
+    )
+    merchants = (
+        domain.frame.select(pl.col("merchant_id").unique(maintain_order=True))
+        .with_row_index("m")
+        .join(modes, on="merchant_id", how="left", validate="1:1", maintain_order="left")
+        .join(online.settlement, on="merchant_id", how="left", validate="1:1", maintain_order="left")
+    )
+    unknown = merchants.filter(pl.col("mode").is_null())
+    if unknown.height:
+        raise InputError(
+            "5B.S4.ROUTING_ROW_MISSING",
+            "a merchant has no virtual mode",
+            where=f"virtual_classification_3B, key {unknown['merchant_id'][0]}",
+            expected=f"one of {', '.join(MODES)}",
+            found=unknown["virtual_mode"][0],
+            next_step="segment 3B must publish again; or rebuild the world",
+        )
+    settles = pl.col("mode") != PHYSICAL
+    return merchants.with_columns(tzid_settlement=pl.when(settles).then("tzid_settlement"))
+
+
+def check_online(routing: MerchantRouting, busy: NDArray[np.bool_], rules: FailClosedRules) -> None:
+    """Merchants with arrivals (`busy`) that may be virtual need a settlement zone and edges.
+
+    Raises
+    ------
+    InputError : ``5B.S4.SETTLEMENT_MISSING``, ``5B.S4.EDGE_ALIAS_MISMATCH``
+    """
+    online = routing.merchants.filter(pl.Series(busy) & (pl.col("mode") != PHYSICAL))
+    unsettled = online.filter(pl.col("tzid_settlement").is_null())
+    if unsettled.height and rules.settlement_missing == "error":
+        raise _missing("SETTLEMENT_MISSING", "settlement zone", "virtual_settlement_3B", unsettled)
+    without = online.join(routing.edges, on="merchant_id", how="anti", maintain_order="left")
+    if without.height and rules.edge_alias_mismatch == "error":
+        raise _missing("EDGE_ALIAS_MISMATCH", "edge", "edge_catalogue_3B", without)
+
+
+def _missing(code: str, what: str, dataset_id: str, merchants: pl.DataFrame) -> InputError:
+    return InputError(
+        f"5B.S4.{code}",
+        f"a merchant that sells online has no {what}",
+        where=f"{dataset_id}, key {merchants['merchant_id'][0]}",
+        expected="a row for every merchant that is not NON_VIRTUAL",
+        found=f"{merchants.height} merchants without",
+        next_step="segment 3B must publish again; or rebuild the world",
+    )
+
+
+def merchant_table(domain: SeriesDomain, routing: MerchantRouting, codes: Codes) -> Merchants:
+    """Merchants for the kernel."""
+    frame = routing.merchants
+    settled = frame["tzid_settlement"].cast(pl.Enum(codes.zones)).to_physical().cast(pl.Int32)
+    return Merchants(
+        merchant_id=frame["merchant_id"].to_numpy(),
+        first_series=merchant_starts(domain),
+        mode=frame["mode"].to_numpy(),
+        settlement_zone=settled.fill_null(NO_ZONE).to_numpy(),
+    )
+
+
+def site_table(routing: MerchantRouting, codes: Codes) -> Sites:
+    """Sites for the kernel, in the order of the frame."""
+    return Sites(
+        site_id=routing.sites["site_id"].to_numpy(),
+        merchant=routing.sites["m"].cast(pl.Int32).to_numpy(),
+        country=encode(routing.sites["legal_country_iso"], codes.countries),
+        zone=encode(routing.sites["tzid"], codes.zones),
+    )
+
+
+def edge_table(routing: MerchantRouting, codes: Codes) -> Edges:
+    """Edges for the kernel, in the order of the frame."""
+    owners = np.arange(routing.merchants.height + 1)
+    first = np.searchsorted(routing.edges["m"].to_numpy(), owners).astype(np.int64)
+    share, choice = picking(routing.prob, routing.alias, first, np.arange(routing.edges.height, dtype=np.int32))
+    return Edges(
+        start=first[:-1],
+        size=np.diff(first).astype(np.int32),
+        edge_id=routing.edges["edge_id"].to_numpy(),
+        zone=encode(routing.edges["tzid_operational"], codes.zones),
+        share=share,
+        choice=choice,
+    )

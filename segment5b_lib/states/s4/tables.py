@@ -1,0 +1,193 @@
+"""All that the expansion of one scenario reads, brought together in flat tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from segment5b_lib.civil_time.cache import TzCache
+from segment5b_lib.contract.policies import RoutingPolicy
+from segment5b_lib.kernel.arrival_tables import (
+    DRAWN,
+    VIRTUAL,
+    Grid,
+    SeriesTable,
+    Tables,
+    ZoneDraws,
+)
+from segment5b_lib.kernel.streams import ARRIVAL_EDGE_PICK, ARRIVAL_SITE_PICK, ARRIVAL_TIME, stream_keys
+from segment5b_lib.states.context import Context
+from segment5b_lib.states.s4.civil_time import check_zones, load_cache, zone_offsets
+from segment5b_lib.states.s4.codes import Codes, dictionary, encode
+from segment5b_lib.states.s4.counts import CountFiles
+from segment5b_lib.states.s4.merchants import (
+    MerchantRouting,
+    check_online,
+    edge_table,
+    merchant_routing,
+    merchant_table,
+    site_table,
+)
+from segment5b_lib.states.s4.online import OnlineRouting, load_online_routing
+from segment5b_lib.states.s4.pools import ROW, ZONE, PoolTable, build_pools
+from segment5b_lib.states.s4.sites import SITE_KEY, load_sites, routing_universe
+from segment5b_lib.states.s4.zone_draws import days_of_buckets, load_group_weights, no_zone_draws, zone_draws
+from segment5b_lib.states.series import SeriesDomain
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """The routing inputs of a world, the same for every scenario. `universes` are the hashes of 3A and 3B."""
+
+    sites: pl.DataFrame
+    online: OnlineRouting
+    cache: TzCache
+    universes: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class ScenarioTables:
+    """Kernel tables of one scenario, the dictionaries behind their codes, and the keys of the pools.
+
+    `active` are the zones that an arrival can lie in; `missing_group_weights` counts merchant-days that need
+    zone weights and have none.
+    """
+
+    tables: Tables
+    codes: Codes
+    pool_keys: pl.DataFrame
+    active: tuple[str, ...]
+    missing_group_weights: int
+
+    def zone_used(self, series_key: Mapping[str, Any], tzid: str) -> str | None:
+        """The zone whose sites a series' arrivals in `tzid` get; None where there is no site for them."""
+        key = {**series_key, "tzid": tzid}
+        names = [name for name in ROW if name in self.pool_keys.columns]
+        pools = self.pool_keys.filter(*(pl.col(name) == key[name] for name in names))
+        used: str | None = pools["tzid_used"][0]
+        return used
+
+
+def load_upstream(context: Context) -> Upstream:
+    """Read and verify sites, online routing and the transition cache."""
+    world, rules = context.world, context.policies.routing.fail_closed_rules
+    online = load_online_routing(world, context.inputs, rules)
+    universes = (routing_universe(world, rules), online.universe_hash)
+    return Upstream(load_sites(world), online, load_cache(world), universes)
+
+
+def build_tables(
+    context: Context, upstream: Upstream, domain: SeriesDomain, grid: Grid, counts: CountFiles
+) -> ScenarioTables:
+    """Tables of one scenario, with every rule enforced that can be before compute."""
+    policy = context.policies.routing
+    routing = merchant_routing(domain, upstream.sites, upstream.online)
+    check_online(routing, np.asarray(counts.cell.any(axis=1)), policy.fail_closed_rules)
+    check_zones(upstream.cache, routing.active_zones, policy)
+    weights = _group_weights(context, routing)
+    codes = Codes(
+        dictionary(domain.frame["legal_country_iso"], routing.sites["legal_country_iso"]),
+        dictionary(domain.frame["zone_representation"], weights["tzid"], routing.active_zones),
+        dictionary(domain.frame["channel_group"]),
+    )
+    pools = _pools(policy, domain, routing, upstream.sites, weights, codes)
+    days, day = days_of_buckets(grid, domain.buckets)
+    busy = _drawn_days(policy, routing, day, counts)
+    zones = _zone_tables(policy, routing, weights, pools, days, busy)
+    tables = Tables(
+        grid=grid,
+        merchants=merchant_table(domain, routing, codes),
+        series=_series_table(context, domain, pools, codes),
+        sites=site_table(routing, codes),
+        pools=pools.pools,
+        zones=zones,
+        edges=edge_table(routing, codes),
+        offsets=zone_offsets(upstream.cache, codes.zones, routing.active_zones, grid, domain.buckets),
+        day=day,
+        p_virtual=policy.hybrid_policy.p_virtual_hybrid,
+    )
+    missing = int((busy & (zones.size == 0)).sum())
+    return ScenarioTables(tables, codes, pools.keys, routing.active_zones, missing)
+
+
+def _group_weights(context: Context, routing: MerchantRouting) -> pl.DataFrame:
+    drawn = context.policies.routing.physical_router.zone_binding == "group_weights"
+    return load_group_weights(context.world, routing.physical.filter(drawn)["merchant_id"])
+
+
+def _pools(
+    policy: RoutingPolicy,
+    domain: SeriesDomain,
+    routing: MerchantRouting,
+    sites: pl.DataFrame,
+    weights: pl.DataFrame,
+    codes: Codes,
+) -> PoolTable:
+    """Pools of every (merchant, country, zone) of the series, or every (merchant, zone) of the zone weights."""
+    key = ROW if policy.physical_router.zone_binding == "row_zone" else ZONE
+    rows = domain.frame.rename({"zone_representation": "tzid"}) if key == ROW else weights
+    wanted = rows.select(key).unique().sort(key).join(routing.physical, on="merchant_id", maintain_order="left")
+    numbered = routing.sites.select(SITE_KEY).with_row_index("row")
+    everywhere = sites.join(numbered, on=SITE_KEY, how="left", maintain_order="left")
+    redirect = policy.fail_closed_rules.site_missing_in_zone == "anomaly"
+    return build_pools(wanted.select(key), key, everywhere, codes.zones, redirect=redirect)
+
+
+def _series_table(context: Context, domain: SeriesDomain, pools: PoolTable, codes: Codes) -> SeriesTable:
+    frame = domain.frame.rename({"zone_representation": "tzid"})
+    pool = np.full(len(domain), DRAWN, np.int32)
+    if "legal_country_iso" in pools.keys.columns:
+        numbered = pools.keys.select(ROW).with_row_index("pool")
+        bound = frame.join(numbered, on=ROW, how="left", maintain_order="left")["pool"]
+        pool = bound.cast(pl.Int32).fill_null(DRAWN).to_numpy()
+    keys = domain.keys()
+    time_key, pick_key, edge_key = (
+        stream_keys(family, context.rng_root, context.seed, domain.scenario_id, keys)
+        for family in (ARRIVAL_TIME, ARRIVAL_SITE_PICK, ARRIVAL_EDGE_PICK)
+    )
+    return SeriesTable(
+        country=encode(frame["legal_country_iso"], codes.countries),
+        zone=encode(frame["tzid"], codes.zones),
+        channel=encode(frame["channel_group"], codes.channels),
+        pool=pool,
+        time_key=time_key,
+        pick_key=pick_key,
+        edge_key=edge_key,
+    )
+
+
+def _drawn_days(
+    policy: RoutingPolicy, routing: MerchantRouting, day: NDArray[np.int32], counts: CountFiles
+) -> NDArray[np.bool_]:
+    """Merchant-days, bool [merchant, day], on which zones will be drawn."""
+    first_bucket = np.flatnonzero(np.diff(day, prepend=-1))
+    arrivals = np.add.reduceat(counts.cell, first_bucket, axis=1, dtype=np.int64)
+    drawn = policy.physical_router.zone_binding == "group_weights"
+    physical = (routing.merchants["mode"] != VIRTUAL).to_numpy()
+    return np.asarray((arrivals > 0) & physical[:, None] & drawn, dtype=np.bool_)
+
+
+def _zone_tables(
+    policy: RoutingPolicy,
+    routing: MerchantRouting,
+    weights: pl.DataFrame,
+    pools: PoolTable,
+    days: list[str],
+    busy: NDArray[np.bool_],
+) -> ZoneDraws:
+    if policy.physical_router.zone_binding == "row_zone":
+        return no_zone_draws(*busy.shape)
+    return zone_draws(
+        weights,
+        pools.keys.select(ZONE),
+        routing.merchants["merchant_id"].to_numpy(),
+        days,
+        busy,
+        policy.concentration_temper,
+        policy.fail_closed_rules,
+    )

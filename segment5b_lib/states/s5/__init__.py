@@ -1,0 +1,1 @@
+"""S5: what was written is checked, and the validation bundle is sealed."""

@@ -1,0 +1,134 @@
+"""The laws that every arrival must keep (2-contracts.md §5), asked of whole batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.datasets import SERIES_KEY
+from segment5b_lib.states.s5.arrival_rows import ArrivalRows, distinct
+from segment5b_lib.states.s5.expected_clock import MICROSECOND, Horizon
+from segment5b_lib.states.s5.parts import OPTIONAL
+from segment5b_lib.states.s5.places import Places
+from segment5b_lib.states.s5.rows import Breaches, Wrong
+from segment5b_lib.states.s5.summary import Sequences
+from segment5b_lib.states.series import SeriesDomain
+
+LAWS: Final = {
+    "TIME_WINDOW": "an arrival lies in its bucket, start inclusive and end exclusive",
+    "ORDER": "arrivals rise strictly by merchant and time, and arrival_seq counts a merchant's from 1 without a gap",
+    "NULLABILITY": "a physical arrival has a site and nothing virtual; a virtual one has an edge and two more clocks",
+    "SITE_MEMBERSHIP": "site_id is a site of the merchant in 1B, and tzid_primary is its zone in 2A",
+    "EDGE_MEMBERSHIP": "edge_id is an edge of the merchant in 3B, in its zone, and settles in 3B's zone",
+    "SERIES_MEMBERSHIP": "an arrival belongs to a series of S1",
+    "ROUTING_UNIVERSE": "routing_universe_hash is 3A's for physical rows and 3B's for virtual ones",
+}
+"""What every arrival must keep, by check."""
+_SHOWN: Final = {
+    "TIME_WINDOW": ("bucket_index", "ts_utc"),
+    "ORDER": ("bucket_index", "ts_utc", "arrival_seq"),
+    "NULLABILITY": ("is_virtual", *OPTIONAL),
+    "SITE_MEMBERSHIP": ("site_id", "tzid_primary"),
+    "EDGE_MEMBERSHIP": ("edge_id", "tzid_primary", "tzid_operational", "tzid_settlement"),
+    "SERIES_MEMBERSHIP": SERIES_KEY,
+    "ROUTING_UNIVERSE": ("is_virtual", "routing_universe_hash"),
+}
+_TEXT_KEY: Final = SERIES_KEY[1:]
+
+
+class ArrivalLaws:
+    """What the laws need to know of one scenario: its series, its counts, and where arrivals may be."""
+
+    def __init__(self, horizon: Horizon, domain: SeriesDomain, sequences: Sequences, places: Places) -> None:
+        self.horizon, self.sequences, self.places = horizon, sequences, places
+        zones = {tzid: code for code, tzid in enumerate(places.tzids)}
+        physical = sorted(places.physical_universes - {places.virtual_universe})
+        universes = [*physical, places.virtual_universe]
+        self.words: dict[str, dict[str, int]] = {
+            **dict.fromkeys(("tzid_primary", "tzid_settlement", "tzid_operational"), zones),
+            **{name: {word: code for code, word in enumerate(sorted(set(domain.frame[name])))} for name in _TEXT_KEY},
+            "routing_universe_hash": {name: code for code, name in enumerate(universes)},
+        }
+        merchant = np.searchsorted(sequences.merchants, domain.frame["merchant_id"].to_numpy())
+        columns = [np.array([self.words[name][word] for word in domain.frame[name]]) for name in _TEXT_KEY]
+        self._series = np.unique(self._series_code(merchant, columns))
+
+    def breaches(self, rows: ArrivalRows) -> Breaches:
+        """How many rows break each law, and the first of each."""
+        offenders = {
+            "TIME_WINDOW": self._outside_bucket(rows),
+            "ORDER": self._out_of_order(rows),
+            "NULLABILITY": self._wrongly_null(rows),
+            "SITE_MEMBERSHIP": self._foreign_site(rows),
+            "EDGE_MEMBERSHIP": self._foreign_edge(rows),
+            "SERIES_MEMBERSHIP": self._foreign_series(rows),
+            "ROUTING_UNIVERSE": self._foreign_universe(rows),
+        }
+        breaches = Breaches(tuple(LAWS))
+        for law, wrong in offenders.items():
+            breaches.note(law, wrong, rows.where, LAWS[law], partial(rows.shown, _SHOWN[law]))
+        return breaches
+
+    def _outside_bucket(self, rows: ArrivalRows) -> Wrong:
+        offset = rows.ts - (self.horizon.start + rows.bucket * self.horizon.width) * MICROSECOND
+        outside = (offset < 0) | (offset >= self.horizon.width * MICROSECOND)
+        return np.asarray(outside | (rows.bucket < 0) | (rows.bucket >= self.horizon.buckets))
+
+    def _out_of_order(self, rows: ArrivalRows) -> Wrong:
+        """Against the row before, and against the numbers that S3's counts leave to the row's bucket."""
+        bucket = np.clip(rows.bucket, 0, self.horizon.buckets - 1)
+        place = rows.seq - self.sequences.first[rows.merchant_at, bucket]
+        wrong = (place < 0) | (place >= self.sequences.cells[rows.merchant_at, bucket]) | (rows.merchant_at < 0)
+        merchant, ts, seq = rows.in_order()
+        same = merchant[1:] == merchant[:-1]
+        follows = (ts[1:] >= ts[:-1]) & (seq[1:] == seq[:-1] + 1)
+        rises = (merchant[1:] > merchant[:-1]) & (seq[1:] == 1)
+        wrong[wrong.size - same.size :] |= ~np.where(same, follows, rises)
+        return np.asarray(wrong)
+
+    def _wrongly_null(self, rows: ArrivalRows) -> Wrong:
+        wrong = rows.null("site_id") != rows.virtual
+        for name in OPTIONAL[1:]:
+            wrong |= rows.null(name) == rows.virtual
+        return np.asarray(wrong)
+
+    def _foreign_site(self, rows: ArrivalRows) -> Wrong:
+        zone = rows.code["tzid_primary"]
+        return np.asarray(self.places.sites.foreign(rows.ids("site_id"), rows.merchant, zone) & ~rows.virtual)
+
+    def _foreign_edge(self, rows: ArrivalRows) -> Wrong:
+        wrong = np.zeros(rows.seq.size, np.bool_)
+        online = np.flatnonzero(rows.virtual)
+        merchant, edge = rows.merchant[online], rows.ids("edge_id")[online]
+        primary, operational, settlement = (
+            rows.code[f"tzid_{name}"][online] for name in ("primary", "operational", "settlement")
+        )
+        wrong[online] = self.places.edges.foreign(edge, merchant, operational) | (primary != operational)
+        wrong[online] |= self.places.settlement.foreign(merchant, merchant, settlement)
+        return wrong
+
+    def _foreign_series(self, rows: ArrivalRows) -> Wrong:
+        columns = [rows.code[name] for name in _TEXT_KEY]
+        code, found = distinct(self._series_code(rows.merchant_at, columns))
+        unknown = rows.merchant_at < 0
+        for column in columns:
+            unknown |= column < 0
+        return np.asarray(unknown | ~np.isin(found, self._series)[code])
+
+    def _series_code(self, merchant: NDArray[np.int64], columns: Sequence[NDArray[np.integer]]) -> NDArray[np.int64]:
+        """One number per series key."""
+        code = merchant
+        for name, column in zip(_TEXT_KEY, columns, strict=True):
+            code = code * len(self.words[name]) + column
+        return code
+
+    def _foreign_universe(self, rows: ArrivalRows) -> Wrong:
+        words, found = self.words["routing_universe_hash"], rows.code["routing_universe_hash"]
+        physical = np.zeros(len(words) + 1, np.bool_)
+        physical[[words[name] for name in self.places.physical_universes]] = True
+        # A code of −1 points at the last place, which is nobody's.
+        return np.where(rows.virtual, found != words[self.places.virtual_universe], ~physical[found])

@@ -1,0 +1,152 @@
+"""Checks of S5 on the part files: all footers and statistics in full, every row of the sampled parts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from segment5b_lib.contract.datasets import TS, WALL
+from segment5b_lib.states.s5 import arrival_rules
+from segment5b_lib.states.s5.check import NONE_ALLOWED, Check, CheckStatus, Issue, held, structural
+from segment5b_lib.states.s5.expected_clock import MICROSECOND
+from segment5b_lib.states.s5.inputs import Evidence, ScenarioEvidence, total
+from segment5b_lib.states.s5.parts import OPTIONAL, Part
+
+
+def arrival_checks(evidence: Evidence) -> list[Check]:
+    """Footers, order of the parts, shard statistics, sampled rows, anomalies."""
+    parts = total(len(scenario.parts) for scenario in evidence.scenarios)
+    laws = (
+        ("ARRIVAL_SCHEMA", _schema_issues, "local times are stored in the encoding that the placement policy names"),
+        ("PART_ROWS", _row_issues, "part files, their statistics in S4's marker and the summary agree on every count"),
+        ("PART_ORDER", _order_issues, "the rows of a part come after those of the part before"),
+        ("SHARD_STATISTICS", _statistic_issues, "a sampled part's statistics, derived again, are those of S4's marker"),
+    )
+    checks = []
+    for check_id, find, law in laws:
+        issues = [issue for scenario in evidence.scenarios for issue in find(evidence, scenario)]
+        checks.append(structural(check_id, len(issues), (parts, "part files"), law, issues))
+    return [*checks, *_row_laws(evidence), _anomalies(evidence)]
+
+
+def _row_laws(evidence: Evidence) -> list[Check]:
+    noted = evidence.breaches(lambda scenario: scenario.audit.breaches)
+    rows = total(scenario.audit.rows for scenario in evidence.scenarios)
+    detail = {"arrivals": evidence.arrivals, "sampled_parts": _names(evidence)}
+    return [
+        structural(law, noted.rows[law], (rows, "arrivals of sampled parts"), text, noted.issues[law], detail=detail)
+        for law, text in arrival_rules.LAWS.items()
+    ]
+
+
+def _names(evidence: Evidence) -> dict[str, list[str]]:
+    return {scenario.scenario_id: [part.path.name for part in scenario.audit.parts] for scenario in evidence.scenarios}
+
+
+def _schema_issues(evidence: Evidence, scenario: ScenarioEvidence) -> Iterator[Issue]:
+    expected = TS if evidence.policies.placement.local_time_encoding == "utc_marked" else WALL
+    for part in scenario.parts:
+        for found in {kind for kind in part.local_types if kind != expected}:
+            yield Issue(_where(scenario, part), str(expected), str(found))
+
+
+def _row_issues(evidence: Evidence, scenario: ScenarioEvidence) -> Iterator[Issue]:
+    """Per part footer against marker; over all parts the totals that follow from S3 alone."""
+    for part in scenario.parts:
+        shard = scenario.shards.get(part.path.name)
+        if shard is None:
+            yield Issue(_where(scenario, part), "statistics in S4's marker", "none")
+        else:
+            yield from _footer_issues(scenario, part, shard)
+    unseen = sorted(set(scenario.shards) - {part.path.name for part in scenario.parts})
+    yield from (Issue(f"scenario {scenario.scenario_id}, {name}", "a part file", "none") for name in unseen)
+    counters = evidence.markers["S4"]["counters"]["scenarios"][scenario.scenario_id]
+    yield from _total_issues(scenario, counters)
+
+
+def _footer_issues(scenario: ScenarioEvidence, part: Part, shard: dict[str, Any]) -> Iterator[Issue]:
+    rows, virtual = shard["rows"], shard["virtual"]
+    expected: dict[str, Any] = {"rows": rows}
+    expected |= {f"nulls of {name}": rows - virtual for name in OPTIONAL[1:]} | {"nulls of site_id": virtual}
+    found: dict[str, Any] = {"rows": part.rows} | {f"nulls of {name}": part.nulls[name] for name in OPTIONAL}
+    if part.ts_range is not None:
+        expected |= {"first and last ts_utc": (shard["first_ts_us"], shard["last_ts_us"])}
+        found |= {"first and last ts_utc": part.ts_range}
+    for name, value in expected.items():
+        if found[name] != value:
+            yield Issue(f"{_where(scenario, part)}, {name}", str(value), str(found[name]))
+
+
+def _total_issues(scenario: ScenarioEvidence, counters: dict[str, Any]) -> Iterator[Issue]:
+    shards, cells = scenario.shards.values(), scenario.summary.sequences.cells
+    of_merchant = cells.sum(axis=1)
+    expected = {
+        "rows": (scenario.summary.arrivals, sum(shard["rows"] for shard in shards)),
+        "virtual": (scenario.summary.virtual, sum(shard["virtual"] for shard in shards)),
+        "seq_sum": (
+            int((of_merchant * (of_merchant + 1) // 2).sum(dtype=np.int64)),
+            sum(shard["seq_sum"] for shard in shards),
+        ),
+        "anomalies": (sum(scenario.anomalies.values()), counters["anomalies"]),
+    }
+    for shard in shards:
+        if sum(shard["rows_of_zone"].values()) != shard["rows"]:
+            yield Issue("rows_of_zone of a shard", str(shard["rows"]), str(sum(shard["rows_of_zone"].values())))
+    for name, (wanted, found) in expected.items():
+        if wanted != found:
+            yield Issue(f"scenario {scenario.scenario_id}, {name} of all parts", str(wanted), str(found))
+
+
+def _order_issues(evidence: Evidence, scenario: ScenarioEvidence) -> Iterator[Issue]:
+    """Outermost rows of all parts; inside a part the rows themselves are audited."""
+    filled = [part for part in scenario.parts if part.first is not None]
+    horizon = scenario.horizon
+    for part in filled:
+        low, high = part.ts_range or (0, 0)
+        if low < horizon.start * MICROSECOND or high >= horizon.end * MICROSECOND:
+            found = f"{low} to {high}"
+            yield Issue(_where(scenario, part), f"ts_utc in [{horizon.start}, {horizon.end}) s", found)
+        first, last = part.bucket_range or (0, 0)
+        if first < 0 or last >= horizon.buckets:
+            yield Issue(_where(scenario, part), f"buckets 0 to {horizon.buckets - 1}", f"{first} to {last}")
+    for before, after in pairwise(filled):
+        assert before.last is not None and after.first is not None
+        seq = before.last[2] + 1 if before.last[0] == after.first[0] else 1
+        if not before.last < after.first or after.first[2] != seq:
+            found = f"(merchant, ts, seq) {after.first}"
+            yield Issue(_where(scenario, after), f"after {before.last}, with arrival_seq {seq}", found)
+
+
+def _statistic_issues(evidence: Evidence, scenario: ScenarioEvidence) -> Iterator[Issue]:
+    for name, derived in scenario.audit.statistics.items():
+        claimed = scenario.shards.get(name, {})
+        for statistic, value in derived.items():
+            if claimed.get(statistic) != value:
+                place = f"scenario {scenario.scenario_id}, {name}, {statistic}"
+                yield Issue(place, f"{value} (from the rows)", f"{claimed.get(statistic)} (marker)")
+
+
+def _anomalies(evidence: Evidence) -> Check:
+    """What S4 let pass because a policy said so: counted, and shown to the reader."""
+    codes: Counter[str] = Counter()
+    for scenario in evidence.scenarios:
+        codes.update(scenario.anomalies)
+    rows = sum(codes.values())
+    return held(
+        "ANOMALIES",
+        rows,
+        "rows of s4_arrival_anomalies_5B",
+        [NONE_ALLOWED],
+        (evidence.arrivals, "arrivals"),
+        f"S4 let pass: {', '.join(f'{count} {code}' for code, count in sorted(codes.items()))}" if rows else "none",
+        when_broken=CheckStatus.ADVISORY,
+        detail=dict(sorted(codes.items())),
+    )
+
+
+def _where(scenario: ScenarioEvidence, part: Part) -> str:
+    return f"scenario {scenario.scenario_id}, {part.path.name}"

@@ -1,0 +1,189 @@
+"""Checks of S5 on the clocks themselves: mismatch, the one-hour signature, hour profiles around transitions.
+
+`civil_time_enforcement` governs all of them: under `warn_only` what they find is an advisory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segment5b_lib.states.s5.check import Bound, Check, CheckStatus, Issue, by_gate, by_policy, governed, held
+from segment5b_lib.states.s5.clock_sample import ClockSample
+from segment5b_lib.states.s5.expected_clock import MICROSECOND, clock_errors, instant
+from segment5b_lib.states.s5.inputs import Evidence, ScenarioEvidence, total
+from segment5b_lib.states.s5.part_audit import ROLES
+
+_HOUR: Final = 3_600
+I64 = NDArray[np.int64]
+
+
+def clock_checks(evidence: Evidence) -> list[Check]:
+    """Mismatch, one-hour mass, hour-bin MAE and its support."""
+    errors = [_errors(scenario) for scenario in evidence.scenarios]
+    windows = [
+        row for scenario, error in zip(evidence.scenarios, errors, strict=True) for row in _windows(scenario, error)
+    ]
+    return [
+        _mismatch(evidence, errors),
+        _one_hour(evidence, errors),
+        *_hour_bins(evidence, windows),
+    ]
+
+
+def _errors(scenario: ScenarioEvidence) -> I64:
+    clock = scenario.clock
+    return clock_errors(scenario.horizon, clock.zones, clock.rows["zone"], clock.rows["ts"], clock.rows["local"])
+
+
+def _mismatch(evidence: Evidence, errors: Sequence[I64]) -> Check:
+    """Estimated share of wrong clocks, in the column where it is largest."""
+    tolerance = evidence.policies.validation.civil_time.tolerance_seconds * MICROSECOND
+    shares: dict[str, float | None] = {"primary": _estimate(evidence, [abs(error) > tolerance for error in errors])}
+    for role in ROLES:
+        found = np.concatenate([scenario.audit.role_errors[role] for scenario in evidence.scenarios])
+        if found.size:
+            shares[role] = float((abs(found) > tolerance).mean())
+    measured = [share for share in shares.values() if share is not None]
+    return _of_sample(
+        evidence,
+        "CIVIL_MISMATCH",
+        max(measured, default=None),
+        [by_gate(evidence.policies, "T1", "b")],
+        "local times differ from the oracle's wall clock",
+        detail={"share_by_column": shares},
+        issues=[*_worst(evidence, errors, tolerance), *_wrong_roles(shares)],
+    )
+
+
+def _one_hour(evidence: Evidence, errors: Sequence[I64]) -> Check:
+    """Estimated share of clocks that are off by exactly an hour: the signature of a missed transition."""
+    tolerance = evidence.policies.validation.civil_time.tolerance_seconds * MICROSECOND
+    exact = [abs(abs(error) - _HOUR * MICROSECOND) <= tolerance for error in errors]
+    return _of_sample(
+        evidence,
+        "ONE_HOUR_MASS",
+        _estimate(evidence, exact),
+        [by_gate(evidence.policies, "T2", "b")],
+        "primary local times are off by exactly one hour",
+    )
+
+
+def _estimate(evidence: Evidence, hits: Sequence[NDArray[np.bool_]]) -> float | None:
+    """Share of all arrivals, each stratum of the sample standing for its own."""
+    wrong = sum(
+        float(scenario.clock.weights()[hit].sum()) for scenario, hit in zip(evidence.scenarios, hits, strict=True)
+    )
+    arrivals = evidence.arrivals
+    return wrong / arrivals if arrivals else None
+
+
+def _of_sample(
+    evidence: Evidence,
+    check_id: str,
+    share: float | None,
+    bounds: Sequence[Bound],
+    what: str,
+    *,
+    detail: dict[str, Any] | None = None,
+    issues: Sequence[Issue] = (),
+) -> Check:
+    clocks = [scenario.clock for scenario in evidence.scenarios]
+    sampled = total(clock.rows.size for clock in clocks)
+    said = "no arrivals" if share is None else f"{100 * share:.4f} % of the {what}"
+    return held(
+        check_id,
+        share,
+        "share of arrivals",
+        bounds,
+        (evidence.arrivals, "arrivals"),
+        f"{said}; estimated from {sampled} arrivals, every DST window first",
+        when_broken=governed(evidence.policies),
+        detail={"sampled": sampled, "windows": total(len(clock.windows) for clock in clocks), **(detail or {})},
+        issues=issues,
+    )
+
+
+def _worst(evidence: Evidence, errors: Sequence[I64], tolerance: float) -> list[Issue]:
+    """The strata with the largest share of wrong clocks."""
+    found: list[tuple[float, str, float]] = []
+    for scenario, error in zip(evidence.scenarios, errors, strict=True):
+        stratum = scenario.clock.rows["stratum"]
+        for number in np.unique(stratum).tolist():
+            inside = error[stratum == number]
+            share = float((abs(inside) > tolerance).mean())
+            name = "elsewhere" if number < 0 else _window_name(scenario.clock, number)
+            found.append((share, f"scenario {scenario.scenario_id}, {name}", float(np.median(inside)) / MICROSECOND))
+    worst = sorted((row for row in found if row[0] > 0), key=lambda row: (-row[0], row[1]))
+    return [Issue(where, "0 s", f"{100 * share:.2f} % wrong, median {median:g} s") for share, where, median in worst]
+
+
+def _wrong_roles(shares: dict[str, float | None]) -> list[Issue]:
+    """The further clocks of virtual arrivals that are wrong, all sampled parts together."""
+    return [
+        Issue(f"ts_local_{role} of virtual arrivals in sampled parts", "0 s", f"{100 * share:.2f} % wrong")
+        for role in ROLES
+        if (share := shares.get(role))
+    ]
+
+
+def _windows(scenario: ScenarioEvidence, errors: I64) -> list[dict[str, Any]]:
+    """Per window: rows in all, and the MAE in percentage points between stored and expected local hours."""
+    clock, found = scenario.clock, []
+    for number, rows in enumerate(clock.window_rows.tolist()):
+        inside = np.flatnonzero(clock.rows["stratum"] == number)
+        stored = clock.rows["local"][inside]
+        mae = _hour_distance(stored, stored - errors[inside]) if inside.size else None
+        name = f"{scenario.scenario_id}, {_window_name(clock, number)}"
+        found.append({"window": name, "arrivals": rows, "sampled": inside.size, "mae_pp": mae})
+    return found
+
+
+def _hour_distance(stored: I64, expected: I64) -> float:
+    """Mean over 24 local-hour bins of |difference of shares|, percentage points."""
+    bins = [np.bincount((local // (_HOUR * MICROSECOND)) % 24, minlength=24) for local in (stored, expected)]
+    return float(100 * np.abs(bins[0] - bins[1]).mean() / stored.size)
+
+
+def _hour_bins(evidence: Evidence, windows: list[dict[str, Any]]) -> list[Check]:
+    """MAE weighted by support, and whether there is support enough to speak of it."""
+    civil = evidence.policies.validation.civil_time
+    used = [row for row in windows if row["arrivals"] >= civil.dst_window_min_support]
+    support = sum(row["arrivals"] for row in used)
+    value = sum(row["mae_pp"] * row["arrivals"] for row in used) / support if support else None
+    population = (support, "arrivals in DST windows")
+    if not windows:
+        return [_not_exposed(name, evidence) for name in ("HOUR_BIN_MAE", "DST_WINDOWS", "DST_SUPPORT")]
+    strict = governed(evidence.policies)
+    key = "civil_time.dst_window_min_"
+    exposed = by_policy("validation", f"{key}exposed_windows", min=civil.dst_window_min_exposed_windows)
+    least = by_policy("validation", f"{key}total_support", min=civil.dst_window_min_total_support)
+    enough = f"{len(used)} of {len(windows)} windows hold at least {civil.dst_window_min_support} arrivals each"
+    return [
+        held(
+            "HOUR_BIN_MAE",
+            value,
+            "percentage points",
+            [by_gate(evidence.policies, "T3", "b")],
+            population,
+            "no window has support" if value is None else f"{value:.3f} pp over {len(used)} windows",
+            when_broken=strict,
+            detail={"windows": windows},
+        ),
+        held("DST_WINDOWS", len(used), "windows", [exposed], (len(windows), "windows"), enough, when_broken=strict),
+        held("DST_SUPPORT", support, "arrivals", [least], population, enough, when_broken=strict),
+    ]
+
+
+def _not_exposed(check_id: str, evidence: Evidence) -> Check:
+    zones = len(evidence.places.primary_tzids)
+    message = f"not applicable: none of {zones} zones changes its offset within the horizon"
+    return Check(check_id, CheckStatus.PASS, None, "", (), 0, "windows", message)
+
+
+def _window_name(clock: ClockSample, number: int) -> str:
+    window = clock.windows[number]
+    return f"{window.tzid} around {instant(window.transition)}"

@@ -1,0 +1,143 @@
+"""Checks of S5 on intensities, counts and S4's summary of them: every row of all three."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segment5b_lib.kernel.clock_windows import ELSEWHERE
+from segment5b_lib.states.s5 import ledger as s5_ledger
+from segment5b_lib.states.s5 import summary as s5_summary
+from segment5b_lib.states.s5.check import NONE_ALLOWED, Check, CheckStatus, by_gate, by_policy, held, structural
+from segment5b_lib.states.s5.clock_sample import ClockSample
+from segment5b_lib.states.s5.expected_clock import MICROSECOND, Horizon
+from segment5b_lib.states.s5.inputs import Evidence, total
+
+_BATCH: Final = 1000
+"""Arrivals among which distinct offsets are counted."""
+
+
+def count_checks(evidence: Evidence) -> list[Check]:
+    """Row laws of S2 and S3, conservation, row laws of the summary, and the shape of counts and offsets."""
+    rows = total(scenario.ledger.rows for scenario in evidence.scenarios)
+    noted = evidence.breaches(lambda scenario: scenario.ledger.breaches)
+    summary_rows = total(scenario.summary.rows for scenario in evidence.scenarios)
+    summarised = evidence.breaches(lambda scenario: scenario.summary.breaches)
+    return [
+        *(
+            structural(law, noted.rows[law], (rows, "rows"), text, noted.issues[law])
+            for law, text in s5_ledger.LAWS.items()
+        ),
+        _capped(evidence, rows),
+        _conservation(evidence),
+        *(
+            structural(law, summarised.rows[law], (summary_rows, "rows"), text, summarised.issues[law])
+            for law, text in s5_summary.LAWS.items()
+        ),
+        _nonzero(evidence, rows),
+        _tail(evidence),
+        _offsets(evidence),
+    ]
+
+
+def _capped(evidence: Evidence, rows: int) -> Check:
+    """A cap cuts the count law's tail off: it may not go unseen."""
+    capped = total(scenario.ledger.capped for scenario in evidence.scenarios)
+    return held(
+        "COUNTS_CAPPED",
+        capped,
+        "rows",
+        [NONE_ALLOWED],
+        (rows, "rows"),
+        f"{capped} counts were cut to max_count" if capped else "no count was cut",
+        when_broken=CheckStatus.WARN,
+    )
+
+
+def _conservation(evidence: Evidence) -> Check:
+    """S3 against the summary, key by key, both ways."""
+    summaries = [scenario.summary for scenario in evidence.scenarios]
+    keys = total(summary.keys_compared for summary in summaries)
+    differ = total(summary.keys_that_differ for summary in summaries)
+    difference = total(summary.total_difference for summary in summaries)
+    return held(
+        "CONSERVATION",
+        differ + difference,
+        "keys that differ + arrivals of difference",
+        [by_gate(evidence.policies, "T4", "b")],
+        (keys, "keys"),
+        f"{differ} of {keys} keys differ between S3 and the summary, {difference} arrivals in total",
+        detail={"keys_that_differ": differ, "total_difference": difference},
+        issues=[issue for summary in summaries for issue in summary.differences],
+    )
+
+
+def _histogram(evidence: Evidence) -> NDArray[np.int64]:
+    """Number of rows by count, over all scenarios."""
+    histogram = np.zeros(1, np.int64)
+    for scenario in evidence.scenarios:
+        histogram = s5_ledger.added(histogram, scenario.ledger.histogram)
+    return histogram
+
+
+def _nonzero(evidence: Evidence, rows: int) -> Check:
+    positive = int(_histogram(evidence)[1:].sum())
+    share = positive / rows if rows else None
+    least = evidence.policies.validation.count_shape.min_nonzero_fraction
+    return held(
+        "NONZERO_FRACTION",
+        share,
+        "share of rows",
+        [by_policy("validation", "count_shape.min_nonzero_fraction", min=least)],
+        (rows, "rows"),
+        f"{positive} of {rows} rows have arrivals",
+    )
+
+
+def _tail(evidence: Evidence) -> Check:
+    """p99/p50 of positive counts: a flat law has no tail."""
+    histogram = _histogram(evidence)[1:]
+    positive = int(histogram.sum())
+    least = evidence.policies.validation.count_shape.min_p99_over_p50
+    ratio, message = None, "no positive count"
+    if positive:
+        median, high = (_quantile(histogram, level) for level in (0.50, 0.99))
+        ratio, message = high / median, f"p50 is {median}, p99 is {high}"
+    return held(
+        "COUNT_TAIL",
+        ratio,
+        "p99 / p50 of positive counts",
+        [by_policy("validation", "count_shape.min_p99_over_p50", min=least)],
+        (positive, "rows with arrivals"),
+        message,
+    )
+
+
+def _quantile(histogram: NDArray[np.int64], level: float) -> int:
+    """Smallest count with at least `level` of the rows at or below it; `histogram[k]` counts the rows with k + 1."""
+    running = np.cumsum(histogram)
+    return int(np.searchsorted(running, level * running[-1])) + 1
+
+
+def _offsets(evidence: Evidence) -> Check:
+    """Distinct offsets within the bucket among 1,000 sampled arrivals, in the batch that has the fewest."""
+    batches = [batch for scenario in evidence.scenarios for batch in _batches(scenario.clock, scenario.horizon)]
+    distinct = [np.unique(batch).size * _BATCH / batch.size for batch in batches]
+    least = evidence.policies.validation.count_shape.min_distinct_offsets_per_1000
+    return held(
+        "OFFSET_VARIETY",
+        min(distinct, default=None),
+        f"distinct offsets per {_BATCH} arrivals",
+        [by_policy("validation", "count_shape.min_distinct_offsets_per_1000", min=least)],
+        (total(batch.size for batch in batches), "sampled arrivals"),
+        f"the fewest of {len(batches)} batches from the clock sample",
+    )
+
+
+def _batches(clock: ClockSample, horizon: Horizon) -> list[NDArray[np.int64]]:
+    ts = clock.rows["ts"][clock.rows["stratum"] == ELSEWHERE]
+    offsets = (ts - horizon.start * MICROSECOND) % (horizon.width * MICROSECOND)
+    whole = offsets[: offsets.size - offsets.size % _BATCH] if offsets.size >= _BATCH else offsets
+    return list(np.split(whole, range(_BATCH, whole.size, _BATCH))) if whole.size else []

@@ -1,0 +1,160 @@
+"""Checks of S5 on randomness: draw totals from first principles, and the latent factor against its law."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.validation_policy import Limit
+from segment5b_lib.kernel.streams import (
+    ARRIVAL_EDGE_PICK,
+    ARRIVAL_SITE_PICK,
+    ARRIVAL_TIME,
+    BUCKET_COUNT,
+    FAMILIES,
+    LATENT_VECTOR,
+)
+from segment5b_lib.states.s2_latent_law import Groups, groups_of, mean_factor_law
+from segment5b_lib.states.s5.check import LAW, Bound, Check, Issue, by_policy, held, structural
+from segment5b_lib.states.s5.inputs import Evidence, ScenarioEvidence
+
+_DRAWING: Final = ("S2", "S3", "S4")
+Total = dict[str, Any]
+
+
+def draw_checks(evidence: Evidence) -> list[Check]:
+    """RNG totals, mean factor, shared factor."""
+    groups = [groups_of(scenario.domain, evidence.policies.lgcp) for scenario in evidence.scenarios]
+    return [
+        _totals(evidence),
+        _mean_factor(evidence, groups),
+        _shared_factor(evidence, groups),
+    ]
+
+
+def rng_totals(evidence: Evidence) -> list[Total]:
+    """Events, blocks, draws and outermost domains per state, scenario and family, from S1 and S3 alone.
+
+    One normal per group and bucket; one count per row with mu > lambda_zero_eps; one time per arrival; one site
+    block per arrival of a merchant that is not only virtual; one edge per virtual arrival.
+    """
+    return [total for scenario in evidence.scenarios for total in _of_scenario(evidence, scenario)]
+
+
+def _of_scenario(evidence: Evidence, scenario: ScenarioEvidence) -> Iterator[Total]:
+    ledger, keys = scenario.ledger, scenario.domain.keys()
+    names = groups_of(scenario.domain, evidence.policies.lgcp).names
+    latent = 0 if evidence.policies.lgcp.mode == "none" else len(names) * scenario.horizon.buckets
+    yield _total("S2", scenario, LATENT_VECTOR, latent, names[0], names[-1])
+    yield _total("S3", scenario, BUCKET_COUNT, ledger.drawn.rows, _name(keys[0]), _name(keys[-1]))
+    arrivals = ledger.of_series
+    only_virtual = np.isin(scenario.domain.frame["merchant_id"].to_numpy(), evidence.places.only_virtual)
+    for family, drawn in (
+        (ARRIVAL_TIME, arrivals),
+        (ARRIVAL_SITE_PICK, np.where(only_virtual, 0, arrivals)),
+        (ARRIVAL_EDGE_PICK, scenario.summary.virtual_of_series),
+    ):
+        drew = np.flatnonzero(drawn)
+        outer = [_name(keys[position]) for position in drew[[0, -1]]] if drew.size else [None, None]
+        yield _total("S4", scenario, family, int(drawn.sum()), *outer)
+
+
+def _total(
+    state: str, scenario: ScenarioEvidence, family: str, blocks: int, first: str | None, last: str | None
+) -> Total:
+    return {
+        "state": state,
+        "scenario_id": scenario.scenario_id,
+        "family": family,
+        "events": blocks,
+        "blocks": blocks,
+        "draws": blocks * len(FAMILIES[family].lanes),
+        "first_domain": first,
+        "last_domain": last,
+    }
+
+
+def _name(key: tuple[str | int, ...]) -> str:
+    return "|".join(map(str, key))
+
+
+def _totals(evidence: Evidence) -> Check:
+    """Against the markers, and against the trace where the state ran in this run root."""
+    expected = rng_totals(evidence)
+    ran_here = set(evidence.context.run.receipt.changed_states)
+    sources = {"marker": (_marked(evidence), set(_DRAWING)), "trace": (_traced(evidence), ran_here)}
+    issues = []
+    for source, (found, states) in sources.items():
+        for wanted in expected:
+            row = found.get(_key(wanted))
+            if wanted["state"] in states and row != wanted:
+                issues.append(Issue(f"{source}, {' '.join(_key(wanted))}", _shown(wanted), _shown(row)))
+    unknown = sorted(set(_marked(evidence)) - {_key(wanted) for wanted in expected})
+    issues += [Issue(f"marker, {' '.join(key)}", "no draws", "a total") for key in unknown]
+    law = "draws per state, scenario and family are those that the data call for"
+    return structural("RNG_TOTALS", len(issues), (len(expected), "totals"), law, issues)
+
+
+def _marked(evidence: Evidence) -> dict[tuple[str, ...], Total]:
+    rows = [{"state": state, **row} for state in _DRAWING for row in evidence.markers[state]["counters"]["rng"]]
+    return {_key(row): row for row in rows}
+
+
+def _traced(evidence: Evidence) -> dict[tuple[str, ...], Total]:
+    """The last row of each state, scenario and family in the run's trace."""
+    path = evidence.context.run.rng_log("trace")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    rows = [json.loads(line) for line in lines]
+    return {_key(row): row for row in rows}
+
+
+def _key(row: Total) -> tuple[str, ...]:
+    return row["state"], row["scenario_id"], row["family"]
+
+
+def _shown(row: Total | None) -> str:
+    if row is None:
+        return "no row"
+    amounts = ", ".join(f"{row[name]} {name}" for name in ("events", "blocks", "draws"))
+    return f"{amounts}, {row['first_domain']} to {row['last_domain']}"
+
+
+def _members(groups: Groups) -> NDArray[np.intp]:
+    """The first series of each group."""
+    _, first = np.unique(groups.of_series, return_index=True)
+    return first
+
+
+def _mean_factor(evidence: Evidence, groups: list[Groups]) -> Check:
+    """Mean over groups and buckets against the clipped law's; the scenario that is furthest off."""
+    tolerance = evidence.policies.lgcp.mean_factor_tolerance
+    rows = []
+    for scenario, laws in zip(evidence.scenarios, groups, strict=True):
+        expected, error = mean_factor_law(laws, scenario.horizon.buckets, evidence.policies.lgcp)
+        found = float(scenario.ledger.factor_mean[_members(laws)].mean())
+        bound = by_policy("lgcp", "mean_factor_tolerance", max=tolerance)
+        if 5 * error > tolerance:
+            bound = Bound(Limit(max=5 * error), LAW, "five standard errors of the clipped law")
+        text = f"scenario {scenario.scenario_id}: mean factor {found:.5f}, its law says {expected:.5f}"
+        rows.append((abs(found - expected), bound, text))
+    difference, bound, text = max(rows, key=lambda row: row[0] / (row[1].limit.max or 1.0))
+    population = (sum(len(laws.names) for laws in groups), "groups")
+    return held("MEAN_FACTOR", difference, "difference of means", [bound], population, text)
+
+
+def _shared_factor(evidence: Evidence, groups: list[Groups]) -> Check:
+    """All series of a group carry one latent factor."""
+    issues, series = [], 0
+    for scenario, laws in zip(evidence.scenarios, groups, strict=True):
+        mean = scenario.ledger.factor_mean
+        shared = mean[_members(laws)][laws.of_series]
+        series += mean.size
+        for position in np.flatnonzero(mean != shared).tolist():
+            where = scenario.domain.place(position, 0)
+            issues.append(Issue(where, f"mean factor {shared[position]}", str(mean[position])))
+    law = "all series of a group carry the same latent factor"
+    return structural("SHARED_FACTOR", len(issues), (series, "series"), law, issues)

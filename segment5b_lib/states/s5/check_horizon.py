@@ -1,0 +1,85 @@
+"""Checks of S5 on what the clocks rest on: how far the cache reaches, and how local times are stored.
+
+`civil_time_enforcement` governs both.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from segment5b_lib.civil_time.cache import decode
+from segment5b_lib.civil_time.horizon import Steps, shortfalls
+from segment5b_lib.civil_time.oracle import expected_offsets
+from segment5b_lib.contract.datasets import WALL
+from segment5b_lib.states.s5.check import Check, Issue, by_gate, governed, held
+from segment5b_lib.states.s5.expected_clock import instant
+from segment5b_lib.states.s5.inputs import Evidence
+
+_DAY: Final = 86_400
+
+
+def horizon_checks(evidence: Evidence) -> list[Check]:
+    """Horizon guard and local-time contract."""
+    return [_horizon_guard(evidence), _local_contract(evidence)]
+
+
+def _horizon_guard(evidence: Evidence) -> Check:
+    """The cache against the oracle, for every active zone, over the horizon and its margin."""
+    places, context = evidence.places, evidence.context
+    path = context.world.files("tz_timetable_cache")[0]
+    start = min(scenario.horizon.start for scenario in evidence.scenarios)
+    end = max(scenario.horizon.end for scenario in evidence.scenarios)
+    margin = evidence.policies.validation.civil_time.horizon_margin_days * _DAY
+
+    def database(tzid: str) -> Steps:
+        # The horizon itself has been asked for already; what is new is the margin.
+        steps = [expected_offsets(tzid, start, end), expected_offsets(tzid, end - 1, end + margin)]
+        instants, seconds = (np.concatenate([steps[0][field], steps[1][field][1:]]) for field in (0, 1))
+        return instants, np.rint(seconds / 60).astype(np.int32)
+
+    cache = decode(path.read_bytes(), path.name)
+    short = shortfalls(cache, places.tzids, start, end, margin=margin, database=database)
+    issues = [
+        Issue(
+            f"tz_timetable_cache, {entry.tzid} at {instant(entry.utc_second)}",
+            f"{entry.expected_minutes} min",
+            "no such zone" if entry.cached_minutes is None else f"{entry.cached_minutes} min",
+        )
+        for entry in short
+    ]
+    active = len(places.tzids)
+    return held(
+        "HORIZON_GUARD",
+        (active - len(short)) / active if active else None,
+        "share of active zones",
+        [by_gate(evidence.policies, "T11", "b")],
+        (active, "active zones"),
+        f"the cache is wrong for {len(short)} of {active} active zones up to {instant(end + margin)}",
+        when_broken=governed(evidence.policies),
+        detail={"zones_that_fall_short": [entry.tzid for entry in short]},
+        issues=issues,
+    )
+
+
+def _local_contract(evidence: Evidence) -> Check:
+    """Local times are wall clock in the schema of every part file: no UTC marker."""
+    parts = [(scenario, part) for scenario in evidence.scenarios for part in scenario.parts]
+    marked = [(scenario, part) for scenario, part in parts if any(kind != WALL for kind in part.local_types)]
+    rows = sum(part.rows for _, part in marked)
+    issues = [
+        Issue(f"scenario {scenario.scenario_id}, {part.path.name}", str(WALL), ", ".join(map(str, part.local_types)))
+        for scenario, part in marked
+    ]
+    arrivals = evidence.arrivals
+    return held(
+        "LOCAL_TIME_CONTRACT",
+        1 - rows / arrivals if arrivals else None,
+        "share of arrivals",
+        [by_gate(evidence.policies, "T12", "b")],
+        (arrivals, "arrivals"),
+        f"{rows} of {arrivals} arrivals store local times that are marked as UTC",
+        when_broken=governed(evidence.policies),
+        issues=issues,
+    )

@@ -1,0 +1,124 @@
+"""Checks of S5 on what came before: upstream bundles, sealed inputs, state markers, the time grid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS
+from segment5b_lib.errors import Segment5BError
+from segment5b_lib.identity import canonical_json, sha256_hex
+from segment5b_lib.states.s5.check import Check, Issue, structural
+from segment5b_lib.states.s5.expected_clock import MICROSECOND
+from segment5b_lib.states.s5.inputs import Evidence, ScenarioEvidence
+from segment5b_lib.store.bundles import read_bundle
+from segment5b_lib.store.runs import policies_digest
+
+
+def receipt_checks(evidence: Evidence) -> list[Check]:
+    """Upstream bundles, sealed inputs, markers, grid: in this order."""
+    return [
+        _upstream_bundles(evidence),
+        _sealed_inputs(evidence),
+        _state_markers(evidence),
+        _time_grid(evidence),
+    ]
+
+
+def _upstream_bundles(evidence: Evidence) -> Check:
+    """Each segment's bundle verifies today, and its digest is the one that S0 received."""
+    received = evidence.receipt["upstream_segments"]
+    issues = []
+    for segment in UPSTREAM_SEGMENTS:
+        entry = received.get(segment, {})
+        found = _bundle_digest(evidence, segment)
+        if entry.get("status") != "PASS" or entry.get("bundle_digest") != found:
+            issues.append(Issue(f"segment {segment}", f"PASS, {entry.get('bundle_digest')}", found))
+    law = "every upstream segment's bundle verifies and is the one in S0's receipt"
+    return structural("UPSTREAM_BUNDLES", len(issues), (len(UPSTREAM_SEGMENTS), "segments"), law, issues)
+
+
+def _bundle_digest(evidence: Evidence, segment: str) -> str:
+    world = evidence.context.world
+    try:
+        return read_bundle(segment, world.bundle_folder(segment), world.root, world.mf)
+    except Segment5BError as error:
+        return f"{error.what}: {error.where.replace(str(world.root), 'world')}"
+
+
+def _sealed_inputs(evidence: Evidence) -> Check:
+    """S0's receipt speaks of these sealed inputs, this world and these scenarios."""
+    receipt, sealed = evidence.receipt, evidence.sealed
+    expected: dict[str, Any] = {
+        "sealed_inputs_digest": sha256_hex(canonical_json(sealed)),
+        "row_count": len(sealed),
+        "manifest_fingerprint": evidence.context.world.mf,
+        "scenario_set": sorted(evidence.manifest),
+    }
+    issues = [
+        Issue(f"s0_gate_receipt_5B, {name}", str(value), str(receipt.get(name)))
+        for name, value in expected.items()
+        if receipt.get(name) != value
+    ]
+    issues += [
+        Issue(f"sealed_inputs_5B, {row['artifact_id']}", sha256_hex(canonical_json(row["files"])), row["sha256_hex"])
+        for row in sealed
+        if row["sha256_hex"] != sha256_hex(canonical_json(row["files"]))
+    ]
+    law = "the sealed inputs are those of S0's receipt"
+    return structural("SEALED_INPUTS", len(issues), (len(sealed), "inputs"), law, issues)
+
+
+def _state_markers(evidence: Evidence) -> Check:
+    """Each state was made with today's policies, from what S0 sealed and the states before it published."""
+    known = {path: digest for row in evidence.sealed for path, digest in row["files"].items()}
+    issues: list[Issue] = []
+    seen = 0
+    for state, marker in evidence.markers.items():
+        claims = marker["inputs"] | {f"policy {name}": digest for name, digest in marker["policies"].items()}
+        truth = known | {
+            f"policy {name}": digest
+            for name, digest in policies_digest(evidence.policies, list(marker["policies"])).items()
+        }
+        seen += len(claims)
+        issues += [
+            Issue(f"marker of {state}, {name}", str(truth.get(name)), digest)
+            for name, digest in claims.items()
+            if truth.get(name) != digest
+        ]
+        known |= {output["path"]: output["sha256"] for output in marker["outputs"]}
+    law = "every state was made from today's policies and from the inputs that were sealed or published before it"
+    return structural("STATE_MARKERS", len(issues), (seen, "recorded digests"), law, issues)
+
+
+def _time_grid(evidence: Evidence) -> Check:
+    """Buckets follow each other without gap or overlap from the horizon's start to its end."""
+    issues = [issue for scenario in evidence.scenarios for issue in _grid_issues(evidence, scenario)]
+    buckets = sum(scenario.horizon.buckets for scenario in evidence.scenarios)
+    law = "buckets number from 0, touch each other, and fill the horizon exactly"
+    return structural("TIME_GRID", len(issues), (buckets, "buckets"), law, issues)
+
+
+def _grid_issues(evidence: Evidence, scenario: ScenarioEvidence) -> list[Issue]:
+    width = evidence.policies.time_grid.bucket_seconds
+    horizon = evidence.manifest[scenario.scenario_id]
+    first, last = (int(horizon[name].timestamp()) * MICROSECOND for name in ("horizon_start_utc", "horizon_end_utc"))
+    numbers = np.arange(scenario.grid.num_rows)
+    expected = {
+        "bucket_index": numbers,
+        "bucket_start_utc": first + numbers * width * MICROSECOND,
+        "bucket_end_utc": first + (numbers + 1) * width * MICROSECOND,
+        "bucket_duration_seconds": np.full(numbers.size, width),
+    }
+    issues = []
+    for name, right in expected.items():
+        found = scenario.grid[name].cast(pa.int64()).to_numpy()
+        for bucket in np.flatnonzero(found != right).tolist():
+            place = f"s1_time_grid_5B, scenario {scenario.scenario_id}, row {bucket}, {name}"
+            issues.append(Issue(place, str(right[bucket]), str(found[bucket])))
+    if first + numbers.size * width * MICROSECOND != last:
+        place = f"s1_time_grid_5B, scenario {scenario.scenario_id}"
+        issues.append(Issue(place, f"buckets to {last}", f"{numbers.size} buckets of {width} s from {first}"))
+    return issues

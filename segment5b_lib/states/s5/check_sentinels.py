@@ -1,0 +1,137 @@
+"""The sentinels of S5: T6 to T9 from full totals, as strict as `calibration_sentinels.evaluation_mode` says."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+from typing import Any, Final
+
+from segment5b_lib.kernel.drawn_sums import NOTHING_DRAWN, DrawnSums
+from segment5b_lib.states.s5.check import Bound, Check, CheckStatus, by_gate, held
+from segment5b_lib.states.s5.inputs import Evidence
+
+TOP: Final = 10
+STANDARD_ERRORS: Final = 4
+_LEVELS: Final = {"warn_only": ("b",), "enforce_b": ("b",), "enforce_bplus": ("b", "bplus")}
+"""Which thresholds each mode holds a value against. B+ always needs B too."""
+
+
+def sentinel_checks(evidence: Evidence) -> list[Check]:
+    """T6 to T9."""
+    drawn = NOTHING_DRAWN
+    for scenario in evidence.scenarios:
+        drawn = drawn.plus(scenario.ledger.drawn)
+    return [
+        _concentration(evidence),
+        _virtual_share(evidence),
+        _weekend(evidence, drawn),
+        _dispersion(evidence, drawn),
+    ]
+
+
+def _sentinel(
+    evidence: Evidence,
+    gate: str,
+    name: str,
+    value: float | None,
+    unit: str,
+    population: tuple[int, str],
+    message: str,
+    detail: dict[str, Any],
+) -> Check:
+    """A breach of a hard gate fails, that of a major one warns; under `warn_only` either is an advisory."""
+    mode = evidence.policies.validation.calibration_sentinels.evaluation_mode
+    severity = evidence.policies.validation.gates[gate].severity
+    enforced = CheckStatus.FAIL if severity == "hard" else CheckStatus.WARN
+    return held(
+        f"{gate}_{name}",
+        value,
+        unit,
+        _bounds(evidence, gate),
+        population,
+        message,
+        when_broken=CheckStatus.ADVISORY if mode == "warn_only" else enforced,
+        detail={"evaluation_mode": mode, "severity": severity, **detail},
+    )
+
+
+def _bounds(evidence: Evidence, gate: str) -> list[Bound]:
+    mode = evidence.policies.validation.calibration_sentinels.evaluation_mode
+    return [by_gate(evidence.policies, gate, level) for level in _LEVELS[mode]]
+
+
+def _concentration(evidence: Evidence) -> Check:
+    """Share of the ten largest tzid_primary, from the statistics of all parts."""
+    zones: Counter[str] = Counter()
+    for scenario in evidence.scenarios:
+        for shard in scenario.shards.values():
+            zones.update(shard["rows_of_zone"])
+    arrivals = sum(zones.values())
+    largest = sorted(zones.items(), key=lambda row: (-row[1], row[0]))[:TOP]
+    share = sum(rows for _, rows in largest) / arrivals if arrivals else None
+    message = f"the ten largest of {len(zones)} zones, led by {', '.join(tzid for tzid, _ in largest[:3])}"
+    detail = {"largest": dict(largest), "zones": len(zones)}
+    population = (arrivals, "arrivals")
+    return _sentinel(evidence, "T6", "TOP10_ZONES", share, "share of arrivals", population, message, detail)
+
+
+def _virtual_share(evidence: Evidence) -> Check:
+    """Share of virtual arrivals, from the whole summary."""
+    virtual = sum(scenario.summary.virtual for scenario in evidence.scenarios)
+    arrivals = sum(scenario.summary.arrivals for scenario in evidence.scenarios)
+    share = virtual / arrivals if arrivals else None
+    message = f"{virtual} of {arrivals} arrivals are virtual"
+    return _sentinel(
+        evidence,
+        "T7",
+        "VIRTUAL_SHARE",
+        share,
+        "share of arrivals",
+        (arrivals, "arrivals"),
+        message,
+        {"virtual": virtual},
+    )
+
+
+def _weekend(evidence: Evidence, drawn: DrawnSums) -> Check:
+    """Weekend share of S3's counts against that of the intensities, by the oracle's local date of each row's zone.
+
+    Whether the stored clocks show these dates is for CIVIL_MISMATCH to say.
+    """
+    if not drawn.mean or not drawn.arrivals:
+        return _sentinel(evidence, "T8", "WEEKEND", None, "pp", (0, "arrivals"), "no arrivals are expected", {})
+    expected, observed = drawn.mean_w / drawn.mean, drawn.arrivals_w / drawn.arrivals
+    spread = drawn.v_ww - 2 * expected * drawn.v_w + expected**2 * drawn.v
+    noise = 100 * STANDARD_ERRORS * math.sqrt(max(spread, 0.0)) / drawn.mean
+    difference = 100 * abs(observed - expected)
+    message = f"weekend share {observed:.5f} by counts, {expected:.5f} by intensity; 4 SE = {noise:.3f} pp"
+    detail = {"observed": observed, "expected": expected, "four_standard_errors_pp": noise}
+    population = (round(drawn.arrivals), "arrivals")
+    check = _sentinel(evidence, "T8", "WEEKEND", difference, "percentage points", population, message, detail)
+    limit = min(bound.limit.max for bound in check.bounds if bound.limit.max is not None)
+    return _without_power(check, noise, limit) if noise > limit and difference <= limit + noise else check
+
+
+def _without_power(check: Check, noise: float, limit: float) -> Check:
+    """Too few arrivals to tell: neither a pass nor a breach, and it says how many it would take."""
+    needed = math.ceil(check.population * (noise / limit) ** 2)
+    message = f"insufficient power: needs about {needed} arrivals; {check.message}"
+    return replace(
+        check, status=CheckStatus.ADVISORY, message=message, detail=check.detail | {"arrivals_needed": needed}
+    )
+
+
+def _dispersion(evidence: Evidence, drawn: DrawnSums) -> Check:
+    """Standard deviation of (count − mu)/√mu over the rows that were drawn."""
+    n = drawn.rows
+    deviation, model = None, None
+    if n > 1:
+        deviation = math.sqrt((drawn.residual_squared - drawn.residual**2 / n) / (n - 1))
+        model = math.sqrt(drawn.relative_variance / n)
+    rows = sum(scenario.ledger.rows for scenario in evidence.scenarios)
+    message = (
+        "fewer than two rows were drawn" if deviation is None else f"{deviation:.4f}; the count law implies {model:.4f}"
+    )
+    detail = {"model_value": model, "rows_at_or_below_lambda_zero_eps": rows - n}
+    return _sentinel(evidence, "T9", "DISPERSION", deviation, "standard deviation", (n, "rows"), message, detail)

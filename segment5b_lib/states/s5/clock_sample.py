@@ -1,0 +1,154 @@
+"""The clock sample: instants and local times from every DST window of every active zone first, then from elsewhere.
+
+What is picked depends on the rows alone: on their rank in key order, their zone and instant, and the policy's seed.
+File names, the order of files, row groups and threads do not matter.
+
+- A *window* is a zone and a transition t: the rows with ts_utc in [t - w, t + w). All of them are counted; at most
+  `rows_per_dst_window` are kept, those that come first in a seeded order of ranks.
+- *Elsewhere* is every row outside the windows; it is sampled at equal distances in key order from a seeded start,
+  so that about `rows_elsewhere` rows are kept.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.validation_policy import SamplingPlan
+from segment5b_lib.contract.words import Lane
+from segment5b_lib.kernel.clock_windows import ELSEWHERE, pick_in_windows, windows_of
+from segment5b_lib.kernel.sample_order import seeded_order
+from segment5b_lib.states.context import Context
+from segment5b_lib.states.s5.parts import Part, RowGroup, read_rows, row_groups
+from segment5b_lib.states.s5.rows import coded
+from segment5b_lib.states.s5.windows import Window, table_of
+
+ROW: Final = np.dtype(
+    [("rank", np.int64), ("stratum", np.int32), ("zone", np.int32), ("ts", np.int64), ("local", np.int64)]
+)
+"""A sampled row: rank in key order, number of its window or ELSEWHERE, position of tzid_primary, microseconds."""
+Rows = NDArray[np.void]
+I64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ClockSample:
+    """Sampled instants and local times of one scenario.
+
+    Attributes
+    ----------
+    rows : ndarray(ROW, ndim=1) in key order; `zone` is a position in `zones`, −1 for a zone that is not there
+    windows : the strata, in order of zone and transition
+    window_rows : ndarray(int64, ndim=1), arrivals that each window holds in all
+    population : arrivals of the scenario
+    """
+
+    rows: Rows
+    zones: tuple[str, ...]
+    windows: tuple[Window, ...]
+    window_rows: I64
+    population: int
+
+    def weights(self) -> NDArray[np.float64]:
+        """How many arrivals each sampled row stands for."""
+        slots = self.rows["stratum"] % (len(self.windows) + 1)
+        standing = np.append(self.window_rows, self.population - self.window_rows.sum())
+        sampled = np.bincount(slots, minlength=len(standing))
+        share = np.divide(standing, sampled, out=np.zeros(len(standing)), where=sampled > 0)
+        return np.asarray(share[slots])
+
+
+def draw_clock_sample(
+    context: Context,
+    parts: Sequence[Part],
+    zones: tuple[str, ...],
+    windows: tuple[Window, ...],
+    plan: SamplingPlan,
+) -> ClockSample:
+    """Sample one scenario's parts, which come in key order; `zones` are all that tzid_primary may name."""
+    draw = _Draw(context, zones, windows, plan, sum(part.rows for part in parts))
+    groups = row_groups(parts)
+    context.map_shards("sample clocks", draw.look_at, groups, [group.rows for group in groups])
+    return draw.sample()
+
+
+class _Draw:
+    """The state of one draw. Row groups may come in any order and from many threads."""
+
+    def __init__(
+        self,
+        context: Context,
+        zones: tuple[str, ...],
+        windows: tuple[Window, ...],
+        plan: SamplingPlan,
+        population: int,
+    ) -> None:
+        self.context, self.zones, self.windows, self.population = context, zones, windows, population
+        self.quota, self.seed = plan.rows_per_dst_window, plan.seed
+        self.stride = max(1, population // plan.rows_elsewhere)
+        self.phase = int(seeded_order(np.zeros(1, np.int64), self.seed)[0]) % self.stride
+        self.words = {tzid: code for code, tzid in enumerate(zones)}
+        self.table = table_of(windows, self.words)
+        self.window_rows = np.zeros(len(windows), np.int64)
+        self.bound = np.full(len(windows), np.iinfo(np.uint64).max)
+        self.kept: list[Rows] = [np.empty(0, ROW) for _ in windows]
+        self.elsewhere: list[Rows] = []
+        self.lock = threading.Lock()
+
+    def look_at(self, group: RowGroup) -> None:
+        """Count and pick from one row group."""
+        with self.context.step("read clocks", Lane.INPUT_LOAD) as step:
+            table = read_rows(group, ("ts_utc", "tzid_primary", "ts_local_primary"))
+            step.rows = group.rows
+        with self.context.step("pick clocks", Lane.VALIDATION):
+            ts, local = (table[name].cast(pa.int64()).to_numpy() for name in ("ts_utc", "ts_local_primary"))
+            index, zone_of = coded(table["tzid_primary"], self.words)
+            # A bound that another thread has lowered meanwhile only lets too many rows through.
+            held, near, stratum = pick_in_windows(
+                ts, index, zone_of, self.table, group.first_rank, self.seed, self.bound
+            )
+            inside = _rows(group.first_rank, near, stratum, zone_of[index[near]], ts, local)
+            even = np.arange((self.phase - group.first_rank) % self.stride, group.rows, self.stride)
+            zone = zone_of[index[even]]
+            elsewhere = windows_of(ts[even], zone, self.table)
+            outside = _rows(group.first_rank, even, elsewhere, zone, ts, local)
+        with self.lock:
+            self.window_rows += held
+            self._keep(inside)
+            self.elsewhere.append(outside[elsewhere == ELSEWHERE])
+
+    def _keep(self, rows: Rows) -> None:
+        """Offer rows of windows; each window keeps those that come first in the seeded order."""
+        for number in np.unique(rows["stratum"]):
+            offered = np.concatenate([self.kept[number], rows[rows["stratum"] == number]])
+            if offered.size > self.quota:
+                order = seeded_order(offered["rank"].copy(), self.seed)
+                first = np.argpartition(order, self.quota - 1)[: self.quota]
+                offered, self.bound[number] = offered[first], order[first].max()
+            self.kept[number] = offered
+
+    def sample(self) -> ClockSample:
+        """What was picked, in key order."""
+        rows = np.concatenate([np.empty(0, ROW), *self.kept, *self.elsewhere])
+        rows = rows[np.argsort(rows["rank"])]
+        return ClockSample(rows, self.zones, self.windows, self.window_rows, self.population)
+
+
+def _rows(
+    first_rank: int,
+    picked: NDArray[np.integer],
+    stratum: NDArray[np.int32],
+    zone: NDArray[np.int32],
+    ts: I64,
+    local: I64,
+) -> Rows:
+    rows = np.empty(picked.size, ROW)
+    rows["rank"], rows["stratum"] = first_rank + picked, stratum
+    rows["zone"], rows["ts"], rows["local"] = zone, ts[picked], local[picked]
+    return rows

@@ -1,0 +1,160 @@
+"""Everything that the checks of S5 look at, gathered once: receipts, ledgers, summaries, parts and samples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from segment5b_lib.contract.policies import Policies
+from segment5b_lib.contract.words import Lane
+from segment5b_lib.errors import StaleError
+from segment5b_lib.states.context import Context
+from segment5b_lib.states.s5.arrival_rules import ArrivalLaws
+from segment5b_lib.states.s5.clock_sample import ClockSample, draw_clock_sample
+from segment5b_lib.states.s5.expected_clock import Horizon, weekend_shares
+from segment5b_lib.states.s5.ledger import Ledger, read_ledger
+from segment5b_lib.states.s5.part_audit import Audit, audit_parts, sampled_parts
+from segment5b_lib.states.s5.parts import Part, read_parts
+from segment5b_lib.states.s5.places import Places, load_places
+from segment5b_lib.states.s5.rows import Breaches
+from segment5b_lib.states.s5.summary import Summary, read_summary
+from segment5b_lib.states.s5.windows import dst_strata
+from segment5b_lib.states.series import SeriesDomain, load_domain
+from segment5b_lib.store.documents import read_json
+
+ARRIVALS: Final = "arrival_events_5B"
+
+
+@dataclass(frozen=True)
+class ScenarioEvidence:
+    """One scenario. `shards` are the statistics of S4's marker by part file name, `anomalies` the rows by code."""
+
+    scenario_id: str
+    horizon: Horizon
+    grid: pa.Table
+    ledger: Ledger
+    summary: Summary
+    parts: list[Part]
+    shards: dict[str, dict[str, Any]]
+    anomalies: dict[str, int]
+    clock: ClockSample
+    audit: Audit
+
+    @property
+    def domain(self) -> SeriesDomain:
+        """The scenario's series."""
+        return self.ledger.domain
+
+    @property
+    def rows(self) -> int:
+        """Arrivals in the part files."""
+        return sum(part.rows for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All scenarios, and what they share. `manifest` is 5A's row of each scenario, `policies` what it is judged by."""
+
+    context: Context
+    policies: Policies
+    receipt: dict[str, Any]
+    sealed: list[dict[str, Any]]
+    markers: dict[str, dict[str, Any]]
+    manifest: dict[str, dict[str, Any]]
+    places: Places
+    scenarios: tuple[ScenarioEvidence, ...]
+
+    @property
+    def arrivals(self) -> int:
+        """Arrivals of all scenarios by the part files."""
+        return sum(scenario.rows for scenario in self.scenarios)
+
+    def breaches(self, of: Callable[[ScenarioEvidence], Breaches]) -> Breaches:
+        """What one reader has noted, over all scenarios."""
+        found = [of(scenario) for scenario in self.scenarios]
+        total = Breaches(tuple(found[0].rows))
+        for one in found:
+            total.add(one)
+        return total
+
+
+def gather(context: Context) -> Evidence:
+    """Verify the inputs, then read what the checks need."""
+    outputs = _published_by_s4(context)
+    with context.step("read footers", Lane.INPUT_LOAD):
+        parts = {name: read_parts(context.run.files(ARRIVALS, name), context.threads) for name in context.run.scenarios}
+        plan = context.policies.validation.sampling
+        sampled = {name: sampled_parts(found, plan) for name, found in parts.items()}
+    read_in_full = {part.path for found in sampled.values() for part in found}
+    context.verify_inputs(unhashed=outputs[ARRIVALS] - read_in_full)
+    with context.step("read receipts and places", Lane.INPUT_LOAD):
+        run = context.run
+        manifest = {row["scenario_id"]: row for row in context.world.table("scenario_manifest_5A").to_pylist()}
+        markers = {state: run.marker(state) or {} for state in context.spec.reads_states}
+        places = load_places(context.world)
+        receipt, sealed = read_json(run.file("s0_gate_receipt_5B")), read_json(run.file("sealed_inputs_5B"))
+    shards = markers["S4"]["counters"]["shards"]
+    scenarios = tuple(
+        _scenario(context, name, manifest[name], parts[name], sampled[name], shards[name], places)
+        for name in run.scenarios
+    )
+    return Evidence(context, context.policies, receipt, sealed, markers, manifest, places, scenarios)
+
+
+def _published_by_s4(context: Context) -> dict[str, set[Path]]:
+    """S4's outputs by dataset. Each must lie there with its size: of parts that are not sampled no more is asked."""
+    context.recorded_inputs()  # raises where a state has not published
+    found: dict[str, set[Path]] = {ARRIVALS: set()}
+    for output in context.run.outputs("S4"):
+        path = context.run.root / output["path"]
+        size = path.stat().st_size if path.is_file() else None
+        if size != output["bytes"]:
+            raise StaleError(
+                "5B.S5.INPUT_CHANGED",
+                "an output of S4 is not the file that its marker names",
+                where=str(path),
+                expected=f"{output['bytes']} bytes",
+                found="no file" if size is None else f"{size} bytes",
+                next_step="restore the file, or segment5b rerun --changed S4",
+            )
+        found.setdefault(output["dataset_id"], set()).add(path)
+    return found
+
+
+def _scenario(
+    context: Context,
+    name: str,
+    manifest: dict[str, Any],
+    parts: list[Part],
+    sampled: tuple[Part, ...],
+    shards: dict[str, dict[str, Any]],
+    places: Places,
+) -> ScenarioEvidence:
+    with context.step("read series", Lane.INPUT_LOAD):
+        domain = load_domain(context.run, name)
+        grid = context.run.table("s1_time_grid_5B", scenario_id=name)
+    start: datetime = manifest["horizon_start_utc"]
+    horizon = Horizon(int(start.timestamp()), context.policies.time_grid.bucket_seconds, domain.buckets)
+    with context.step("expect weekends and transitions", Lane.COMPUTE):
+        tzids, zone_of = np.unique(domain.frame["zone_representation"].to_numpy(), return_inverse=True)
+        weekend = weekend_shares(horizon, [str(tzid) for tzid in tzids])
+        windows = dst_strata(places.primary_tzids, horizon.start, horizon.end, context.policies.validation.civil_time)
+    ledger, counts = read_ledger(context, domain, weekend, zone_of)
+    summary = read_summary(context, ledger, counts)
+    del counts  # the largest array of the state
+    clock = draw_clock_sample(context, parts, places.tzids, windows, context.policies.validation.sampling)
+    audit = audit_parts(context, sampled, ArrivalLaws(horizon, domain, summary.sequences, places))
+    codes = context.run.table("s4_arrival_anomalies_5B", ["anomaly_code"], name)["anomaly_code"].to_pylist()
+    return ScenarioEvidence(name, horizon, grid, ledger, summary, parts, shards, dict(Counter(codes)), clock, audit)
+
+
+def total(values: Iterable[int]) -> int:
+    """Sum of whole numbers, as a plain int."""
+    return int(sum(int(value) for value in values))

@@ -1,0 +1,199 @@
+"""The ledger of S5: S2 and S3 read side by side, every row of both, slice by slice.
+
+Row i of either is series i // H and bucket i % H of S1's domain. That is checked, not assumed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.datasets import dataset
+from segment5b_lib.contract.policies import Policies
+from segment5b_lib.contract.words import Lane
+from segment5b_lib.kernel import ledger_check
+from segment5b_lib.kernel.drawn_sums import NOTHING_DRAWN, DrawnSums, drawn_sums
+from segment5b_lib.kernel.ledger_check import LedgerLimits, LedgerRows, check_ledger
+from segment5b_lib.states.context import Context
+from segment5b_lib.states.s3_counts import dispersion
+from segment5b_lib.states.s5.check import Issue
+from segment5b_lib.states.s5.rows import KEY, Breaches, KeyCodes, require_values
+from segment5b_lib.states.series import SeriesDomain
+from segment5b_lib.states.surface import SeriesSlice, series_slices
+from segment5b_lib.store.row_ranges import RowRanges
+
+_S2: Final = ("lambda_baseline", "lambda_random_component", "lambda_realised")
+_COUNTED: Final = ("mu", "count_N", "count_capped")
+_S3: Final = (*KEY, *_COUNTED)
+F64 = NDArray[np.float64]
+Counts = NDArray[np.unsignedinteger]
+"""uint16, or uint32 where the policy's largest count needs it."""
+
+DOMAIN: Final = "DOMAIN"
+LAWS: Final = {
+    DOMAIN: "S2 and S3 hold every series of S1 with every bucket once, in key order",
+    "INTENSITY": "λ_realised is finite and not negative",
+    "INTENSITY_CAP": "λ_realised does not exceed lambda_max",
+    "ZERO_BASELINE": "λ_realised is 0 where λ_baseline is 0",
+    "FACTOR_CLIP": "λ_random_component lies within factor_clip, as float32 stores its bounds",
+    "MU": "S3's mu is S2's λ_realised",
+    "ZERO_INTENSITY": "a count is 0 where mu does not exceed lambda_zero_eps",
+    "COUNTS": "a count is a whole number from 0 to max_count",
+    "CAPPED_FLAG": "count_capped stands only at counts of max_count",
+}
+"""What every row of S2 and S3 must keep."""
+
+
+@dataclass
+class Ledger:
+    """What one scenario's rows add up to.
+
+    `of_series` is ndarray(int64, ndim=1), the sum of each series' counts by S3, `positive` ndarray(int64, ndim=1) how
+    many of them are above 0, `factor_mean` ndarray(float64, ndim=1) its mean latent factor; `histogram` ndarray(int64,
+    ndim=1) the number of rows by count.
+    """
+
+    domain: SeriesDomain
+    of_series: NDArray[np.int64]
+    positive: NDArray[np.int64]
+    factor_mean: F64
+    histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
+    capped: int = 0
+    drawn: DrawnSums = NOTHING_DRAWN
+    breaches: Breaches = field(default_factory=lambda: Breaches(tuple(LAWS)))
+
+    @property
+    def rows(self) -> int:
+        """Series × buckets."""
+        return len(self.domain) * self.domain.buckets
+
+    @property
+    def arrivals(self) -> int:
+        """Sum of all counts."""
+        return int(self.of_series.sum())
+
+
+@dataclass(frozen=True)
+class _Slice:
+    bounds: SeriesSlice
+    histogram: NDArray[np.int64]
+    capped: int
+    drawn: DrawnSums
+    breaches: Breaches
+
+
+def read_ledger(
+    context: Context, domain: SeriesDomain, weekend: F64, zone_of: NDArray[np.intp]
+) -> tuple[Ledger, Counts]:
+    """Read one scenario's S2 and S3. Returns the ledger, and S3's counts: ndarray(ndim=2) [series, bucket].
+
+    `weekend` is ndarray(float64, ndim=2) [zone, bucket]: share of the bucket on a local Saturday or Sunday; `zone_of`
+    ndarray(intp, ndim=1) the zone of each series.
+    """
+    return _Reader(context, domain, weekend, zone_of).read()
+
+
+class _Reader:
+    def __init__(self, context: Context, domain: SeriesDomain, weekend: F64, zone_of: NDArray[np.intp]) -> None:
+        self.context, self.domain, self.weekend, self.zone_of = context, domain, weekend, zone_of
+        names = ("s2_realised_intensity_5B", "s3_bucket_counts_5B")
+        self.s2, self.s3 = (RowRanges(context.run.files(name, domain.scenario_id), dataset(name)) for name in names)
+        nb2 = context.policies.count.law == "nb2"
+        self.over_kappa = 1 / dispersion(domain, context.policies.count) if nb2 else np.zeros(len(domain))
+        self.codes = KeyCodes(domain)
+        self.limits = _limits(context.policies)
+        # As narrow as the law COUNTS allows: by the series times buckets of a large world this is the largest array.
+        kind = np.uint16 if context.policies.count.max_count <= np.iinfo(np.uint16).max else np.uint32
+        self.counts: Counts = np.zeros((len(domain), domain.buckets), kind)
+        n = len(domain)
+        self.ledger = Ledger(domain, np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n))
+
+    def read(self) -> tuple[Ledger, Counts]:
+        """All slices, added up in slice order."""
+        ledger, wanted = self.ledger, self.ledger.rows
+        if self.s2.rows != wanted or self.s3.rows != wanted:
+            found = f"S2 {self.s2.rows} rows, S3 {self.s3.rows} rows"
+            ledger.breaches.rows[DOMAIN] = wanted
+            ledger.breaches.issues[DOMAIN] = [Issue(f"scenario {self.domain.scenario_id}", f"{wanted} rows", found)]
+            return ledger, self.counts
+        slices = series_slices(len(self.domain), self.domain.buckets)
+        rows = [len(bounds) * self.domain.buckets for bounds in slices]
+        for part in self.context.map_shards("read S2 and S3", self._slice, slices, rows):
+            ledger.histogram = added(ledger.histogram, part.histogram)
+            ledger.capped += part.capped
+            ledger.drawn = ledger.drawn.plus(part.drawn)
+            ledger.breaches.add(part.breaches)
+        return ledger, self.counts
+
+    def _slice(self, bounds: SeriesSlice) -> _Slice:
+        first, last = bounds.start * self.domain.buckets, bounds.stop * self.domain.buckets
+        with self.context.step("read S2 and S3", Lane.INPUT_LOAD) as step:
+            s2, s3 = self.s2.read(_S2, first, last), self.s3.read(_S3, first, last)
+            step.rows = 2 * s3.num_rows
+        with self.context.step("check S2 and S3", Lane.VALIDATION):
+            for table in (s2, s3):
+                require_values(table, f"S2 or S3, scenario {self.domain.scenario_id}")
+            mu, count, capped = (s3[name].to_numpy() for name in ("mu", "count_N", "count_capped"))
+            factor = s2["lambda_random_component"].to_numpy()
+            shape, series = (len(bounds), self.domain.buckets), slice(bounds.start, bounds.stop)
+            by_bucket = count.reshape(shape)
+            self.counts[series] = by_bucket  # a count that does not fit breaks the law COUNTS, and so the verdict
+            self.ledger.of_series[series] = by_bucket.sum(axis=1, dtype=np.int64)
+            self.ledger.positive[series] = np.count_nonzero(by_bucket > 0, axis=1)
+            self.ledger.factor_mean[series] = factor.reshape(shape).mean(axis=1, dtype=np.float64)
+            return _Slice(
+                bounds,
+                np.bincount(np.clip(count, 0, self.context.policies.count.max_count)),
+                int(capped.sum()),
+                self._drawn(bounds, mu, count),
+                self._breaches(bounds, s2, s3),
+            )
+
+    def _breaches(self, bounds: SeriesSlice, s2: pa.Table, s3: pa.Table) -> Breaches:
+        values = LedgerRows(*(s2[name].to_numpy() for name in _S2), *(s3[name].to_numpy() for name in _COUNTED))
+        buckets, breaches = self.domain.buckets, Breaches(tuple(LAWS))
+        broken = check_ledger(bounds.start, buckets, self.codes.columns(s3), self.codes.keys, values, self.limits)
+        if broken is None:
+            return breaches
+
+        def place(row: int) -> str:
+            return self.domain.place(bounds.start + row // buckets, row % buckets)
+
+        limits, clip = self.limits, self.context.policies.lgcp.factor_clip
+        for law, bit, expected, found in (
+            (DOMAIN, ledger_check.DOMAIN, "the key of this place", s3["bucket_index"].to_numpy()),
+            ("INTENSITY", ledger_check.INTENSITY, "finite and ≥ 0", values.realised),
+            ("INTENSITY_CAP", ledger_check.INTENSITY_CAP, f"≤ {limits.lambda_max}", values.realised),
+            ("ZERO_BASELINE", ledger_check.ZERO_BASELINE, "0", values.realised),
+            ("FACTOR_CLIP", ledger_check.FACTOR_CLIP, f"{clip.min} to {clip.max}", values.factor),
+            ("MU", ledger_check.MU, "S2's lambda_realised", values.mu),
+            ("ZERO_INTENSITY", ledger_check.ZERO_INTENSITY, "0", values.arrivals),
+            ("COUNTS", ledger_check.COUNTS, f"0 to {limits.max_count}", values.arrivals),
+            ("CAPPED_FLAG", ledger_check.CAPPED_FLAG, f"a count of {limits.max_count}", values.arrivals),
+        ):
+            breaches.note(law, (broken & bit) != 0, place, expected, found.item)
+        return breaches
+
+    def _drawn(self, bounds: SeriesSlice, mu: F64, count: NDArray[np.int32]) -> DrawnSums:
+        """Sums over the rows that were drawn; all others have neither mean nor count."""
+        series = slice(bounds.start, bounds.stop)
+        eps = self.context.policies.count.lambda_zero_eps
+        return drawn_sums(mu, count, self.over_kappa[series], self.zone_of[series], self.weekend, eps)
+
+
+def _limits(policies: Policies) -> LedgerLimits:
+    clip, count = policies.lgcp.factor_clip, policies.count
+    low, high = np.float32(clip.min), np.float32(clip.max)
+    return LedgerLimits(float(policies.lgcp.lambda_max), low, high, float(count.lambda_zero_eps), count.max_count)
+
+
+def added(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sum of two histograms that may differ in length."""
+    total = np.zeros(max(left.size, right.size), np.int64)
+    total[: left.size] += left
+    total[: right.size] += right
+    return total

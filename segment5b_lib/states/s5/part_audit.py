@@ -1,0 +1,127 @@
+"""The audit of sampled part files: every row against the laws, and the part's statistics derived anew."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.validation_policy import SamplingPlan
+from segment5b_lib.contract.words import Lane
+from segment5b_lib.kernel.sample_order import seeded_order
+from segment5b_lib.states.context import Context
+from segment5b_lib.states.s5.arrival_rows import COLUMNS, ArrivalRows
+from segment5b_lib.states.s5.arrival_rules import LAWS, ArrivalLaws
+from segment5b_lib.states.s5.expected_clock import MICROSECOND, clock_errors
+from segment5b_lib.states.s5.parts import Part, RowGroup, read_batches, row_groups
+from segment5b_lib.states.s5.rows import Breaches
+
+I64 = NDArray[np.int64]
+ROLES: Final = ("settlement", "operational")
+"""The further clocks of a virtual arrival."""
+_BATCH_ROWS: Final = 131_072
+"""Rows audited at a time: their columns are used again from memory that the process has already been given."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What the sampled parts of one scenario show.
+
+    `statistics` are those of S4's marker, derived again, by file name; `role_errors` are stored minus expected
+    wall clocks of virtual rows, microseconds, ndarray(int64, ndim=1) by role.
+    """
+
+    parts: tuple[Part, ...]
+    rows: int
+    breaches: Breaches
+    statistics: dict[str, dict[str, Any]]
+    role_errors: dict[str, I64]
+
+
+def sampled_parts(parts: Sequence[Part], plan: SamplingPlan) -> tuple[Part, ...]:
+    """`plan.parts` parts that have rows, the first in a seeded order of the rank of their first row; in key order."""
+    ranks = np.cumsum([0, *(part.rows for part in parts)])[:-1]
+    order = seeded_order(ranks, plan.seed)
+    filled = [position for position, part in enumerate(parts) if part.rows]
+    chosen = sorted(filled, key=lambda position: int(order[position]))[: plan.parts]
+    return tuple(parts[position] for position in sorted(chosen))
+
+
+def audit_parts(context: Context, parts: tuple[Part, ...], laws: ArrivalLaws) -> Audit:
+    """Audit every row of some parts of one scenario."""
+
+    def audit(group: RowGroup) -> list[Audit]:
+        found: list[Audit] = []
+        batches, before = read_batches(group, COLUMNS, _BATCH_ROWS), None
+        while True:
+            with context.step("read sampled parts", Lane.INPUT_LOAD) as step:
+                if (table := next(batches, None)) is None:
+                    return found
+                step.rows = table.num_rows
+            with context.step("audit sampled parts", Lane.VALIDATION):
+                rows = ArrivalRows(table, laws.words, laws.sequences.merchants, before)
+                statistics = {group.path.name: _statistics(rows, laws.places.tzids)}
+                found.append(Audit(parts, table.num_rows, laws.breaches(rows), statistics, _role_errors(rows, laws)))
+                before = rows.last
+
+    groups = row_groups(parts)
+    audited = context.map_shards("audit arrivals", audit, groups, [group.rows for group in groups])
+    return _together(parts, [one for found in audited for one in found])
+
+
+def _together(parts: tuple[Part, ...], found: Sequence[Audit]) -> Audit:
+    breaches = Breaches(tuple(LAWS))
+    statistics: dict[str, dict[str, Any]] = {}
+    for one in found:
+        breaches.add(one.breaches)
+        for name, added in one.statistics.items():
+            statistics[name] = _joined(statistics[name], added) if name in statistics else added
+    errors = {
+        role: np.concatenate([np.empty(0, np.int64), *(one.role_errors[role] for one in found)]) for role in ROLES
+    }
+    return Audit(parts, sum(one.rows for one in found), breaches, statistics, errors)
+
+
+def _statistics(rows: ArrivalRows, tzids: Sequence[str]) -> dict[str, Any]:
+    """What S4's marker says of a part, from a batch of its rows."""
+    place = np.where(rows.virtual, rows.ids("edge_id"), rows.ids("site_id"))
+    zone = np.bincount(rows.code["tzid_primary"] + 1, minlength=len(tzids) + 1)[1:]
+    return {
+        "rows": rows.seq.size,
+        "virtual": int(rows.virtual.sum()),
+        "first_ts_us": int(rows.ts.min()),
+        "last_ts_us": int(rows.ts.max()),
+        "seq_sum": int(rows.seq.sum()),
+        "offset_minutes_sum": int((rows.local - rows.ts).sum()) // (60 * MICROSECOND),
+        "place_id_sum": int(place.sum(dtype=np.uint64)),
+        "rows_of_zone": {tzid: int(count) for tzid, count in zip(tzids, zone, strict=True) if count},
+    }
+
+
+def _joined(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
+    """Statistics of two batches of one file together."""
+    added = {name: left[name] + right[name] for name in ("rows", "virtual", "seq_sum", "offset_minutes_sum")}
+    return added | {
+        "first_ts_us": min(left["first_ts_us"], right["first_ts_us"]),
+        "last_ts_us": max(left["last_ts_us"], right["last_ts_us"]),
+        "place_id_sum": (left["place_id_sum"] + right["place_id_sum"]) % (1 << 64),
+        "rows_of_zone": dict(Counter(left["rows_of_zone"]) + Counter(right["rows_of_zone"])),
+    }
+
+
+def _role_errors(rows: ArrivalRows, laws: ArrivalLaws) -> dict[str, I64]:
+    online = np.flatnonzero(rows.virtual)
+    return {
+        role: clock_errors(
+            laws.horizon,
+            laws.places.tzids,
+            rows.code[f"tzid_{role}"][online],
+            rows.ts[online],
+            rows.instants(f"ts_local_{role}")[online],
+        )
+        for role in ROLES
+    }

@@ -1,0 +1,120 @@
+"""Where an arrival may be: every site and edge of the world with its merchant and zone, and settlement zones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.words import VirtualMode
+from segment5b_lib.identity import site_id
+from segment5b_lib.states.s5.arrival_rows import distinct
+from segment5b_lib.store.documents import read_json
+from segment5b_lib.store.worlds import World
+
+READS: Final = (
+    "site_locations",
+    "site_timezones",
+    "zone_alloc",
+    "virtual_classification_3B",
+    "virtual_settlement_3B",
+    "edge_catalogue_3B",
+    "edge_universe_hash_3B",
+)
+_SITE_KEY: Final = ["merchant_id", "legal_country_iso", "site_order"]
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Places by id: ascending `ids` u64, and for each its `merchants` u64 and `zones`, a position in `tzids`."""
+
+    ids: NDArray[np.uint64]
+    merchants: NDArray[np.uint64]
+    zones: NDArray[np.int32]
+
+    def foreign(
+        self, ids: NDArray[np.uint64], merchants: NDArray[np.uint64], zones: NDArray[np.int32]
+    ) -> NDArray[np.bool_]:
+        """Which of these arrivals are at no place of their merchant, or carry another zone than the place's."""
+        if self.ids.size == 0:
+            return np.ones(ids.size, np.bool_)
+        code, found = distinct(ids)
+        place = np.minimum(np.searchsorted(self.ids, found), self.ids.size - 1)
+        known = self.ids[place] == found
+        return np.asarray(
+            ~known[code] | (self.merchants[place][code] != merchants) | (self.zones[place][code] != zones)
+        )
+
+
+@dataclass(frozen=True)
+class Places:
+    """All places of a world; zones are positions in `tzids`, the active zones in ascending order."""
+
+    tzids: tuple[str, ...]
+    sites: Directory
+    edges: Directory
+    settlement: Directory
+    only_virtual: NDArray[np.uint64]
+    physical_universes: frozenset[str]
+    virtual_universe: str
+
+    @property
+    def primary_tzids(self) -> tuple[str, ...]:
+        """Zones that tzid_primary may name: those of sites and edges."""
+        used = np.unique(np.concatenate([self.sites.zones, self.edges.zones]))
+        return tuple(self.tzids[code] for code in used)
+
+
+def load_places(world: World) -> Places:
+    """Read the world's sites, edges, settlements and routing universes."""
+    sites, edges, settlement = _sites(world), _edges(world), _settlement(world)
+    tzids = tuple(sorted({tzid for frame in (sites, edges, settlement) for tzid in frame["tzid"]}))
+    modes = world.table("virtual_classification_3B", ["merchant_id", "virtual_mode"])
+    only = pc.equal(modes["virtual_mode"], VirtualMode.VIRTUAL_ONLY.value)
+    universes = pc.unique(world.table("zone_alloc", ["routing_universe_hash"])["routing_universe_hash"])
+    return Places(
+        tzids,
+        _directory(sites, tzids),
+        _directory(edges, tzids),
+        _directory(settlement, tzids),
+        np.sort(modes.filter(only)["merchant_id"].to_numpy()),
+        frozenset(universes.to_pylist()),
+        str(read_json(world.files("edge_universe_hash_3B")[0])["universe_hash"]),
+    )
+
+
+def _sites(world: World) -> pl.DataFrame:
+    """Sites that 1B located, by the id law, with 2A's zone; a site without a zone has none that could match."""
+    located = _frame(world, "site_locations", _SITE_KEY)
+    zones = _frame(world, "site_timezones", [*_SITE_KEY, "tzid"])
+    sites = located.join(zones, on=_SITE_KEY, how="inner")
+    ids = [site_id(*key) for key in sites.select(_SITE_KEY).iter_rows()]
+    return sites.select("merchant_id", "tzid", id=pl.Series(ids, dtype=pl.UInt64))
+
+
+def _edges(world: World) -> pl.DataFrame:
+    edges = _frame(world, "edge_catalogue_3B", ["merchant_id", "edge_id", "tzid_operational"])
+    ids = pl.Series([int(text, 16) for text in edges["edge_id"]], dtype=pl.UInt64)
+    return edges.select("merchant_id", tzid="tzid_operational", id=ids)
+
+
+def _settlement(world: World) -> pl.DataFrame:
+    """One settlement per online merchant: the merchant itself is the id."""
+    settlement = _frame(world, "virtual_settlement_3B", ["merchant_id", "tzid_settlement"])
+    return settlement.select("merchant_id", tzid="tzid_settlement", id="merchant_id")
+
+
+def _frame(world: World, dataset_id: str, columns: Iterable[str]) -> pl.DataFrame:
+    return pl.DataFrame(pl.from_arrow(world.table(dataset_id, list(columns))))
+
+
+def _directory(frame: pl.DataFrame, tzids: tuple[str, ...]) -> Directory:
+    ordered = frame.sort("id")
+    codes = {tzid: code for code, tzid in enumerate(tzids)}
+    zones = np.array([codes[tzid] for tzid in ordered["tzid"]], np.int32)
+    return Directory(ordered["id"].to_numpy(), ordered["merchant_id"].to_numpy(), zones)

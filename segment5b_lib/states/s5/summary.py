@@ -1,0 +1,203 @@
+"""S4's summary read beside S3's counts: conservation by key, in full, and the sequence numbers that follow."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from segment5b_lib.contract.datasets import dataset
+from segment5b_lib.contract.words import Lane
+from segment5b_lib.kernel.summary_check import add_summary, summary_agrees
+from segment5b_lib.states.context import Context
+from segment5b_lib.states.s4.counts import merchant_cells, merchant_starts
+from segment5b_lib.states.s5.check import MAX_ISSUES, Issue
+from segment5b_lib.states.s5.ledger import Counts, Ledger
+from segment5b_lib.states.s5.rows import KEY, Breaches, KeyCodes, require_values
+from segment5b_lib.store.row_ranges import RowRanges
+
+_SUMMARY: Final = "s4_arrival_summary_5B"
+_COLUMNS: Final = (*KEY, "count_N", "count_physical", "count_virtual", "first_arrival_seq")
+I64 = NDArray[np.int64]
+SPLIT: Final = "SUMMARY_SPLIT"
+SEQUENCE: Final = "SEQUENCE"
+LAWS: Final = {
+    SPLIT: "physical and virtual arrivals of a summary row add up to its count",
+    SEQUENCE: "first_arrival_seq is the number that the counts before leave to the row",
+}
+"""What every row of the summary must keep."""
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Sequence numbers that follow from S3 alone.
+
+    `merchants` u64 ascending; `cells` and `first` are ndarray(int64, ndim=2) [merchant, bucket]: the arrivals of a
+    merchant in a bucket carry the numbers [first, first + cells).
+    """
+
+    merchants: NDArray[np.uint64]
+    cells: I64
+    first: I64
+
+
+@dataclass
+class Summary:
+    """What one scenario's summary adds up to.
+
+    `arrivals` and `virtual` are its totals; `virtual_of_series` ndarray(int64, ndim=1), known where no key differs;
+    `differences` describes keys whose counts differ from S3's, `keys_that_differ` how many they are and
+    `total_difference` |ΣS3 − Σsummary|.
+    """
+
+    sequences: Sequences
+    rows: int
+    arrivals: int
+    virtual: int
+    virtual_of_series: I64
+    keys_compared: int
+    keys_that_differ: int
+    total_difference: int
+    differences: list[Issue]
+    breaches: Breaches
+
+
+def read_summary(context: Context, ledger: Ledger, counts: Counts) -> Summary:
+    """Read one scenario's summary beside its ledger; `counts` are S3's, ndarray(ndim=2) [series, bucket]."""
+    return _Reader(context, ledger, counts).read()
+
+
+class _Reader:
+    """Row k of the summary is the k-th positive count in key order; if that fails anywhere, keys are joined."""
+
+    def __init__(self, context: Context, ledger: Ledger, counts: Counts) -> None:
+        self.context, self.ledger, self.domain, self.counts = context, ledger, ledger.domain, counts
+        files = context.run.files(_SUMMARY, self.domain.scenario_id)
+        self.rows = RowRanges(files, dataset(_SUMMARY))
+        self.first_row = np.concatenate([[0], np.cumsum(ledger.positive)])
+        self.codes = KeyCodes(self.domain)
+        self.in_step = self.rows.rows == self.first_row[-1]
+        starts = merchant_starts(self.domain)
+        self.merchant_of = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        cells = merchant_cells(self.domain, counts)
+        merchants = self.domain.frame["merchant_id"].to_numpy()[starts[:-1]]
+        self.sequences = Sequences(merchants, cells, np.cumsum(cells, axis=1) - cells + 1)
+        self.least_seq = np.full(cells.shape, np.iinfo(np.int64).max)
+        self.virtual = np.zeros(len(self.domain), np.int64)
+        self.lock = threading.Lock()
+
+    def read(self) -> Summary:
+        """All row groups, then the comparison."""
+        groups = self.rows.row_groups
+        found = self.context.map_shards("read summary", self._group, groups, [b - a for a, b in groups])
+        breaches = Breaches(tuple(LAWS))
+        for _, _, _, noted in found:
+            breaches.add(noted)
+        arrivals = sum(total for total, _, _, _ in found)
+        equal = self.in_step and all(same for _, _, same, _ in found)
+        if equal:
+            self._check_first(breaches)
+        keys = int(self.first_row[-1])
+        compared, differ, issues = (keys, 0, []) if equal else self._join()
+        return Summary(
+            self.sequences,
+            self.rows.rows,
+            arrivals,
+            sum(virtual for _, virtual, _, _ in found),
+            self.virtual,
+            compared,
+            differ,
+            abs(arrivals - self.ledger.arrivals),
+            issues,
+            breaches,
+        )
+
+    def _group(self, bounds: tuple[int, int]) -> tuple[int, int, bool, Breaches]:
+        """Arrivals, virtual arrivals, whether all rows are S3's, and what breaks a law."""
+        with self.context.step("read summary", Lane.INPUT_LOAD) as step:
+            table = self.rows.read(_COLUMNS, *bounds)
+            step.rows = table.num_rows
+        with self.context.step("check summary", Lane.VALIDATION):
+            require_values(table, f"{_SUMMARY}, scenario {self.domain.scenario_id}")
+            count, physical, virtual = (table[f"count_{name}"].to_numpy() for name in ("N", "physical", "virtual"))
+            breaches = Breaches(tuple(LAWS))
+            split = (physical < 0) | (virtual < 0) | (physical + virtual != count)
+            breaches.note(SPLIT, split, lambda row: _place(table, row), "count_physical + count_virtual", count.item)
+            same = self.in_step and self._same(table, bounds, count, virtual, breaches)
+            return int(count.sum(dtype=np.int64)), int(virtual.sum(dtype=np.int64)), same, breaches
+
+    def _same(self, table: pa.Table, bounds: tuple[int, int], count: Any, virtual: Any, breaches: Breaches) -> bool:
+        """Compare row by row with S3; note sequence numbers outside their bucket's."""
+        place, first = self._places(*bounds), table["first_arrival_seq"].to_numpy()
+        if not summary_agrees(place, self.codes.columns(table), self.codes.keys, count, self.counts):
+            return False
+        numbers = self.sequences
+        with self.lock:
+            outside = add_summary(
+                place,
+                self.merchant_of,
+                count,
+                virtual,
+                first,
+                numbers.first,
+                numbers.cells,
+                self.virtual,
+                self.least_seq,
+            )
+        breaches.note(SEQUENCE, outside, lambda row: _place(table, row), "a number of this bucket", first.item)
+        return True
+
+    def _places(self, start: int, stop: int) -> I64:
+        """Series · H + bucket of rows [start, stop)."""
+        first = np.searchsorted(self.first_row, start, side="right") - 1
+        last = np.searchsorted(self.first_row, stop)
+        positive = np.flatnonzero(self.counts[first:last] > 0) + first * self.domain.buckets
+        return np.asarray(positive[start - self.first_row[first] : stop - self.first_row[first]])
+
+    def _check_first(self, breaches: Breaches) -> None:
+        """The first arrival of a merchant's bucket follows the last of the buckets before."""
+        wanted = self.sequences
+        merchant, bucket = np.nonzero((wanted.cells > 0) & (self.least_seq != wanted.first))
+        ids = wanted.merchants
+
+        def where(row: int) -> str:
+            return f"scenario {self.domain.scenario_id}, merchant {ids[int(merchant[row])]}, bucket {bucket[row]}"
+
+        found = self.least_seq[merchant, bucket]
+        breaches.note(SEQUENCE, np.ones(merchant.size, np.bool_), where, "one more than all before", found.item)
+
+    def _join(self) -> tuple[int, int, list[Issue]]:
+        """Keys in either, keys that differ, and the first of them: the full join both ways."""
+        run, scenario = self.context.run, self.domain.scenario_id
+        key = ", ".join(KEY)
+        with self.context.step("join keys", Lane.VALIDATION), duckdb.connect() as connection:
+            for name, dataset_id in (("s3", "s3_bucket_counts_5B"), ("s4", _SUMMARY)):
+                files = [str(path) for path in run.files(dataset_id, scenario)]
+                connection.read_parquet(files).create_view(name)
+            compared, differ = connection.execute(
+                f"SELECT count(*), count_if(a <> b) FROM ({_BOTH.format(key=key)})"
+            ).fetchall()[0]
+            rows = connection.execute(
+                f"SELECT * FROM ({_BOTH.format(key=key)}) WHERE a <> b ORDER BY {key} LIMIT {MAX_ISSUES}"
+            ).fetchall()
+        issues = [
+            Issue(f"scenario {scenario}, key {list(row[:5])}", f"S3 counts {row[5]}", f"summary counts {row[6]}")
+            for row in rows
+        ]
+        return int(compared), int(differ), issues
+
+
+_BOTH: Final = """
+SELECT {key}, coalesce(s3.n, 0) AS a, coalesce(s4.n, 0) AS b
+FROM (SELECT {key}, sum(count_N) AS n FROM s3 WHERE count_N <> 0 GROUP BY ALL) s3
+FULL JOIN (SELECT {key}, sum(count_N) AS n FROM s4 GROUP BY ALL) s4 USING ({key})
+"""
+
+
+def _place(table: pa.Table, row: int) -> str:
+    return f"{_SUMMARY}, key {[table[name][row].as_py() for name in KEY]}"

@@ -1,0 +1,129 @@
+"""S5 validation: check again what was written, and seal the verdict with its evidence in a bundle."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Final
+
+from segment5b_lib.contract.words import Lane
+from segment5b_lib.errors import StateRefusal
+from segment5b_lib.states.context import Context, StateSpec
+from segment5b_lib.states.s5.bundle import Published, publish_bundle
+from segment5b_lib.states.s5.check import Check, CheckStatus, by_policy, held
+from segment5b_lib.states.s5.check_arrivals import arrival_checks
+from segment5b_lib.states.s5.check_clock import clock_checks
+from segment5b_lib.states.s5.check_counts import count_checks
+from segment5b_lib.states.s5.check_draws import draw_checks, rng_totals
+from segment5b_lib.states.s5.check_horizon import horizon_checks
+from segment5b_lib.states.s5.check_receipts import receipt_checks
+from segment5b_lib.states.s5.check_sentinels import sentinel_checks
+from segment5b_lib.states.s5.inputs import Evidence, gather
+from segment5b_lib.states.s5.places import READS
+from segment5b_lib.states.s5.report import bundle_members, first_failed
+from segment5b_lib.store.digest import sha256_file
+
+SPEC: Final = StateSpec(
+    name="S5",
+    title="Validation bundle",
+    policies=("time_grid", "lgcp", "count", "placement", "validation", "bundle_layout"),
+    reads_world=("scenario_manifest_5A", "tz_timetable_cache", *READS),
+    reads_states=("S0", "S1", "S2", "S3", "S4"),
+    writes=(),
+)
+
+
+def run(context: Context) -> None:
+    """Execute the state.
+
+    Raises
+    ------
+    StaleError : an input differs from what was sealed or published.
+    StateRefusal : ``5B.S5.<CHECK>``, the first failed check; report, issue table and index are published all the
+        same, without a flag.
+    """
+    evidence = gather(context)
+    checks = judge(evidence)
+    _write(evidence, checks)
+
+
+def judge(evidence: Evidence) -> list[Check]:
+    """All checks, in the order in which the first failure gives the refusal its code. Nothing is written."""
+    with evidence.context.step("judge", Lane.VALIDATION):
+        checks = [
+            *receipt_checks(evidence),
+            *count_checks(evidence),
+            *arrival_checks(evidence),
+            *horizon_checks(evidence),
+            *clock_checks(evidence),
+            *draw_checks(evidence),
+            *sentinel_checks(evidence),
+        ]
+        return [*checks, _warnings(evidence, checks)]
+
+
+def _warnings(evidence: Evidence, checks: list[Check]) -> Check:
+    """Warnings are tolerated up to a number; advisories do not count."""
+    most = evidence.policies.validation.failure_policy.max_warnings
+    warned = [check.check_id for check in checks if check.status is CheckStatus.WARN]
+    return held(
+        "WARNINGS",
+        len(warned),
+        "checks that warn",
+        [by_policy("validation", "failure_policy.max_warnings", max=most)],
+        (len(checks), "checks"),
+        f"warnings: {', '.join(warned)}" if warned else "no check warns",
+    )
+
+
+def _write(evidence: Evidence, checks: list[Check]) -> None:
+    context, failed = evidence.context, first_failed(checks)
+    with context.step("publish bundle", Lane.WRITE) as step:
+        members = bundle_members(evidence, checks, rng_totals(evidence))
+        context.withdraw_marker()
+        layout = context.policies.bundle_layout
+        published = publish_bundle(context.run, layout, members, passed=failed is None)
+        step.bytes = sum(path.stat().st_size for path in published.files)
+        if failed is None:
+            context.write_marker(_outputs(context, published), _counters(evidence, checks, published))
+    if failed is not None:
+        raise _refusal(context, failed)
+
+
+def _outputs(context: Context, published: Published) -> list[dict[str, Any]]:
+    return [
+        {
+            "dataset_id": "validation_bundle_5B",
+            "path": path.relative_to(context.run.root).as_posix(),
+            "sha256": sha256_file(path),
+            "bytes": path.stat().st_size,
+        }
+        for path in published.files
+    ]
+
+
+def _counters(evidence: Evidence, checks: list[Check], published: Published) -> dict[str, Any]:
+    counted = Counter(check.status for check in checks)
+    rows = sum(scenario.ledger.rows for scenario in evidence.scenarios)
+    return {
+        "scenarios": {scenario.scenario_id: {"arrivals": scenario.rows} for scenario in evidence.scenarios},
+        "rows_in": rows + evidence.arrivals,
+        "rows_out": sum(len(check.issues) for check in checks),
+        "bundle_digest": published.digest,
+        "moved_aside": published.stale.name if published.stale else None,
+        "checks_by_status": {status.value: counted[status] for status in CheckStatus},
+    }
+
+
+def _refusal(context: Context, failed: Check) -> StateRefusal:
+    folder = context.run.bundle_folder.relative_to(context.run.root)
+    first = failed.issues[0] if failed.issues else None
+    bounds = ", ".join(map(str, failed.bounds))
+    return StateRefusal(
+        failed.code,
+        failed.message,
+        where=first.where if first else f"run {context.run.run_id[:8]}",
+        expected=f"{failed.unit}: {bounds}" + (f"; there {first.expected}" if first else ""),
+        found=f"{failed.value}" + (f"; there {first.found}" if first else ""),
+        done=f"report, issue table and index are in {folder.as_posix()}, without a flag",
+        next_step=f"read {context.policies.bundle_layout.report}; rerun the state that owns what it names",
+    )
