@@ -20,6 +20,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from segment5b_lib.version import __version__
+
 if TYPE_CHECKING:
     from segment5b_lib import charts as charts
     from segment5b_lib import views as views
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
     from segment5b_lib.workbench.investigation import investigate as investigate
     from segment5b_lib.workbench.listing import runs as runs
     from segment5b_lib.workbench.open_run import open_run as open_run
-
-__version__ = "0.1.0"
 
 _PLACES = {
     "charts": ("segment5b_lib.charts", ""),

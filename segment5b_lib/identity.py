@@ -6,6 +6,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 _UNIT_SEPARATOR = b"\x1f"
 
@@ -65,3 +66,8 @@ def zone_group_id(tzid: str, groups: int = 16) -> str:
     """Group of a time zone, `zg00` … : first byte of SHA-256("5B.zone_group|{tzid}") mod `groups`."""
     first = hashlib.sha256(f"5B.zone_group|{tzid}".encode()).digest()[0]
     return f"zg{first % groups:02d}"
+
+
+def utc_now() -> str:
+    """The present instant, RFC 3339 with microseconds and `Z`."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

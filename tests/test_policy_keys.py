@@ -15,7 +15,8 @@ from segment5b_lib.errors import PolicyError
 from segment5b_lib.gates.a06_replay import replay
 from segment5b_lib.gates.closing import SeedResults, close
 from segment5b_lib.gates.runtime import LANES, RUNTIME_STATES, runtime_gate
-from segment5b_lib.gates.scorecard import Scorecard, score
+from segment5b_lib.gates.score import score
+from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.t10_stability import stability
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.world.build import build_world

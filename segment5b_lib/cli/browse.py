@@ -27,7 +27,7 @@ def open_page(run: RunArgument = "@last", json: JsonOption = False) -> None:
     Where there is no graphical session, or with --json, the paths are all there is.
     """
     from segment5b_lib.errors import MissingInputError
-    from segment5b_lib.reports.notebooks import executed_folder, pages_of
+    from segment5b_lib.store.roots import executed_folder, pages_of
     from segment5b_lib.store.runs import open_run
 
     run_id = open_run(run).run_id

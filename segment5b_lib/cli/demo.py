@@ -16,7 +16,7 @@ from segment5b_lib.contract.words import Decision
 if TYPE_CHECKING:
     from segment5b_lib.contract.policies import Policies
     from segment5b_lib.gates.scorecard import Scorecard
-    from segment5b_lib.reports.execute import NotebookRecord
+    from segment5b_lib.reports.record import NotebookRecord
     from segment5b_lib.store.runs import Run
     from segment5b_lib.store.worlds import World
 

@@ -9,6 +9,7 @@ import typer
 
 from segment5b_lib.cli.arguments import JsonOption, RunArgument, complete_run
 from segment5b_lib.cli.screen import console, room, show_json, show_table
+from segment5b_lib.gates.difference import Difference
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -170,7 +171,7 @@ def compare(
         make_page("compare_runs", {"run_id": runs[0], "others": runs[1:]}, json=json)
         return
     cards = [scorecard(open_run(name), fresh=fresh) for name in runs]
-    changes = [cards[0].difference(other) for other in cards[1:]]
+    changes = [Difference(cards[0], other) for other in cards[1:]]
     if json:
         documents = [card.document() for card in cards]
         show_json({"scorecards": documents, "differences": [change.document() for change in changes]})

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, Final, Protocol
 
-import segment5b_lib
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.engine.preflight import require_run
-from segment5b_lib.engine.records import append_record, state_record, utc_now, write_rng_audit
+from segment5b_lib.engine.records import append_record, state_record, write_rng_audit
 from segment5b_lib.errors import MissingInputError, StaleError
-from segment5b_lib.identity import run_id
+from segment5b_lib.identity import run_id, utc_now
 from segment5b_lib.states import s0_gate, s1_time_grid, s2_intensity, s3_counts
 from segment5b_lib.states.context import Context, Progress, StateSpec
 from segment5b_lib.states.s4 import arrivals as s4_arrivals
@@ -26,6 +25,7 @@ from segment5b_lib.store.postures import write_policies
 from segment5b_lib.store.publish import staged
 from segment5b_lib.store.runs import RECEIPT_FILE, Run, RunReceipt, policies_digest, runs_folder
 from segment5b_lib.store.worlds import World
+from segment5b_lib.version import __version__
 
 MODULES: Final[dict[str, ModuleType]] = dict(
     zip(
@@ -97,7 +97,7 @@ def create_run(
             run = Run(runs_folder() / name)
             if not run.root.exists() and not (attached_folder() / name).exists():
                 break
-            if run.root.exists() and run.receipt.library_version == segment5b_lib.__version__:
+            if run.root.exists() and run.receipt.library_version == __version__:
                 return run
             nonce += 1
         receipt = RunReceipt(
@@ -113,7 +113,7 @@ def create_run(
             changed_states=list(changed_states),
             changes=dict(changes or {}),
             created_utc=utc_now(),
-            library_version=segment5b_lib.__version__,
+            library_version=__version__,
         )
         with staged(run.root) as folder:
             (folder / RECEIPT_FILE).write_text(receipt.model_dump_json(indent=1) + "\n", encoding="utf-8")

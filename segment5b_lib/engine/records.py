@@ -7,23 +7,18 @@ import os
 import platform
 import resource
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 
-import segment5b_lib
 from segment5b_lib.contract.words import Status
 from segment5b_lib.errors import Segment5BError
+from segment5b_lib.identity import utc_now
 from segment5b_lib.states.context import Context
 from segment5b_lib.store.runs import Run
-
-
-def utc_now() -> str:
-    """The present instant, RFC 3339 with microseconds and `Z`."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+from segment5b_lib.version import __version__
 
 
 def state_record(
@@ -92,7 +87,7 @@ def write_rng_audit(run: Run) -> None:
         "families": list(policy.families),
         "rng_root": run.receipt.rng_root,
         "seed": run.receipt.seed,
-        "library_version": segment5b_lib.__version__,
+        "library_version": __version__,
         "build": {"numba": numba.__version__, "numpy": np.__version__, "python": platform.python_version()},
     }
     path = run.rng_log("audit")

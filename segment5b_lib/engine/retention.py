@@ -13,9 +13,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, Final
 
-from segment5b_lib.engine.records import utc_now
 from segment5b_lib.errors import ConflictError, UsageError
-from segment5b_lib.identity import run_id
+from segment5b_lib.identity import run_id, utc_now
 from segment5b_lib.store.attachments import attached_folder
 from segment5b_lib.store.locks import held, is_held, locked
 from segment5b_lib.store.publish import STAGING_PREFIX, write_file

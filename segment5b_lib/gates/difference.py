@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import polars as pl
 
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.results import GateResult
+from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.wording import VERDICT_COLOURS, value_text
-
-if TYPE_CHECKING:
-    from segment5b_lib.gates.scorecard import Scorecard
 
 _RANK: Final = {Verdict.FAIL: 0, Verdict.PASS_B: 1, Verdict.PASS_BPLUS: 2}
 """Verdicts that are better or worse than one another; the others say that there is nothing to compare."""

@@ -14,19 +14,18 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-import segment5b_lib
 from segment5b_lib.contract.datasets import OUTPUTS
 from segment5b_lib.contract.words import STATES
-from segment5b_lib.engine.records import utc_now
 from segment5b_lib.errors import StaleError
 from segment5b_lib.gates.attribution import Attribution
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.results import GateResult
-from segment5b_lib.gates.scorecard import Origin, Scorecard, score
-from segment5b_lib.identity import canonical_json, sha256_hex
+from segment5b_lib.gates.score import score
+from segment5b_lib.gates.scorecard import Origin, Scorecard
+from segment5b_lib.identity import canonical_json, sha256_hex, utc_now
 from segment5b_lib.store.digest import sha256_files
 from segment5b_lib.store.publish import write_file
-from segment5b_lib.store.roots import outputs_folder
+from segment5b_lib.store.roots import PACKAGE, outputs_folder
 from segment5b_lib.store.runs import Run
 
 _MEASURING: Final = ("duckdb", "numba", "numpy", "polars", "pyarrow", "scipy", "tzdata")
@@ -132,8 +131,7 @@ def _files(kind: str, root: Path) -> list[tuple[Path, str]]:
 @lru_cache(maxsize=1)
 def library_digest() -> str:
     """SHA-256 over the library's own code and the releases of the libraries that it measures with."""
-    package = Path(segment5b_lib.__file__).parent
-    code = {path: path.relative_to(package).as_posix() for path in package.rglob("*.py")}
+    code = {path: path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")}
     found = sha256_files(code)
     lines = sorted([name, found[path]] for path, name in code.items())
     return sha256_hex(

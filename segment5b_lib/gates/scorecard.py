@@ -1,68 +1,19 @@
-"""The scorecard: every gate of one run, measured by full scan and judged by the run's own policy."""
+"""The scorecard: every gate of one run, measured and judged, and who owns those that failed."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import polars as pl
 
-from segment5b_lib.contract.words import Verdict, VirtualMode
-from segment5b_lib.errors import InputError, MissingInputError, UsageError
-from segment5b_lib.gates import (
-    a01_streams,
-    a02_phase,
-    a03_count_law,
-    a04_routing_law,
-    a05_placement,
-    t01_civil_time,
-    t02_one_hour,
-    t03_dst_windows,
-    t04_conservation,
-    t05_nullability,
-    t06_concentration,
-    t07_virtual_share,
-    t08_weekend,
-    t09_dispersion,
-    t11_horizon,
-    t12_local_contract,
-)
-from segment5b_lib.gates.attribution import Attribution, attribute
-from segment5b_lib.gates.difference import Difference
+from segment5b_lib.contract.words import Verdict
+from segment5b_lib.errors import UsageError
+from segment5b_lib.gates.attribution import Attribution
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import GateResult, Measurement, judge, not_measured
-from segment5b_lib.gates.table import GATES, Gate
+from segment5b_lib.gates.results import GateResult
 from segment5b_lib.gates.wording import VERDICT_COLOURS, distance_text, provenance_text, threshold_text, value_text
-from segment5b_lib.store.runs import Run
-
-MEASURES: Final[dict[str, Callable[[Evidence], Measurement]]] = {
-    "T11": t11_horizon.measure,
-    "T12": t12_local_contract.measure,
-    "T1": t01_civil_time.measure,
-    "T1.settlement": t01_civil_time.measure_settlement,
-    "T1.operational": t01_civil_time.measure_operational,
-    "T2": t02_one_hour.measure,
-    "T3": t03_dst_windows.measure,
-    "T4": t04_conservation.measure,
-    "T5": t05_nullability.measure,
-    "T6": t06_concentration.measure,
-    "T7": t07_virtual_share.measure,
-    "T8": t08_weekend.measure,
-    "T9": t09_dispersion.measure,
-    "A1": a01_streams.measure,
-    "A1.duplicates": a01_streams.measure_duplicates,
-    "A1.offsets": a01_streams.measure_offsets,
-    "A2": a02_phase.measure,
-    "A2.profile": a02_phase.measure_profile,
-    "A3": a03_count_law.measure,
-    "A4": a04_routing_law.measure,
-    "A5": a05_placement.measure,
-    "A5.window": a05_placement.measure_window,
-    "A5.order": a05_placement.measure_order,
-}
-"""Which function measures which gate of the table."""
 
 _SHOWN: Final = {
     "gate": "gate",
@@ -134,10 +85,6 @@ class Scorecard:
         """Whether one gate, or without a name every hard gate, passes or does not apply."""
         return self.result(gate_id).verdict in _CLOSED if gate_id else self.hard_gates_pass
 
-    def difference(self, other: Scorecard) -> Difference:
-        """What changes from this scorecard to another: which verdicts, and by how much, gate by gate."""
-        return Difference(self, other)
-
     def frame(self) -> pl.DataFrame:
         """One row per gate: gate, title, severity, verdict, the texts of value and thresholds, owner, rerun.
 
@@ -184,48 +131,6 @@ class Scorecard:
         about = [f"run {self.identity['run_id']}", self.identity["posture"], f"seed {self.identity['seed']}"]
         caption = html.escape(", ".join([*about, self.origin.text] if self.origin else about))
         return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def score(run: Run) -> Scorecard:
-    """Measure every gate of a run by full scan. Reads the run and its world, writes nothing.
-
-    A gate whose data are not there, are foreign, damaged or empty is `not_measured` and says why.
-    """
-    evidence = Evidence(run)
-    policy = run.policies.validation
-    results = tuple(judge(entry, _measure(entry, evidence), policy, _name(MEASURES[entry.gate_id])) for entry in GATES)
-    return Scorecard(_identity(run), results, _attributed(run, results), evidence)
-
-
-def _attributed(run: Run, results: tuple[GateResult, ...]) -> tuple[Attribution, ...]:
-    # What T7 could not count owns no failure either.
-    modes = next(entry.detail for entry in results if entry.gate_id == "T7").get("merchants_by_mode", {})
-    binding = run.policies.routing.physical_router.zone_binding
-    calibrated = run.policies.lgcp.zone_mix.mode != "none"
-    return attribute(results, binding, modes.get(VirtualMode.HYBRID, 0), calibrated=calibrated)
-
-
-def _measure(entry: Gate, evidence: Evidence) -> Measurement:
-    try:
-        return MEASURES[entry.gate_id](evidence)
-    except (InputError, MissingInputError) as error:
-        return not_measured(f"{error.what}: needs {', '.join(entry.evidence)}")
-
-
-def _name(measure: Callable[[Evidence], Measurement]) -> str:
-    return f"{measure.__module__}.{measure.__qualname__}"
-
-
-def _identity(run: Run) -> dict[str, Any]:
-    receipt = run.receipt
-    return {
-        "run_id": run.run_id,
-        "seed": receipt.seed,
-        "parameter_hash": receipt.parameter_hash,
-        "manifest_fingerprint": receipt.manifest_fingerprint,
-        "posture": receipt.posture,
-        "scale": run.world.scale,
-    }
 
 
 def _population(entry: GateResult) -> str:

@@ -11,94 +11,29 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, Final
 
 import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
-from pydantic import BaseModel, ConfigDict
 from traitlets.config import Config
 
-import segment5b_lib
 from segment5b_lib.contract.words import Decision, NotebookStatus
-from segment5b_lib.engine.records import utc_now
-from segment5b_lib.errors import EnvironmentFault, GateRefusal, Segment5BError, StateError
+from segment5b_lib.errors import GateRefusal
+from segment5b_lib.identity import utc_now
 from segment5b_lib.phases.engine.attempts import current, slug
 from segment5b_lib.reports.html import keep_still_faces, write_html
 from segment5b_lib.reports.notebooks import Notebook, OfPhase, Parameters, notebook
-from segment5b_lib.reports.summary import add_summary, found, next_commands
+from segment5b_lib.reports.record import NotebookRecord
+from segment5b_lib.reports.summary import add_summary
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.publish import STAGING_PREFIX, write_file
 from segment5b_lib.store.runs import open_run
+from segment5b_lib.version import __version__
 
 CELL_TIMEOUT_SECONDS: Final = 3600
 """No single cell takes longer, at any shipped scale."""
 _KERNEL_START_SECONDS: Final = 120
-
-
-class NotebookRecord(BaseModel):
-    """How one execution of a notebook ended. Written whatever happens; paths are relative to outputs."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    notebook: str
-    run_id: str
-    parameters: dict[str, Any]
-    status: NotebookStatus
-    decision: str | None
-    artefacts: list[str]
-    error: dict[str, str] | None
-    reasons: list[str]
-    next_steps: list[str]
-    started_utc: str
-    finished_utc: str
-    elapsed_seconds: float
-    library_version: str
-
-    @property
-    def executed(self) -> Path:
-        """The executed notebook."""
-        return notebook(self.notebook).executed(self.run_id)
-
-    @property
-    def page(self) -> Path:
-        """The offline HTML beside it."""
-        return self.executed.with_suffix(".html")
-
-    def raise_for_status(self) -> None:
-        """Raise unless the notebook is complete: a refusal (exit 1), a failure (3), or the machine's (4)."""
-        if self.status is NotebookStatus.COMPLETE:
-            return
-        phase, seen = notebook(self.notebook).phase, self.page.is_file()
-        first, *rest = [shorten(line, _LONGEST, placeholder=" …") for line in found(self)]
-        if self.error is None and self.decision:
-            first, rest = self.decision, [first, *rest]
-        raise _EXCEPTIONS[self.status](
-            f"5B.NOTEBOOK.{self.status.name}",
-            f"{phase or self.notebook} {_SAID[self.status]}: {first}",
-            where=f"notebook {self.notebook}, run {self.run_id[:8]}",
-            expected="a phase decision that opens the next phase" if phase else "every cell executed",
-            found="; ".join(rest) or "no decision",
-            done="the record is kept" + (", and the executed notebook and its page" if seen else ""),
-            next_step="; ".join([*next_commands(self)[:1], *([f"open {self.page}"] if seen else [])]),
-        )
-
-
-_LONGEST: Final = 400
-"""Characters of one reason that a terminal shows."""
-_SAID: Final = {
-    NotebookStatus.GATE_FAILED: "says no",
-    NotebookStatus.FAILED: "failed",
-    NotebookStatus.TIMEOUT: "timed out",
-    NotebookStatus.KILLED: "was killed",
-}
-_EXCEPTIONS: Final[dict[NotebookStatus, type[Segment5BError]]] = {
-    NotebookStatus.GATE_FAILED: GateRefusal,
-    NotebookStatus.FAILED: StateError,
-    NotebookStatus.TIMEOUT: EnvironmentFault,
-    NotebookStatus.KILLED: EnvironmentFault,
-}
 
 
 def execute_notebook(
@@ -141,7 +76,7 @@ def _execute(entry: Notebook, source: Path, checked: Parameters, cell_timeout_se
         started_utc=started,
         finished_utc=utc_now(),
         elapsed_seconds=round(time.perf_counter() - clock, 3),
-        library_version=segment5b_lib.__version__,
+        library_version=__version__,
     )
     write_file(entry.record(checked.run_id), record.model_dump_json(indent=1).encode() + b"\n")
     if record.executed.is_file():

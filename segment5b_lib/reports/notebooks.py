@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from segment5b_lib.errors import MissingInputError, UsageError
 from segment5b_lib.phases.popt_figures import PUBLISHED
 from segment5b_lib.phases.popt_pair import is_figures
-from segment5b_lib.store.roots import notebooks_folder, outputs_folder
+from segment5b_lib.store.roots import executed_folder, notebooks_folder
 from segment5b_lib.store.runs import open_run
 
 
@@ -195,16 +195,6 @@ def notebook(name: str) -> Notebook:
             expected=", ".join(NOTEBOOKS),
             found=name,
         ) from None
-
-
-def executed_folder(run_id: str) -> Path:
-    """Folder of a run's executed notebooks, their records and pages."""
-    return outputs_folder() / "notebooks" / run_id
-
-
-def pages_of(run_id: str) -> list[Path]:
-    """The offline pages of a run, newest first; none where no notebook has been executed for it."""
-    return sorted(executed_folder(run_id).glob("*.html"), key=lambda page: page.stat().st_mtime, reverse=True)
 
 
 def notebook_of_phase(phase: str) -> Notebook:

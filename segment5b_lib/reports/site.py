@@ -12,15 +12,15 @@ from string import Template
 from typing import Any, Final
 
 from segment5b_lib.contract.words import NotebookStatus, Verdict
-from segment5b_lib.engine.records import utc_now
 from segment5b_lib.gates.saved import ScorecardDocument, saved_file
 from segment5b_lib.gates.wording import value_text
+from segment5b_lib.identity import utc_now
 from segment5b_lib.phases.engine.board import phase_board
 from segment5b_lib.reports.html import asset, script_json
-from segment5b_lib.reports.notebooks import NOTEBOOKS, pages_of
+from segment5b_lib.reports.notebooks import NOTEBOOKS
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.publish import write_file
-from segment5b_lib.store.roots import outputs_folder
+from segment5b_lib.store.roots import outputs_folder, pages_of
 from segment5b_lib.store.runs import Run, list_runs
 from segment5b_lib.views.timing import states
 

@@ -6,22 +6,18 @@ where the phase itself could say nothing: a refusal, an error, a kernel that die
 
 from __future__ import annotations
 
-import re
 from html import escape
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import nbformat
 from nbformat.v4 import new_markdown_cell
 
 from segment5b_lib.contract.words import ItemStatus, NotebookStatus
 from segment5b_lib.phases.engine.closure import STATUS_COLOURS
-from segment5b_lib.reports.notebooks import NOTEBOOKS, notebook
+from segment5b_lib.reports.record import NotebookRecord, found, headline, next_commands
 from segment5b_lib.store.publish import write_file
-
-if TYPE_CHECKING:
-    from segment5b_lib.reports.execute import NotebookRecord
 
 TAG: Final = "summary"
 _PAPERMILL_BANNERS: Final = "papermill-error-cell-tag"
@@ -29,58 +25,7 @@ _MOST: Final = 4
 """Reasons and commands that are shown; the rest stand in the page's own sections."""
 _LONGEST: Final = 240
 """Characters of one reason that are shown."""
-_ENDED: Final = {
-    NotebookStatus.COMPLETE: "complete",
-    NotebookStatus.GATE_FAILED: "refused",
-    NotebookStatus.FAILED: "failed",
-    NotebookStatus.TIMEOUT: "timed out",
-    NotebookStatus.KILLED: "killed",
-}
 _LEFT: Final = 'style="text-align:left"'
-_NEXT: Final = re.compile(r"^  next\s+(.+)$", re.MULTILINE)
-"""The line of an error's text that says what to do."""
-
-
-def headline(record: NotebookRecord) -> str:
-    """The decision, or how the notebook ended without one."""
-    if record.error is None and record.decision is not None:
-        return record.decision
-    return _ENDED[record.status]
-
-
-def found(record: NotebookRecord) -> list[str]:
-    """What there is to say, most important first: the error, or the decision's reasons."""
-    if record.status is NotebookStatus.TIMEOUT:
-        return ["a cell took longer than it may, so that there is no decision"]
-    if record.status is NotebookStatus.KILLED:
-        return ["the notebook was ended before it had an answer: by hand, or for want of memory"]
-    if record.error is not None:
-        text = _NEXT.sub("", record.error["what"])
-        named = text if text.startswith("5B.") else f"{record.error['kind']}: {text}"
-        return [line.strip() for line in named.splitlines() if line.strip()]
-    return list(record.reasons) or ["the phase has left no new artefact"]
-
-
-def next_commands(record: NotebookRecord) -> list[str]:
-    """What to do: what the error or the phase says, else the same again."""
-    told = _NEXT.search(record.error["what"]) if record.error else None
-    if told:
-        return [told[1].strip()]
-    what_if = " --as-what-if" if record.parameters.get("as_what_if") else ""
-    again = f"{notebook(record.notebook).command} {record.run_id[:8]}{what_if}"
-    if record.status in (NotebookStatus.KILLED, NotebookStatus.TIMEOUT):
-        return ["segment5b doctor", again]
-    return list(record.next_steps) or ([again] if record.status is not NotebookStatus.COMPLETE else _following(record))
-
-
-def _following(record: NotebookRecord) -> list[str]:
-    """The phase after this one in the plan's order; none after the last, or after a notebook that is no phase."""
-    names = [entry.phase for entry in NOTEBOOKS.values() if entry.phase is not None]
-    phase = notebook(record.notebook).phase
-    if phase is None or phase == names[-1]:
-        return []
-    follower = names[names.index(phase) + 1]
-    return [f"segment5b {'certify' if follower == 'P4' else f'phase {follower}'} {record.run_id[:8]}"]
 
 
 def summary_html(record: NotebookRecord, phase: str, who: str) -> str:

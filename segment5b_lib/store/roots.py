@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import segment5b_lib
 from segment5b_lib.errors import MissingInputError
 
-_PACKAGE = Path(segment5b_lib.__file__).parent
+PACKAGE = Path(__file__).parents[1]
+"""The installed library."""
 _MARK = Path("parameters") / "policies"
 
 
@@ -23,14 +23,14 @@ def project_root() -> Path:
     if named:
         return Path(named).resolve()
     here = Path.cwd().resolve()
-    for folder in (here, *here.parents, _PACKAGE.parent):
+    for folder in (here, *here.parents, PACKAGE.parent):
         if (folder / _MARK).is_dir():
             return folder
     return here
 
 
 def _shipped(name: str) -> Path:
-    candidates = (project_root() / name, _PACKAGE / "_shipped" / name)
+    candidates = (project_root() / name, PACKAGE / "_shipped" / name)
     for folder in candidates:
         if folder.is_dir():
             return folder
@@ -56,3 +56,13 @@ def outputs_folder() -> Path:
     """Folder that holds `worlds/`, `runs/`, `reports/` and `notebooks/`; made when first written to."""
     named = os.environ.get("SEGMENT5B_OUTPUTS")
     return Path(named).resolve() if named else project_root() / "outputs"
+
+
+def executed_folder(run_id: str) -> Path:
+    """Folder of a run's executed notebooks, their records and pages."""
+    return outputs_folder() / "notebooks" / run_id
+
+
+def pages_of(run_id: str) -> list[Path]:
+    """The offline pages of a run, newest first; none where no notebook has been executed for it."""
+    return sorted(executed_folder(run_id).glob("*.html"), key=lambda page: page.stat().st_mtime, reverse=True)

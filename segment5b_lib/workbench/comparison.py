@@ -11,6 +11,7 @@ import polars as pl
 
 from segment5b_lib.contract.words import STATES, Verdict
 from segment5b_lib.errors import UsageError
+from segment5b_lib.gates.difference import Difference
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.wording import VERDICT_COLOURS
 from segment5b_lib.phases.engine.repair import NextStep, NextSteps, next_steps
@@ -67,7 +68,7 @@ class Comparison:
         """Gates whose verdict or value is another one: `run`, then the columns of a scorecard's difference."""
         first = self.scorecards[0]
         tables = [
-            first.difference(card).frame().select(pl.lit(run_label(run)).alias("run"), pl.all().exclude("number"))
+            Difference(first, card).frame().select(pl.lit(run_label(run)).alias("run"), pl.all().exclude("number"))
             for run, card in zip(self._stores[1:], self.scorecards[1:], strict=True)
         ]
         return pl.concat(tables).filter(
@@ -155,7 +156,7 @@ class Comparison:
         return tuple(timing_of(run) for run in self._stores)
 
     def _answer(self, position: int) -> str:
-        change = self.scorecards[0].difference(self.scorecards[position])
+        change = Difference(self.scorecards[0], self.scorecards[position])
         changed = change.verdicts_changed()
         better, worse = (changed.filter(moved=word)["gate"].to_list() for word in ("better", "worse"))
         verdict = Verdict.FAIL if worse else Verdict.PASS_BPLUS if better else Verdict.NOT_APPLICABLE

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import ipywidgets
 
 from segment5b_lib.charts.zone_clock import YEAR_PARAM
 from segment5b_lib.errors import Segment5BError
 from segment5b_lib.store.runs import list_runs
-from segment5b_lib.workbench.case import change_text, day_second
-from segment5b_lib.workbench.panels import Live
-
-if TYPE_CHECKING:
-    from segment5b_lib.workbench.investigation import Investigation
+from segment5b_lib.workbench.case import Case, change_text, day_second
+from segment5b_lib.workbench.panels import Live, Panel
 
 _LISTS: Final = {"run": "run", "tzid": "zone", "transition": "change", "day": "day (UTC)"}
 _TURNS: Final = {
@@ -29,10 +26,16 @@ _TURNS: Final = {
 
 
 class Controls:
-    """The widgets of one investigation. A view may be shown in several places; all of them say the same."""
+    """The widgets of one investigation. A view may be shown in several places; all of them say the same.
 
-    def __init__(self, investigation: Investigation) -> None:
-        self._investigation = investigation
+    `case` gives what is being looked at now, `chosen` is told what a person has chosen (see `Investigation.chosen`),
+    `what_if` is the panel whose charts follow the slider.
+    """
+
+    def __init__(self, case: Callable[[], Case], chosen: Callable[[str, Any], None], what_if: Panel) -> None:
+        self._current_case = case
+        self._chosen = chosen
+        self._what_if = what_if
         self._lists: list[dict[str, Live]] = []
         self._sliders: list[Live] = []
         self._predictions: list[Live] = []
@@ -90,18 +93,18 @@ class Controls:
             self._predict()
 
     @property
-    def _case(self) -> Any:
-        return self._investigation.case
+    def _case(self) -> Case:
+        return self._current_case()
 
     def _options(self) -> dict[str, tuple[list[Any], Any]]:
         case = self._case
         runs = [(f"{run.run_id[:8]} {run.receipt.posture} seed {run.receipt.seed}", run.run_id) for run in list_runs()]
         zones = [(f"{tzid} ({wrong:,} wrong)", tzid) for tzid, wrong in case.zones.select("tzid", "mismatches").rows()]
-        changes = [(change_text(*found), found[0]) for found in case.changes()] or [("none", None)]
+        changes: list[tuple[str, int | None]] = [(change_text(*change), change[0]) for change in case.changes()]
         return {
             "run": (runs, case.run.run_id),
             "tzid": (zones, case.tzid),
-            "transition": (changes, case.transition),
+            "transition": (changes or [("none", None)], case.transition),
             "day": (case.days, case.day),
         }
 
@@ -140,13 +143,13 @@ class Controls:
     def _predict(self) -> None:
         for said in self._predictions:
             said.value = self._case.predicted_text
-        for chart in self._investigation.what_if.shown:
+        for chart in self._what_if.shown:
             setattr(chart.params, YEAR_PARAM, self._case.year)
 
     def _choose(self, what: str, value: Any) -> None:
         """Pass a choice on. A refusal is shown where the choice was made: nobody reads a front end's log."""
         self._refusal.value = ""
         try:
-            self._investigation.chosen(what, value)
+            self._chosen(what, value)
         except Segment5BError as error:
             self._refusal.value = f"<p><b>{error.code}</b>: {escape(error.what)}</p>"

@@ -105,7 +105,7 @@ class Investigation:
         # Here, because widgets come with the extra `notebook`, and only a live view asks for them.
         from segment5b_lib.workbench.controls import Controls
 
-        return Controls(self)
+        return Controls(lambda: self.case, self.chosen, self.what_if)
 
     def _control(self, name: str) -> Callable[[Live], Any]:
         """A method of the controls, which come to be when a view is first shown alive."""

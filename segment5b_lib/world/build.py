@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import segment5b_lib
 from segment5b_lib.civil_time.tzif import IANA_RELEASE
 from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS
 from segment5b_lib.identity import canonical_json, manifest_fingerprint, sha256_hex
 from segment5b_lib.store.locks import held
 from segment5b_lib.store.publish import STAGING_PREFIX, replace_folder, sync_tree
 from segment5b_lib.store.worlds import WORLD_FILE, World
+from segment5b_lib.version import __version__
 from segment5b_lib.world.cities import package_versions
 from segment5b_lib.world.forecast import forecast
 from segment5b_lib.world.mf_members import created_utc, member_digests, write_mf_members
@@ -104,7 +104,7 @@ def seal(
         "scenarios": list(plan.spec.scenarios),
         "horizon": plan.spec.horizon.model_dump(mode="json"),
         "created_utc": created_utc(plan.spec),
-        "library_version": segment5b_lib.__version__,
+        "library_version": __version__,
         "packages": package_versions(),
         "iana_release": IANA_RELEASE,
         "attribution": ATTRIBUTION,

@@ -11,8 +11,7 @@ import pytest
 
 from segment5b_lib.cli import browse
 from segment5b_lib.reports import lab
-from segment5b_lib.reports.notebooks import executed_folder
-from segment5b_lib.store.roots import notebooks_folder
+from segment5b_lib.store.roots import executed_folder, notebooks_folder
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from segment5b_lib.engine.throwaway import throwaway
 from segment5b_lib.errors import ConflictError, InputError, MissingInputError, Segment5BError, StaleError, UsageError
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.saved import scorecard
-from segment5b_lib.gates.scorecard import Scorecard, score
+from segment5b_lib.gates.score import score
+from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.store.runs import Run, list_runs, open_run
 from segment5b_lib.store.worlds import World
 from segment5b_lib.workbench.listing import about, runs

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from segment5b_lib.gates.scorecard import Scorecard, score
+from segment5b_lib.gates.score import score
+from segment5b_lib.gates.scorecard import Scorecard
 from tests.gates.hand_made import clean, write_run
 
 

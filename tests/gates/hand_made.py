@@ -24,7 +24,7 @@ from segment5b_lib.contract.datasets import arrival_schema, dataset
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.results import GateResult, judge
-from segment5b_lib.gates.scorecard import MEASURES
+from segment5b_lib.gates.score import MEASURES
 from segment5b_lib.gates.table import gate
 from segment5b_lib.identity import canonical_json, edge_id, site_id
 from segment5b_lib.store.parquet import open_writer, write_table

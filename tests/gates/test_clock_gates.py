@@ -13,7 +13,8 @@ import pytest
 
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.scorecard import MEASURES, Scorecard, score
+from segment5b_lib.gates.score import MEASURES, score
+from segment5b_lib.gates.scorecard import Scorecard
 from tests.gates.hand_made import LOCALS, SCENARIO, clean, measured, shifted, write_run
 
 HOUR = timedelta(hours=1)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from segment5b_lib.contract.words import Verdict
+from segment5b_lib.gates.difference import Difference
 from segment5b_lib.gates.results import GateResult
 from segment5b_lib.gates.scorecard import Scorecard
 
@@ -33,7 +34,7 @@ def altered(card: Scorecard, **changes: dict[str, object]) -> Scorecard:
 )
 def test_the_direction_of_a_verdict(clean_card: Scorecard, before: Verdict, after: Verdict, moved: str) -> None:
     earlier, later = (altered(clean_card, T1={"verdict": verdict}) for verdict in (before, after))
-    difference = earlier.difference(later)
+    difference = Difference(earlier, later)
     (row,) = difference.frame().filter(gate="T1").to_dicts()
     assert (row["verdict_before"], row["verdict_after"], row["moved"]) == (before.value, after.value, moved)
     assert difference.verdicts_changed()["gate"].to_list() == ([] if before is after else ["T1"])
@@ -42,7 +43,7 @@ def test_the_direction_of_a_verdict(clean_card: Scorecard, before: Verdict, afte
 def test_by_how_much_in_the_gates_own_unit(clean_card: Scorecard) -> None:
     earlier = altered(clean_card, T1={"value": 0.026}, T4={"value": 7.0}, T9={"value": None})
     later = altered(clean_card, T1={"value": 0.001}, T4={"value": 9.0})
-    rows = {row["gate"]: row for row in earlier.difference(later).frame().to_dicts()}
+    rows = {row["gate"]: row for row in Difference(earlier, later).frame().to_dicts()}
     assert rows["T1"]["number"] == pytest.approx(-0.025) and rows["T1"]["change"] == "−2.5 pp"
     assert (rows["T1"]["before"], rows["T1"]["after"]) == ("2.6 %", "0.1 %")
     assert rows["T4"]["number"] == 2 and rows["T4"]["change"] == "+2 keys"
@@ -54,15 +55,15 @@ def test_by_how_much_in_the_gates_own_unit(clean_card: Scorecard) -> None:
 def test_a_gate_that_only_one_run_has_is_compared_with_nothing(clean_card: Scorecard) -> None:
     shorter = replace(clean_card, results=clean_card.results[1:])
     first = clean_card.results[0]
-    (lost,) = clean_card.difference(shorter).verdicts_changed().to_dicts()
+    (lost,) = Difference(clean_card, shorter).verdicts_changed().to_dicts()
     assert (lost["gate"], lost["verdict_after"], lost["after"]) == (first.gate_id, "not_measured", "–")
-    (gained,) = shorter.difference(clean_card).verdicts_changed().to_dicts()
+    (gained,) = Difference(shorter, clean_card).verdicts_changed().to_dicts()
     assert (gained["gate"], gained["verdict_before"], gained["number"]) == (first.gate_id, "not_measured", None)
 
 
 def test_document_and_html_name_both_runs_and_escape(clean_card: Scorecard) -> None:
     hostile = replace(clean_card, identity={**clean_card.identity, "posture": "<script>"})
-    difference = clean_card.difference(altered(hostile, T1={"verdict": Verdict.FAIL}))
+    difference = Difference(clean_card, altered(hostile, T1={"verdict": Verdict.FAIL}))
     document = json.loads(json.dumps(difference.document()))
     assert document["before"]["posture"] != document["after"]["posture"] == "<script>"
     assert len(document["gates"]) == len(clean_card.results)

@@ -25,7 +25,8 @@ from segment5b_lib.gates.a06_replay import replay
 from segment5b_lib.gates.attribution import attribute
 from segment5b_lib.gates.results import GateResult
 from segment5b_lib.gates.runtime import LANES, RUNTIME_STATES, runtime_gate
-from segment5b_lib.gates.scorecard import Scorecard, score
+from segment5b_lib.gates.score import score
+from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.t10_stability import stability
 from segment5b_lib.gates.table import DEMANDED, GATES
 from segment5b_lib.kernel.counts import draw_counts

@@ -10,8 +10,8 @@ from segment5b_lib.contract.words import Decision
 from segment5b_lib.gates import saved
 from segment5b_lib.phases import p0
 from segment5b_lib.phases.engine.board import COLUMNS, phase_board
-from segment5b_lib.reports.notebooks import executed_folder
 from segment5b_lib.reports.site import site_file, write_site
+from segment5b_lib.store.roots import executed_folder
 from segment5b_lib.store.runs import Run
 from tests.decisions import speak
 

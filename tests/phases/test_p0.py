@@ -12,7 +12,8 @@ import pytest
 
 from segment5b_lib.contract.words import Decision, ItemStatus, Verdict
 from segment5b_lib.errors import StaleError
-from segment5b_lib.gates.scorecard import Scorecard, score
+from segment5b_lib.gates.score import score
+from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.phases import p0
 from segment5b_lib.phases.engine.attempts import read_artefact, reports_folder
 from segment5b_lib.phases.engine.envelope import Envelope, schema

@@ -12,7 +12,8 @@ from segment5b_lib.civil_time.past_releases import past_releases
 from segment5b_lib.civil_time.tzif import zone_bytes, zone_names
 from segment5b_lib.civil_time.witnesses import folder_witness
 from segment5b_lib.contract.words import Decision, ItemStatus
-from segment5b_lib.gates.scorecard import Scorecard, score
+from segment5b_lib.gates.score import score
+from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.phases import p0
 from segment5b_lib.phases.engine.phase import decide
 from segment5b_lib.phases.p0_clocks import explained, tz_databases

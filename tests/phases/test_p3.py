@@ -11,7 +11,7 @@ import pytest
 from segment5b_lib.contract.words import Decision, ItemStatus
 from segment5b_lib.engine.chain import run_states
 from segment5b_lib.engine.rerun import prepare_rerun
-from segment5b_lib.gates.scorecard import score
+from segment5b_lib.gates.score import score
 from segment5b_lib.phases import p3, p3_mutations
 from segment5b_lib.phases.engine.envelope import schema
 from segment5b_lib.states.s5.check import Check, CheckStatus

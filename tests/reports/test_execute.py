@@ -13,9 +13,9 @@ import pytest
 
 from segment5b_lib.contract.words import NotebookStatus
 from segment5b_lib.errors import ConflictError, EnvironmentFault, GateRefusal, MissingInputError, StateError, UsageError
-from segment5b_lib.reports.execute import NotebookRecord, execute_notebook
+from segment5b_lib.reports.execute import execute_notebook
 from segment5b_lib.reports.notebooks import NOTEBOOKS, Parameters, notebook, notebook_of_phase
-from segment5b_lib.reports.summary import found, next_commands
+from segment5b_lib.reports.record import NotebookRecord, found, next_commands
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.roots import notebooks_folder
 from tests.reports.conftest import RUN_ID

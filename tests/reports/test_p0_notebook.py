@@ -11,7 +11,8 @@ import pytest
 
 from segment5b_lib.charts.renderer import VEGALITE_MIME
 from segment5b_lib.contract.words import Decision, NotebookStatus
-from segment5b_lib.reports.execute import NotebookRecord, execute_notebook
+from segment5b_lib.reports.execute import execute_notebook
+from segment5b_lib.reports.record import NotebookRecord
 from segment5b_lib.store.runs import Run
 from tests.decisions import speak
 from tests.reports.browser import dom, needs_browser

@@ -12,9 +12,10 @@ import pytest
 from segment5b_lib.charts.renderer import VEGALITE_MIME, WIDGET_MIME
 from segment5b_lib.contract.words import NotebookStatus
 from segment5b_lib.errors import StateError, UsageError
-from segment5b_lib.reports.execute import NotebookRecord, execute_notebook
+from segment5b_lib.reports.execute import execute_notebook
 from segment5b_lib.reports.html import keep_still_faces
 from segment5b_lib.reports.notebooks import notebook
+from segment5b_lib.reports.record import NotebookRecord
 from segment5b_lib.store.runs import Run
 from tests.reports.conftest import REPOSITORY
 from tests.reports.test_html import Loads

@@ -15,8 +15,9 @@ from segment5b_lib.charts.renderer import VEGALITE_MIME
 from segment5b_lib.contract.words import NotebookStatus
 from segment5b_lib.errors import GateRefusal, UsageError
 from segment5b_lib.phases.popt_figures import PUBLISHED
-from segment5b_lib.reports.execute import NotebookRecord, execute_notebook
+from segment5b_lib.reports.execute import execute_notebook
 from segment5b_lib.reports.notebooks import NOTEBOOKS, Notebook
+from segment5b_lib.reports.record import NotebookRecord
 from segment5b_lib.store.runs import Run
 from tests.phases.popt_track import repetitions
 from tests.reports.conftest import REPOSITORY

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from segment5b_lib.contract.words import NotebookStatus
-from segment5b_lib.reports.execute import NotebookRecord
-from segment5b_lib.reports.summary import found, next_commands, summary_html
+from segment5b_lib.reports.record import NotebookRecord, found, next_commands
+from segment5b_lib.reports.summary import summary_html
 
 RUN_ID = "0123456789abcdef" * 2
 HOLD = {"status": NotebookStatus.GATE_FAILED, "decision": "HOLD_P3_REMEDIATE"}

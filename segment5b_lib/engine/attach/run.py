@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import segment5b_lib
 from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS, validation_folder
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import STATES, Status
@@ -18,8 +17,7 @@ from segment5b_lib.engine.attach.policies import policies_of_tree
 from segment5b_lib.engine.attach.tree import BUNDLE, ON_REQUEST, Tree, parameter_hash_of, run_tree, scenarios_of
 from segment5b_lib.engine.attach.world import ForeignWorld, find_world
 from segment5b_lib.engine.chain import spec_of
-from segment5b_lib.engine.records import utc_now
-from segment5b_lib.identity import canonical_json
+from segment5b_lib.identity import canonical_json, utc_now
 from segment5b_lib.store.attachments import ATTACHMENT_FILE, ENGINE, OWN_POLICIES, Attachment
 from segment5b_lib.store.bundles import FLAG_FILE
 from segment5b_lib.store.digest import sha256_files
@@ -28,6 +26,7 @@ from segment5b_lib.store.foreign_records import in_our_shape, of_run, record_lin
 from segment5b_lib.store.postures import write_policies
 from segment5b_lib.store.runs import RECEIPT_FILE, Run, RunReceipt, policies_digest
 from segment5b_lib.store.worlds import WORLD_FILE
+from segment5b_lib.version import __version__
 
 _SPARED: Final = (*ON_REQUEST, "s4_arrival_summary_5B", "s4_arrival_anomalies_5B")
 """What a state of the engine may leave out and still be complete."""
@@ -56,7 +55,7 @@ class ForeignRun:
         return Attachment(
             root=str(self.root),
             attached_utc=utc_now(),
-            attached_by=segment5b_lib.__version__,
+            attached_by=__version__,
             scenarios=self.scenarios,
             judged_by=self.posture,
             policies_hash=self.policies.parameter_hash,

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import segment5b_lib
 from segment5b_lib.contract.words import Decision, ItemStatus
-from segment5b_lib.engine.records import utc_now
 from segment5b_lib.errors import Segment5BError
 from segment5b_lib.gates.results import GateResult
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.identity import utc_now
 from segment5b_lib.phases.engine.attempts import Attempt, next_attempt, slug
 from segment5b_lib.phases.engine.closure import Closure, identity_card
 from segment5b_lib.phases.engine.envelope import (
@@ -34,6 +33,7 @@ from segment5b_lib.phases.engine.order import openings
 from segment5b_lib.phases.engine.page import Section, markdown
 from segment5b_lib.phases.engine.repair import NOTHING, NextSteps
 from segment5b_lib.store.runs import Run
+from segment5b_lib.version import __version__
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def conduct(
             "phase": phase.name,
             "attempt": attempt.number,
             "what_if": what_if,
-            "library_version": segment5b_lib.__version__,
+            "library_version": __version__,
             "run": identity_of(run),
             "others": {role: [identity_of(other) for other in runs] for role, runs in roles.items()},
             "scale": run.world.scale,
