@@ -9,7 +9,6 @@ import typer
 
 from segment5b_lib.cli.arguments import JsonOption, RunArgument, complete_run
 from segment5b_lib.cli.screen import console, room, show_json, show_table
-from segment5b_lib.gates.difference import Difference
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -164,6 +163,7 @@ def compare(
     `segment5b compare @baseline @candidate --page`.
     """
     from segment5b_lib.cli.browse import make_page
+    from segment5b_lib.gates.difference import Difference
     from segment5b_lib.gates.saved import scorecard
     from segment5b_lib.store.runs import open_run
 

@@ -136,7 +136,7 @@ def test_a_kept_scorecard_of_another_run_is_not_served(run: Run, kept: Scorecard
 
 def test_the_library_digest_is_of_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "one.py").write_text("1")
-    monkeypatch.setattr(saved.segment5b_lib, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(saved, "PACKAGE", tmp_path)
     digests = []
     for text in ("1", "2"):
         (tmp_path / "one.py").write_text(text)
