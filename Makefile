@@ -12,7 +12,7 @@ NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanit
   --nbval-cell-timeout 300 --nbval-kernel-startup-timeout 120
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow notebooks notebooks-stored bench bench-compare certificate lint lock clean
+.PHONY: help install demo test test-slow notebooks notebooks-stored bench bench-compare certificate shape lint lock clean
 
 help:  ## list the workflows
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -48,6 +48,9 @@ bench-compare: install  ## BASE=json [NEW=json]: ratios with spreads; NEW is the
 
 certificate: install  ## [RUN=@candidate] OUT=json: a certified run's verdicts, and every decision on the way there
 	$(BIN)/python -m benchmarks certificate $(RUN) --out $(OUT)
+
+shape: install  ## [JSON=1]: size of the checkout, import cycles, upward imports, names defined in several modules
+	@$(BIN)/python -m benchmarks shape $(if $(JSON),--json)
 
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -3,4 +3,7 @@
 A session measures the tasks of `tasks` in processes of their own (`process`, `work`), each as often as asked
 for after one warm-up, beside the least that its input and output cost (`floor`). The result is one JSON
 (`result`) and a short table (`report`); `compare` sets two results side by side.
+
+`make shape` measures the source instead: `imports` (the layers of the library, import cycles, imports that go up)
+and `shape` (the table of sizes).
 """

@@ -1,8 +1,9 @@
-"""`python -m benchmarks run`, `compare` and `certificate`; see `make help`."""
+"""`python -m benchmarks run`, `compare`, `certificate` and `shape`; see `make help`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
 import uuid
@@ -119,6 +120,14 @@ def _certificate(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _shape(chosen: argparse.Namespace) -> int:
+    from benchmarks.shape import shape, table
+
+    figures = shape(chosen.root)
+    print(json.dumps(figures, indent=2) if chosen.json else table(figures))
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -137,6 +146,10 @@ def _parser() -> argparse.ArgumentParser:
     summary.add_argument("run", nargs="?", default="@candidate")
     summary.add_argument("--out", type=Path, required=True)
     summary.set_defaults(command=_certificate)
+    size = commands.add_parser("shape", help="size of the checkout, import cycles, upward imports, repeated names")
+    size.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[1], help="another checkout")
+    size.add_argument("--json", action="store_true", help="every figure with what it counts")
+    size.set_defaults(command=_shape)
     return parser
 
 
