@@ -35,7 +35,7 @@ doctor.register(app)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from segment5b_lib import __version__
+        from segment5b_lib.version import __version__
 
         typer.echo(__version__)
         raise typer.Exit
