@@ -1,5 +1,8 @@
 """Which module may import which: the library keeps its layers, and a breach would be reported."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from benchmarks.imports import (
@@ -148,3 +151,9 @@ def test_a_package_without_a_layer_is_refused(edges):
 def test_each_package_is_declared_once():
     declared = [name for packages in LAYERS for name in packages]
     assert len(declared) == len(set(declared))
+
+
+def test_the_table_in_contributing_is_the_declared_order():
+    text = (Path(__file__).resolve().parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    first_cells = re.findall(r"^\| (`.+?`) \|", text, flags=re.MULTILINE)
+    assert [tuple(re.findall(r"`(\w+)`", cell)) for cell in first_cells] == list(LAYERS)
