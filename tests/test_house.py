@@ -13,6 +13,7 @@ from benchmarks.imports import (
     Import,
     cycles,
     imports,
+    layer,
     modules,
     shortest_cycle,
     upward,
@@ -157,3 +158,18 @@ def test_the_table_in_contributing_is_the_declared_order():
     text = (Path(__file__).resolve().parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
     first_cells = re.findall(r"^\| (`.+?`) \|", text, flags=re.MULTILINE)
     assert [tuple(re.findall(r"`(\w+)`", cell)) for cell in first_cells] == list(LAYERS)
+
+
+@pytest.fixture(scope="module")
+def library():
+    return modules(Path(__file__).resolve().parents[1] / "segment5b_lib")
+
+
+def test_no_module_of_the_library_imports_from_a_higher_layer(library):
+    assert all(layer(name) in range(len(LAYERS)) for name in library)
+    assert upward(imports(library)) == []
+
+
+def test_the_library_has_no_import_cycle(library):
+    edges = imports(library)
+    assert [shortest_cycle(group, edges) for group in cycles(edges)] == []
