@@ -2,6 +2,7 @@
 
 What is stored is what nbval compares: texts without what may differ, charts in canonical form; no pictures, no reprs,
 no metadata of the execution. Look at the difference before it is committed: every changed line is a changed number.
+Parts that fit a line are one line, so that one can.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ STORED: Final = Path(__file__).with_name("stored")
 NOT_CHECKED: Final = "nbval-ignore-output"
 _NOT_STORED: Final = (*NOT_COMPARED, "image/png")
 _METADATA: Final = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+_LINE: Final = 120
 _TIMEOUT_SECONDS: Final = 600
 _KERNEL_START_SECONDS: Final = 120
 
@@ -40,7 +42,7 @@ def main() -> None:
         for entry in NOTEBOOKS.values():
             with outputs_at(copy_of(base, Path(folder) / entry.name)):
                 executed = _executed(nbformat.read(entry.source, 4), parameters_of(entry.name))
-            nbformat.write(stored(executed), STORED / f"{entry.name}.ipynb")
+            write(stored(executed), STORED / f"{entry.name}.ipynb")
 
 
 def _executed(notebook: NotebookNode, values: Mapping[str, Any]) -> NotebookNode:
@@ -89,6 +91,25 @@ def stored(notebook: NotebookNode) -> NotebookNode:
 
 def _stored(mime: str, value: Any) -> Any:
     return canonical(value) if mime == VEGALITE_MIME else sanitized(value)
+
+
+def write(notebook: NotebookNode, path: Path) -> None:
+    """Write a notebook; lists and objects that fit a line take one."""
+    path.write_text(compact(json.loads(nbformat.writes(notebook))) + "\n", encoding="utf-8")
+
+
+def compact(value: Any, indent: int = 0) -> str:
+    """JSON in which a list or an object that fits a line takes one."""
+    line = json.dumps(value, ensure_ascii=False)
+    if not value or not isinstance(value, dict | list) or indent + len(line) <= _LINE:
+        return line
+    if isinstance(value, list):
+        opening, closing, parts = "[", "]", [compact(one, indent + 1) for one in value]
+    else:
+        opening, closing = "{", "}"
+        parts = [f"{json.dumps(key)}: {compact(one, indent + 1)}" for key, one in value.items()]
+    outer = "\n" + " " * indent
+    return opening + ",".join(f"{outer} {part}" for part in parts) + outer + closing
 
 
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
