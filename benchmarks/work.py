@@ -64,7 +64,7 @@ def states(run: str, names: Sequence[str], threads: int, warm: str) -> Answer:
 def _again(run: Run, names: Sequence[str], threads: int) -> Answer:
     """States over a run in which they have left nothing yet: removing what they wrote before is not counted."""
     for output in run.outputs(*names):
-        (run.root / output["path"]).unlink()
+        (run.root / output.path).unlink()
     for name in names:
         run.marker_path(name).unlink()
     started = _clocks()
@@ -89,11 +89,8 @@ def floor(run: str, state: str, threads: int) -> Answer:
 def _sizes(run: Run) -> dict[str, int]:
     """Bytes of a run's published outputs by dataset."""
     found: dict[str, int] = {}
-    for state in STATES:
-        marker = run.marker(state)
-        assert marker is not None, state
-        for output in marker["outputs"]:
-            found[output["dataset_id"]] = found.get(output["dataset_id"], 0) + output["bytes"]
+    for output in run.outputs(*STATES):
+        found[output.dataset_id] = found.get(output.dataset_id, 0) + output.bytes
     return found
 
 

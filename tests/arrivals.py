@@ -44,10 +44,7 @@ def policies_of(posture: str, changes: Mapping[str, Any] | None = None) -> Polic
 def run_s4(run: Run, policies: Policies | None = None, *, threads: int = 2) -> dict[str, Any]:
     """Execute S4 and return its counters."""
     s4_arrivals.run(PlantedContext(run, s4_arrivals.SPEC, threads, planted=policies))
-    marker = run.marker("S4")
-    assert marker is not None
-    counters: dict[str, Any] = marker["counters"]
-    return counters
+    return run.counters("S4")
 
 
 def arrivals(run: Run, scenario: str | None = None) -> pa.Table:

@@ -183,7 +183,7 @@ def _open_surface(source: Source, domain: SeriesDomain) -> Iterator[Surface]:
     """The surface in series order: as it lies there, or, where S1 found it out of order, a sorted copy."""
     marker = source.run.marker("S1")
     assert marker is not None, "the series were read from its output"
-    if marker["counters"]["scenarios"][domain.scenario_id]["surface_in_order"]:
+    if marker.of_scenario(domain.scenario_id)["surface_in_order"]:
         yield source_surface(source.world, domain.scenario_id, domain.buckets)
         return
     with tempfile.TemporaryDirectory() as folder:

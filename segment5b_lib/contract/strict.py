@@ -1,4 +1,4 @@
-"""What every policy model is made of: a strict node, and numbers with bounds."""
+"""What policies and records are made of: strict nodes, and numbers with bounds."""
 
 from __future__ import annotations
 
@@ -15,3 +15,9 @@ class Strict(BaseModel):
     """A policy node: frozen, no unknown keys, no coercion."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Recorded(BaseModel):
+    """A record on disk: frozen, no coercion; keys that another version has written are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)

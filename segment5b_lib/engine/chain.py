@@ -161,13 +161,12 @@ def _execute(run: Run, state: str, threads: int, listener: Listener) -> None:
         failure = error
         raise
     finally:
-        marker = run.marker(state) if failure is None else None
         record = state_record(
             context,
             started=started,
             wall_ms=(time.perf_counter() - wall) * 1e3,
             cpu_ms=(time.process_time() - cpu) * 1e3,
-            counters=marker["counters"] if marker else {},
+            counters=run.counters(state) if failure is None else {},
             error=failure,
         )
         append_record(run, record)
@@ -191,8 +190,8 @@ def is_complete(run: Run, state: str, threads: int) -> bool:
     if not all(path.is_file() for path in expected):
         return False
     return (
-        marker["inputs"] == current
-        and marker["policies"] == dict(policies_digest(run.policies, spec.policies))
+        marker.inputs == current
+        and marker.policies == policies_digest(run.policies, spec.policies)
         and sha256_files(expected, threads) == expected
     )
 
@@ -217,7 +216,7 @@ def check_reusable(run: Run, state: str, policies: Policies) -> None:
             next_step=f"segment5b run --run {run.run_id[:8]} {state}",
         )
     current = policies_digest(policies, spec_of(state).policies)
-    for name, digest in marker["policies"].items():
+    for name, digest in marker.policies.items():
         if current[name] != digest:
             raise StaleError(
                 "5B.RUN.STALE_OUTPUT",

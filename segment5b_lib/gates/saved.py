@@ -93,7 +93,7 @@ def content_digest(run: Run) -> str:
 
 def _attached(run: Run) -> dict[Path, tuple[str, str]]:
     """What was found when the run was attached: path to name and digest. Nothing may have come to it since."""
-    found = {run.root / output["path"]: (f"run/{output['path']}", output["sha256"]) for output in run.outputs(*STATES)}
+    found = {run.root / output.path: (f"run/{output.path}", output.sha256) for output in run.outputs(*STATES)}
     for contract in OUTPUTS:
         for scenario in run.scenarios if contract.per_scenario else (None,):
             for path in run.folder(contract.dataset_id, scenario).glob("*.parquet"):

@@ -80,7 +80,7 @@ def seed_lines(runs: Sequence[Run], required: Sequence[int]) -> list[SeedAuthori
             run_id=run.run_id,
             manifest_fingerprint=run.receipt.manifest_fingerprint,
             parameter_hash=run.receipt.parameter_hash,
-            bundle_digest=(run.marker("S5") or {"counters": {}})["counters"].get("bundle_digest"),
+            bundle_digest=run.counters("S5").get("bundle_digest"),
             states={state: "complete" if run.marker(state) else "missing" for state in STATES},
         )
         for run in runs

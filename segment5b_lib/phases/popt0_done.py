@@ -45,7 +45,8 @@ def baseline_items(run: Run) -> list[DodItem]:
     posture = [
         f"{state}: policy {name} is not the one in the run root"
         for state in STATES
-        for name, digest in (run.marker(state) or {"policies": {}})["policies"].items()
+        if (marker := run.marker(state))
+        for name, digest in marker.policies.items()
         if policies_digest(run.policies, [name])[name] != digest
     ]
     if run.attachment and run.attachment.judged_by != OWN_POLICIES:

@@ -127,8 +127,8 @@ def _threads(run: Run) -> int:
 
 def _refusal(copy: Run, threads: int) -> str:
     """The code with which S5 refuses a copy one of whose inputs has been damaged; empty if it does not notice."""
-    smallest = min(copy.outputs("S4"), key=lambda output: output["bytes"])
-    path = copy.root / smallest["path"]
+    smallest = min(copy.outputs("S4"), key=lambda output: output.bytes)
+    path = copy.root / smallest.path
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     write_file(path, bytes(content))  # a new file: the run's own, which the old name linked to, stays as it is
@@ -142,7 +142,7 @@ def _refusal(copy: Run, threads: int) -> str:
 
 def _strict(run: Run, refusal: str) -> DodItem:
     """No check failed or was left out of the bundle's count, the bundle is whole, and a damaged input is refused."""
-    by_status = (run.marker("S5") or {"counters": {}})["counters"].get("checks_by_status", {})
+    by_status = run.counters("S5").get("checks_by_status", {})
     open_points = bundle_faults(run)
     open_points += [] if by_status.get("pass") else ["S5 counts no passed check"]
     open_points += [f"{by_status['fail']} checks failed"] if by_status.get("fail") else []

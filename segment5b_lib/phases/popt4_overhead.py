@@ -77,7 +77,7 @@ class Replay:
 
 def replay(copy: Run, states: tuple[str, ...], threads: int, *, quiet: bool) -> Replay:
     """Run some states of a throw-away copy again and compare what they publish with what was there."""
-    before = {state: copy.marker(state) for state in states}
+    before = {state: _outputs(copy, state) for state in states}
     known = len(copy.records()), len(stale_bundles(copy))
     for state in states:
         copy.marker_path(state).unlink(missing_ok=True)
@@ -94,7 +94,7 @@ def replay(copy: Run, states: tuple[str, ...], threads: int, *, quiet: bool) -> 
         seconds=seconds,
         attempts=len(records),
         stale=len(stale_bundles(copy)) - known[1],
-        same_outputs=not error and all(_outputs(copy.marker(s)) == _outputs(before[s]) for s in states),
+        same_outputs=not error and all(_outputs(copy, state) == before[state] for state in states),
         audited=len(records) == len(states) and _audited(copy, records),
         error=error,
     )
@@ -106,8 +106,8 @@ def _unseen_terminal() -> Iterator[Console]:
         yield Console(file=nowhere, force_terminal=True, force_jupyter=False, width=120, highlight=False)
 
 
-def _outputs(marker: dict[str, Any] | None) -> list[tuple[str, str]]:
-    return sorted((output["path"], output["sha256"]) for output in (marker or {"outputs": []})["outputs"])
+def _outputs(run: Run, state: str) -> list[tuple[str, str]]:
+    return sorted((output.path, output.sha256) for output in run.outputs(state))
 
 
 def _audited(run: Run, records: Sequence[dict[str, Any]]) -> bool:

@@ -46,7 +46,8 @@ def same_work(name: str, pair: Pair, states: Sequence[str]) -> DodItem:
 
 def _policies(run: Run, state: str) -> object:
     """Digests of the policies that a state was made with; None where it has not published."""
-    return (run.marker(state) or {"policies": None})["policies"]
+    marker = run.marker(state)
+    return marker.policies if marker else None
 
 
 def hot_path(name: str, pair: Pair, states: Sequence[str]) -> DodItem:
@@ -103,7 +104,7 @@ def _codes(run: Run) -> list[str]:
 
 
 def _done(run: Run) -> list[str]:
-    return list((run.marker("S1") or {"counters": {}})["counters"].get("scenarios", {}))
+    return list(run.counters("S1").get("scenarios", {}))
 
 
 def replays(run: Run) -> list[ReplayLine]:

@@ -80,7 +80,7 @@ def _counter_line(state: str, key: str, sides: Sequence[Mapping[str, Any]], allo
 
 def _counters(run: Run, state: str) -> dict[str, Any]:
     """Counters of a marker: totals by name, those of each scenario by `scenario/name`."""
-    counters = (run.marker(state) or {"counters": {}})["counters"]
+    counters = run.counters(state)
     flat = {name: value for name, value in counters.items() if isinstance(value, (int, float, str))}
     for scenario, own in counters.get("scenarios", {}).items():
         flat |= {f"{scenario}/{name}": value for name, value in own.items() if isinstance(value, (int, float, str))}
@@ -97,7 +97,7 @@ def draws_of(reference: Run | None, candidate: Run, states: Sequence[str]) -> li
 
 
 def _draws(run: Run, state: str) -> dict[str, Any]:
-    totals = (run.marker(state) or {"counters": {}})["counters"].get("rng", [])
+    totals = run.counters(state).get("rng", [])
     return {
         f"{total['scenario_id']}/{total['family']} {amount}": total[amount]
         for total in totals
@@ -132,7 +132,7 @@ def _dataset_line(name: str, reference: Run, candidate: Run) -> DatasetLine:
 
 def _files(run: Run, name: str) -> dict[str, str]:
     """Files of a dataset with their digests, by path below the run root; equal identities have equal paths."""
-    return {output["path"]: output["sha256"] for output in run.outputs(*STATES) if output["dataset_id"] == name}
+    return {output.path: output.sha256 for output in run.outputs(*STATES) if output.dataset_id == name}
 
 
 def column_digests(run: Run, name: str, files: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
@@ -183,5 +183,5 @@ def bundle_faults(run: Run) -> list[str]:
     if lost:
         return [f"{name} is missing" for name in lost]
     digest = bundle_digest((entry["path"], (folder / entry["path"]).read_bytes()) for entry in entries)
-    claims = {layout.flag: read_json(flag)["bundle_digest_sha256"], "marker": marker["counters"]["bundle_digest"]}
+    claims = {layout.flag: read_json(flag)["bundle_digest_sha256"], "marker": marker.counters["bundle_digest"]}
     return [f"{name} claims another digest" for name, claimed in claims.items() if claimed != digest]

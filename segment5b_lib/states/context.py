@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -21,10 +21,10 @@ from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import MissingInputError, StaleError
-from segment5b_lib.identity import canonical_json
 from segment5b_lib.states.steps import Step, StepLog
 from segment5b_lib.store.digest import sha256_file, sha256_files
 from segment5b_lib.store.documents import read_json
+from segment5b_lib.store.markers import Counters, Marker, OutputLine
 from segment5b_lib.store.parquet import write_table
 from segment5b_lib.store.publish import STAGING_PREFIX, replace_folder, sync, sync_tree, write_file
 from segment5b_lib.store.runs import Run, policies_digest
@@ -32,7 +32,6 @@ from segment5b_lib.store.worlds import World
 
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")
-Counters = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -170,25 +169,25 @@ class Context:
                     where=str(self.run.marker_path(state)),
                     next_step=f"segment5b run {state}",
                 )
-            for output in marker["outputs"]:
-                recorded[self.run.root / output["path"]] = (output["path"], output["sha256"])
+            for output in marker.outputs:
+                recorded[self.run.root / output.path] = (output.path, output.sha256)
         return recorded
 
     def withdraw_marker(self) -> None:
         """Say that this state's outputs are not complete, before they are touched."""
         self.run.marker_path(self.spec.name).unlink(missing_ok=True)
 
-    def write_marker(self, outputs: Sequence[Mapping[str, Any]], counters: Counters) -> None:
+    def write_marker(self, outputs: Sequence[OutputLine], counters: Counters) -> None:
         """Say that this state's outputs are complete, with their digests, and what they were made from."""
-        marker = {
-            "state": self.spec.name,
-            "inputs": self.inputs,
-            "policies": policies_digest(self.policies, self.spec.policies),
-            "outputs": outputs,
-            "counters": counters,
-            "produced_by_parameter_hash": self.run.receipt.parameter_hash,
-        }
-        write_file(self.run.marker_path(self.spec.name), canonical_json(marker))
+        marker = Marker(
+            state=self.spec.name,
+            inputs=self.inputs,
+            policies=policies_digest(self.policies, self.spec.policies),
+            outputs=tuple(outputs),
+            counters=counters,
+            produced_by_parameter_hash=self.run.receipt.parameter_hash,
+        )
+        write_file(self.run.marker_path(self.spec.name), marker.content())
 
     @contextmanager
     def publication(self) -> Iterator[Publication]:
@@ -252,9 +251,9 @@ class Publication:
         for target, (work, _) in self._staged.items():
             replace_folder(work, target)
         context.write_marker(outputs, self.counters)
-        return sum(int(output["bytes"]) for output in outputs)
+        return sum(output.bytes for output in outputs)
 
-    def _describe(self) -> list[dict[str, Any]]:
+    def _describe(self) -> list[OutputLine]:
         files = {
             path: (target / path.relative_to(work), dataset_id)
             for target, (work, dataset_id) in self._staged.items()
@@ -264,15 +263,15 @@ class Publication:
         digests = {path: future.result() for path, future in self._sealed.items()}
         digests |= sha256_files(files.keys() - digests.keys(), self._context.threads)
         described = [
-            {
-                "dataset_id": dataset_id,
-                "path": final.relative_to(self._context.run.root).as_posix(),
-                "sha256": digests[path],
-                "bytes": path.stat().st_size,
-            }
+            OutputLine(
+                dataset_id=dataset_id,
+                path=final.relative_to(self._context.run.root).as_posix(),
+                sha256=digests[path],
+                bytes=path.stat().st_size,
+            )
             for path, (final, dataset_id) in files.items()
         ]
-        return sorted(described, key=lambda output: str(output["path"]))
+        return sorted(described, key=lambda output: output.path)
 
     def discard(self) -> None:
         """Remove whatever is still staged."""

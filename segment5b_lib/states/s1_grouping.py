@@ -12,9 +12,9 @@ from segment5b_lib.contract.policies import GroupingPolicy
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.errors import InputError
 from segment5b_lib.identity import zone_group_id
-from segment5b_lib.states.context import Counters
 from segment5b_lib.states.s1_scenario import Scenario
 from segment5b_lib.states.surface import KEY
+from segment5b_lib.store.markers import Counters
 
 
 def with_attributes(series: pl.DataFrame, profile: pl.DataFrame, virtual: pl.DataFrame) -> pl.DataFrame:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StateError
-from segment5b_lib.states.context import Context, Counters, Publication, StateSpec
+from segment5b_lib.states.context import Context, Publication, StateSpec
 from segment5b_lib.states.s1_grouping import group_shape, grouped, off_target, with_attributes
 from segment5b_lib.states.s1_scenario import Scenario, grid_of, scenario_of
 from segment5b_lib.states.surface import (
@@ -23,6 +23,7 @@ from segment5b_lib.states.surface import (
     sorted_surface,
     source_surface,
 )
+from segment5b_lib.store.markers import Counters
 from segment5b_lib.store.parquet import write_table
 
 SPEC: Final = StateSpec(

@@ -19,11 +19,12 @@ from segment5b_lib.errors import StateError
 from segment5b_lib.kernel.intensity import first_invalid, realise
 from segment5b_lib.kernel.latent import LatentField, latent_field
 from segment5b_lib.kernel.streams import FAMILIES, LATENT_VECTOR, stream_keys
-from segment5b_lib.states.context import Context, Counters, Publication, StateSpec
+from segment5b_lib.states.context import Context, Publication, StateSpec
 from segment5b_lib.states.s2_latent_law import F64, Groups, below_floors, groups_of, mean_factor_law
 from segment5b_lib.states.s2_zone_mix import tilt_multipliers
 from segment5b_lib.states.series import SeriesDomain, load_domain
 from segment5b_lib.states.surface import SLICE_ROWS, SeriesSlice, Surface, series_slices, sorted_surface, source_surface
+from segment5b_lib.store.markers import Counters
 
 SPEC: Final = StateSpec(
     name="S2",
@@ -170,7 +171,7 @@ def _validate_factors(context: Context, domain: SeriesDomain, groups: Groups, co
 def _open_surface(context: Context, domain: SeriesDomain) -> Iterator[Surface]:
     marker = context.run.marker("S1")
     assert marker is not None
-    if marker["counters"]["scenarios"][domain.scenario_id]["surface_in_order"]:
+    if marker.of_scenario(domain.scenario_id)["surface_in_order"]:
         yield source_surface(context.world, domain.scenario_id, domain.buckets)
         return
     with tempfile.TemporaryDirectory(dir=context.run.root) as folder:

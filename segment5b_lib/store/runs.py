@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -22,6 +22,7 @@ from segment5b_lib.identity import canonical_json, sha256_hex
 from segment5b_lib.store.attachments import ENGINE, Attachment, attached_homes, read_attachment, require_root
 from segment5b_lib.store.documents import read_json, validated
 from segment5b_lib.store.foreign_records import in_our_shape, of_run, record_lines
+from segment5b_lib.store.markers import Counters, Marker, OutputLine
 from segment5b_lib.store.parquet import parquet_files, read_table
 from segment5b_lib.store.postures import load_policies
 from segment5b_lib.store.publish import STAGING_PREFIX
@@ -193,18 +194,24 @@ class Run:
         """The file that says a state's outputs are complete, with their digests."""
         return self.home / "markers" / f"{state}.json"
 
-    def marker(self, state: str) -> dict[str, Any] | None:
+    def marker(self, state: str) -> Marker | None:
         """A state's marker, or None where the state has not published."""
         path = self.marker_path(state)
-        return dict(read_json(path)) if path.is_file() else None
+        return validated(Marker, read_json(path), str(path)) if path.is_file() else None
 
-    def outputs(self, *states: str) -> list[dict[str, Any]]:
-        """What some states have published, by their markers: `dataset_id`, `path` below the root, `sha256`, `bytes`."""
-        return [output for state in states for output in (self.marker(state) or {"outputs": []})["outputs"]]
+    def counters(self, state: str) -> Counters:
+        """What a state has counted; empty where it has not published."""
+        marker = self.marker(state)
+        return marker.counters if marker else {}
+
+    def outputs(self, *states: str) -> list[OutputLine]:
+        """The files that some states have published, by their markers."""
+        markers = [marker for state in states if (marker := self.marker(state))]
+        return [output for marker in markers for output in marker.outputs]
 
     def digests(self, *states: str) -> dict[Path, str]:
         """Recorded digest of every file that some states have published."""
-        return {self.root / output["path"]: output["sha256"] for output in self.outputs(*states)}
+        return {self.root / output.path: output.sha256 for output in self.outputs(*states)}
 
     @property
     def complete(self) -> bool:
@@ -286,6 +293,6 @@ def open_run(name: str) -> Run:
     return matches[0]
 
 
-def policies_digest(policies: Policies, names: Sequence[str]) -> Mapping[str, str]:
+def policies_digest(policies: Policies, names: Sequence[str]) -> dict[str, str]:
     """Digest of each named policy, as state markers record them."""
     return {name: sha256_hex(canonical_json(policies.document(name))) for name in names}

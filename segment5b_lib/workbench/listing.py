@@ -57,7 +57,7 @@ def about(run: Run) -> dict[str, Any]:
 
 def _bytes(run: Run) -> int:
     if run.own:
-        return sum(int(output["bytes"]) for output in run.outputs(*STATES))
+        return sum(output.bytes for output in run.outputs(*STATES))
     return sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file())
 
 

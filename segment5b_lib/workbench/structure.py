@@ -31,6 +31,6 @@ def _counter_rows(first: Run, other: Run, state: str) -> list[Line]:
 
 def _counter_names(run: Run, state: str) -> list[str]:
     """Names of a state's counters that are one value each, those of scenarios included."""
-    counters = (run.marker(state) or {"counters": {}})["counters"]
+    counters = run.counters(state)
     groups = [counters, *counters.get("scenarios", {}).values()]
     return sorted({name for own in groups for name, value in own.items() if isinstance(value, (int, float, str))})

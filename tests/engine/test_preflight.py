@@ -104,7 +104,7 @@ def test_scenarios_multiply_disk_and_not_memory():
 
 
 def test_the_estimate_covers_what_a_run_really_writes_and_is_not_far_from_it(published_run, tiny_world):
-    written = sum(output["bytes"] for state in STATES for output in published_run.marker(state)["outputs"])
+    written = sum(output.bytes for output in published_run.outputs(*STATES))
     size = size_of_world(tiny_world)
     assert written < run_needs(size, 2).disk < 2 * written
     world = sum(path.stat().st_size for path in tiny_world.root.rglob("*") if path.is_file())

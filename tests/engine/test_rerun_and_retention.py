@@ -43,7 +43,7 @@ def test_the_linked_child_equals_the_same_run_made_from_nothing(own_run, own_wor
     made = create_run(own_world, child.policies, seed=42, posture="published", nonce=7)
     run_states(made, threads=2)
     for state in STATES:
-        assert child.marker(state)["outputs"] == made.marker(state)["outputs"], state
+        assert child.outputs(state) == made.outputs(state), state
 
 
 def test_a_rerun_with_nothing_changed_is_the_same_run_and_a_no_op(own_run):

@@ -59,7 +59,7 @@ def test_groups_are_what_the_law_says(published_run):
 def test_counters_describe_the_groups(published_run):
     grouping = frame(published_run, "s1_grouping_5B")
     members = sorted(Counter(grouping["group_id"]).values())
-    counters = published_run.marker("S1")["counters"]["scenarios"][published_run.scenarios[0]]
+    counters = published_run.counters("S1")["scenarios"][published_run.scenarios[0]]
     assert counters["total_bucket_count"] == 2160
     assert counters["total_grouping_rows"] == grouping.height
     assert counters["total_unique_group_ids"] == len(members)
@@ -124,7 +124,7 @@ def test_an_unsorted_surface_gives_the_same_series_and_intensities(
     world = world_with_surface(lambda s: s.sample(fraction=1, shuffle=True, seed=1), private_outputs, monkeypatch)
     run = create_run(world, load_posture("published"), seed=42, posture="published")
     run_states(run, ["S0", "S1", "S2"], threads=2)
-    counters = run.marker("S1")["counters"]["scenarios"][run.scenarios[0]]
+    counters = run.counters("S1")["scenarios"][run.scenarios[0]]
     assert counters["surface_in_order"] is False
     assert frame(run, "s1_grouping_5B").equals(frame(published_run, "s1_grouping_5B"))
     columns = [*(name if name != "tzid" else "zone_representation" for name in KEY), "bucket_index"]

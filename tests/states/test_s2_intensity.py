@@ -82,13 +82,13 @@ def test_mode_none_leaves_the_surface_as_it_is(own_world):
     run = run_to_s2(own_world, {"lgcp.mode": "none"})
     rows = intensity(run)
     assert (rows["lambda_realised"] == rows["lambda_baseline"].cast(pl.Float64)).all()
-    assert run.marker("S2")["counters"]["rng"][0]["draws"] == 0
+    assert run.counters("S2")["rng"][0]["draws"] == 0
 
 
 def test_intensity_is_capped_and_capped_rows_are_counted(own_world):
     run = run_to_s2(own_world, {"lgcp.lambda_max": 10.0})
     rows = intensity(run)
-    counters = run.marker("S2")["counters"]["scenarios"][run.scenarios[0]]
+    counters = run.counters("S2")["scenarios"][run.scenarios[0]]
     wanted = rows["lambda_baseline"].cast(pl.Float64) * rows["lambda_random_component"].cast(pl.Float64)
     assert rows["lambda_realised"].max() == 10.0
     assert counters["lambda_capped"] == pytest.approx((wanted > 10).sum(), abs=3)

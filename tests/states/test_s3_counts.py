@@ -71,14 +71,14 @@ def test_dispersion_is_base_times_class(published_run):
 def test_the_cap_cuts_and_counts(own_world):
     run = run_to_s3(own_world, {"count.max_count": 5})
     rows = counts(run)
-    counters = run.marker("S3")["counters"]["scenarios"][run.scenarios[0]]
+    counters = run.counters("S3")["scenarios"][run.scenarios[0]]
     assert rows["count_N"].max() == 5
     assert counters["count_capped"] == rows["count_capped"].sum() > 0
 
 
 def test_totals_are_a_function_of_the_data(published_run):
     rows = counts(published_run)
-    counters = published_run.marker("S3")["counters"]
+    counters = published_run.counters("S3")
     drawn = int((rows["mu"] > 1e-9).sum())
     total = counters["rng"][0]
     assert (total["family"], total["events"], total["blocks"], total["draws"]) == (

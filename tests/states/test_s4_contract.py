@@ -124,7 +124,7 @@ def test_anomalies_are_a_typed_file_also_when_there_are_none(civil_time_run, pub
 
 
 def test_counters_are_those_of_the_rows(run):
-    counters, rows = run.marker("S4")["counters"], frame(run)
+    counters, rows = run.counters("S4"), frame(run)
     virtual, online = rows.filter("is_virtual"), merchants_of_mode(run.world, "VIRTUAL_ONLY")
     assert counters["total_arrivals"] == counters["total_rows_written"] == counters["rows_out"] == rows.height
     assert counters["total_virtual"] == virtual.height
@@ -146,7 +146,7 @@ def test_counters_are_those_of_the_rows(run):
 
 
 def test_part_statistics_are_those_of_the_part_files(run):
-    statistics = run.marker("S4")["counters"]["shards"][run.scenarios[0]]
+    statistics = run.counters("S4")["shards"][run.scenarios[0]]
     files = {path.name: path for path in run.files(ARRIVALS, run.scenarios[0])}
     assert set(files) == set(statistics)
     for name, path in files.items():

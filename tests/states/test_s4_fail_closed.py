@@ -238,7 +238,7 @@ def test_a_short_cache_is_listed_where_the_guard_says_warn(published_run):
     assert contexts["Europe/London"]["first_wrong_utc"] == "2026-03-29T01:00:00Z"
     assert contexts["America/New_York"]["first_wrong_utc"] == "2026-03-08T07:00:00Z"
     assert "Asia/Tokyo" not in contexts
-    counters = published_run.marker("S4")["counters"]
+    counters = published_run.counters("S4")
     assert counters["anomalies"] == len(contexts)
 
 

@@ -69,7 +69,7 @@ def test_duckdb_and_polars_read_it_with_plain_scans_and_agree(medium_run):
         pl.col("ts_utc").max().dt.epoch("us").alias("last"),
     )
     assert theirs.collect().row(0) == ours
-    assert ours[0] == medium_run.marker("S4")["counters"]["total_arrivals"]
+    assert ours[0] == medium_run.counters("S4")["total_arrivals"]
 
 
 def test_statistics_let_a_query_skip_most_row_groups(medium_run):

@@ -126,7 +126,7 @@ def test_rows_of_a_second_scenario_are_the_references(private_outputs):
     run_states(run, ["S0", "S1", "S2", "S3", "S4"], threads=2)
     merchants = set(frame(run, "stress_peak_v1")["merchant_id"].unique().sort()[:2])
     compare(run, run.policies, frozen_at=HORIZON_START, merchants=merchants, scenario="stress_peak_v1")
-    counters = run.marker("S4")["counters"]
+    counters = run.counters("S4")
     assert set(counters["scenarios"]) == set(counters["shards"]) == set(run.scenarios)
     parts = [scenario["total_arrivals"] for scenario in counters["scenarios"].values()]
     assert counters["total_arrivals"] == sum(parts)

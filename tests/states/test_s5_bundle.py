@@ -39,20 +39,20 @@ def test_index_flag_and_digest(published_run):
     assert any("segment_state_runs" in note for note in index["notes"])
     flag = {"bundle_digest_sha256": digest_of(files), "manifest_fingerprint": published_run.world.mf}
     assert json.loads(files["_passed.flag"]) == flag
-    assert published_run.marker("S5")["counters"]["bundle_digest"] == flag["bundle_digest_sha256"]
+    assert published_run.counters("S5")["bundle_digest"] == flag["bundle_digest_sha256"]
 
 
 def test_marker_lists_the_bundle_and_the_inputs(published_run):
     marker = published_run.marker("S5")
     folder = published_run.bundle_folder.relative_to(published_run.root).as_posix()
-    assert [output["path"] for output in marker["outputs"]] == [
+    assert [output.path for output in marker.outputs] == [
         f"{folder}/{name}" for name in sorted(bundle_bytes(published_run))
     ]
     parts = [
         path.relative_to(published_run.root).as_posix()
         for path in published_run.files(ARRIVALS, published_run.scenarios[0])
     ]
-    assert set(parts) <= set(marker["inputs"])
+    assert set(parts) <= set(marker.inputs)
 
 
 def test_members_hold_no_clock_path_host_or_run_id(published_run):
@@ -98,7 +98,7 @@ def test_other_content_moves_the_old_bundle_aside_once_and_never_nests(own_run):
     (stale,) = stale_folders(own_run)
     assert stale.name.startswith(f"{own_run.bundle_folder.name}.stale_2")
     assert (stale / report.name).read_bytes() == spoiled and bundle_bytes(own_run) == good
-    assert own_run.marker("S5")["counters"]["moved_aside"] == stale.name
+    assert own_run.counters("S5")["moved_aside"] == stale.name
     assert run_states(own_run, threads=2) == [] and judge(own_run).error is None
     assert stale_folders(own_run) == [stale]
     report.write_bytes(spoiled)

@@ -188,8 +188,6 @@ def test_every_scenario_is_checked(private_outputs):
     assert report.report["scenario_set"] == ["baseline_v1", "stress_peak_v1"]
     totals = read_json(run.bundle_folder / "rng_totals_5B.json")
     assert len(totals) == 10 and {row["scenario_id"] for row in totals} == set(run.scenarios)
-    arrivals = sum(
-        run.marker("S4")["counters"]["shards"][name]["part-000000.parquet"]["rows"] for name in run.scenarios
-    )
+    arrivals = sum(run.counters("S4")["shards"][name]["part-000000.parquet"]["rows"] for name in run.scenarios)
     assert report.check("T6_TOP10_ZONES")["population"] == arrivals
     assert judge(run).error is None

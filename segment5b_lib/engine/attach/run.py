@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,12 +17,13 @@ from segment5b_lib.engine.attach.policies import policies_of_tree
 from segment5b_lib.engine.attach.tree import BUNDLE, ON_REQUEST, Tree, parameter_hash_of, run_tree, scenarios_of
 from segment5b_lib.engine.attach.world import ForeignWorld, find_world
 from segment5b_lib.engine.chain import spec_of
-from segment5b_lib.identity import canonical_json, utc_now
+from segment5b_lib.identity import utc_now
 from segment5b_lib.store.attachments import ATTACHMENT_FILE, ENGINE, OWN_POLICIES, Attachment
 from segment5b_lib.store.bundles import FLAG_FILE
 from segment5b_lib.store.digest import sha256_files
 from segment5b_lib.store.documents import read_mapping
 from segment5b_lib.store.foreign_records import in_our_shape, of_run, record_lines, untold
+from segment5b_lib.store.markers import Marker, OutputLine
 from segment5b_lib.store.postures import write_policies
 from segment5b_lib.store.runs import RECEIPT_FILE, Run, RunReceipt, policies_digest
 from segment5b_lib.store.worlds import WORLD_FILE
@@ -74,7 +75,7 @@ class ForeignRun:
         (folder / "markers").mkdir()
         for state in STATES:
             if self._is_complete(state):
-                (folder / "markers" / f"{state}.json").write_bytes(canonical_json(self._marker(state)))
+                (folder / "markers" / f"{state}.json").write_bytes(self._marker(state).content())
         if self.world.sealed is None:
             path = folder / "world" / self.identity.manifest_fingerprint / WORLD_FILE
             path.parent.mkdir(parents=True)
@@ -115,7 +116,7 @@ class ForeignRun:
             return "bundle of 5B" in self.verified
         return all(self.tree.has(name) for name in spec_of(state).writes if name not in _SPARED)
 
-    def _marker(self, state: str) -> Mapping[str, Any]:
+    def _marker(self, state: str) -> Marker:
         """A marker in our own shape; `policies` is empty where nobody knows what the state was made with."""
         names: Sequence[str] = spec_of(state).writes or (BUNDLE,)
         files = sorted((self.tree.path(path), name, path) for name in names for path in self.tree.files.get(name, []))
@@ -125,17 +126,17 @@ class ForeignRun:
         if state == "S5":
             flag = read_mapping(self.root / validation_folder("5B", self.identity.manifest_fingerprint) / FLAG_FILE)
             counters["bundle_digest"] = flag["bundle_digest_sha256"]
-        return {
-            "state": state,
-            "inputs": {},
-            "policies": policies_digest(self.policies, spec_of(state).policies) if known else {},
-            "outputs": [
-                {"dataset_id": name, "path": below, "sha256": self.digests[path], "bytes": path.stat().st_size}
+        return Marker(
+            state=state,
+            inputs={},
+            policies=policies_digest(self.policies, spec_of(state).policies) if known else {},
+            outputs=tuple(
+                OutputLine(dataset_id=name, path=below, sha256=self.digests[path], bytes=path.stat().st_size)
                 for below, name, path in files
-            ],
-            "counters": counters,
-            "produced_by_parameter_hash": self.parameter_hash,
-        }
+            ),
+            counters=counters,
+            produced_by_parameter_hash=self.parameter_hash,
+        )
 
 
 def examine(root: Path, identity: Identity, *, posture: str, world: str, scale: str) -> ForeignRun:

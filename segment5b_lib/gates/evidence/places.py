@@ -52,7 +52,7 @@ def take_row_zones(run: Run, scenario_id: str) -> pl.DataFrame:
 
     From S4's summary; of an attached run that has none, from its arrivals.
     """
-    known = {output["dataset_id"] for output in run.outputs("S4")}
+    known = {output.dataset_id for output in run.outputs("S4")}
     if run.own and "s4_arrival_summary_5B" not in known:
         files = run.files("arrival_events_5B", scenario_id)
         for path in files:

@@ -50,8 +50,8 @@ def _recorded(run: Run, dataset_ids: Collection[str]) -> dict[Path, tuple[str, s
     """Absolute path to (name below `run/` or `world/`, recorded digest)."""
     recorded = {}
     for output in run.outputs(*STATES):
-        if output["dataset_id"] in dataset_ids:
-            recorded[run.root / output["path"]] = (f"run/{output['path']}", output["sha256"])
+        if output.dataset_id in dataset_ids:
+            recorded[run.root / output.path] = (f"run/{output.path}", output.sha256)
     for dataset_id, files in run.sealed().items():
         if dataset_id in dataset_ids:
             for path, digest in files.items():

@@ -11,7 +11,7 @@ import numpy as np
 from segment5b_lib.contract.datasets import PART_FILE, arrival_schema, dataset
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.kernel.arrival_tables import Grid
-from segment5b_lib.states.context import Context, Counters, Publication, StateSpec
+from segment5b_lib.states.context import Context, Publication, StateSpec
 from segment5b_lib.states.s4.anomalies import Anomaly, anomaly_table, astray_anomalies, horizon_anomalies
 from segment5b_lib.states.s4.civil_time import guard_horizon
 from segment5b_lib.states.s4.counts import load_counts
@@ -21,6 +21,7 @@ from segment5b_lib.states.s4.shards import Shard, plan_shards
 from segment5b_lib.states.s4.summary import SummaryParts, summary_table
 from segment5b_lib.states.s4.tables import Upstream, build_tables, load_upstream
 from segment5b_lib.states.series import load_domain
+from segment5b_lib.store.markers import Counters
 from segment5b_lib.store.parquet import write_table
 
 SPEC: Final = StateSpec(

@@ -29,12 +29,13 @@ from segment5b_lib.kernel.arrival_tables import (
 )
 from segment5b_lib.kernel.expand import expand
 from segment5b_lib.kernel.routing import NOWHERE
-from segment5b_lib.states.context import Context, Counters
+from segment5b_lib.states.context import Context
 from segment5b_lib.states.s4.columns import arrival_table
 from segment5b_lib.states.s4.counts import CountFiles
 from segment5b_lib.states.s4.shards import Shard, buffer_sizes, row_groups
 from segment5b_lib.states.s4.tables import ScenarioTables
 from segment5b_lib.states.series import SeriesDomain
+from segment5b_lib.store.markers import Counters
 from segment5b_lib.store.parquet import open_writer
 
 

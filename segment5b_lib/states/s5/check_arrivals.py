@@ -64,7 +64,7 @@ def _row_issues(evidence: Evidence, scenario: ScenarioEvidence) -> Iterator[Issu
             yield from _footer_issues(scenario, part, shard)
     unseen = sorted(set(scenario.shards) - {part.path.name for part in scenario.parts})
     yield from (Issue(f"scenario {scenario.scenario_id}, {name}", "a part file", "none") for name in unseen)
-    counters = evidence.markers["S4"]["counters"]["scenarios"][scenario.scenario_id]
+    counters = evidence.markers["S4"].of_scenario(scenario.scenario_id)
     yield from _total_issues(scenario, counters)
 
 

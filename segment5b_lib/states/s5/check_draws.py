@@ -100,7 +100,7 @@ def _totals(evidence: Evidence) -> Check:
 
 
 def _marked(evidence: Evidence) -> dict[tuple[str, ...], Total]:
-    rows = [{"state": state, **row} for state in _DRAWING for row in evidence.markers[state]["counters"]["rng"]]
+    rows = [{"state": state, **row} for state in _DRAWING for row in evidence.markers[state].counters["rng"]]
     return {_key(row): row for row in rows}
 
 

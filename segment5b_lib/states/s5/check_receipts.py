@@ -77,10 +77,10 @@ def _state_markers(evidence: Evidence) -> Check:
     issues: list[Issue] = []
     seen = 0
     for state, marker in evidence.markers.items():
-        claims = marker["inputs"] | {f"policy {name}": digest for name, digest in marker["policies"].items()}
+        claims = marker.inputs | {f"policy {name}": digest for name, digest in marker.policies.items()}
         truth = known | {
             f"policy {name}": digest
-            for name, digest in policies_digest(evidence.policies, list(marker["policies"])).items()
+            for name, digest in policies_digest(evidence.policies, list(marker.policies)).items()
         }
         seen += len(claims)
         issues += [
@@ -88,7 +88,7 @@ def _state_markers(evidence: Evidence) -> Check:
             for name, digest in claims.items()
             if truth.get(name) != digest
         ]
-        known |= {output["path"]: output["sha256"] for output in marker["outputs"]}
+        known |= {output.path: output.sha256 for output in marker.outputs}
     law = "every state was made from today's policies and from the inputs that were sealed or published before it"
     return structural("STATE_MARKERS", len(issues), (seen, "recorded digests"), law, issues)
 

@@ -28,6 +28,7 @@ from segment5b_lib.states.s5.summary import Summary, read_summary
 from segment5b_lib.states.s5.windows import dst_strata
 from segment5b_lib.states.series import SeriesDomain, load_domain
 from segment5b_lib.store.documents import read_json
+from segment5b_lib.store.markers import Marker
 
 ARRIVALS: Final = "arrival_events_5B"
 
@@ -66,7 +67,7 @@ class Evidence:
     policies: Policies
     receipt: dict[str, Any]
     sealed: list[dict[str, Any]]
-    markers: dict[str, dict[str, Any]]
+    markers: dict[str, Marker]
     manifest: dict[str, dict[str, Any]]
     places: Places
     scenarios: tuple[ScenarioEvidence, ...]
@@ -97,10 +98,10 @@ def gather(context: Context) -> Evidence:
     with context.step("read receipts and places", Lane.INPUT_LOAD):
         run = context.run
         manifest = {row["scenario_id"]: row for row in context.world.table("scenario_manifest_5A").to_pylist()}
-        markers = {state: run.marker(state) or {} for state in context.spec.reads_states}
+        markers = {state: marker for state in context.spec.reads_states if (marker := run.marker(state))}
         places = load_places(context.world)
         receipt, sealed = read_json(run.file("s0_gate_receipt_5B")), read_json(run.file("sealed_inputs_5B"))
-    shards = markers["S4"]["counters"]["shards"]
+    shards = markers["S4"].counters["shards"]
     scenarios = tuple(
         _scenario(context, name, manifest[name], parts[name], sampled[name], shards[name], places)
         for name in run.scenarios
@@ -113,18 +114,18 @@ def _published_by_s4(context: Context) -> dict[str, set[Path]]:
     context.recorded_inputs()  # raises where a state has not published
     found: dict[str, set[Path]] = {ARRIVALS: set()}
     for output in context.run.outputs("S4"):
-        path = context.run.root / output["path"]
+        path = context.run.root / output.path
         size = path.stat().st_size if path.is_file() else None
-        if size != output["bytes"]:
+        if size != output.bytes:
             raise StaleError(
                 "5B.S5.INPUT_CHANGED",
                 "an output of S4 is not the file that its marker names",
                 where=str(path),
-                expected=f"{output['bytes']} bytes",
+                expected=f"{output.bytes} bytes",
                 found="no file" if size is None else f"{size} bytes",
                 next_step="restore the file, or segment5b rerun --changed S4",
             )
-        found.setdefault(output["dataset_id"], set()).add(path)
+        found.setdefault(output.dataset_id, set()).add(path)
     return found
 
 

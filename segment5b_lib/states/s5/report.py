@@ -102,12 +102,10 @@ def _state_receipts(evidence: Evidence) -> list[dict[str, Any]]:
     return [
         {
             "state": state,
-            "outputs": len(marker["outputs"]),
-            "bytes": sum(output["bytes"] for output in marker["outputs"]),
-            "outputs_digest": sha256_hex(
-                canonical_json([[output["path"], output["sha256"]] for output in marker["outputs"]])
-            ),
-            "policies": marker["policies"],
+            "outputs": len(marker.outputs),
+            "bytes": sum(output.bytes for output in marker.outputs),
+            "outputs_digest": sha256_hex(canonical_json([[output.path, output.sha256] for output in marker.outputs])),
+            "policies": marker.policies,
         }
         for state, marker in sorted(evidence.markers.items())
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final
+from typing import Final
 
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StateRefusal
@@ -21,6 +21,7 @@ from segment5b_lib.states.s5.inputs import Evidence, gather
 from segment5b_lib.states.s5.places import READS
 from segment5b_lib.states.s5.report import bundle_members, first_failed
 from segment5b_lib.store.digest import sha256_file
+from segment5b_lib.store.markers import Counters, OutputLine
 
 SPEC: Final = StateSpec(
     name="S5",
@@ -89,19 +90,19 @@ def _write(evidence: Evidence, checks: list[Check]) -> None:
         raise _refusal(context, failed)
 
 
-def _outputs(context: Context, published: Published) -> list[dict[str, Any]]:
+def _outputs(context: Context, published: Published) -> list[OutputLine]:
     return [
-        {
-            "dataset_id": "validation_bundle_5B",
-            "path": path.relative_to(context.run.root).as_posix(),
-            "sha256": sha256_file(path),
-            "bytes": path.stat().st_size,
-        }
+        OutputLine(
+            dataset_id="validation_bundle_5B",
+            path=path.relative_to(context.run.root).as_posix(),
+            sha256=sha256_file(path),
+            bytes=path.stat().st_size,
+        )
         for path in published.files
     ]
 
 
-def _counters(evidence: Evidence, checks: list[Check], published: Published) -> dict[str, Any]:
+def _counters(evidence: Evidence, checks: list[Check], published: Published) -> Counters:
     counted = Counter(check.status for check in checks)
     rows = sum(scenario.ledger.rows for scenario in evidence.scenarios)
     return {
