@@ -15,6 +15,7 @@ from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.engine.preflight import require_world
 from segment5b_lib.gates.score import score as measure_gates
 from segment5b_lib.store.postures import load_posture
+from segment5b_lib.store.records import StateRecord
 from segment5b_lib.store.roots import outputs_folder
 from segment5b_lib.store.runs import Run, open_run
 from segment5b_lib.store.worlds import open_world
@@ -41,7 +42,7 @@ def finish(world: str, posture: str, seed: int, threads: int) -> Answer:
     run = create_run(open_world(world), load_posture(posture), seed=seed, posture=posture)
     run_states(run, threads=threads)
     records = run.last_records()
-    rows, arrivals = (records[state]["rows_out"] for state in ("S3", "S4"))
+    rows, arrivals = (records[state].rows_out for state in ("S3", "S4"))
     return {"run": run.run_id, "root": str(run.root), "rows": rows, "arrivals": arrivals, "bytes": _sizes(run)}
 
 
@@ -78,7 +79,7 @@ def score(run: str) -> Answer:
     chosen = open_run(run)
     started = _clocks()
     measure_gates(chosen)
-    return {**_since(started), "rows": chosen.last_records()["S4"]["rows_out"]}
+    return {**_since(started), "rows": chosen.last_records()["S4"].rows_out}
 
 
 def floor(run: str, state: str, threads: int) -> Answer:
@@ -94,9 +95,9 @@ def _sizes(run: Run) -> dict[str, int]:
     return found
 
 
-def _rows(record: dict[str, Any]) -> int:
+def _rows(record: StateRecord) -> int:
     """Rows that a state handles: those it reads or those it writes, whichever are more."""
-    return int(max(record["rows_in"], record["rows_out"]))
+    return max(record.rows_in or 0, record.rows_out or 0)
 
 
 def _clocks() -> tuple[float, float]:

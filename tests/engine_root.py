@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from segment5b_lib.contract.datasets import TS, WALL
+from segment5b_lib.store.records import StateRecord
 from segment5b_lib.store.runs import Run
 
 RUN_ID = "c25a2675fbfbacd952b13bb594880e92"
@@ -101,7 +102,7 @@ def _forget_files(root: Path) -> None:
 def _write_records(run: Run, root: Path, said: Sequence[str]) -> None:
     path = root / "reports/layer2/segment_state_runs/segment=5B/utc_day=2026-02-22/segment_state_runs.jsonl"
     path.parent.mkdir(parents=True)
-    rows = [{name: record[name] for name in said} for record in run.records()]
+    rows = [{name: record[name] for name in said} for record in map(StateRecord.document, run.records())]
     path.write_text("".join(json.dumps({**row, "run_id": RUN_ID}) + "\n" for row in rows))
 
 

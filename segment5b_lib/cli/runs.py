@@ -128,7 +128,7 @@ def show(run: RunArgument = "@last", json: JsonOption = False) -> None:
     chosen = open_run(run)
     found = about(chosen)
     if json:
-        show_json({**found, "records": chosen.records()})
+        show_json({**found, "records": [record.document() for record in chosen.records()]})
         return
     others = {name: found[name] for name in ("scale", "scenarios", "roles", "bytes", "pages")}
     for name, value in {**found["receipt"], **others, **(found["attachment"] or {})}.items():
@@ -260,6 +260,7 @@ def _table(cards: list[dict[str, Any]]) -> None:
 
 def _report(run: Run, json: bool) -> None:
     if json:
-        show_json({"run_id": run.run_id, "folder": str(run.root), "records": run.last_records()})
+        records = {state: record.document() for state, record in run.last_records().items()}
+        show_json({"run_id": run.run_id, "folder": str(run.root), "records": records})
     else:
         console.print(f"run [bold]{run.run_id[:8]}[/]: segment5b score {run.run_id[:8]}")

@@ -23,6 +23,7 @@ from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.postures import write_policies
 from segment5b_lib.store.publish import staged
+from segment5b_lib.store.records import StateRecord
 from segment5b_lib.store.runs import RECEIPT_FILE, Run, RunReceipt, policies_digest, runs_folder
 from segment5b_lib.store.worlds import World
 from segment5b_lib.version import __version__
@@ -46,7 +47,7 @@ class Listener(Protocol):
     def progress(self, progress: Progress) -> None:
         """A shard of a state is done."""
 
-    def state_finished(self, record: Mapping[str, Any]) -> None:
+    def state_finished(self, record: StateRecord) -> None:
         """A state has passed or failed; `record` is its run record."""
 
     def state_skipped(self, spec: StateSpec) -> None:
@@ -62,7 +63,7 @@ class Silent:
     def progress(self, progress: Progress) -> None:
         """Ignore."""
 
-    def state_finished(self, record: Mapping[str, Any]) -> None:
+    def state_finished(self, record: StateRecord) -> None:
         """Ignore."""
 
     def state_skipped(self, spec: StateSpec) -> None:

@@ -6,9 +6,7 @@ import json
 import os
 import platform
 import resource
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numba
 import numpy as np
@@ -17,6 +15,8 @@ from segment5b_lib.contract.words import Status
 from segment5b_lib.errors import Segment5BError
 from segment5b_lib.identity import utc_now
 from segment5b_lib.states.context import Context
+from segment5b_lib.store.markers import Counters
+from segment5b_lib.store.records import Durations, StateRecord
 from segment5b_lib.store.runs import Run
 from segment5b_lib.version import __version__
 
@@ -27,36 +27,36 @@ def state_record(
     started: str,
     wall_ms: float,
     cpu_ms: float,
-    counters: Mapping[str, Any],
+    counters: Counters,
     error: BaseException | None,
-) -> dict[str, Any]:
+) -> StateRecord:
     """The row of `segment_state_runs` for one attempt, passed or failed."""
     receipt = context.run.receipt
     summary = {name: value for name, value in counters.items() if name not in ("rows_in", "rows_out", "shards")}
-    return {
-        "layer": "layer2",
-        "segment": "5B",
-        "state": context.spec.name,
-        "state_id": f"5B.{context.spec.name}",
-        "manifest_fingerprint": receipt.manifest_fingerprint,
-        "parameter_hash": receipt.parameter_hash,
-        "seed": receipt.seed,
-        "run_id": receipt.run_id,
-        "scenario_set": list(counters.get("scenarios", {})),
-        "status": (Status.PASS if error is None else Status.FAIL).value,
-        "error_code": _error_code(error),
-        "error_context": error.context() if isinstance(error, Segment5BError) else None,
-        "started_at_utc": started,
-        "finished_at_utc": utc_now(),
-        "durations": {"wall_ms": round(wall_ms, 3), "cpu_ms": round(cpu_ms, 3)},
-        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "steps": context.steps.records(),
-        "rows_in": counters.get("rows_in", 0),
-        "rows_out": counters.get("rows_out", 0),
-        "counters": summary,
-        "threads": context.threads,
-        "machine": {"system": platform.system(), "architecture": platform.machine(), "cpus": os.cpu_count()},
-    }
+    return StateRecord(
+        layer="layer2",
+        segment="5B",
+        state=context.spec.name,
+        state_id=f"5B.{context.spec.name}",
+        manifest_fingerprint=receipt.manifest_fingerprint,
+        parameter_hash=receipt.parameter_hash,
+        seed=receipt.seed,
+        run_id=receipt.run_id,
+        scenario_set=tuple(counters.get("scenarios", {})),
+        status=Status.PASS if error is None else Status.FAIL,
+        error_code=_error_code(error),
+        error_context=error.context() if isinstance(error, Segment5BError) else None,
+        started_at_utc=started,
+        finished_at_utc=utc_now(),
+        durations=Durations(wall_ms=round(wall_ms, 3), cpu_ms=round(cpu_ms, 3)),
+        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        steps=context.steps.records(),
+        rows_in=counters.get("rows_in", 0),
+        rows_out=counters.get("rows_out", 0),
+        counters=summary,
+        threads=context.threads,
+        machine={"system": platform.system(), "architecture": platform.machine(), "cpus": os.cpu_count()},
+    )
 
 
 def _error_code(error: BaseException | None) -> str | None:
@@ -67,14 +67,14 @@ def _error_code(error: BaseException | None) -> str | None:
     return "5B.INTERRUPTED" if isinstance(error, KeyboardInterrupt) else f"5B.UNEXPECTED.{type(error).__name__}"
 
 
-def append_record(run: Run, record: Mapping[str, Any]) -> None:
+def append_record(run: Run, record: StateRecord) -> None:
     """Add a state record, its log lines, and (after a pass) its RNG totals."""
-    day = str(record["started_at_utc"])[:10]
-    _append(run.records_root / f"utc_day={day}" / "segment_state_runs.jsonl", [json.dumps(record)])
-    _append(run.root / f"run_log_{run.run_id}.log", _log_lines(record))
-    if record["status"] == Status.PASS.value:
-        totals = record["counters"].get("rng", [])
-        rows = [json.dumps({"state": record["state"], **total}, sort_keys=True) for total in totals]
+    day = str(record.started_at_utc)[:10]
+    _append(run.records_root / f"utc_day={day}" / "segment_state_runs.jsonl", [json.dumps(record.document())])
+    _append(run.log, _log_lines(record))
+    if record.passed:
+        totals = record.counters.get("rng", [])
+        rows = [json.dumps({"state": record.state, **total}, sort_keys=True) for total in totals]
         _append(run.rng_log("trace"), rows)
 
 
@@ -95,14 +95,14 @@ def write_rng_audit(run: Run) -> None:
     path.write_text(json.dumps(row, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _log_lines(record: Mapping[str, Any]) -> list[str]:
-    state, end = record["state"], record["finished_at_utc"]
-    lines = [f"{record['started_at_utc']} {state} started"]
-    for step in record["steps"]:
-        rate = f", {step['rows']} rows" if step["rows"] else ""
-        lines.append(f"{end} {state} {step['lane']}: {step['name']}, {step['wall_ms']:.0f} ms{rate}")
-    code = f" {record['error_code']}" if record["error_code"] else ""
-    return [*lines, f"{end} {state} {record['status']}{code} after {record['durations']['wall_ms']:.0f} ms"]
+def _log_lines(record: StateRecord) -> list[str]:
+    state, end = record.state, record.finished_at_utc
+    lines = [f"{record.started_at_utc} {state} started"]
+    for step in record.steps:
+        rate = f", {step.rows} rows" if step.rows else ""
+        lines.append(f"{end} {state} {step.lane}: {step.name}, {step.wall_ms:.0f} ms{rate}")
+    code = f" {record.error_code}" if record.error_code else ""
+    return [*lines, f"{end} {state} {record.status}{code} after {record.durations.wall_ms:.0f} ms"]
 
 
 def _append(path: Path, lines: list[str]) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+
+from segment5b_lib.store.records import StateRecord
 
 if TYPE_CHECKING:
     from segment5b_lib.engine.chain import Listener
@@ -31,12 +33,11 @@ class LineListener:
     def progress(self, progress: Progress) -> None:
         """Nothing: a pipe is not a screen."""
 
-    def state_finished(self, record: Mapping[str, Any]) -> None:
+    def state_finished(self, record: StateRecord) -> None:
         """The state with its time and rows."""
-        seconds = record["durations"]["wall_ms"] / 1e3
-        code = f" {record['error_code']}" if record["error_code"] else ""
-        rows = f"{record['rows_out']:,} rows"
-        self._console.print(f"{record['state']} {record['status']}{code} {seconds:.2f} s, {rows}")
+        code = f" {record.error_code}" if record.error_code else ""
+        rows = f"{record.rows_out:,} rows"
+        self._console.print(f"{record.state} {record.status}{code} {record.seconds:.2f} s, {rows}")
 
     def state_skipped(self, spec: StateSpec) -> None:
         """The state has nothing to do."""
@@ -65,14 +66,12 @@ class LiveListener:
         rate = f"{progress.rows / max(elapsed, 1e-9) / 1e6:.2f} M rows/s"
         self._set(progress.state, title, f"[cyan]{done}[/]", rate, f"{elapsed:.1f} s", f"{left:.0f} s left")
 
-    def state_finished(self, record: Mapping[str, Any]) -> None:
+    def state_finished(self, record: StateRecord) -> None:
         """The row keeps its verdict, rows and the lane that took most of the time."""
-        title = self._rows[record["state"]][0]
-        passed = record["status"] == "PASS"
-        verdict = "[green]PASS[/]" if passed else f"[red]FAIL {record['error_code']}[/]"
-        rows = f"{record['rows_out']:,} rows"
-        seconds = f"{record['durations']['wall_ms'] / 1e3:.2f} s"
-        self._set(record["state"], title, verdict, rows, seconds, _main_lane(record))
+        title = self._rows[record.state][0]
+        verdict = "[green]PASS[/]" if record.passed else f"[red]FAIL {record.error_code}[/]"
+        rows, seconds = f"{record.rows_out:,} rows", f"{record.seconds:.2f} s"
+        self._set(record.state, title, verdict, rows, seconds, _main_lane(record))
 
     def state_skipped(self, spec: StateSpec) -> None:
         """The row says that nothing had to be done."""
@@ -88,10 +87,10 @@ class LiveListener:
         self._live.update(table)
 
 
-def _main_lane(record: Mapping[str, Any]) -> str:
+def _main_lane(record: StateRecord) -> str:
     lanes: dict[str, float] = {}
-    for step in record["steps"]:
-        lanes[step["lane"]] = lanes.get(step["lane"], 0.0) + step["wall_ms"]
+    for step in record.steps:
+        lanes[step.lane] = lanes.get(step.lane, 0.0) + step.wall_ms
     total = sum(lanes.values())
     if not total:
         return ""

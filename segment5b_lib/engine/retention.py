@@ -138,7 +138,7 @@ def _check(run: Run) -> None:
 
 
 def _is_part(run: Run, name: str) -> bool:
-    return name in (*_PARTS, f"run_log_{run.run_id}.log") or name.startswith(STAGING_PREFIX)
+    return name in (*_PARTS, run.log.name) or name.startswith(STAGING_PREFIX)
 
 
 def _remove_run(root: Path) -> None:

@@ -37,8 +37,8 @@ def replay(run: Run, parts: Mapping[str, Sequence[int]] | None = None) -> GateRe
 
 def other_threads(run: Run) -> int:
     """A number of threads that the run itself did not use."""
-    recorded = run.last_records().get("S4", {}).get("threads", 1)
-    return 1 if recorded != 1 else 2
+    record = run.last_records().get("S4")
+    return 1 if record and record.threads != 1 else 2
 
 
 def _picked(run: Run, seed: int) -> dict[str, list[int]]:

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any, Final
 
 from segment5b_lib.contract.validation_policy import Budget, GateThresholds, Limit, RuntimePolicy
-from segment5b_lib.contract.words import Status, Verdict
+from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.results import GateResult, Measurement, Threshold, judged, not_measured, without_power
 from segment5b_lib.gates.table import THRESHOLD_FILE, gate
 from segment5b_lib.store.runs import Run
@@ -42,11 +42,7 @@ def state_gates(runs: Sequence[Run]) -> tuple[GateResult, ...]:
     return tuple(
         runtime_gate(
             state,
-            [
-                found[state]["durations"]["wall_ms"] / 1000
-                for found in records
-                if state in found and found[state]["status"] == Status.PASS
-            ],
+            [found[state].seconds for found in records if state in found and found[state].passed],
             scale,
             policy,
         )

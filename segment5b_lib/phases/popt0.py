@@ -148,7 +148,7 @@ def _lock(run: Run) -> Section:
     rows = [
         ("run root", f"{run.home.parent.name}/{run.run_id}"),
         ("command", made),
-        ("threads", ", ".join(sorted({str(record["threads"]) for record in last.values()}))),
+        ("threads", ", ".join(sorted({str(record.threads) for record in last.values()}))),
         ("library", receipt.library_version),
         ("pin file", f"runs/{PIN_FILE}"),
         ("artefacts", f"reports/{run.run_id}/{pointer_path(PHASE.slug, run.run_id).name}"),

@@ -110,7 +110,7 @@ def owners(timing: Timing, states: Sequence[StateLanes]) -> list[Owner]:
             elapsed_s=state.median_s,
             share=state.share,
             dominant_lane=_dominant(state).lane,
-            hot_step=str((timing.hot_step(state.state, _dominant(state).lane) or {"name": ""})["name"]),
+            hot_step=step.name if (step := timing.hot_step(state.state, _dominant(state).lane)) else "",
             expected_gain_s=_dominant(state).seconds,
             expected_gain_share=_dominant(state).seconds / total,
         )

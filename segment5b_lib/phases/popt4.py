@@ -122,7 +122,8 @@ def examine(timing: Timing) -> Finding:
 
 def _threads(run: Run) -> int:
     """As many threads as the run's own S4 had; one where that is not recorded."""
-    return int(run.last_records().get("S4", {"threads": 1})["threads"])
+    record = run.last_records().get("S4")
+    return (record and record.threads) or 1
 
 
 def _refusal(copy: Run, threads: int) -> str:

@@ -17,18 +17,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from rich.console import Console
 from scipy.special import stdtrit
 
-from segment5b_lib.contract.words import Status
 from segment5b_lib.engine.chain import run_states
 from segment5b_lib.engine.reporting import watching
 from segment5b_lib.engine.throwaway import stale_bundles
 from segment5b_lib.errors import Segment5BError
 from segment5b_lib.phases.engine.envelope import Node
 from segment5b_lib.phases.popt_timing import Rounded
+from segment5b_lib.store.records import StateRecord
 from segment5b_lib.store.runs import Run
 
 REPLAYED: Final = ("S4", "S5")
@@ -110,13 +110,13 @@ def _outputs(run: Run, state: str) -> list[tuple[str, str]]:
     return sorted((output.path, output.sha256) for output in run.outputs(state))
 
 
-def _audited(run: Run, records: Sequence[dict[str, Any]]) -> bool:
+def _audited(run: Run, records: Sequence[StateRecord]) -> bool:
     """Whether every attempt has a full record, log lines for each of its steps, and a trace of its random numbers."""
-    log, trace = (_text(path) for path in (run.root / f"run_log_{run.run_id}.log", run.rng_log("trace")))
-    passed = [record for record in records if record["status"] == Status.PASS]
-    logged = all(f" {r['state']} {step['lane']}: {step['name']}," in log for r in passed for step in r["steps"])
-    drawn = all(total["family"] in trace for record in passed for total in record["counters"].get("rng", []))
-    return len(passed) == len(records) and all(record["steps"] for record in passed) and logged and drawn
+    log, trace = (_text(path) for path in (run.log, run.rng_log("trace")))
+    passed = [record for record in records if record.passed]
+    logged = all(f" {r.state} {step.lane}: {step.name}," in log for r in passed for step in r.steps)
+    drawn = all(total["family"] in trace for record in passed for total in record.counters.get("rng", []))
+    return len(passed) == len(records) and all(record.steps for record in passed) and logged and drawn
 
 
 def _text(path: Path) -> str:

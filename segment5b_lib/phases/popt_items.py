@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from segment5b_lib.contract.words import STATES, Lane, Status
+from segment5b_lib.contract.words import STATES
 from segment5b_lib.engine.retention import superseded
 from segment5b_lib.phases.engine.envelope import DodItem, Node
 from segment5b_lib.phases.engine.phase import item, not_applicable
@@ -59,8 +59,8 @@ def hot_path(name: str, pair: Pair, states: Sequence[str]) -> DodItem:
         if step is None:
             open_points.append(f"{state}: no step timers")
             continue
-        per_row = f", {step['wall_ms'] * 1e6 / step['rows']:,.0f} ns per row" if step["rows"] else ""
-        found.append(f"{state}: {step['name']} ({step['lane']}), {step['wall_ms'] / 1e3:.3f} s{per_row}")
+        per_row = f", {step.wall_ms * 1e6 / step.rows:,.0f} ns per row" if step.rows else ""
+        found.append(f"{state}: {step.name} ({step.lane}), {step.wall_ms / 1e3:.3f} s{per_row}")
     return item(name, text, open_points, "; ".join(found))
 
 
@@ -78,14 +78,11 @@ def lanes_kept(name: str, run: Run, states: Sequence[str]) -> DodItem:
         if state not in records:
             open_points.append(f"{state}: no record")
             continue
-        wall = records[state]["durations"]["wall_ms"]
-        steps = records[state]["steps"]
-        timed = sum(step["wall_ms"] for step in steps)
-        unknown = {step["lane"] for step in steps} - {lane.value for lane in Lane}
-        if not steps or unknown or timed > wall + len(steps) * _ROUNDING_MS:
-            open_points.append(
-                f"{state}: {len(steps)} steps, {timed:.1f} ms of {wall:.1f} ms, lanes {unknown or 'known'}"
-            )
+        wall = records[state].durations.wall_ms
+        steps = records[state].steps
+        timed = sum(step.wall_ms for step in steps)
+        if not steps or timed > wall + len(steps) * _ROUNDING_MS:
+            open_points.append(f"{state}: {len(steps)} steps, {timed:.1f} ms of {wall:.1f} ms, lanes known")
         shares.append(f"{state} {timed / wall:.1%}")
     return item(name, "lane timers account for the states' time", open_points, f"timed: {', '.join(shares)}")
 
@@ -100,7 +97,7 @@ def no_new_failures(name: str, pair: Pair) -> DodItem:
 
 
 def _codes(run: Run) -> list[str]:
-    return sorted({record["error_code"] for record in run.records() if record["error_code"]})
+    return sorted({record.error_code for record in run.records() if record.error_code})
 
 
 def _done(run: Run) -> list[str]:
@@ -134,7 +131,7 @@ def pruned(name: str) -> DodItem:
     failed = [
         one.run.run_id[:8]
         for one in superseded()
-        if any(record["status"] != Status.PASS for record in one.run.last_records().values())
+        if not all(record.passed for record in one.run.last_records().values())
     ]
     text = "superseded failed runs are pruned"
     return item(name, text, [f"{', '.join(failed)}: segment5b prune"] if failed else [], "no failed run is superseded")

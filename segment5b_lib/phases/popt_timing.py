@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from segment5b_lib.contract.words import Lane, Status
+from segment5b_lib.contract.words import Lane
 from segment5b_lib.phases.engine.envelope import Measured, Node
 from segment5b_lib.phases.popt_figures import Figures
+from segment5b_lib.store.records import StateRecord, StepRecord
 from segment5b_lib.store.runs import Run, list_runs
 
 Rounded = Annotated[float, AfterValidator(lambda value: round(value, 6))]
@@ -72,34 +73,34 @@ class Timing:
     repetitions: tuple[Run, ...]
 
     @cached_property
-    def _records(self) -> dict[str, dict[str, dict[str, Any]]]:
+    def _records(self) -> dict[str, dict[str, StateRecord]]:
         return {one.run_id: one.last_records() for one in self.repetitions}
 
     @cached_property
     def whole_run_s(self) -> float:
         """Median over the repetitions of the seconds of all their states."""
-        walls = [[float(r["durations"]["wall_ms"]) for r in records.values()] for records in self._records.values()]
+        walls = [[record.durations.wall_ms for record in records.values()] for records in self._records.values()]
         return median(sum(wall) / 1e3 for wall in walls)
 
     def state(self, state: str) -> Sample:
         """Seconds of a state; empty where the run has not run it itself or its last attempt failed."""
-        seconds = {name: record["durations"]["wall_ms"] / 1e3 for name, record in self._alike(state).items()}
+        seconds = {name: record.seconds for name, record in self._alike(state).items()}
         return Sample(state, seconds, self.whole_run_s)
 
     def lanes(self, state: str) -> dict[str, Sample]:
         """Seconds of a state by lane; lanes without a step are left out."""
         found: dict[str, dict[str, float]] = {lane.value: {} for lane in Lane}
         for name, record in self._alike(state).items():
-            for step in record["steps"]:
-                seconds = found[step["lane"]]
-                seconds[name] = seconds.get(name, 0.0) + step["wall_ms"] / 1e3
+            for step in record.steps:
+                seconds = found[step.lane]
+                seconds[name] = seconds.get(name, 0.0) + step.wall_ms / 1e3
         return {lane: Sample(f"{state} {lane}", sample, self.whole_run_s) for lane, sample in found.items() if sample}
 
-    def hot_step(self, state: str, lane: str = "") -> dict[str, Any] | None:
+    def hot_step(self, state: str, lane: str = "") -> StepRecord | None:
         """The step of the run's own attempt that took longest (in one lane, if named), as its record has it."""
-        record = self._alike(state).get(self.run.run_id, {"steps": []})
-        steps = [step for step in record["steps"] if lane in ("", step["lane"])]
-        return max(steps, key=lambda step: step["wall_ms"], default=None)
+        record = self._alike(state).get(self.run.run_id)
+        steps = [step for step in (record.steps if record else ()) if lane in ("", step.lane)]
+        return max(steps, key=lambda step: step.wall_ms, default=None)
 
     def together(self, states: Sequence[str]) -> Sample:
         """Seconds of several states together, of the runs that have run all of them."""
@@ -108,17 +109,17 @@ class Timing:
         seconds = {name: sum(sample[name] for sample in samples) for name in sorted(complete)}
         return Sample(" ".join(states), seconds, self.whole_run_s)
 
-    def _alike(self, state: str) -> dict[str, dict[str, Any]]:
+    def _alike(self, state: str) -> dict[str, StateRecord]:
         """Records of a state by run, where it passed as it did in the run itself."""
         mine = self._records[self.run.run_id].get(state)
-        if mine is None or mine["status"] != Status.PASS:
+        if mine is None or not mine.passed:
             return {}
         found = {name: records[state] for name, records in self._records.items() if state in records}
         return {name: record for name, record in found.items() if _setting(record) == _setting(mine)}
 
 
-def _setting(record: Mapping[str, Any]) -> tuple[object, ...]:
-    return record["status"], record["threads"], record["machine"]
+def _setting(record: StateRecord) -> tuple[object, ...]:
+    return record.status, record.threads, record.machine
 
 
 def timing_of(run: Run) -> Timing:

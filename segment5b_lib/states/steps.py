@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from segment5b_lib.contract.words import Lane
+from segment5b_lib.store.records import StepRecord
 
 
 @dataclass
@@ -22,16 +23,16 @@ class Step:
     rows: int = 0
     bytes: int = 0
 
-    def record(self) -> dict[str, object]:
+    def record(self) -> StepRecord:
         """The step as the run record shows it."""
-        return {
-            "name": self.name,
-            "lane": self.lane.value,
-            "wall_ms": round(self.wall_ms, 3),
-            "cpu_ms": round(self.cpu_ms, 3),
-            "rows": self.rows,
-            "bytes": self.bytes,
-        }
+        return StepRecord(
+            name=self.name,
+            lane=self.lane,
+            wall_ms=round(self.wall_ms, 3),
+            cpu_ms=round(self.cpu_ms, 3),
+            rows=self.rows,
+            bytes=self.bytes,
+        )
 
 
 class StepLog:
@@ -75,9 +76,9 @@ class StepLog:
                 step.wall_ms *= elapsed_ms / on_threads_ms if on_threads_ms else 0.0
                 _add(self._steps, step)
 
-    def records(self) -> list[dict[str, object]]:
+    def records(self) -> tuple[StepRecord, ...]:
         """All steps in the order in which they first ended."""
-        return [step.record() for step in self._steps.values()]
+        return tuple(step.record() for step in self._steps.values())
 
 
 def _add(steps: dict[str, Step], step: Step) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,11 +20,11 @@ from segment5b_lib.errors import InputError, StaleError, UsageError
 from segment5b_lib.identity import canonical_json, sha256_hex
 from segment5b_lib.store.attachments import ENGINE, Attachment, attached_homes, read_attachment, require_root
 from segment5b_lib.store.documents import read_json, validated
-from segment5b_lib.store.foreign_records import in_our_shape, of_run, record_lines
 from segment5b_lib.store.markers import Counters, Marker, OutputLine
 from segment5b_lib.store.parquet import parquet_files, read_table
 from segment5b_lib.store.postures import load_policies
 from segment5b_lib.store.publish import STAGING_PREFIX
+from segment5b_lib.store.records import StateRecord, normalised, of_run, record_lines
 from segment5b_lib.store.roots import outputs_folder
 from segment5b_lib.store.worlds import World
 
@@ -229,18 +228,22 @@ class Run:
         partitions = f"seed={receipt.seed}/parameter_hash={receipt.parameter_hash}/run_id={receipt.run_id}"
         return self.root / "logs" / "layer2" / "5B" / "rng" / kind / partitions / f"rng_{kind}.jsonl"
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[StateRecord]:
         """All state attempts of this run in the order in which they were made."""
         files = sorted(self.records_root.glob("utc_day=*/segment_state_runs.jsonl"))
         if self.own:
             rows = [row for path in files for row in record_lines(path) if of_run(row, self.run_id)]
-            return [record for row in rows if (record := in_our_shape(row))]
-        lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
-        return [json.loads(line) for line in lines if line]
+            return [record for row in rows if (record := normalised(row))]
+        return [validated(StateRecord, row, str(path)) for path in files for row in record_lines(path, bounded=False)]
 
-    def last_records(self) -> dict[str, dict[str, Any]]:
+    def last_records(self) -> dict[str, StateRecord]:
         """The latest attempt of each state."""
-        return {record["state"]: record for record in self.records()}
+        return {record.state: record for record in self.records()}
+
+    @property
+    def log(self) -> Path:
+        """The run log: one line per step and attempt."""
+        return self.root / f"run_log_{self.run_id}.log"
 
 
 def runs_folder() -> Path:

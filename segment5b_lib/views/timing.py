@@ -7,6 +7,7 @@ from typing import Any, Final
 import polars as pl
 
 from segment5b_lib.contract.words import STATES, Lane
+from segment5b_lib.store.records import StateRecord
 from segment5b_lib.store.runs import Run
 
 _STATES_SCHEMA: Final = {
@@ -34,15 +35,14 @@ def states(run: Run) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_STATES_SCHEMA)
 
 
-def _attempt(record: dict[str, Any]) -> dict[str, Any]:
-    lanes = {lane.value: 0.0 for lane in Lane} if record["steps"] else {}
-    for step in record["steps"]:
-        lanes[step["lane"]] += step["wall_ms"] / 1e3
+def _attempt(record: StateRecord) -> dict[str, Any]:
+    lanes = {lane.value: 0.0 for lane in Lane} if record.steps else {}
+    for step in record.steps:
+        lanes[step.lane] += step.wall_ms / 1e3
     return {
-        **{name: record[name] for name in ("state", "status", "rows_in", "rows_out", "error_code")},
-        "seconds": record["durations"]["wall_ms"] / 1e3,
+        **{name: getattr(record, name) for name in ("state", "status", "seconds", "rows_in", "rows_out", "error_code")},
         **lanes,
-        "peak_bytes": record["peak_rss_bytes"],
+        "peak_bytes": record.peak_rss_bytes,
     }
 
 
@@ -57,9 +57,7 @@ def state_elapsed(run: Run) -> pl.DataFrame:
     Returns `state`, `lane`, `seconds`; empty for a run without records.
     """
     rows = [
-        (state, step["lane"], step["wall_ms"] / 1e3)
-        for state, record in run.last_records().items()
-        for step in record["steps"]
+        (state, step.lane, step.wall_ms / 1e3) for state, record in run.last_records().items() for step in record.steps
     ]
     schema = {"state": pl.String, "lane": pl.String, "seconds": pl.Float64}
     frame = pl.DataFrame(rows, schema=schema, orient="row")

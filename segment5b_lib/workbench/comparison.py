@@ -218,4 +218,4 @@ def _verdict(first: Timing, other: Timing, state: str) -> str:
 
 def _setting(run: Run, state: str) -> tuple[object, ...]:
     record = run.last_records()[state]
-    return run.world.scale, record["threads"], record["machine"]
+    return run.world.scale, record.threads, record.machine

@@ -63,7 +63,7 @@ def test_every_measure_has_its_repetitions(measured):
 
 def test_bytes_per_arrival_are_those_of_the_run(measured, published_run):
     files = published_run.files("arrival_events_5B", published_run.scenarios[0])
-    rows = published_run.last_records()["S4"]["rows_out"]
+    rows = published_run.last_records()["S4"].rows_out
     assert measured[0]["sizes"]["tiny"]["arrivals"] == rows
     found = measured[0]["measures"]["arrivals on disk.bytes_per_arrival"]["median"]
     assert found == sum(path.stat().st_size for path in files) / rows

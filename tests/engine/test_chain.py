@@ -47,14 +47,14 @@ def test_every_state_leaves_a_record_with_lanes_that_add_up(published_run):
     records = published_run.last_records()
     assert list(records) == list(STATES)
     for state, record in records.items():
-        assert record["status"] == "PASS"
-        assert record["error_code"] is None
-        lanes = {step["lane"] for step in record["steps"]}
+        assert record.status == "PASS"
+        assert record.error_code is None
+        lanes = {step.lane for step in record.steps}
         assert lanes <= {"input_load", "compute", "validation", "write"}
-        timed = sum(step["wall_ms"] for step in record["steps"])
-        assert timed <= record["durations"]["wall_ms"] * 1.001, state
-        assert record["rows_out"] > 0, state
-    log = (published_run.root / f"run_log_{published_run.run_id}.log").read_text()
+        timed = sum(step.wall_ms for step in record.steps)
+        assert timed <= record.durations.wall_ms * 1.001, state
+        assert record.rows_out > 0, state
+    log = (published_run.log).read_text()
     assert all(f"{state} PASS" in log for state in STATES)
 
 
@@ -90,7 +90,7 @@ def test_an_interrupted_state_publishes_nothing_and_the_run_goes_on_later(own_wo
         patch.setattr(s3_counts, "draw_counts", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run_states(run, threads=2)
-    assert run.last_records()["S3"]["error_code"] == "5B.INTERRUPTED"
+    assert run.last_records()["S3"].error_code == "5B.INTERRUPTED"
     assert run.marker("S3") is None
     assert not list(run.root.rglob(".staging*"))
     assert run_states(run, threads=2) == ["S3", "S4", "S5"]

@@ -14,7 +14,7 @@ def test_replay_finds_the_one_column_that_differs(own_run: Run) -> None:
     same = replay(own_run)
     columns = len(pl.read_parquet_schema(own_run.files(ARRIVALS, own_run.scenarios[0])[0]))
     assert (same.value, same.verdict, same.population) == (0, Verdict.PASS_BPLUS, columns)
-    assert same.detail["threads"] == other_threads(own_run) != own_run.last_records()["S4"]["threads"]
+    assert same.detail["threads"] == other_threads(own_run) != own_run.last_records()["S4"].threads
     plant(
         own_run,
         ARRIVALS,

@@ -17,6 +17,7 @@ from typing import Any, Final
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.engine.lanes import finished
 from segment5b_lib.store.postures import load_posture
+from segment5b_lib.store.records import StepRecord
 from segment5b_lib.store.runs import Run
 from segment5b_lib.world.build import build_world
 from segment5b_lib.world.world_file import load_spec
@@ -63,8 +64,11 @@ def _timed(record: dict[str, Any], timed: dict[str, Any]) -> dict[str, Any]:
 
 
 def generated(run: Run) -> dict[str, list[dict[str, Any]]]:
-    """The fixture's content from the steps of a run: by version and repetition, then by state."""
-    steps = {state: sorted(record["steps"], key=_name) for state, record in run.last_records().items()}
+    """The fixture's content from the steps of a run: by version and repetition, then by state.
+
+    Steps are sorted by name: those that run side by side end in any order.
+    """
+    steps = {state: sorted(record.steps, key=lambda step: step.name) for state, record in run.last_records().items()}
     return {
         version: [
             {
@@ -77,18 +81,13 @@ def generated(run: Run) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _name(step: dict[str, Any]) -> str:
-    """Steps that run side by side end in any order."""
-    return str(step["name"])
-
-
-def _state(steps: list[dict[str, Any]], seconds: float, position: int) -> dict[str, Any]:
+def _state(steps: list[StepRecord], seconds: float, position: int) -> dict[str, Any]:
     shares = _shares(steps)
     return {
         "durations": _times(seconds * 1e3),
         "peak_rss_bytes": _FIRST_PEAK + position * _PEAK_PER_STATE,
         "steps": [
-            {"name": step["name"], "lane": step["lane"], **_times(seconds * 1e3 * _TIMED * share)}
+            {"name": step.name, "lane": step.lane, **_times(seconds * 1e3 * _TIMED * share)}
             for step, share in zip(steps, shares, strict=True)
         ],
     }
@@ -98,10 +97,10 @@ def _times(wall_ms: float) -> dict[str, float]:
     return {"wall_ms": round(wall_ms, 3), "cpu_ms": round(wall_ms * _CPU_PER_WALL, 3)}
 
 
-def _shares(steps: list[dict[str, Any]]) -> list[float]:
+def _shares(steps: list[StepRecord]) -> list[float]:
     """Lanes by the table; within a lane each step takes less than the one before, so that one is the hottest."""
     before = {lane: count(1) for lane in _LANE_SHARES}
-    weights = [_LANE_SHARES[step["lane"]] / next(before[step["lane"]]) for step in steps]
+    weights = [_LANE_SHARES[step.lane] / next(before[step.lane]) for step in steps]
     return [weight / sum(weights) for weight in weights]
 
 

@@ -112,11 +112,11 @@ def test_planted_times_leave_everything_else(own_run: Run) -> None:
     before = own_run.last_records()
     step_records.plant(own_run, step_records.CURRENT)
     after = own_run.last_records()
-    assert after["S4"]["durations"]["wall_ms"] == 40_000.0
+    assert after["S4"].durations.wall_ms == 40_000.0
     for state, record in after.items():
-        assert sum(step["wall_ms"] for step in record["steps"]) < record["durations"]["wall_ms"]
+        assert sum(step.wall_ms for step in record.steps) < record.durations.wall_ms
         for name in ("counters", "status", "rows_in", "rows_out", "run_id", "threads"):
             assert record[name] == before[state][name]
-        assert [(step["name"], step["lane"], step["rows"]) for step in record["steps"]] == [
-            (step["name"], step["lane"], step["rows"]) for step in before[state]["steps"]
+        assert [(step.name, step.lane, step.rows) for step in record.steps] == [
+            (step.name, step.lane, step.rows) for step in before[state].steps
         ]

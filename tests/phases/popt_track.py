@@ -54,9 +54,9 @@ def plant_seconds(runs: Sequence[Run], seconds: Mapping[str, float], apart: floa
     for position, run in enumerate(runs):
         for state, planted in seconds.items():
             record = run.last_records()[state]
-            factor = planted * (1 + apart * position) * 1e3 / record["durations"]["wall_ms"]
-            steps = [{**step, "wall_ms": step["wall_ms"] * factor} for step in record["steps"]]
-            wall = {**record["durations"], "wall_ms": record["durations"]["wall_ms"] * factor}
+            factor = planted * (1 + apart * position) * 1e3 / record.durations.wall_ms
+            steps = [{**step.model_dump(), "wall_ms": step.wall_ms * factor} for step in record.steps]
+            wall = {**record.durations.model_dump(), "wall_ms": record.durations.wall_ms * factor}
             edit_records(run, state, steps=steps, durations=wall)
 
 

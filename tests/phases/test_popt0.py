@@ -109,7 +109,7 @@ def padded(track: Track) -> Run:
     """A run whose steps claim more time than the state has taken."""
     run = track.plain[0]
     record = run.last_records()["S2"]
-    edit_records(run, "S2", steps=[{**step, "wall_ms": step["wall_ms"] * 2} for step in record["steps"]])
+    edit_records(run, "S2", steps=[{**step.model_dump(), "wall_ms": step.wall_ms * 2} for step in record.steps])
     return run
 
 

@@ -150,7 +150,7 @@ def test_a_throw_away_copy_is_the_run_and_is_gone_whatever_happens(track: Track)
 def test_what_a_replay_says_of_its_audit_trail_is_read_from_it(track: Track) -> None:
     with throwaway(track.plain[0]) as copy:
         assert replay(copy, ("S5",), 2, quiet=True).audited
-        log = copy.root / f"run_log_{copy.run_id}.log"
+        log = copy.log
         log.write_text("")
         assert not popt4_overhead._audited(copy, copy.records())
 

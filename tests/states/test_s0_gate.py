@@ -28,8 +28,8 @@ def refused(world, code, error=InputError):
         run_states(run, ["S0"], threads=2)
     assert caught.value.code == code
     assert caught.value.exit_code == 3
-    assert run.last_records()["S0"]["status"] == "FAIL"
-    assert run.last_records()["S0"]["error_code"] == code
+    assert run.last_records()["S0"].status == "FAIL"
+    assert run.last_records()["S0"].error_code == code
     assert run.marker("S0") is None
     assert not list((run.root / "data").rglob("*.json"))
     return caught.value

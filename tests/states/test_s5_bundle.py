@@ -59,7 +59,7 @@ def test_members_hold_no_clock_path_host_or_run_id(published_run):
     files = bundle_bytes(published_run)
     record = published_run.last_records()["S5"]
     forbidden = [published_run.run_id, str(published_run.root), str(published_run.world.root), platform.node() or "-"]
-    forbidden += [published_run.receipt.created_utc[:10], record["started_at_utc"][:10]]
+    forbidden += [published_run.receipt.created_utc[:10], record.started_at_utc[:10]]
     for name in [*MEMBERS, "_passed.flag"]:
         text = files[name].decode("utf-8", "replace")
         assert not [word for word in forbidden if len(word) > 3 and word in text], name
@@ -135,8 +135,8 @@ def test_a_failed_attempt_is_recorded_with_its_code(own_run):
     with pytest.raises(RuntimeError, match="NONZERO_FRACTION"):
         run_states(child, threads=2)
     record = child.last_records()["S5"]
-    assert record["status"] == "FAIL" and record["error_code"] == "5B.S5.NONZERO_FRACTION"
-    assert {step["lane"] for step in record["steps"]} == {"input_load", "compute", "validation", "write"}
+    assert record.status == "FAIL" and record.error_code == "5B.S5.NONZERO_FRACTION"
+    assert {step.lane for step in record.steps} == {"input_load", "compute", "validation", "write"}
 
 
 @pytest.fixture

@@ -91,8 +91,8 @@ def test_published_run_is_refused_once_the_clock_is_enforced(published_run, priv
     assert verdict.error.code == verdict.report["first_failed_check"] == "5B.S5.HORIZON_GUARD"
     assert verdict.error.exit_code == 1
     assert not (child.bundle_folder / "_passed.flag").exists()
-    assert child.last_records()["S5"]["status"] == "FAIL"
-    assert child.last_records()["S5"]["error_code"] == "5B.S5.HORIZON_GUARD"
+    assert child.last_records()["S5"].status == "FAIL"
+    assert child.last_records()["S5"].error_code == "5B.S5.HORIZON_GUARD"
 
 
 def test_a_moved_threshold_is_named_in_the_report_of_a_rerun(own_run):

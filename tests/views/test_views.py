@@ -161,7 +161,7 @@ def test_state_elapsed(published_run: Run) -> None:
     frame = views.state_elapsed(published_run)
     for state, record in published_run.last_records().items():
         seconds = frame.filter(pl.col("state") == state)["seconds"].sum()
-        assert seconds == pytest.approx(sum(step["wall_ms"] for step in record["steps"]) / 1e3)
+        assert seconds == pytest.approx(sum(step.wall_ms for step in record.steps) / 1e3)
 
 
 def test_listing_escapes_and_says_what_it_hides() -> None:

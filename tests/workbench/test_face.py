@@ -94,9 +94,9 @@ def test_states_are_the_records(opened: OpenRun) -> None:
     for row in table.to_dicts():
         record = records[row["state"]]
         lanes = ("input_load", "compute", "validation", "write")
-        assert sum(row[lane] for lane in lanes) == pytest.approx(sum(step["wall_ms"] for step in record["steps"]) / 1e3)
-        assert row["seconds"] == record["durations"]["wall_ms"] / 1e3
-        assert (row["rows_out"], row["peak_bytes"]) == (record["rows_out"], record["peak_rss_bytes"])
+        assert sum(row[lane] for lane in lanes) == pytest.approx(sum(step.wall_ms for step in record.steps) / 1e3)
+        assert row["seconds"] == record.durations.wall_ms / 1e3
+        assert (row["rows_out"], row["peak_bytes"]) == (record.rows_out, record.peak_rss_bytes)
 
 
 def test_states_of_a_child_say_what_was_linked_and_what_was_not_run(own_run) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from segment5b_lib.errors import InputError, MissingInputError, UsageError
 from segment5b_lib.store.documents import read_mapping
-from segment5b_lib.store.foreign_records import record_lines
+from segment5b_lib.store.records import record_lines
 from segment5b_lib.store.runs import RECEIPT_FILE
 
 _DATA: Final = "data/layer2/5B/{dataset}/seed=*/manifest_fingerprint=*"

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS, validation_folder
 from segment5b_lib.contract.policies import Policies
-from segment5b_lib.contract.words import STATES, Status
+from segment5b_lib.contract.words import STATES
 from segment5b_lib.engine.attach.digests import check_bundles, check_claims
 from segment5b_lib.engine.attach.identity import Identity
 from segment5b_lib.engine.attach.policies import policies_of_tree
@@ -22,9 +22,9 @@ from segment5b_lib.store.attachments import ATTACHMENT_FILE, ENGINE, OWN_POLICIE
 from segment5b_lib.store.bundles import FLAG_FILE
 from segment5b_lib.store.digest import sha256_files
 from segment5b_lib.store.documents import read_mapping
-from segment5b_lib.store.foreign_records import in_our_shape, of_run, record_lines, untold
-from segment5b_lib.store.markers import Marker, OutputLine
+from segment5b_lib.store.markers import Counters, Marker, OutputLine
 from segment5b_lib.store.postures import write_policies
+from segment5b_lib.store.records import StateRecord, missing_fields, normalised, of_run, record_lines
 from segment5b_lib.store.runs import RECEIPT_FILE, Run, RunReceipt, policies_digest
 from segment5b_lib.store.worlds import WORLD_FILE
 from segment5b_lib.version import __version__
@@ -40,13 +40,13 @@ class ForeignRun:
     root: Path
     identity: Identity
     parameter_hash: str
-    told: dict[str, Any]
+    declared: dict[str, Any]
     scenarios: list[str]
     tree: Tree
     digests: dict[Path, str]
     posture: str
     policies: Policies
-    records: dict[str, dict[str, Any]]
+    records: dict[str, StateRecord]
     world: ForeignWorld
     missing: list[str]
     verified: list[str] = field(default_factory=list)
@@ -83,8 +83,8 @@ class ForeignRun:
             path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
     def _receipt(self) -> RunReceipt:
-        identity, told, sealed = self.identity, self.told, self.world.sealed
-        started = [str(record["started_at_utc"]) for record in self.records.values() if "started_at_utc" in record]
+        identity, declared, sealed = self.identity, self.declared, self.world.sealed
+        started = [record.started_at_utc for record in self.records.values() if record.started_at_utc]
         own = f"attached/{identity.run_id}/world/{identity.manifest_fingerprint}"
         return RunReceipt(
             run_id=identity.run_id,
@@ -94,23 +94,23 @@ class ForeignRun:
             manifest_fingerprint=identity.manifest_fingerprint,
             rng_root=self._rng_root(),
             world=str(sealed.root) if sealed else own,
-            posture=str(told.get("posture", "attached")),
+            posture=str(declared.get("posture", "attached")),
             parent_run=None,
             changed_states=list(STATES),
             changes={},
-            created_utc=str(told.get("created_utc", min(started, default=""))),
-            library_version=str(told.get("library_version", ENGINE)),
+            created_utc=str(declared.get("created_utc", min(started, default=""))),
+            library_version=str(declared.get("library_version", ENGINE)),
         )
 
     def _rng_root(self) -> str:
         """Root of the random streams, as a world of ours, a receipt or the audit log says it; empty where none does."""
-        said = [self.told.get("rng_root"), *(row.get("rng_root") for row in _audit(self.root, self.identity))]
-        texts = [text for text in said if isinstance(text, str)]
+        roots = [self.declared.get("rng_root"), *(row.get("rng_root") for row in _audit(self.root, self.identity))]
+        texts = [text for text in roots if isinstance(text, str)]
         return self.world.sealed.rng_root if self.world.sealed else next(iter(texts), "")
 
     def _is_complete(self, state: str) -> bool:
         """Whether all that a state must write is there, and its last record (if any) does not say that it failed."""
-        if self.records.get(state, {"status": Status.PASS})["status"] != Status.PASS:
+        if state in self.records and not self.records[state].passed:
             return False
         if state == "S5":
             return "bundle of 5B" in self.verified
@@ -121,7 +121,7 @@ class ForeignRun:
         names: Sequence[str] = spec_of(state).writes or (BUNDLE,)
         files = sorted((self.tree.path(path), name, path) for name in names for path in self.tree.files.get(name, []))
         known = self.posture == OWN_POLICIES
-        counters = dict(self.records.get(state, {}).get("counters", {}))
+        counters: Counters = dict(self.records[state].counters) if state in self.records else {}
         counters.setdefault("scenarios", {name: {} for name in self.scenarios})
         if state == "S5":
             flag = read_mapping(self.root / validation_folder("5B", self.identity.manifest_fingerprint) / FLAG_FILE)
@@ -151,13 +151,13 @@ def examine(root: Path, identity: Identity, *, posture: str, world: str, scale: 
     tree = run_tree(root, mf, seed, scenarios)
     parameter_hash = parameter_hash_of(root, identity.parameter_hash, tree)
     lent, policies = policies_of_tree(root, parameter_hash, posture)
-    records, untold_fields = _records(root, identity)
+    records, missing_records = _records(root, identity)
     upstream = find_world(root, identity, scenarios, named=world, scale=scale)
     found = ForeignRun(
         root=root,
         identity=identity,
         parameter_hash=parameter_hash,
-        told=_receipt_of(root),
+        declared=_receipt_of(root),
         scenarios=scenarios,
         tree=tree,
         digests=sha256_files([path for paths in tree.files.values() for path in paths]),
@@ -165,7 +165,7 @@ def examine(root: Path, identity: Identity, *, posture: str, world: str, scale: 
         policies=policies,
         records=records,
         world=upstream,
-        missing=[*tree.missing, *upstream.missing, *untold_fields],
+        missing=[*tree.missing, *upstream.missing, *missing_records],
     )
     if lent != OWN_POLICIES:
         found.missing.append(f"policies (judged by those of posture {lent})")
@@ -191,14 +191,14 @@ def _audit(root: Path, identity: Identity) -> list[dict[str, Any]]:
     return [row for path in paths for row in record_lines(path)]
 
 
-def _records(root: Path, identity: Identity) -> tuple[dict[str, dict[str, Any]], list[str]]:
+def _records(root: Path, identity: Identity) -> tuple[dict[str, StateRecord], list[str]]:
     """The last record of each state, and what records do not say."""
     files = sorted(Run(root).records_root.glob("utc_day=*/segment_state_runs.jsonl"))
     rows = [row for path in files for row in record_lines(path) if of_run(row, identity.run_id)]
-    last = {row["state"]: row for row in rows}
-    silent = [state for state in STATES if state not in last]
-    missing = [f"the run records of {', '.join(silent)} (their timing)"] if silent else []
-    for lost in sorted({tuple(untold(row)) for row in last.values()} - {()}):
-        states = [state for state, row in sorted(last.items()) if tuple(untold(row)) == lost]
-        missing.append(f"{', '.join(lost)} in the run records of {', '.join(states)}")
-    return {state: told for state, row in last.items() if (told := in_our_shape(row))}, missing
+    last = {row["state"]: normalised(row) for row in rows}
+    unrecorded = [state for state in STATES if state not in last]
+    missing = [f"the run records of {', '.join(unrecorded)} (their timing)"] if unrecorded else []
+    for fields in sorted({tuple(missing_fields(record)) for record in last.values()} - {()}):
+        states = [state for state, record in sorted(last.items()) if tuple(missing_fields(record)) == fields]
+        missing.append(f"{', '.join(fields)} in the run records of {', '.join(states)}")
+    return {state: record for state, record in last.items() if record}, missing

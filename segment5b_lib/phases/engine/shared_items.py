@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from segment5b_lib.contract.words import STATES, Status, Verdict
+from segment5b_lib.contract.words import STATES, Verdict
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import GATES
 from segment5b_lib.gates.wording import value_text
@@ -39,7 +39,7 @@ def chain_complete(name: str, runs: Sequence[Run]) -> DodItem:
 
 def _unfinished(run: Run) -> list[tuple[str, str]]:
     last = run.last_records()
-    failed = {state: record["error_code"] for state, record in last.items() if record["status"] != Status.PASS}
+    failed = {state: str(record.error_code) for state, record in last.items() if not record.passed}
     return [(state, failed.get(state, "no marker")) for state in STATES if run.marker(state) is None or state in failed]
 
 

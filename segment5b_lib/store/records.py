@@ -1,0 +1,136 @@
+"""Run records: one row per state attempt (contracts §2), of ours and of another program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from segment5b_lib.contract.strict import Recorded
+from segment5b_lib.contract.words import STATES, Lane, Status
+from segment5b_lib.errors import InputError
+from segment5b_lib.store.documents import read_text
+from segment5b_lib.store.markers import Counters
+
+
+class Durations(Recorded):
+    """Milliseconds of an attempt, on the clock and on all cores."""
+
+    wall_ms: float
+    cpu_ms: float | None = None
+
+
+class StepRecord(Recorded):
+    """One step of an attempt: its lane, milliseconds, and what it went through."""
+
+    name: str
+    lane: Lane
+    wall_ms: float
+    cpu_ms: float | None = None
+    rows: int | None = None
+    bytes: int | None = None
+
+
+class StateRecord(Recorded):
+    """One attempt of a state. Ours have every field; of other programs' rows what is missing is None or empty.
+
+    `peak_rss_bytes` is the largest resident memory of the process until the attempt's end.
+    """
+
+    layer: str | None = None
+    segment: str | None = None
+    state: str
+    state_id: str | None = None
+    manifest_fingerprint: str | None = None
+    parameter_hash: str | None = None
+    seed: int | None = None
+    run_id: str | None = None
+    scenario_set: tuple[str, ...] = ()
+    status: Status
+    error_code: str | None = None
+    error_context: dict[str, str] | None = None
+    started_at_utc: str | None = None
+    finished_at_utc: str | None = None
+    durations: Durations
+    peak_rss_bytes: int | None = None
+    steps: tuple[StepRecord, ...] = ()
+    rows_in: int | None = None
+    rows_out: int | None = None
+    counters: Counters = Field(default_factory=dict)
+    threads: int | None = None
+    machine: dict[str, str | int | None] | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the attempt ended well."""
+        return self.status is Status.PASS
+
+    @property
+    def seconds(self) -> float:
+        """Wall time."""
+        return self.durations.wall_ms / 1e3
+
+    def document(self) -> dict[str, Any]:
+        """The row as it is written."""
+        return self.model_dump(mode="json")
+
+
+def record_lines(path: Path, *, bounded: bool = True) -> list[dict[str, Any]]:
+    """The rows of one file; `bounded` as for `documents.read_text`.
+
+    Raises
+    ------
+    InputError : ``5B.ATTACH.RECORD_UNREADABLE`` where a line is no JSON object.
+    """
+    rows = []
+    for number, line in enumerate(read_text(path, bounded=bounded).splitlines(), 1):
+        try:
+            row = json.loads(line) if line.strip() else {}
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise InputError(
+                "5B.ATTACH.RECORD_UNREADABLE",
+                "a run record is no JSON object",
+                where=f"{path}, line {number}",
+                expected="one JSON object per line",
+                found=line[:80],
+                next_step="restore the file, or remove the line",
+            )
+        rows.append(row)
+    return [row for row in rows if row]
+
+
+def of_run(row: Mapping[str, Any], run_id: str) -> bool:
+    """Whether a row is about a state of this run of segment 5B."""
+    return row.get("run_id") == run_id and row.get("segment", "5B") == "5B" and row.get("state") in STATES
+
+
+def normalised(row: Mapping[str, Any]) -> StateRecord | None:
+    """Another program's row as a record, without the fields that it has in another form.
+
+    None where it does not record how long the state took, or how it ended.
+    """
+    wrong = _wrong_fields(row)
+    if wrong & {name for name, field in StateRecord.model_fields.items() if field.is_required()}:
+        return None
+    return StateRecord.model_validate_json(json.dumps({name: row[name] for name in row.keys() - wrong}))
+
+
+def _wrong_fields(row: Mapping[str, Any]) -> set[str]:
+    try:
+        StateRecord.model_validate_json(json.dumps(row))
+    except ValidationError as error:
+        return {str(problem["loc"][0]) for problem in error.errors(include_url=False)}
+    return set()
+
+
+def missing_fields(record: StateRecord | None) -> list[str]:
+    """What a normalised row does not record."""
+    if record is None:
+        return ["status and durations.wall_ms"]
+    missing = [name for name in ("rows_in", "rows_out", "threads", "machine") if getattr(record, name) is None]
+    return missing if record.steps else [*missing, "steps with lanes"]
