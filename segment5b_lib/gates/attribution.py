@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
+from segment5b_lib.contract.commands import Command, CommandText, command
 from segment5b_lib.contract.words import STATES, Verdict
 from segment5b_lib.gates.results import GateResult
 
@@ -23,21 +24,25 @@ class Facts:
     calibrated: bool
 
 
+Condition = Callable[[Facts], bool]
+
+
 @dataclass(frozen=True)
 class Rule:
-    """Gates, a condition, and what follows: owner, cause, the first state to rerun, the command that does it.
+    """Gates, a condition, and what follows: owner, the first state to rerun, the command that does it, the cause.
 
-    `axis` is the plan's word for what is wrong; `upstream` the segment to reopen, empty if none.
+    `axis` is the plan's word for what is wrong; `upstream` the segment to reopen, empty if none. The command names
+    neither run nor world (see `contract.commands.addressed`).
     """
 
     gates: tuple[str, ...]
-    when: Callable[[Facts], bool]
+    when: Condition
     owner: str
     axis: str
-    cause: str
     first_state: str
-    upstream: str
-    command: str
+    command: Command
+    cause: str
+    upstream: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,269 +55,118 @@ class Attribution:
     cause: str
     upstream: str
     rerun: tuple[str, ...]
-    command: str
+    command: CommandText
+
+    def document(self) -> dict[str, Any]:
+        """The attribution as a JSON-ready mapping."""
+        return {**asdict(self), "command": self.command.text}
 
 
-def _always(facts: Facts) -> bool:
+def _failed(*gates: str) -> Condition:
+    return lambda facts: not facts.failed.isdisjoint(gates)
+
+
+def _always(_: Facts) -> bool:
     return True
 
 
-def _failed(*gates: str) -> Callable[[Facts], bool]:
-    return lambda facts: any(gate in facts.failed for gate in gates)
+_clock_failed = _failed(*CLOCK_GATES)
+_local_time_failed = _failed("T12")
 
 
-_REOPEN_2A = "segment5b world reopen --segment 2A --set last_transition_year=2028"
-_WALL_CLOCK = "segment5b rerun --changed S4 --set placement.local_time_encoding=wall_clock"
-_ROW_ZONE = "segment5b rerun --changed S4 --set routing.zone_binding=row_zone"
+def _horizon_and_clock_failed(facts: Facts) -> bool:
+    return "T11" in facts.failed and _clock_failed(facts)
 
+
+def _bound_to_the_row(facts: Facts) -> bool:
+    return facts.zone_binding == "row_zone"
+
+
+def _not_bound_to_the_row(facts: Facts) -> bool:
+    return facts.zone_binding != "row_zone"
+
+
+def _no_hybrid_merchant(facts: Facts) -> bool:
+    return facts.hybrid_merchants == 0
+
+
+def _calibrated(facts: Facts) -> bool:
+    return facts.calibrated
+
+
+def _binding_holds(facts: Facts) -> bool:
+    return "A2" not in facts.failed
+
+
+def _rerun(state: str, *settings: str) -> Command:
+    return command("rerun", "--changed", state, *(word for setting in settings for word in ("--set", setting)))
+
+
+def _reopen(segment: str, setting: str) -> Command:
+    return command("world reopen", "--segment", segment, "--set", setting)
+
+
+_CALIBRATE: Final = command("calibrate")
+_REOPEN_2A: Final = _reopen("2A", "last_transition_year=2028")
+_REOPEN_3B: Final = _reopen("3B", "rules.card_not_present.mode=HYBRID")
+_WALL_CLOCK: Final = _rerun("S4", "placement.local_time_encoding=wall_clock")
+_ROW_ZONE: Final = _rerun("S4", "routing.zone_binding=row_zone")
+_S2, _S3, _S4 = (_rerun(state) for state in ("S2", "S3", "S4"))
+
+# fmt: off
 RULES: Final[tuple[Rule, ...]] = (
-    Rule(
-        (*CLOCK_GATES, "T8"),
-        lambda facts: "T11" in facts.failed and any(gate in facts.failed for gate in CLOCK_GATES),
-        "2A",
-        "DST",
-        "the transition cache ends before the scenario does",
-        "S0",
-        "2A",
-        _REOPEN_2A,
-    ),
-    Rule(
-        CLOCK_GATES,
-        _failed("T12"),
-        "S4",
-        "DST",
-        "local times are written, or read, as if they were UTC",
-        "S4",
-        "",
-        _WALL_CLOCK,
-    ),
-    Rule(
-        CLOCK_GATES,
-        _always,
-        "S4",
-        "DST",
-        "the cache is right and the encoding too: the look-up in S4 is wrong",
-        "S4",
-        "",
-        "segment5b rerun --changed S4",
-    ),
-    Rule(
-        ("T11",),
-        _always,
-        "2A",
-        "DST",
-        "the transition cache does not reach far enough",
-        "S0",
-        "2A",
-        _REOPEN_2A,
-    ),
-    Rule(
-        ("T12",),
-        _always,
-        "S4",
-        "DST",
-        "local columns carry a UTC marker that is not true",
-        "S4",
-        "",
-        _WALL_CLOCK,
-    ),
-    Rule(
-        ("T4",),
-        _always,
-        "S4",
-        "conservation",
-        "the expansion does not deliver what S3 drew",
-        "S4",
-        "",
-        "segment5b rerun --changed S4",
-    ),
-    Rule(
-        ("T5",),
-        _always,
-        "S4",
-        "conservation",
-        "routing fills the wrong one of site and edge",
-        "S4",
-        "",
-        "segment5b rerun --changed S4",
-    ),
-    Rule(
-        ("T6",),
-        lambda facts: facts.zone_binding == "row_zone",
-        "S2 zone mix",
-        "concentration",
-        "the intensities themselves concentrate on a few zones",
-        "S2",
-        "",
-        "segment5b calibrate",
-    ),
-    Rule(
-        ("T6",),
-        _always,
-        "S4 routing",
-        "concentration",
-        "routing by group weights concentrates on a few zones",
-        "S4",
-        "",
-        _ROW_ZONE,
-    ),
-    Rule(
-        ("T7",),
-        lambda facts: facts.hybrid_merchants == 0,
-        "3B",
-        "virtual share",
-        "no merchant is eligible for hybrid trade, so no local knob moves the share",
-        "S0",
-        "3B",
-        "segment5b world reopen --segment 3B --set rules.card_not_present.mode=HYBRID",
-    ),
-    Rule(
-        ("T7",),
-        _always,
-        "S4 routing",
-        "virtual share",
-        "the hybrid coin sets the share",
-        "S4",
-        "",
-        "segment5b calibrate",
-    ),
-    Rule(
-        ("T8",),
-        _failed(*CLOCK_GATES),
-        "S4",
-        "DST",
-        "local dates follow the clock, which is wrong",
-        "S4",
-        "",
-        "segment5b rerun --changed S4",
-    ),
-    Rule(
-        ("T8",),
-        lambda facts: facts.zone_binding != "row_zone",
-        "S4 routing",
-        "concentration",
-        "arrivals live in another zone than the intensity they come from",
-        "S4",
-        "",
-        _ROW_ZONE,
-    ),
-    Rule(
-        ("T9",),
-        lambda facts: facts.calibrated,
-        "S2 zone mix",
-        "concentration",
-        "calibration over-corrects: it has changed how counts scatter",
-        "S2",
-        "",
-        "segment5b calibrate",
-    ),
-    Rule(
-        ("T8", "T9"),
-        _always,
-        "S3",
-        "conservation",
-        "counts do not follow their intensities as the law says",
-        "S3",
-        "",
-        "segment5b rerun --changed S3",
-    ),
-    Rule(
-        ("A1", "A1.duplicates", "A1.offsets"),
-        _always,
-        "S4 streams",
-        "randomness",
-        "random blocks are used for more than one draw, or not as their streams define",
-        "S4",
-        "",
-        "segment5b rerun --changed S4",
-    ),
-    Rule(
-        ("A2", "A2.profile"),
-        lambda facts: facts.zone_binding != "row_zone",
-        "S4 routing",
-        "zone binding",
-        "zones are drawn regardless of the row whose intensity made the arrival",
-        "S4",
-        "",
-        _ROW_ZONE,
-    ),
-    Rule(
-        ("A2.profile",),
-        lambda facts: "A2" not in facts.failed,
-        "S3",
-        "zone binding",
-        "counts do not follow their own intensity through the day",
-        "S3",
-        "",
-        "segment5b rerun --changed S3",
-    ),
-    Rule(
-        ("A2", "A2.profile"),
-        _always,
-        "S4 routing",
-        "zone binding",
-        "sites are picked in another zone than that of the row, which the policy binds them to",
-        "S4",
-        "",
-        "segment5b rerun --changed S4",
-    ),
-    Rule(
-        ("A3",),
-        _always,
-        "S3",
-        "count law",
-        "counts follow another law than the policy's",
-        "S3",
-        "",
-        "segment5b rerun --changed S3",
-    ),
-    Rule(
-        ("A4",),
-        _always,
-        "S4 routing",
-        "routing law",
-        "sites or edges are not picked by their weights",
-        "S4",
-        "",
-        "segment5b rerun --changed S4",
-    ),
-    Rule(
-        ("A5", "A5.window", "A5.order", "A6"),
-        _always,
-        "S4",
-        "placement and order",
-        "arrivals are not placed, ordered or written as the law of S4 says",
-        "S4",
-        "",
-        "segment5b rerun --changed S4",
-    ),
-    Rule(
-        ("T10",),
-        _always,
-        "S2",
-        "stability",
-        "a key metric moves with the seed, whose largest effect is on the latent field",
-        "S2",
-        "",
-        "segment5b rerun --changed S2",
-    ),
-    *(
-        Rule(
-            gates,
-            _always,
-            state,
-            "runtime",
-            cause,
-            state,
-            "",
-            f"segment5b rerun --changed {state}",
-        )
-        for gates, state, cause in (
-            *(((f"R-{state}",), state, "the state takes longer than its budget") for state in STATES[1:]),
-            (LANE_GATES, "S4", "the lane takes longer than its budget, and S4 is its largest part"),
-        )
-    ),
+    Rule((*CLOCK_GATES, "T8"), _horizon_and_clock_failed, "2A", "DST", "S0", _REOPEN_2A,
+         "the transition cache ends before the scenario does", "2A"),
+    Rule(CLOCK_GATES, _local_time_failed, "S4", "DST", "S4", _WALL_CLOCK,
+         "local times are written, or read, as if they were UTC"),
+    Rule(CLOCK_GATES, _always, "S4", "DST", "S4", _S4,
+         "the cache is right and the encoding too: the look-up in S4 is wrong"),
+    Rule(("T11",), _always, "2A", "DST", "S0", _REOPEN_2A,
+         "the transition cache does not reach far enough", "2A"),
+    Rule(("T12",), _always, "S4", "DST", "S4", _WALL_CLOCK,
+         "local columns carry a UTC marker that is not true"),
+    Rule(("T4",), _always, "S4", "conservation", "S4", _S4,
+         "the expansion does not deliver what S3 drew"),
+    Rule(("T5",), _always, "S4", "conservation", "S4", _S4,
+         "routing fills the wrong one of site and edge"),
+    Rule(("T6",), _bound_to_the_row, "S2 zone mix", "concentration", "S2", _CALIBRATE,
+         "the intensities themselves concentrate on a few zones"),
+    Rule(("T6",), _always, "S4 routing", "concentration", "S4", _ROW_ZONE,
+         "routing by group weights concentrates on a few zones"),
+    Rule(("T7",), _no_hybrid_merchant, "3B", "virtual share", "S0", _REOPEN_3B,
+         "no merchant is eligible for hybrid trade, so no local knob moves the share", "3B"),
+    Rule(("T7",), _always, "S4 routing", "virtual share", "S4", _CALIBRATE,
+         "the hybrid coin sets the share"),
+    Rule(("T8",), _clock_failed, "S4", "DST", "S4", _S4,
+         "local dates follow the clock, which is wrong"),
+    Rule(("T8",), _not_bound_to_the_row, "S4 routing", "concentration", "S4", _ROW_ZONE,
+         "arrivals live in another zone than the intensity they come from"),
+    Rule(("T9",), _calibrated, "S2 zone mix", "concentration", "S2", _CALIBRATE,
+         "calibration over-corrects: it has changed how counts scatter"),
+    Rule(("T8", "T9"), _always, "S3", "conservation", "S3", _S3,
+         "counts do not follow their intensities as the law says"),
+    Rule(("A1", "A1.duplicates", "A1.offsets"), _always, "S4 streams", "randomness", "S4", _S4,
+         "random blocks are used for more than one draw, or not as their streams define"),
+    Rule(("A2", "A2.profile"), _not_bound_to_the_row, "S4 routing", "zone binding", "S4", _ROW_ZONE,
+         "zones are drawn regardless of the row whose intensity made the arrival"),
+    Rule(("A2.profile",), _binding_holds, "S3", "zone binding", "S3", _S3,
+         "counts do not follow their own intensity through the day"),
+    Rule(("A2", "A2.profile"), _always, "S4 routing", "zone binding", "S4", _S4,
+         "sites are picked in another zone than that of the row, which the policy binds them to"),
+    Rule(("A3",), _always, "S3", "count law", "S3", _S3,
+         "counts follow another law than the policy's"),
+    Rule(("A4",), _always, "S4 routing", "routing law", "S4", _S4,
+         "sites or edges are not picked by their weights"),
+    Rule(("A5", "A5.window", "A5.order", "A6"), _always, "S4", "placement and order", "S4", _S4,
+         "arrivals are not placed, ordered or written as the law of S4 says"),
+    Rule(("T10",), _always, "S2", "stability", "S2", _S2,
+         "a key metric moves with the seed, whose largest effect is on the latent field"),
+    *(Rule((f"R-{state}",), _always, state, "runtime", state, _rerun(state),
+           "the state takes longer than its budget") for state in STATES[1:]),
+    Rule(LANE_GATES, _always, "S4", "runtime", "S4", _S4,
+         "the lane takes longer than its budget, and S4 is its largest part"),
 )
+# fmt: on
 
 
 def attribute(

@@ -99,7 +99,7 @@ class Scorecard:
             **self.identity,
             **(asdict(self.origin) if self.origin else {}),
             "gates": [entry.document() for entry in self.results],
-            "attributions": [asdict(entry) for entry in self.attributions],
+            "attributions": [entry.document() for entry in self.attributions],
         }
 
     def _row(self, entry: GateResult) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class Scorecard:
             "owner": owner.owner if owner else "",
             "cause": owner.cause if owner else "",
             "rerun": " ".join(owner.rerun) if owner else "",
-            "command": owner.command if owner else "",
+            "command": owner.command.text if owner else "",
             "provenance": provenance_text(entry),
             "produced_by": entry.produced_by.removeprefix(f"{__package__}."),
         }

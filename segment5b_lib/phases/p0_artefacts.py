@@ -146,7 +146,7 @@ def owner_lines(scorecard: Scorecard) -> list[OwnerLine]:
             cause=found.cause,
             upstream=found.upstream,
             rerun=list(found.rerun),
-            command=runnable(found, scorecard),
+            command=runnable(found, scorecard).text,
         )
         for found in scorecard.attributions
     ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
+from segment5b_lib.contract.commands import Command, RunAddress, addressed
 from segment5b_lib.gates.attribution import Attribution
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.views.listing import html_table
@@ -38,29 +38,24 @@ NOTHING: Final = NextSteps(())
 
 def next_steps(scorecard: Scorecard) -> NextSteps:
     """One step per owner and command, in the order of the gates."""
-    steps: dict[tuple[str, str], list[Attribution]] = {}
+    steps: dict[tuple[str, Command], list[Attribution]] = {}
     for found in scorecard.attributions:
         steps.setdefault((found.owner, found.command), []).append(found)
     return NextSteps(
         tuple(
-            NextStep(owner, tuple(entry.gate_id for entry in same), runnable(same[0], scorecard))
+            NextStep(owner, tuple(entry.gate_id for entry in same), runnable(same[0], scorecard).text)
             for (owner, _), same in steps.items()
         )
     )
 
 
-def runnable(attribution: Attribution, scorecard: Scorecard) -> str:
-    """An attribution's command with the run or the world that it is to be given for; its rule names neither."""
-    run, world = scorecard.identity["run_id"][:8], scorecard.identity["manifest_fingerprint"][:8]
-    command = attribution.command
-    if attribution.upstream:
-        command = command.replace("world reopen", f"world reopen {world}", 1)
-        return f'{command} --reason "{attribution.cause}"'
-    command = command.replace("segment5b calibrate", f"segment5b calibrate {run}", 1)
-    if scorecard.evidence.run.own:
-        # An attached run is only read: what is changed is made anew, on the same world.
-        seed = scorecard.identity["seed"]
-        return re.sub(
-            r"segment5b rerun --changed S\d", f"segment5b run --world {world} --seed {seed}", command, count=1
-        )
-    return command.replace("segment5b rerun", f"segment5b rerun --run {run}", 1)
+def runnable(attribution: Attribution, scorecard: Scorecard) -> Command:
+    """An attribution's command for the run that the scorecard is about."""
+    identity = scorecard.identity
+    address = RunAddress(
+        run=identity["run_id"][:8],
+        world=identity["manifest_fingerprint"][:8],
+        seed=identity["seed"],
+        attached=bool(scorecard.evidence.run.own),
+    )
+    return addressed(attribution.command, address, attribution.cause)
