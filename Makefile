@@ -12,7 +12,8 @@ NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanit
   --nbval-cell-timeout 300 --nbval-kernel-startup-timeout 120
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow notebooks notebooks-stored bench bench-compare certificate shape lint lock clean
+.PHONY: help install demo test test-slow notebooks notebooks-stored golden-renew bench bench-compare \
+  certificate shape lint lock clean
 
 help:  ## list the workflows
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -38,6 +39,9 @@ notebooks: install  ## only the notebooks: executed on the tiny world, held agai
 
 notebooks-stored: install  ## store the notebooks' outputs again; look at the difference before you commit it
 	$(BIN)/python -m tests.notebooks.store_outputs
+
+golden-renew: install  ## pin the tiny world's outputs again (tests/golden): it says what has changed
+	$(BIN)/python -m tests.golden.renew
 
 bench: install  ## SCALE=tiny|small|medium|authority [N=3] [ONLY="S4 chain"] [OUT=json]: time, memory, floors, growth
 	$(BIN)/python -m benchmarks run --scale $(SCALE) --repetitions $(N) --threads $(THREADS) \

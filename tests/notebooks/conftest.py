@@ -10,7 +10,7 @@ import pytest
 from nbval.plugin import IPyNbCell
 
 from tests.notebooks.comparison import pytest_collection_modifyitems as pytest_collection_modifyitems
-from tests.notebooks.prepare import copy_of, outputs_at, prepared
+from tests.notebooks.prepare import copy_of, outputs_at, prepared, shared_base
 
 
 @pytest.hookimpl(wrapper=True)
@@ -19,14 +19,8 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     if not isinstance(item, IPyNbCell):
         return (yield)
     factory = item.config._tmp_path_factory  # nbval's cells are no functions, and have no fixtures
-    with outputs_at(_own_outputs(_base(factory), item.path.stem)):
+    with outputs_at(_own_outputs(shared_base(factory), item.path.stem)):
         return (yield)
-
-
-def _base(factory: pytest.TempPathFactory) -> Path:
-    """One folder for all workers, as in the fixture `outputs`."""
-    base = factory.getbasetemp()
-    return (base.parent if base.name.startswith("popen-") else base) / "notebooks"
 
 
 @cache
@@ -37,4 +31,4 @@ def _own_outputs(base: Path, notebook: str) -> Path:
 @pytest.fixture
 def prepared_copy(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
     """A prepared outputs folder that a test may add to."""
-    return copy_of(prepared(_base(tmp_path_factory) / "prepared"), tmp_path / "outputs")
+    return copy_of(prepared(shared_base(tmp_path_factory) / "prepared"), tmp_path / "outputs")

@@ -18,7 +18,7 @@ import pytest
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.engine.lanes import finished, panel, repetitions
 from segment5b_lib.engine.retention import pin
-from segment5b_lib.phases import p0, p1, p2, p4, popt0, popt1, popt2, popt3, popt4, popt5
+from segment5b_lib.phases import p0, p1, p2, p3, p4, p5, popt0, popt1, popt2, popt3, popt4, popt5
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.postures import load_posture
 from segment5b_lib.store.runs import Run, list_runs, open_run
@@ -31,7 +31,7 @@ from tests.notebooks.step_records import CURRENT, OLDER, REPETITIONS, plant
 from tests.phases.popt_track import remade
 
 _SEED, _WITNESS = 42, 7
-_OLDER_VERSION: Final = "0.0.9"
+OLDER_VERSION: Final = "0.0.9"
 _THREADS: Final = 2
 _WAIT_SECONDS: Final = 600
 
@@ -53,6 +53,12 @@ def prepared(folder: Path) -> Path:
                 _prepare(making)
             making.rename(folder)
     return folder
+
+
+def shared_base(factory: pytest.TempPathFactory) -> Path:
+    """One folder for all workers, as in the fixture `outputs`."""
+    base = factory.getbasetemp()
+    return (base.parent if base.name.startswith("popen-") else base) / "notebooks"
 
 
 def copy_of(folder: Path, own: Path) -> Path:
@@ -78,8 +84,15 @@ def parameters_of(notebook: str) -> dict[str, Any]:
     }[notebook]
 
 
+def what_ifs() -> None:
+    """Execute the phases that are refused by the order, P3 and P5, in the outputs folder that is set."""
+    candidate = open_run("@candidate")
+    for phase in (p3, p5):
+        phase.execute(candidate, what_if=True)
+
+
 def _older() -> Run:
-    return next(run for run in list_runs() if run.receipt.library_version == _OLDER_VERSION)
+    return next(run for run in list_runs() if run.receipt.library_version == OLDER_VERSION)
 
 
 def _panel(candidate: Run) -> list[Run]:
@@ -117,7 +130,7 @@ def _performance(world: World) -> Run:
     ]
     baseline = runs[0][0]
     pin("baseline", baseline)
-    older = remade(runs[0], _OLDER_VERSION)
+    older = remade(runs[0], OLDER_VERSION)
     for run in older:
         plant(run, OLDER)
     for run in (run for same in runs for run in same):
