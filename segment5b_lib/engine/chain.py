@@ -24,7 +24,8 @@ from segment5b_lib.store.locks import locked
 from segment5b_lib.store.postures import write_policies
 from segment5b_lib.store.publish import staged
 from segment5b_lib.store.records import StateRecord
-from segment5b_lib.store.runs import RECEIPT_FILE, Run, RunReceipt, policies_digest, runs_folder
+from segment5b_lib.store.roots import runs_folder
+from segment5b_lib.store.runs import RECEIPT_FILE, Run, RunReceipt, policies_digest
 from segment5b_lib.store.worlds import World
 from segment5b_lib.version import __version__
 

@@ -11,35 +11,34 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any, Final
+from typing import Final
 
+from segment5b_lib.contract.strict import Recorded
 from segment5b_lib.errors import ConflictError, UsageError
 from segment5b_lib.identity import run_id, utc_now
 from segment5b_lib.store.attachments import attached_folder
 from segment5b_lib.store.locks import held, is_held, locked
+from segment5b_lib.store.pins import ROLES, Pins, pins_path, read_pins
 from segment5b_lib.store.publish import STAGING_PREFIX, write_file
-from segment5b_lib.store.roots import outputs_folder
-from segment5b_lib.store.runs import PIN_NAMES, RECEIPT_FILE, Run, list_runs, read_pins, runs_folder
+from segment5b_lib.store.roots import outputs_folder, runs_folder
+from segment5b_lib.store.runs import RECEIPT_FILE, Run, list_runs
 
-_MANY = ("witness", "certification")
 _PARTS: Final = ("data", "logs", "markers", "policies", "reports", RECEIPT_FILE, ".lock")
 """What lies in a run root, beside the log that carries the run's id."""
 
 
 def pin(role: str, run: Run) -> None:
     """Give a run a role in the keep-set. Witness and certification hold several runs, the others one."""
-    if role not in PIN_NAMES:
-        raise UsageError("5B.RUN.UNKNOWN_ROLE", f"there is no role {role!r}", expected=", ".join(PIN_NAMES), found=role)
+    known = next((name for name in ROLES if name == role), None)
+    if known is None:
+        raise UsageError("5B.RUN.UNKNOWN_ROLE", f"there is no role {role!r}", expected=", ".join(ROLES), found=role)
     with locked(runs_folder() / ".pins.lock", "change the keep-set", wait_seconds=60):
-        pins = read_pins()
-        others = [name for name in pins.get(role, []) if role in _MANY and name != run.run_id]
-        pins[role] = [*others, run.run_id]
-        write_file(runs_folder() / "pins.json", (json.dumps(pins, indent=1, sort_keys=True) + "\n").encode())
+        write_file(pins_path(), read_pins().with_run(known, run.run_id).content())
 
 
 def keep_set() -> set[str]:
     """Ids of all pinned runs."""
-    return {name for names in read_pins().values() for name in names}
+    return read_pins().kept
 
 
 @dataclass(frozen=True)
@@ -112,13 +111,13 @@ def prune(candidates: Sequence[Superseded], dead: Sequence[Leftover] = ()) -> Pa
         for one in candidates:
             _check(one.run)
             held_together.enter_context(locked(one.run.root / ".lock", "prune the run"))
-        receipt = _Receipt(candidates, dead)
+        receipt = _ReceiptFile(candidates, dead)
         for one in candidates:
             _remove_run(one.run.root)
-            receipt.note("removed", {"run_id": one.run.run_id, "freed_bytes": one.bytes}, one.bytes)
+            receipt.removed(RemovedRun(run_id=one.run.run_id, freed_bytes=one.bytes))
         for leftover in dead:
             _remove(leftover.folder)
-            receipt.note("cleared", _below_outputs(leftover), leftover.bytes)
+            receipt.cleared(_below_outputs(leftover), leftover.bytes)
         receipt.finish()
     return receipt.path
 
@@ -157,35 +156,55 @@ def _below_outputs(leftover: Leftover) -> str:
     return leftover.folder.relative_to(outputs_folder()).as_posix()
 
 
-class _Receipt:
-    """What a prune will remove and has removed, on disk at every moment; and which foreign roots it leaves alone."""
+class RemovedRun(Recorded):
+    """A run that a prune has removed, and the bytes that this has freed."""
+
+    run_id: str
+    freed_bytes: int
+
+
+class PruneReceipt(Recorded):
+    """What a prune will remove and has removed; and which foreign roots it leaves alone."""
+
+    created_utc: str
+    finished_utc: str | None = None
+    keep_set: Pins
+    attached: tuple[str, ...]
+    planned: tuple[str, ...]
+    removed: tuple[RemovedRun, ...] = ()
+    cleared: tuple[str, ...] = ()
+    freed_bytes: int = 0
+
+    def content(self) -> bytes:
+        """The receipt as it is written."""
+        return (json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n").encode()
+
+
+class _ReceiptFile:
+    """A prune's receipt, on disk at every moment."""
 
     def __init__(self, candidates: Sequence[Superseded], dead: Sequence[Leftover]) -> None:
-        created = utc_now()
-        self.path = _receipts_folder() / f"prune_receipt_{created}.json".replace(":", "")
-        self._document: dict[str, Any] = {
-            "created_utc": created,
-            "finished_utc": None,
-            "keep_set": read_pins(),
-            "attached": [str(one.root) for one in list_runs() if one.own],
-            "planned": [*(one.run.run_id for one in candidates), *(_below_outputs(one) for one in dead)],
-            "removed": [],
-            "cleared": [],
-            "freed_bytes": 0,
-        }
+        self._receipt = PruneReceipt(
+            created_utc=utc_now(),
+            keep_set=read_pins(),
+            attached=tuple(str(one.root) for one in list_runs() if one.own),
+            planned=(*(one.run.run_id for one in candidates), *(_below_outputs(one) for one in dead)),
+        )
+        self.path = _receipts_folder() / f"prune_receipt_{self._receipt.created_utc}.json".replace(":", "")
         self._write()
 
-    def note(self, kind: str, entry: object, freed: int) -> None:
-        self._document[kind].append(entry)
-        self._document["freed_bytes"] += freed
-        self._write()
+    def removed(self, run: RemovedRun) -> None:
+        self._write(removed=(*self._receipt.removed, run), freed_bytes=self._receipt.freed_bytes + run.freed_bytes)
+
+    def cleared(self, folder: str, freed: int) -> None:
+        self._write(cleared=(*self._receipt.cleared, folder), freed_bytes=self._receipt.freed_bytes + freed)
 
     def finish(self) -> None:
-        self._document["finished_utc"] = utc_now()
-        self._write()
+        self._write(finished_utc=utc_now())
 
-    def _write(self) -> None:
-        write_file(self.path, (json.dumps(self._document, indent=1, sort_keys=True) + "\n").encode())
+    def _write(self, **changes: object) -> None:
+        self._receipt = self._receipt.model_copy(update=changes)
+        write_file(self.path, self._receipt.content())
 
 
 def latest_receipt() -> Path | None:
@@ -207,7 +226,7 @@ def pin_new(run: Run) -> None:
     pin("last_good", run)
     if run.receipt.posture != "published" or run.receipt.parent_run is not None:
         pin("candidate", run)
-    elif not read_pins().get("baseline"):
+    elif not read_pins().of("baseline"):
         pin("baseline", run)
 
 

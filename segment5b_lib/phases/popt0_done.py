@@ -19,7 +19,8 @@ from segment5b_lib.phases.popt_items import lanes_kept, pruned
 from segment5b_lib.phases.popt_timing import Timing
 from segment5b_lib.store.attachments import OWN_POLICIES
 from segment5b_lib.store.publish import write_file
-from segment5b_lib.store.runs import Run, policies_digest, runs_folder
+from segment5b_lib.store.roots import runs_folder
+from segment5b_lib.store.runs import Run, policies_digest
 
 PIN_FILE: Final = "POPT0_BASELINE_RUN_ID.txt"
 _ROUNDING: Final = 1e-5

@@ -66,3 +66,8 @@ def executed_folder(run_id: str) -> Path:
 def pages_of(run_id: str) -> list[Path]:
     """The offline pages of a run, newest first; none where no notebook has been executed for it."""
     return sorted(executed_folder(run_id).glob("*.html"), key=lambda page: page.stat().st_mtime, reverse=True)
+
+
+def runs_folder() -> Path:
+    """Folder of all runs."""
+    return outputs_folder() / "runs"

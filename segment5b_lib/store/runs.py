@@ -22,10 +22,11 @@ from segment5b_lib.store.attachments import ENGINE, Attachment, attached_homes, 
 from segment5b_lib.store.documents import read_json, validated
 from segment5b_lib.store.markers import Counters, Marker, OutputLine
 from segment5b_lib.store.parquet import parquet_files, read_table
+from segment5b_lib.store.pins import read_pins
 from segment5b_lib.store.postures import load_policies
 from segment5b_lib.store.publish import STAGING_PREFIX
 from segment5b_lib.store.records import StateRecord, normalised, of_run, record_lines
-from segment5b_lib.store.roots import outputs_folder
+from segment5b_lib.store.roots import runs_folder
 from segment5b_lib.store.worlds import World
 
 RECEIPT_FILE: Final = "run_receipt.json"
@@ -246,11 +247,6 @@ class Run:
         return self.root / f"run_log_{self.run_id}.log"
 
 
-def runs_folder() -> Path:
-    """Folder of all runs."""
-    return outputs_folder() / "runs"
-
-
 def list_runs() -> list[Run]:
     """Every run with a receipt and every attached one, oldest first.
 
@@ -262,23 +258,13 @@ def list_runs() -> list[Run]:
     return sorted(runs, key=lambda run: (run.receipt.created_utc, run.run_id))
 
 
-PIN_NAMES: Final = ("baseline", "candidate", "last_good", "witness", "certification")
-"""Roles that keep a run from being pruned."""
-
-
-def read_pins() -> dict[str, list[str]]:
-    """Runs by role; a role without a run is left out."""
-    path = runs_folder() / "pins.json"
-    return dict(read_json(path)) if path.is_file() else {}
-
-
 def open_run(name: str) -> Run:
     """Open a run by id, by a prefix, or by `@last`, `@baseline`, `@candidate`."""
     runs = list_runs()
     if name == "@last":
         matches = runs[-1:]
     elif name.startswith("@"):
-        pinned = read_pins().get(name[1:], [])
+        pinned = read_pins().of(name[1:])
         matches = [run for run in runs if run.run_id in pinned[-1:]]
     else:
         matches = [run for run in runs if run.run_id.startswith(name)]

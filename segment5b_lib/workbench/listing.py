@@ -7,8 +7,9 @@ from typing import Any, Final
 import polars as pl
 
 from segment5b_lib.contract.words import STATES
+from segment5b_lib.store.pins import Pins, read_pins
 from segment5b_lib.store.roots import pages_of
-from segment5b_lib.store.runs import Run, list_runs, read_pins
+from segment5b_lib.store.runs import Run, list_runs
 from segment5b_lib.views.timing import states
 
 _SCHEMA: Final[dict[str, Any]] = {
@@ -47,7 +48,7 @@ def about(run: Run) -> dict[str, Any]:
         "receipt": run.receipt.model_dump(),
         "scale": run.world.scale,
         "scenarios": list(run.world.scenarios),
-        "roles": _roles(run, read_pins()),
+        "roles": read_pins().roles_of(run.run_id),
         "states": states(run).to_dicts(),
         "bytes": _bytes(run),
         "attachment": attachment,
@@ -61,15 +62,11 @@ def _bytes(run: Run) -> int:
     return sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file())
 
 
-def _roles(run: Run, pins: dict[str, list[str]]) -> list[str]:
-    return [role for role, names in pins.items() if run.run_id in names]
-
-
-def _row(run: Run, pins: dict[str, list[str]]) -> dict[str, Any]:
+def _row(run: Run, pins: Pins) -> dict[str, Any]:
     receipt = run.receipt
     return {
         "run_id": run.run_id,
-        "roles": _roles(run, pins),
+        "roles": pins.roles_of(run.run_id),
         "posture": receipt.posture,
         "seed": receipt.seed,
         "scale": run.world.scale,

@@ -22,7 +22,8 @@ from segment5b_lib.errors import ConflictError, Segment5BError
 from segment5b_lib.store.digest import sha256_files
 from segment5b_lib.store.locks import held, is_held, locked
 from segment5b_lib.store.postures import load_posture, write_policies
-from segment5b_lib.store.runs import RECEIPT_FILE, Run, list_runs, runs_folder
+from segment5b_lib.store.roots import runs_folder
+from segment5b_lib.store.runs import RECEIPT_FILE, Run, list_runs
 from segment5b_lib.store.worlds import World
 
 

@@ -10,8 +10,9 @@ from segment5b_lib.engine.rerun import prepare_rerun, states_from
 from segment5b_lib.engine.retention import discard_unstarted, keep_set, pin, pin_new, prune, superseded
 from segment5b_lib.errors import ConflictError, StaleError, UsageError
 from segment5b_lib.store.locks import locked
+from segment5b_lib.store.pins import read_pins
 from segment5b_lib.store.postures import load_posture
-from segment5b_lib.store.runs import open_run, read_pins
+from segment5b_lib.store.runs import open_run
 
 
 @pytest.mark.parametrize("changed", STATES)
@@ -124,7 +125,7 @@ def test_a_finished_run_earns_its_roles_and_an_unfinished_one_none(own_run, own_
     pin_new(empty_run(own_world, 1))
     assert keep_set() == set()
     pin_new(own_run)
-    assert read_pins() == {"baseline": [own_run.run_id], "last_good": [own_run.run_id]}
+    assert read_pins().root == {"baseline": [own_run.run_id], "last_good": [own_run.run_id]}
 
 
 def test_a_run_that_never_started_can_be_discarded_and_a_started_one_cannot(own_run, own_world):

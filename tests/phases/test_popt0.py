@@ -15,7 +15,8 @@ from segment5b_lib.engine.retention import keep_set
 from segment5b_lib.phases import popt0, popt0_done
 from segment5b_lib.phases.engine.attempts import read_artefact
 from segment5b_lib.phases.popt0_elapsed import unnamed
-from segment5b_lib.store.runs import Run, runs_folder
+from segment5b_lib.store.roots import runs_folder
+from segment5b_lib.store.runs import Run
 from tests.phases.popt_track import Track, check_artefacts, edit_records, plant_seconds, statuses
 
 SECONDS = {"S0": 1.0, "S1": 20.0, "S2": 8.0, "S3": 9.0, "S4": 60.0, "S5": 2.0}

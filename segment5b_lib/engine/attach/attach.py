@@ -17,8 +17,8 @@ from segment5b_lib.errors import ConflictError, MissingInputError, UsageError
 from segment5b_lib.store.attachments import Attachment, attached_folder, read_attachment
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.publish import staged
-from segment5b_lib.store.roots import outputs_folder
-from segment5b_lib.store.runs import Run, runs_folder
+from segment5b_lib.store.roots import outputs_folder, runs_folder
+from segment5b_lib.store.runs import Run
 
 
 @dataclass(frozen=True)
