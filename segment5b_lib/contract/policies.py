@@ -6,13 +6,15 @@ The values are in `parameters/policies/`; a posture is a named set of changes to
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
 from segment5b_lib.contract.strict import NonNegative, Positive, Share, Strict
 from segment5b_lib.contract.validation_policy import ValidationPolicy
+from segment5b_lib.errors import PolicyError
 from segment5b_lib.identity import parameter_hash
 
 POLICIES: Final[dict[str, str]] = {
@@ -236,6 +238,33 @@ class BundleLayoutPolicy(Strict):
         return self
 
 
+_REQUIRED: Final = object()
+"""In the place of a default: the key must be there."""
+
+
+def value_at(document: Mapping[str, Any], key: str, default: object = _REQUIRED, *, where: str = "") -> Any:
+    """The value under a dotted key of nested mappings; the document itself under the empty key.
+
+    Raises
+    ------
+    PolicyError : ``5B.POLICY.UNKNOWN_KEY`` where there is no such key and no default was given.
+    """
+    node: Any = document
+    for part in key.split(".") if key else ():
+        if not isinstance(node, Mapping) or part not in node:
+            if default is not _REQUIRED:
+                return default
+            raise PolicyError(
+                "5B.POLICY.UNKNOWN_KEY",
+                f"there is no key {key!r}",
+                where=where,
+                expected=f"{part!r} to be there",
+                found=", ".join(node) if isinstance(node, Mapping) else node,
+            )
+        node = node[part]
+    return node
+
+
 class Policies(Strict):
     """All nine policies of one run."""
 
@@ -253,6 +282,10 @@ class Policies(Strict):
         """One policy as a JSON-ready mapping, by its short name."""
         node: BaseModel = getattr(self, name)
         return node.model_dump(mode="json", exclude_none=True)
+
+    def at(self, name: str, key: str, default: object = _REQUIRED) -> object:
+        """The value under a dotted key of a policy: ``at("validation", "gates.T6.b.max")``. See `value_at`."""
+        return value_at(self.document(name), key, default, where=POLICIES[name])
 
     @cached_property
     def parameter_hash(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pyarrow.parquet as pq
 
 from segment5b_lib.contract.words import Verdict
-from segment5b_lib.gates.results import Threshold
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import GATES
 from segment5b_lib.phases.engine.envelope import DodItem
@@ -67,7 +66,7 @@ def _provenance(run: Run, scorecard: Scorecard) -> DodItem:
         f"{result.gate_id}: {threshold.policy_key} is not {threshold.value}"
         for result in scorecard.results
         for threshold in result.thresholds
-        if _in_policy(run, threshold) != threshold.value
+        if run.policies.at("validation", threshold.policy_key, None) != threshold.value
     ]
     open_points += [f"{result.gate_id}: no threshold" for result in scorecard.results if not result.thresholds]
     count = sum(len(result.thresholds) for result in scorecard.results)
@@ -75,13 +74,6 @@ def _provenance(run: Run, scorecard: Scorecard) -> DodItem:
     whose = "that the run was made with" if lent == OWN_POLICIES else f"of posture {lent}, lent to an attached run"
     text = f"every threshold comes from the policy {whose}"
     return item("P0.4", text, open_points, f"{count} thresholds found under the keys that they name")
-
-
-def _in_policy(run: Run, threshold: Threshold) -> object:
-    node: object = run.policies.document("validation")
-    for key in threshold.policy_key.split("."):
-        node = node.get(key) if isinstance(node, dict) else None
-    return node
 
 
 def _owners(scorecard: Scorecard) -> DodItem:

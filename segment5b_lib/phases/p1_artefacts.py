@@ -111,17 +111,13 @@ def lock_lines(run: Run) -> list[LockLine]:
     """The locked keys as the run has them."""
     lines = []
     for policy, key, locked in LOCKED:
-        document: Any = run.policies.document(policy)
-        digest = sha256_hex(canonical_json(document))
-        for part in key.split("."):
-            document = document[part]
         lines.append(
             LockLine(
                 policy_file=POLICIES[policy],
                 policy_key=key,
                 locked=locked,
-                found=str(document),
-                policy_sha256=digest,
+                found=str(run.policies.at(policy, key)),
+                policy_sha256=sha256_hex(canonical_json(run.policies.document(policy))),
             )
         )
     return lines

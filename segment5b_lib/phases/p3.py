@@ -127,13 +127,9 @@ def _resolved(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _in_policy(run: Run, card: Scorecard, inventory: Sequence[ThresholdInventory]) -> DodItem:
-    document = run.policies.document("validation")
     open_points = [f"{result.gate_id} has no threshold" for result in card.results if not result.thresholds]
     for line in inventory:
-        node: Any = document
-        for part in line.policy_key.split("."):
-            node = node.get(part) if isinstance(node, dict) else None
-        if node != line.value:
+        if run.policies.at("validation", line.policy_key, None) != line.value:
             open_points.append(f"{line.gate_id}: {line.policy_key} is not {line.value} in {line.policy_file}")
         if not line.schema_path:
             open_points.append(f"{line.gate_id}: {line.policy_key} is not in the policy's schema")

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from segment5b_lib.contract.policies import POLICIES, Policies
+from segment5b_lib.contract.policies import POLICIES, Policies, value_at
 from segment5b_lib.errors import PolicyError, UsageError
 from segment5b_lib.store.documents import read_yaml, validated
 from segment5b_lib.store.roots import parameters_folder
@@ -97,9 +97,8 @@ def _set(documents: dict[str, Any], key: str, value: Any) -> None:
     if len(matches) != 1:
         known = ", ".join(sorted(".".join(leaf) for leaf in matches or leaves))
         raise _unknown_key(key, f"exactly one of: {known}")
-    for name in matches[0][:-1]:
-        node = node[name]
-    node[matches[0][-1]] = value
+    *inner, leaf = matches[0]
+    value_at(node, ".".join(inner))[leaf] = value
 
 
 def _paths(node: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

@@ -89,3 +89,14 @@ def test_a_key_may_leave_out_inner_names_only_while_it_stays_unique():
         with_changes(published, {"routing.nothing": 1})
     with pytest.raises(PolicyError, match="time_grid, grouping"):
         with_changes(published, {"nothing.law": 1})
+
+
+def test_a_dotted_key_is_looked_up_or_refused_by_name():
+    policies = load_posture("published")
+    assert policies.at("routing", "physical_router.zone_binding") == policies.routing.physical_router.zone_binding
+    assert policies.at("validation", "gates.T6.b.max") == policies.validation.gates["T6"].b.max
+    assert policies.at("validation", "gates.T6.b") == policies.document("validation")["gates"]["T6"]["b"]
+    assert policies.at("validation", "gates.T99.b.max", None) is None
+    assert policies.at("rng", "algorithm.length", 7) == 7
+    with pytest.raises(PolicyError, match=r"(?s)no key 'gates\.T99\.b'.*validation_policy_5B.*'T99'.*T1, "):
+        policies.at("validation", "gates.T99.b")
