@@ -18,14 +18,13 @@ from segment5b_lib.states.context import Context, Progress, StateSpec
 from segment5b_lib.states.s4 import arrivals as s4_arrivals
 from segment5b_lib.states.s5 import validation as s5_validation
 from segment5b_lib.store.attachments import attached_folder
-from segment5b_lib.store.digest import sha256_files
-from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.postures import write_policies
 from segment5b_lib.store.publish import staged
 from segment5b_lib.store.records import StateRecord
 from segment5b_lib.store.roots import runs_folder
 from segment5b_lib.store.runs import RECEIPT_FILE, Run, RunReceipt, policies_digest
+from segment5b_lib.store.verify import changed_files
 from segment5b_lib.store.worlds import World
 from segment5b_lib.version import __version__
 
@@ -188,23 +187,14 @@ def is_complete(run: Run, state: str, threads: int) -> bool:
         return False
     expected = run.digests(state)
     if state == "S0":
-        expected |= _sealed_files(run)
+        expected |= {run.world.root / path: d for files in run.sealed().values() for path, d in files.items()}
     if not all(path.is_file() for path in expected):
         return False
     return (
         marker.inputs == current
         and marker.policies == policies_digest(run.policies, spec.policies)
-        and sha256_files(expected, threads) == expected
+        and not changed_files(expected, threads)
     )
-
-
-def _sealed_files(run: Run) -> dict[Any, str]:
-    """What S0 sealed, by absolute path: a change of the world since then makes S0 look again."""
-    return {
-        run.world.root / path: digest
-        for member in read_json(run.file("sealed_inputs_5B"))
-        for path, digest in member["files"].items()
-    }
 
 
 def check_reusable(run: Run, state: str, policies: Policies) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.engine.chain import check_reusable, create_run
-from segment5b_lib.errors import StaleError, UsageError
-from segment5b_lib.store.digest import sha256_files
+from segment5b_lib.errors import UsageError
 from segment5b_lib.store.postures import with_changes
 from segment5b_lib.store.runs import Run
+from segment5b_lib.store.verify import require_unchanged
 
 
 def states_from(changed: str) -> tuple[str, ...]:
@@ -62,20 +62,15 @@ def _link_state(parent: Run, child: Run, state: str, threads: int) -> None:
     """Hard-link a state's outputs and copy its marker, unless the child has them."""
     if child.marker(state) is not None:
         return
-    marker = parent.marker(state)
-    assert marker is not None, "check_reusable has seen it"
-    expected = parent.digests(state)
-    found = sha256_files(expected, threads)
-    for path, digest in expected.items():
-        if found[path] != digest:
-            raise StaleError(
-                "5B.RUN.STALE_OUTPUT",
-                f"an output of {state} is not what its marker says",
-                where=str(path),
-                expected=digest,
-                found=found[path],
-                next_step=f"segment5b rerun --changed {state}",
-            )
+    published = parent.digests(state)
+    require_unchanged(
+        published,
+        "5B.RUN.STALE_OUTPUT",
+        f"an output of {state} is not what its marker says",
+        next_step=f"segment5b rerun --changed {state}",
+        threads=threads,
+    )
+    for path in published:
         _link(path, child.root / path.relative_to(parent.root))
     _link(parent.marker_path(state), child.marker_path(state))
 

@@ -10,10 +10,11 @@ from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import MissingInputError
 from segment5b_lib.phases.engine.attempts import pointer_path, reports_folder, slug
 from segment5b_lib.phases.p5_artefacts import Pointer
-from segment5b_lib.store.digest import sha256_file, sha256_files
+from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.roots import outputs_folder
 from segment5b_lib.store.runs import RECEIPT_FILE, Run
+from segment5b_lib.store.verify import changed_files
 from segment5b_lib.store.worlds import WORLD_FILE
 
 
@@ -61,16 +62,15 @@ def _of_phase(phase: str, run_id: str) -> Iterator[Path]:
 def unresolved(manifest: Sequence[Pointer]) -> list[str]:
     """Pointers that lead nowhere, or to other bytes than they vouch for."""
     base = outputs_folder()
-    lost = [pointer.path for pointer in manifest if not (base / pointer.path).is_file()]
-    there = [pointer for pointer in manifest if pointer.path not in lost]
-    found = sha256_files([base / pointer.path for pointer in there])
-    changed = [pointer.path for pointer in there if found[base / pointer.path] != pointer.sha256]
-    return [f"{path}: missing" for path in lost] + [f"{path}: changed" for path in changed]
+    changed = changed_files({base / pointer.path: pointer.sha256 for pointer in manifest})
+    missing_first = sorted(changed, key=lambda one: one.found is not None)
+    return [
+        f"{one.path.relative_to(base).as_posix()}: {'missing' if one.found is None else 'changed'}"
+        for one in missing_first
+    ]
 
 
 def changed_outputs(panel: Sequence[Run]) -> list[str]:
     """Outputs of the panel's runs that are no longer what their markers say."""
     recorded = {path: digest for run in panel for path, digest in run.digests(*STATES).items()}
-    there = [path for path in recorded if path.is_file()]
-    found = sha256_files(there)
-    return [str(path) for path, digest in recorded.items() if found.get(path) != digest]
+    return [str(changed.path) for changed in changed_files(recorded)]

@@ -20,7 +20,7 @@ import pyarrow as pa
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import Lane
-from segment5b_lib.errors import MissingInputError, StaleError
+from segment5b_lib.errors import MissingInputError
 from segment5b_lib.states.steps import Step, StepLog
 from segment5b_lib.store.digest import sha256_file, sha256_files
 from segment5b_lib.store.documents import read_json
@@ -28,6 +28,7 @@ from segment5b_lib.store.markers import Counters, Marker, OutputLine
 from segment5b_lib.store.parquet import write_table
 from segment5b_lib.store.publish import STAGING_PREFIX, replace_folder, sync, sync_tree, write_file
 from segment5b_lib.store.runs import Run, policies_digest
+from segment5b_lib.store.verify import require_unchanged
 from segment5b_lib.store.worlds import World
 
 Shard = TypeVar("Shard")
@@ -135,21 +136,17 @@ class Context:
         StaleError : a file differs from what S0 sealed or from what a state published.
         """
         recorded = self.recorded_inputs()
-        hashed = [path for path in recorded if path not in unhashed]
+        hashed = {path: digest for path, (_, digest) in recorded.items() if path not in unhashed}
         with self.step("verify input digests", Lane.INPUT_LOAD) as step:
-            found = sha256_files(hashed, self.threads)
+            require_unchanged(
+                hashed,
+                f"5B.{self.spec.name}.INPUT_CHANGED",
+                "an input is not what was sealed or published",
+                next_step="restore the file; or rebuild the world, or rerun the state that writes it",
+                threads=self.threads,
+            )
             step.bytes = sum(path.stat().st_size for path in hashed)
-        for path, (name, expected) in recorded.items():
-            if found.get(path, expected) != expected:
-                raise StaleError(
-                    f"5B.{self.spec.name}.INPUT_CHANGED",
-                    "an input is not what was sealed or published",
-                    where=str(path),
-                    expected=expected,
-                    found=found[path],
-                    next_step="restore the file; or rebuild the world, or rerun the state that writes it",
-                )
-            self.inputs[name] = expected
+        self.inputs.update(recorded.values())
 
     def recorded_inputs(self) -> dict[Path, tuple[str, str]]:
         """Every file this state reads: path to its name in the marker and its recorded digest."""

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segment5b_lib.errors import MissingInputError, StaleError
+from segment5b_lib.errors import MissingInputError
 from segment5b_lib.identity import sha256_hex
-from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.publish import write_file
 from segment5b_lib.store.roots import outputs_folder
+from segment5b_lib.store.verify import require_unchanged
 
 
 def slug(phase: str) -> str:
@@ -107,16 +107,12 @@ def read_artefact(phase: str, run_id: str, artefact: str) -> Any:
             next_step=f"segment5b phase {phase.upper()} {run_id[:8]}",
         )
     path = reports_folder(run_id) / files[artefact]["file"]
-    found = sha256_file(path)
-    if found != files[artefact]["sha256"]:
-        raise StaleError(
-            "5B.PHASE.ARTEFACT_CHANGED",
-            "an artefact is not what its phase wrote",
-            where=str(path),
-            expected=files[artefact]["sha256"],
-            found=found,
-            next_step=f"segment5b phase {phase.upper()} {run_id[:8]}",
-        )
+    require_unchanged(
+        {path: files[artefact]["sha256"]},
+        "5B.PHASE.ARTEFACT_CHANGED",
+        "an artefact is not what its phase wrote",
+        next_step=f"segment5b phase {phase.upper()} {run_id[:8]}",
+    )
     return read_json(path)
 
 

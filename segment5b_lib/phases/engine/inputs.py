@@ -6,11 +6,11 @@ from collections.abc import Collection
 from pathlib import Path
 
 from segment5b_lib.contract.words import STATES
-from segment5b_lib.errors import StaleError
 from segment5b_lib.phases.engine.envelope import InputDigest
 from segment5b_lib.store.attachments import ATTACHMENT_FILE
-from segment5b_lib.store.digest import sha256_file, sha256_files
+from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.runs import RECEIPT_FILE, Run
+from segment5b_lib.store.verify import require_unchanged
 
 
 def verified_inputs(run: Run, dataset_ids: Collection[str]) -> list[InputDigest]:
@@ -21,17 +21,12 @@ def verified_inputs(run: Run, dataset_ids: Collection[str]) -> list[InputDigest]
     StaleError : a file is not what its state published or what S0 sealed.
     """
     recorded = _recorded(run, dataset_ids)
-    found = sha256_files(recorded)
-    for path, (name, digest) in recorded.items():
-        if found[path] != digest:
-            raise StaleError(
-                "5B.PHASE.INPUT_CHANGED",
-                "evidence is not what was published or sealed",
-                where=str(path),
-                expected=digest,
-                found=found[path],
-                next_step=f"restore {name}, or make the run again",
-            )
+    require_unchanged(
+        {path: digest for path, (_, digest) in recorded.items()},
+        "5B.PHASE.INPUT_CHANGED",
+        "evidence is not what was published or sealed",
+        next_step="restore the file, or make the run again",
+    )
     own = [
         *(run.home / name for name in (RECEIPT_FILE, ATTACHMENT_FILE) if (run.home / name).is_file()),
         *sorted((run.home / "policies").glob("*.yaml")),
