@@ -13,12 +13,11 @@ from segment5b_lib.charts.civil_time import (
     offset_distribution,
     offset_heatmap,
 )
-from segment5b_lib.charts.components import component_multiplicity
 from segment5b_lib.charts.concentration import largest_zones, top_k_curve
-from segment5b_lib.charts.conservation import conservation
-from segment5b_lib.charts.counts import merchant_intensity, residuals
+from segment5b_lib.charts.counts import conservation, merchant_intensity, residuals
 from segment5b_lib.charts.gateboard import gate_matrix
 from segment5b_lib.charts.inequality import lorenz, top_k_curves
+from segment5b_lib.charts.multiplicity import component_multiplicity
 from segment5b_lib.charts.renderer import MAX_ROWS, Chart, enable, png, spec
 from segment5b_lib.charts.rhythm import hour_matrix, hour_profile, weekend_share
 from segment5b_lib.charts.timing import before_after, overhead_pairs, state_elapsed

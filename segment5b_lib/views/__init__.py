@@ -4,7 +4,6 @@ No view scans arrivals itself: all of them follow from `gates.evidence.Evidence`
 """
 
 from segment5b_lib.gates.t06_concentration import zone_shares
-from segment5b_lib.views.bindings import row_zone_shares
 from segment5b_lib.views.cache_what_if import t1_by_cache_year
 from segment5b_lib.views.civil_time import (
     days_since_transition,
@@ -13,15 +12,12 @@ from segment5b_lib.views.civil_time import (
     offset_distribution,
 )
 from segment5b_lib.views.clock_counts import ClockCounts
-from segment5b_lib.views.conservation import conservation
-from segment5b_lib.views.counts import residuals, zero_rate
+from segment5b_lib.views.counts import conservation, latent_factor, merchant_intensity, residuals, zero_rate
 from segment5b_lib.views.differences import policy_differences, world_differences
 from segment5b_lib.views.gateboard import gate_matrix
 from segment5b_lib.views.horizon import cache_shortfalls
-from segment5b_lib.views.inequality import lorenz, top_k_curves
-from segment5b_lib.views.latent import latent_factor
+from segment5b_lib.views.inequality import lorenz, merchant_tail, row_zone_shares, top_k_curves
 from segment5b_lib.views.listing import listing
-from segment5b_lib.views.merchants import merchant_intensity, merchant_tail
 from segment5b_lib.views.multiplicity import component_multiplicity
 from segment5b_lib.views.rhythm import day_shares, hour_matrix, hour_profile, weekend_share
 from segment5b_lib.views.timing import state_elapsed, states

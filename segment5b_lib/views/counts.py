@@ -1,11 +1,34 @@
-"""How S3's counts look beside their means: zero rows, and the distribution of residuals."""
+"""Drawn counts against their means: S2's latent factor, S3's zero rows and residuals, conservation S3 to S4."""
 
 from __future__ import annotations
 
+from typing import Final
+
 import polars as pl
 
+from segment5b_lib.gates.conservation import LOGICAL_LEVEL, ROW_LEVEL
 from segment5b_lib.gates.evidence.count_shape import RESIDUAL_WIDTH
 from segment5b_lib.gates.evidence.run_tables import Evidence
+
+_LEVELS: Final = {
+    ROW_LEVEL: "before: series × bucket",
+    LOGICAL_LEVEL: "after: logical key",
+}
+
+
+def latent_factor(evidence: Evidence) -> pl.DataFrame:
+    """Distribution of S2's latent factor over all rows, and its memory.
+
+    Returns `statistic` (mean, p50, p90, p99, lag-1 autocorrelation), `value` (quantiles to within 1e-4), `population`,
+    `population_unit` (rows, or pairs of neighbouring buckets).
+    """
+    field = evidence.latent_factor
+    quantiles = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+    rows = [("mean", field.mean, field.rows, "rows")]
+    rows += [(name, field.quantile(q), field.rows, "rows") for name, q in quantiles.items()]
+    rows += [("lag-1 autocorrelation", field.lag_1, field.pairs, "pairs")]
+    schema = {"statistic": pl.String, "value": pl.Float64, "population": pl.Int64, "population_unit": pl.String}
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def zero_rate(evidence: Evidence) -> float | None:
@@ -27,4 +50,43 @@ def residuals(evidence: Evidence) -> pl.DataFrame:
         rows="rows",
         share=share,
         cumulative=share.cum_sum(),
+    )
+
+
+def conservation(evidence: Evidence) -> pl.DataFrame:
+    """Arrivals on both sides before and after aggregation to the logical key, as gate T4 compares them.
+
+    Returns `level`, `source` (S3 counts or S4 arrivals), `arrivals`, `keys_compared`, `keys_that_differ`.
+    """
+    levels, _ = evidence.conservation
+    return (
+        levels.rename({"arrivals_s3": "S3 counts", "arrivals_s4": "S4 arrivals"})
+        .unpivot(
+            ["S3 counts", "S4 arrivals"],
+            index=["level", "keys_compared", "keys_that_differ"],
+            variable_name="source",
+            value_name="arrivals",
+        )
+        .with_columns(pl.col("level").replace_strict(_LEVELS))
+        .sort("level", "source", descending=[True, False])
+    )
+
+
+def merchant_intensity(evidence: Evidence) -> pl.DataFrame:
+    """Every merchant's expected arrivals (Σ λ_realised) and the arrivals that it got.
+
+    Returns `merchant_id` (text), `kind` (physical, virtual or both), `expected`, `arrivals`, by falling intensity.
+    """
+    virtual = pl.col("edge_id").is_not_null().any()
+    physical = pl.col("site_id").is_not_null().any()
+    kind = pl.when(virtual & physical).then(pl.lit("both")).when(virtual).then(pl.lit("virtual"))
+    got = evidence.places.group_by("merchant_id").agg(
+        pl.col("arrivals").sum(), kind.otherwise(pl.lit("physical")).alias("kind")
+    )
+    return (
+        evidence.merchant_counts.select("merchant_id", "expected")
+        .join(got, on="merchant_id", how="left")
+        .with_columns(pl.col("arrivals").fill_null(0), pl.col("kind").fill_null("none"))
+        .sort("expected", "merchant_id", descending=[True, False])
+        .select(pl.col("merchant_id").cast(pl.String), "kind", "expected", "arrivals")
     )

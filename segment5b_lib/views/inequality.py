@@ -1,4 +1,4 @@
-"""How unevenly arrivals are shared: Lorenz curves and Gini indices of sites and edges, top-k curves of all kinds."""
+"""How unevenly arrivals are shared: Lorenz curves, Gini indices, top-k curves, the largest merchants and zones."""
 
 from __future__ import annotations
 
@@ -84,3 +84,35 @@ def top_share(arrivals: pl.Series, part: float) -> float | None:
     total = int(arrivals.sum())
     head = arrivals.sort(descending=True).head(math.ceil(part * len(arrivals)))
     return int(head.sum()) / total if total else None
+
+
+_QUANTILES: Final = {"median": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
+_TOPS: Final = {"top 1 %": 0.01, "top 5 %": 0.05}
+
+
+def merchant_tail(evidence: Evidence) -> pl.DataFrame:
+    """Arrivals per merchant: quantiles (linear interpolation), and what the largest hold together.
+
+    Returns `statistic` (median, p90, p99, max, top 1 %, top 5 %), `value`, `unit` (arrivals, or share: a fraction
+    of all arrivals).
+    """
+    arrivals = arrivals_by(evidence, "merchants")
+    rows = [(name, arrivals.quantile(q, interpolation="linear"), "arrivals") for name, q in _QUANTILES.items()]
+    rows += [(name, top_share(arrivals, part), "share") for name, part in _TOPS.items()]
+    return pl.DataFrame(rows, schema={"statistic": pl.String, "value": pl.Float64, "unit": pl.String}, orient="row")
+
+
+def row_zone_shares(evidence: Evidence) -> pl.DataFrame:
+    """What `gates.t06_concentration.zone_shares` would give under `row_zone`, whatever the run's own binding is.
+
+    Physical arrivals count in the zone of the row that made them, virtual ones where their edge stands. Returns
+    `tzid`, `rank`, `arrivals`, `share`, `cumulative`, largest first.
+    """
+    virtual = evidence.census.filter("is_virtual").group_by("tzid").agg(pl.col("arrivals").sum())
+    zones = pl.concat([evidence.row_zones, virtual]).group_by("tzid").agg(pl.col("arrivals").sum())
+    share = pl.col("arrivals") / pl.col("arrivals").sum()
+    return (
+        zones.sort(["arrivals", "tzid"], descending=[True, False])
+        .with_columns(rank=pl.int_range(1, pl.len() + 1), share=share, cumulative=share.cum_sum())
+        .select("tzid", "rank", "arrivals", "share", "cumulative")
+    )
