@@ -7,6 +7,7 @@ Importing the library loads nothing else; each name below does when it is first 
 
 compare : several runs side by side, the first as the measure of the others (`workbench.comparison`)
 investigate : which local times are wrong, since when, and whose fault it is, view by view (`workbench.investigation`)
+phase : a phase of the plan on a run: measured, items, decision, publication (`workbench.phase`)
 open_run : a run as an object: states, arrivals, SQL, scorecard, daylight saving (`workbench.open_run`)
 predict : T1, T6 and T7 of a run under another policy, without running it (`workbench.forecast`)
 runs : every run there is, as a frame (`workbench.listing`)
@@ -31,12 +32,14 @@ if TYPE_CHECKING:
     from segment5b_lib.workbench.investigation import investigate as investigate
     from segment5b_lib.workbench.listing import runs as runs
     from segment5b_lib.workbench.open_run import open_run as open_run
+    from segment5b_lib.workbench.phase import phase as phase
 
 _PLACES = {
     "charts": ("segment5b_lib.charts", ""),
     "compare": ("segment5b_lib.workbench.comparison", "compare"),
     "investigate": ("segment5b_lib.workbench.investigation", "investigate"),
     "open_run": ("segment5b_lib.workbench.open_run", "open_run"),
+    "phase": ("segment5b_lib.workbench.phase", "phase"),
     "predict": ("segment5b_lib.workbench.forecast", "predict"),
     "runs": ("segment5b_lib.workbench.listing", "runs"),
     "scorecard_schema": ("segment5b_lib.gates.saved", "schema"),
@@ -50,6 +53,7 @@ __all__ = [
     "compare",
     "investigate",
     "open_run",
+    "phase",
     "predict",
     "runs",
     "scorecard_schema",

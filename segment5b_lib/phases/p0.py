@@ -1,90 +1,241 @@
-"""P0: what is wrong with the baseline, by how much, and whose is it?
+"""P0: what is wrong with the baseline, by how much, and who owns it?
 
 Red gates are what P0 is for: it opens P1 as soon as the picture is complete, however bad it looks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.gates import saved
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.table import EVIDENCE
-from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.phase import Finding, Phase, conduct
+from segment5b_lib.gates.table import EVIDENCE, GATES
+from segment5b_lib.phases.engine.envelope import Body, DodItem
+from segment5b_lib.phases.engine.measured import Measured
+from segment5b_lib.phases.engine.page import Section, frame_section, gate_section
+from segment5b_lib.phases.engine.parameters import OnBaseline
+from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
 from segment5b_lib.phases.engine.repair import next_steps
-from segment5b_lib.phases.figure_measures import EVIDENCE as MEASURED_ON
+from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.p0_artefacts import (
+    AxisLine,
+    ContextLine,
+    OwnerLine,
     OwnerStateMatrix,
     RealismGateboard,
     axis_lines,
+    context_frame,
     context_lines,
-    context_rows,
     owner_lines,
 )
-from segment5b_lib.phases.p0_board import sections
-from segment5b_lib.phases.p0_clocks import tz_databases, tz_frame
-from segment5b_lib.phases.p0_done import definition_of_done
-from segment5b_lib.phases.p0_figures import PublishedFigures, figure_lines, figures_frame
+from segment5b_lib.phases.p0_figures import (
+    FigureLine,
+    PublishedFigures,
+    figure_lines,
+    figures_frame,
+    verdict_counts,
+)
+from segment5b_lib.phases.p0_measures import EVIDENCE as MEASURED_ON
+from segment5b_lib.store.attachments import OWN_POLICIES
 from segment5b_lib.store.runs import Run
 
-PHASE: Final = Phase(
-    name="P0",
-    question="What is wrong with this run, by how much, and whose is it?",
-    after=("POPT.5",),
-    hold=Decision.HOLD_P0_REOPEN,
-    artefacts=(RealismGateboard, OwnerStateMatrix, PublishedFigures),
-    pages=(RealismGateboard.ARTEFACT,),
-)
+
+@dataclass(frozen=True, kw_only=True)
+class P0Measured(Measured):
+    """The picture of a run.
+
+    Attributes
+    ----------
+    run : the run
+    arrivals_written : rows in the footers of the arrivals' files
+    figures : every published figure with the run's own
+    """
+
+    run: Run
+    arrivals_written: int
+    figures: tuple[FigureLine, ...]
+
+    @cached_property
+    def context(self) -> list[ContextLine]:
+        """Bounds from before the plan: context, never a verdict."""
+        return context_lines(self.scorecard)
+
+    @cached_property
+    def axes(self) -> list[AxisLine]:
+        """How each axis of realism stands."""
+        return axis_lines(self.scorecard)
+
+    @cached_property
+    def owners(self) -> list[OwnerLine]:
+        """Every failed gate with its owner."""
+        return owner_lines(self.scorecard)
+
+    @cached_property
+    def earlier_bounds(self) -> pl.DataFrame:
+        """`context` as texts."""
+        return context_frame(self.context)
+
+    @cached_property
+    def published_figures(self) -> pl.DataFrame:
+        """`figures` as texts; what lies outside is shown, and decides nothing."""
+        return figures_frame(self.figures)
 
 
-def execute(run: Run, *, what_if: bool = False) -> Closure:
-    """Score the run, decide, and write a new attempt of P0's artefacts."""
-    read = {*EVIDENCE, *MEASURED_ON}
-    return conduct(PHASE, run, lambda: examine(run, saved.scorecard(run)), evidence=read, what_if=what_if)
+def measure(subject: Subject[OnBaseline]) -> P0Measured:
+    """Score the run and measure every published figure."""
+    return measured_on(subject.run, saved.scorecard(subject.run))
 
 
-def examine(run: Run, scorecard: Scorecard) -> Finding:
-    """The picture of a scored run: complete or not, and what fails."""
-    return Finding(
-        items=definition_of_done(run, scorecard),
-        opens=Decision.UNLOCK_P1,
-        reasons=_reasons(scorecard),
-        gates=scorecard.results,
-        own={
-            RealismGateboard: {"context": context_lines(scorecard), "tz_databases": tz_databases(scorecard)},
-            OwnerStateMatrix: {"axes": axis_lines(scorecard), "owners": owner_lines(scorecard)},
-            PublishedFigures: {"figures": figure_lines(scorecard)},
-        },
-        sections=sections(scorecard),
-        next_steps=next_steps(scorecard),
-        scorecards=[scorecard],
+def measured_on(run: Run, scorecard: Scorecard) -> P0Measured:
+    """The picture of a scored run."""
+    written = sum(
+        pq.read_metadata(path).num_rows
+        for scenario_id in run.scenarios
+        for path in run.files("arrival_events_5B", scenario_id)
     )
+    figures = tuple(figure_lines(scorecard))
+    return P0Measured(scorecards=(scorecard,), run=run, arrivals_written=written, figures=figures)
 
 
-def earlier_figures(scorecard: Scorecard) -> pl.DataFrame:
-    """Bounds that stood before the plan, beside what was measured: context, never a verdict."""
-    return pl.DataFrame(context_rows(context_lines(scorecard)))
+def items(measured: P0Measured) -> list[DodItem]:
+    """The picture is complete, and every failure has one owner."""
+    return [
+        chain_complete("P0.1", [measured.run]),
+        _scored(measured.scorecard),
+        _full_scan(measured),
+        _provenance(measured.run, measured.scorecard),
+        _owners(measured.scorecard),
+        _axes(measured.axes),
+        _figures(measured.figures),
+    ]
 
 
-def published_figures(scorecard: Scorecard) -> pl.DataFrame:
-    """Every published figure beside ours (see `p0_figures`); what lies outside is told, and decides nothing."""
-    return figures_frame(scorecard)
-
-
-def tz_drift(scorecard: Scorecard) -> pl.DataFrame:
-    """The machine's other tz databases over the run's horizon (see `p0_clocks`)."""
-    return tz_frame(scorecard)
-
-
-def _reasons(scorecard: Scorecard) -> list[str]:
-    rows = scorecard.frame().to_dicts()
+def conclude(measured: P0Measured, items: Sequence[DodItem]) -> Conclusion:
+    """What fails is the reason; what to do about it is the next step."""
+    rows = measured.scorecard.frame().to_dicts()
     failed = [
         f"{row['gate']} {row['title']}: {row['value']}, B is {row['b']}; owner {row['owner']}: {row['cause']}"
         for row in rows
         if row["verdict"] == Verdict.FAIL
     ]
-    return [f"the picture is complete: {len(rows)} gates measured, {len(failed)} fail", *failed]
+    complete = f"the picture is complete: {len(rows)} gates measured, {len(failed)} fail"
+    return Conclusion(Decision.UNLOCK_P1, [complete, *failed], next_steps=next_steps(measured.scorecard))
+
+
+def bodies(measured: P0Measured) -> list[Body]:
+    """The gateboard, the owners, the published figures."""
+    return [
+        RealismGateboard(context=measured.context),
+        OwnerStateMatrix(axes=measured.axes, owners=measured.owners),
+        PublishedFigures(figures=list(measured.figures)),
+    ]
+
+
+def sections(measured: P0Measured) -> list[Section]:
+    """The page's tables in reading order."""
+    axes = [(line.axis, line.stands, ", ".join(line.gates), ", ".join(line.owners)) for line in measured.axes]
+    owners = [
+        (line.gate_id, line.owner, line.cause, " ".join(line.rerun), f"`{line.command}`") for line in measured.owners
+    ]
+    return [
+        gate_section(measured.scorecard),
+        frame_section("Earlier figures, for context only", measured.earlier_bounds),
+        Section("Axes", ("axis", "stands", "gates", "owners"), axes),
+        Section("Owners of what fails", ("gate", "owner", "cause", "smallest rerun", "command"), owners),
+    ]
+
+
+def _scored(scorecard: Scorecard) -> DodItem:
+    found = {result.gate_id: result for result in scorecard.results}
+    problems = [f"{entry.gate_id}: no result" for entry in GATES if entry.gate_id not in found]
+    problems += [
+        f"{result.gate_id}: not measured ({result.reason})"
+        for result in scorecard.results
+        if result.verdict is Verdict.NOT_MEASURED
+    ]
+    failed = sum(result.verdict is Verdict.FAIL for result in scorecard.results)
+    undecided = [r.gate_id for r in scorecard.results if r.verdict is Verdict.INSUFFICIENT_POWER]
+    evidence = f"{len(found)} gates measured, {failed} of them fail"
+    if undecided:
+        evidence += f"; too little data to decide {', '.join(undecided)}"
+    return item("P0.2", "every gate of the scorecard is measured", problems, evidence)
+
+
+def _full_scan(measured: P0Measured) -> DodItem:
+    """The scan's count of arrivals against the row counts in the files' footers."""
+    written, scanned = measured.arrivals_written, measured.scorecard.result("T1").population
+    problems = [] if scanned == written else [f"{scanned} arrivals scanned, {written} written"]
+    text = "the gates saw every arrival, not a sample"
+    return item("P0.3", text, problems, f"{written:,} arrivals written, as many scanned")
+
+
+def _provenance(run: Run, scorecard: Scorecard) -> DodItem:
+    """Each threshold must be the number that stands in the run's policy under the key it names."""
+    problems = [
+        f"{result.gate_id}: {threshold.policy_key} is not {threshold.value}"
+        for result in scorecard.results
+        for threshold in result.thresholds
+        if run.policies.at("validation", threshold.policy_key, None) != threshold.value
+    ]
+    problems += [f"{result.gate_id}: no threshold" for result in scorecard.results if not result.thresholds]
+    count = sum(len(result.thresholds) for result in scorecard.results)
+    lent = run.attachment.judged_by if run.attachment else OWN_POLICIES
+    which = "that the run was made with" if lent == OWN_POLICIES else f"of posture {lent}, lent to an attached run"
+    text = f"every threshold comes from the policy {which}"
+    return item("P0.4", text, problems, f"{count} thresholds found under the keys that they name")
+
+
+def _owners(scorecard: Scorecard) -> DodItem:
+    failed = [result.gate_id for result in scorecard.results if result.verdict is Verdict.FAIL]
+    owned = [found.gate_id for found in scorecard.attributions]
+    problems = [f"{name}: {owned.count(name)} owners" for name in failed if owned.count(name) != 1]
+    owners = sorted({found.owner for found in scorecard.attributions})
+    evidence = f"{len(failed)} failing gates, owners: {', '.join(owners) or 'none needed'}"
+    return item("P0.5", "every failing gate has exactly one owner", problems, evidence)
+
+
+def _axes(lines: Sequence[AxisLine]) -> DodItem:
+    """An axis is attributed when something on it was measured and what fails has an owner."""
+    problems = [
+        f"{line.axis}: nothing measured"
+        for line in lines
+        if all(verdict is Verdict.NOT_MEASURED for verdict in line.gates.values())
+    ]
+    problems += [f"{line.axis}: fails without an owner" for line in lines if line.stands == "fails" and not line.owners]
+    evidence = "; ".join(
+        f"{line.axis} {line.stands}" + (f" ({', '.join(line.owners)})" if line.owners else "") for line in lines
+    )
+    return item("P0.6", "every axis is attributed to its owner", problems, evidence)
+
+
+def _figures(lines: Sequence[FigureLine]) -> DodItem:
+    """What lies outside is for people to judge; what could be measured and was not keeps the picture incomplete."""
+    problems = [f"{line.title}: {line.reason}" for line in lines if line.ours is None and line.population != 0]
+    counts = verdict_counts(lines)
+    evidence = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in counts.items())
+    return item("P0.7", "every published figure stands beside ours", problems, evidence)
+
+
+PHASE: Final = Phase(
+    name="P0",
+    question="What is wrong with this run, by how much, and whose is it?",
+    notebook="p0_realism_baseline",
+    after=("POPT.5",),
+    hold=Decision.HOLD_P0_REOPEN,
+    parameters=OnBaseline,
+    artefacts=(RealismGateboard, OwnerStateMatrix, PublishedFigures),
+    pages=(RealismGateboard.ARTEFACT,),
+    measure=measure,
+    items=items,
+    conclude=conclude,
+    bodies=bodies,
+    sections=sections,
+    evidence={*EVIDENCE, *MEASURED_ON},
+)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Final, Literal
 
-from pydantic import Field
+import polars as pl
 
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.results import GateResult
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.wording import value_text
-from segment5b_lib.phases.engine.envelope import Envelope, Node
+from segment5b_lib.phases.engine.envelope import Body, Node
 from segment5b_lib.phases.engine.repair import runnable
 from segment5b_lib.phases.engine.shared_items import AUDIT, CLOCK, CONSERVATION, LOCAL_TIME
-from segment5b_lib.phases.p0_clocks import TzDatabase
 
 AXES: Final[dict[str, tuple[str, ...]]] = {
     "DST": (*LOCAL_TIME, *CLOCK),
@@ -63,22 +62,21 @@ class OwnerLine(Node):
     command: str
 
 
-class RealismGateboard(Envelope):
+class RealismGateboard(Body):
     """Every gate of the baseline, with the earlier figures as context."""
 
     ARTEFACT: ClassVar[str] = "p0_realism_gateboard"
 
-    context: list[ContextLine] = Field(default_factory=list)
-    tz_databases: list[TzDatabase] = Field(default_factory=list)
+    context: list[ContextLine]
 
 
-class OwnerStateMatrix(Envelope):
+class OwnerStateMatrix(Body):
     """What is wrong, on which axis, and whose it is."""
 
     ARTEFACT: ClassVar[str] = "p0_owner_state_matrix"
 
-    axes: list[AxisLine] = Field(default_factory=list)
-    owners: list[OwnerLine] = Field(default_factory=list)
+    axes: list[AxisLine]
+    owners: list[OwnerLine]
 
 
 def context_lines(scorecard: Scorecard) -> list[ContextLine]:
@@ -100,20 +98,22 @@ def context_lines(scorecard: Scorecard) -> list[ContextLine]:
     return lines
 
 
-def context_rows(lines: Sequence[ContextLine]) -> list[dict[str, str]]:
-    """Context lines as texts: gate, level, bound, value, stands, source."""
+def context_frame(lines: Sequence[ContextLine]) -> pl.DataFrame:
+    """Context lines as texts: `gate`, `level`, `bound`, `value`, `stands`, `source`."""
     stands = {True: "within", False: "outside", None: "not measured"}
-    return [
-        {
-            "gate": line.gate_id,
-            "level": line.level,
-            "bound": f"≤ {value_text(line.max, line.unit)}",
-            "value": value_text(line.value, line.unit),
-            "stands": stands[line.within],
-            "source": line.source,
-        }
-        for line in lines
-    ]
+    return pl.DataFrame(
+        [
+            {
+                "gate": line.gate_id,
+                "level": line.level,
+                "bound": f"≤ {value_text(line.max, line.unit)}",
+                "value": value_text(line.value, line.unit),
+                "stands": stands[line.within],
+                "source": line.source,
+            }
+            for line in lines
+        ]
+    )
 
 
 def axis_lines(scorecard: Scorecard) -> list[AxisLine]:

@@ -1,36 +1,84 @@
-"""P0's comparison with the published run: every published figure beside ours, each with a verdict."""
+"""The published run's figures, which are data, and how a run's own figures are held against them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from functools import lru_cache
+from typing import ClassVar, Final, Literal
 
 import polars as pl
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.phases.engine.envelope import Envelope, Node
-from segment5b_lib.phases.figure_measures import Ours, measure_figures
-from segment5b_lib.phases.published import (
-    FIGURES,
-    OTHER_SEEDS_FACTOR,
-    PUBLISHED_SCALE,
-    PUBLISHED_SCENARIOS,
-    PUBLISHED_SEED,
-    PublishedFigure,
-    ToleranceKind,
-)
+from segment5b_lib.phases.engine.envelope import Body, Node
+from segment5b_lib.phases.p0_measures import FigureMeasurement, measure_figures
+from segment5b_lib.store.documents import read_yaml, validated
+from segment5b_lib.store.roots import parameters_folder
 
+ToleranceKind = Literal["exact", "relative", "absolute", "hours", "order", "among"]
+"""How a measurement is held against the published value: equal; relative or absolute difference; difference on the
+clock's circle of 24 hours; the same names in the same order; no other names than these."""
 FigureVerdict = Literal["within", "outside", "not_comparable"]
-_DIGITS = 9
+_DIGITS: Final = 9
 """Beyond these, sums depend on the order in which threads added them up."""
-_WHOLE = 1_000
+_WHOLE: Final = 1_000
 """Numbers from here on are shown without decimals."""
 
 
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Tolerance(_Strict):
+    """How far a figure may be from the published one. `amount` is a fraction for `relative`, else in its unit."""
+
+    kind: ToleranceKind
+    amount: float = 0.0
+
+
+class PublishedFigure(_Strict):
+    """One published figure.
+
+    Attributes
+    ----------
+    figure_id, title, unit : what it is; a `share` is a fraction
+    published : a number, or names
+    tolerance : how far the measurement may be from it
+    population_unit : what is counted, or measured over
+    measured : how, in words
+    depends_on_size : whether it depends on how large the world is, so that only one of the published scale compares
+    """
+
+    figure_id: str
+    title: str
+    unit: str
+    published: float | tuple[str, ...]
+    tolerance: Tolerance
+    population_unit: str
+    measured: str
+    depends_on_size: bool = False
+
+
+class PublishedReport(_Strict):
+    """Everything that is known of the published run (`parameters/figures/published_report.yaml`)."""
+
+    scale: str
+    seed: int
+    scenarios: tuple[str, ...]
+    other_seeds_factor: float = Field(gt=0)
+    figures: tuple[PublishedFigure, ...]
+
+
+@lru_cache(maxsize=1)
+def published_report() -> PublishedReport:
+    """The figures as shipped."""
+    path = parameters_folder() / "figures" / "published_report.yaml"
+    return validated(PublishedReport, read_yaml(path), str(path))
+
+
 class ToleranceLine(Node):
-    """How far ours may be: the design's `amount` (a fraction where `kind` is relative), times `factor`."""
+    """How far `ours` may be: the design's `amount` (a fraction where `kind` is relative), times `factor`."""
 
     kind: ToleranceKind
     amount: float
@@ -38,7 +86,7 @@ class ToleranceLine(Node):
 
 
 class FigureLine(Node):
-    """One published figure beside ours. `difference` is ours minus published, relative where the tolerance is."""
+    """One published figure and the run's. `difference` is `ours` minus `published`, relative where the tolerance is."""
 
     figure_id: str
     title: str
@@ -54,35 +102,37 @@ class FigureLine(Node):
     measured: str
 
 
-class PublishedFigures(Envelope):
-    """Every published figure beside ours."""
+class PublishedFigures(Body):
+    """Every published figure with the run's own."""
 
     ARTEFACT: ClassVar[str] = "p0_published_figures"
 
-    figures: list[FigureLine] = Field(default_factory=list)
+    figures: list[FigureLine]
 
 
 def figure_lines(scorecard: Scorecard) -> list[FigureLine]:
     """Measure and judge every published figure; a figure that depends on size compares at the published scale only."""
-    evidence, found = scorecard.evidence, measure_figures(scorecard)
-    size = _other_size(evidence)
-    factor = 1.0 if evidence.run.receipt.seed == PUBLISHED_SEED else OTHER_SEEDS_FACTOR
-    return [_line(figure, found[figure.figure_id], size, factor) for figure in FIGURES]
+    evidence, found, report = scorecard.evidence, measure_figures(scorecard), published_report()
+    size = _other_size(evidence, report)
+    factor = 1.0 if evidence.run.receipt.seed == report.seed else report.other_seeds_factor
+    return [_line(figure, found[figure.figure_id], size, factor) for figure in report.figures]
 
 
-def _other_size(evidence: Evidence) -> str:
+def _other_size(evidence: Evidence, report: PublishedReport) -> str:
     """Why the world is not of the published size; empty where it is."""
     scale, scenarios = evidence.run.world.scale, tuple(horizon.scenario_id for horizon in evidence.horizons)
-    if (scale, scenarios) == (PUBLISHED_SCALE, PUBLISHED_SCENARIOS):
+    if (scale, scenarios) == (report.scale, report.scenarios):
         return ""
     return (
         f"depends on the size of the world, which is {scale} with {', '.join(scenarios)} and "
-        f"was {PUBLISHED_SCALE} with {', '.join(PUBLISHED_SCENARIOS)}"
+        f"was {report.scale} with {', '.join(report.scenarios)}"
     )
 
 
-def _line(figure: PublishedFigure, ours: Ours, size: str, factor: float) -> FigureLine:
-    value = float(f"{ours.value:.{_DIGITS}g}") if isinstance(ours.value, (int, float)) else ours.value
+def _line(figure: PublishedFigure, measurement: FigureMeasurement, size: str, factor: float) -> FigureLine:
+    value = (
+        float(f"{measurement.value:.{_DIGITS}g}") if isinstance(measurement.value, (int, float)) else measurement.value
+    )
     reason = size if figure.depends_on_size else ""
     if value is None:
         reason = "not measured: there is nothing to measure it on"
@@ -96,7 +146,7 @@ def _line(figure: PublishedFigure, ours: Ours, size: str, factor: float) -> Figu
         tolerance=ToleranceLine(kind=figure.tolerance.kind, amount=figure.tolerance.amount, factor=factor),
         verdict="not_comparable" if reason else "within" if _holds(figure, value, factor) else "outside",
         reason=reason,
-        population=ours.population,
+        population=measurement.population,
         population_unit=figure.population_unit,
         measured=figure.measured,
     )
@@ -127,9 +177,9 @@ def verdict_counts(lines: Sequence[FigureLine]) -> dict[str, int]:
     return {verdict: verdicts.count(verdict) for verdict in ("within", "outside", "not_comparable")}
 
 
-def figures_frame(scorecard: Scorecard) -> pl.DataFrame:
-    """Published figures beside ours as texts: figure, published, ours, difference, within, verdict, population."""
-    return pl.DataFrame([_texts(line) for line in figure_lines(scorecard)])
+def figures_frame(lines: Sequence[FigureLine]) -> pl.DataFrame:
+    """The lines as texts: `figure`, `published`, `ours`, `difference`, `within`, `verdict`, `population`."""
+    return pl.DataFrame([_texts(line) for line in lines])
 
 
 def _texts(line: FigureLine) -> dict[str, str]:

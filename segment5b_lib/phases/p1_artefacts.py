@@ -11,7 +11,8 @@ from segment5b_lib.contract.policies import POLICIES
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.identity import canonical_json, sha256_hex
-from segment5b_lib.phases.engine.envelope import Envelope, GateLine, Node, gate_lines
+from segment5b_lib.phases.engine.envelope import GateLine, Node, gate_lines
+from segment5b_lib.phases.engine.legacy import LegacyEnvelope
 from segment5b_lib.phases.engine.shared_items import CLOCK
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.civil_time import days_since_transition, mismatch_by_date_and_zone, offset_distribution
@@ -44,7 +45,7 @@ class LockLine(Node):
         return self.found == self.locked
 
 
-class ContractLock(Envelope):
+class ContractLock(LegacyEnvelope):
     """Which policy keys carry the correction, and their values in the candidate."""
 
     ARTEFACT: ClassVar[str] = "p1_contract_lock"
@@ -61,7 +62,7 @@ class SeedGates(Node):
     gates: list[GateLine]
 
 
-class Gateboard(Envelope):
+class Gateboard(LegacyEnvelope):
     """Every gate of the candidate (in `gates`) and of its witnesses."""
 
     ARTEFACT: ClassVar[str] = "p1_realism_gateboard"
@@ -69,7 +70,7 @@ class Gateboard(Envelope):
     witnesses: list[SeedGates] = Field(default_factory=list)
 
 
-class TemporalDiagnostics(Envelope):
+class TemporalDiagnostics(LegacyEnvelope):
     """What the candidate's clock does: errors by size, where and when, by days since the change, DST windows."""
 
     ARTEFACT: ClassVar[str] = "p1_temporal_diagnostics"
@@ -80,7 +81,7 @@ class TemporalDiagnostics(Envelope):
     windows: dict[str, Any] = Field(default_factory=dict)
 
 
-class HorizonAndContract(Envelope):
+class HorizonAndContract(LegacyEnvelope):
     """T11 and T12 in full: which zones fall short and what that costs, and how local columns are stored."""
 
     ARTEFACT: ClassVar[str] = "p1_t11_t12_contract_check"
@@ -90,7 +91,7 @@ class HorizonAndContract(Envelope):
     t12: dict[str, Any] = Field(default_factory=dict)
 
 
-class ReopenDecision(Envelope):
+class ReopenDecision(LegacyEnvelope):
     """Whether 2A has to be reopened; written in both cases."""
 
     ARTEFACT: ClassVar[str] = "p1_2a_reopen_decision"
@@ -101,7 +102,7 @@ class ReopenDecision(Envelope):
     already_reopened: list[dict[str, Any]] = Field(default_factory=list)
 
 
-class Closing(Envelope):
+class Closing(LegacyEnvelope):
     """P1's closure."""
 
     ARTEFACT: ClassVar[str] = "p1_closure"

@@ -26,11 +26,11 @@ from segment5b_lib.gates.table import EVIDENCE
 from segment5b_lib.gates.wording import value_text
 from segment5b_lib.phases.engine.closure import Closure
 from segment5b_lib.phases.engine.envelope import DodItem, gate_lines
-from segment5b_lib.phases.engine.page import Section
-from segment5b_lib.phases.engine.phase import Finding, Phase, conduct, item, not_applicable
+from segment5b_lib.phases.engine.legacy import Finding, Phase, conduct
+from segment5b_lib.phases.engine.page import Section, gate_section
+from segment5b_lib.phases.engine.phase import item, not_applicable
 from segment5b_lib.phases.engine.repair import NextStep, NextSteps, next_steps
 from segment5b_lib.phases.engine.shared_items import FROZEN, audit_holds, chain_complete, gates_hold
-from segment5b_lib.phases.p0_board import gate_section
 from segment5b_lib.phases.p2_artefacts import (
     CALIBRATED,
     STANDARD_ERRORS,

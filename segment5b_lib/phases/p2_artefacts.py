@@ -14,7 +14,8 @@ from segment5b_lib.calibrate.forensics import largest_zones, merchant_zones, mer
 from segment5b_lib.calibrate.prediction import Estimate, Prediction
 from segment5b_lib.calibrate.predictor import Predictor
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.phases.engine.envelope import Envelope, GateLine, Node, gate_lines
+from segment5b_lib.phases.engine.envelope import GateLine, Node, gate_lines
+from segment5b_lib.phases.engine.legacy import LegacyEnvelope
 
 CALIBRATED = ("T6", "T7")
 STANDARD_ERRORS = 3
@@ -22,7 +23,7 @@ STANDARD_ERRORS = 3
 _MERCHANTS = 20
 
 
-class ContractLock(Envelope):
+class ContractLock(LegacyEnvelope):
     """What calibration may not touch: the frozen rails with their bounds, and what it aims at."""
 
     ARTEFACT: ClassVar[str] = "p2_contract_lock"
@@ -32,7 +33,7 @@ class ContractLock(Envelope):
     policies: dict[str, Any] = Field(default_factory=dict)
 
 
-class Sensitivity(Envelope):
+class Sensitivity(LegacyEnvelope):
     """Leverage of every knob, feasibility with its proof, and what calculation proposes."""
 
     ARTEFACT: ClassVar[str] = "p2_sensitivity"
@@ -62,7 +63,7 @@ class CandidateLine(Node):
         return self.distance is not None and abs(self.distance) <= STANDARD_ERRORS
 
 
-class CandidateMatrix(Envelope):
+class CandidateMatrix(LegacyEnvelope):
     """Predicted and measured values side by side (the same lines as the CSV)."""
 
     ARTEFACT: ClassVar[str] = "p2_candidate_matrix"
@@ -70,7 +71,7 @@ class CandidateMatrix(Envelope):
     candidates: list[CandidateLine] = Field(default_factory=list)
 
 
-class Gateboard(Envelope):
+class Gateboard(LegacyEnvelope):
     """Every gate of the candidate; its witnesses and the run that it starts from beside it."""
 
     ARTEFACT: ClassVar[str] = "p2_gateboard"
@@ -78,7 +79,7 @@ class Gateboard(Envelope):
     others_gates: dict[str, list[GateLine]] = Field(default_factory=dict)
 
 
-class Forensics(Envelope):
+class Forensics(LegacyEnvelope):
     """Who makes the concentration: the ten largest zones, and the merchants behind them."""
 
     ARTEFACT: ClassVar[str] = "p2_forensics"
@@ -87,7 +88,7 @@ class Forensics(Envelope):
     merchants: list[dict[str, Any]] = Field(default_factory=list)
 
 
-class Closing(Envelope):
+class Closing(LegacyEnvelope):
     """P2's closure."""
 
     ARTEFACT: ClassVar[str] = "p2_closure"

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from segment5b_lib.phases.engine.envelope import Envelope, Node
+from segment5b_lib.phases.engine.envelope import Node
+from segment5b_lib.phases.engine.legacy import LegacyEnvelope
 
 
 class ThresholdInventory(Node):
@@ -20,7 +21,7 @@ class ThresholdInventory(Node):
     consumed_by: list[str]
 
 
-class ContractInventory(Envelope):
+class ContractInventory(LegacyEnvelope):
     """Every threshold of every gate, and every key by which S5 watches."""
 
     ARTEFACT: ClassVar[str] = "p3_contract_inventory"
@@ -57,7 +58,7 @@ class Mutation(Node):
         return self.after != self.before
 
 
-class Sentinels(Envelope):
+class Sentinels(LegacyEnvelope):
     """What S5 watches in the candidate, and proof that its thresholds decide."""
 
     ARTEFACT: ClassVar[str] = "p3_sentinels"
@@ -67,7 +68,7 @@ class Sentinels(Envelope):
     modes: dict[str, Any] = Field(default_factory=dict)
 
 
-class Closing(Envelope):
+class Closing(LegacyEnvelope):
     """P3's closure."""
 
     ARTEFACT: ClassVar[str] = "p3_closure"

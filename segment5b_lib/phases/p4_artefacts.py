@@ -9,7 +9,8 @@ from pydantic import Field
 
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.phases.engine.envelope import Envelope, GateLine, Node, gate_lines
+from segment5b_lib.phases.engine.envelope import GateLine, Node, gate_lines
+from segment5b_lib.phases.engine.legacy import LegacyEnvelope
 from segment5b_lib.phases.popt_timing import TimingLine
 from segment5b_lib.store.runs import Run
 
@@ -26,7 +27,7 @@ class SeedAuthority(Node):
     states: dict[str, str]
 
 
-class SeedMatrix(Envelope):
+class SeedMatrix(LegacyEnvelope):
     """One run for each seed."""
 
     ARTEFACT: ClassVar[str] = "p4_seed_authority_matrix"
@@ -34,7 +35,7 @@ class SeedMatrix(Envelope):
     seeds: list[SeedAuthority] = Field(default_factory=list)
 
 
-class SeedGateboard(Envelope):
+class SeedGateboard(LegacyEnvelope):
     """The gates of every seed."""
 
     ARTEFACT: ClassVar[str] = "p4_seed_gateboard"
@@ -42,7 +43,7 @@ class SeedGateboard(Envelope):
     by_seed: dict[str, list[GateLine]] = Field(default_factory=dict)
 
 
-class Stability(Envelope):
+class Stability(LegacyEnvelope):
     """T10: every key metric over the seeds, with its CV, and what the seeds share."""
 
     ARTEFACT: ClassVar[str] = "p4_t10_stability"
@@ -52,7 +53,7 @@ class Stability(Envelope):
     shared_inputs: dict[str, str] = Field(default_factory=dict)
 
 
-class RuntimeReceipts(Envelope):
+class RuntimeReceipts(LegacyEnvelope):
     """Runtime gates with the samples that they rest on."""
 
     ARTEFACT: ClassVar[str] = "p4_state_runtime_receipts"
@@ -61,7 +62,7 @@ class RuntimeReceipts(Envelope):
     samples: list[TimingLine] = Field(default_factory=list)
 
 
-class Closing(Envelope):
+class Closing(LegacyEnvelope):
     """P4's closure: the class, the scale it was earned at, and why it is no better one."""
 
     ARTEFACT: ClassVar[str] = "p4_closure"

@@ -11,8 +11,9 @@ from segment5b_lib.engine.retention import latest_receipt, superseded
 from segment5b_lib.phases.engine.attempts import read_artefact
 from segment5b_lib.phases.engine.closure import Closure
 from segment5b_lib.phases.engine.envelope import DodItem
+from segment5b_lib.phases.engine.legacy import Finding, Phase, conduct
 from segment5b_lib.phases.engine.page import Section
-from segment5b_lib.phases.engine.phase import Finding, Phase, conduct, item
+from segment5b_lib.phases.engine.phase import item
 from segment5b_lib.phases.p5_artefacts import (
     Closing,
     DownstreamHandoff,

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from segment5b_lib.phases.engine.envelope import Envelope, Node
+from segment5b_lib.phases.engine.envelope import Node
+from segment5b_lib.phases.engine.legacy import LegacyEnvelope
 
 
 class Pointer(Node):
@@ -17,7 +18,7 @@ class Pointer(Node):
     sha256: str
 
 
-class FreezeAuthority(Envelope):
+class FreezeAuthority(LegacyEnvelope):
     """Which runs carry the frozen posture, and the closure that certifies them."""
 
     ARTEFACT: ClassVar[str] = "p5_freeze_authority"
@@ -27,13 +28,13 @@ class FreezeAuthority(Envelope):
     seeds: list[int] = Field(default_factory=list)
 
 
-class FreezeDecision(Envelope):
+class FreezeDecision(LegacyEnvelope):
     """The decision alone."""
 
     ARTEFACT: ClassVar[str] = "freeze_decision"
 
 
-class FreezeManifest(Envelope):
+class FreezeManifest(LegacyEnvelope):
     """Every file that the freeze rests on; each resolves and re-hashes."""
 
     ARTEFACT: ClassVar[str] = "freeze_manifest"
@@ -41,7 +42,7 @@ class FreezeManifest(Envelope):
     pointers: list[Pointer] = Field(default_factory=list)
 
 
-class PruneReceipt(Envelope):
+class PruneReceipt(LegacyEnvelope):
     """The latest prune: what went, what stayed, how much it freed; nothing to do is recorded as well."""
 
     ARTEFACT: ClassVar[str] = "p5_prune_receipt"
@@ -53,7 +54,7 @@ class PruneReceipt(Envelope):
     keep_set: dict[str, list[str]] = Field(default_factory=dict)
 
 
-class DownstreamHandoff(Envelope):
+class DownstreamHandoff(LegacyEnvelope):
     """What the owners of later segments may rely on: class, assumptions, residual risks."""
 
     ARTEFACT: ClassVar[str] = "p5_downstream_handoff"
@@ -63,7 +64,7 @@ class DownstreamHandoff(Envelope):
     residual_risks: list[str] = Field(default_factory=list)
 
 
-class Closing(Envelope):
+class Closing(LegacyEnvelope):
     """P5's closure."""
 
     ARTEFACT: ClassVar[str] = "p5_closure"

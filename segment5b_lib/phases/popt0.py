@@ -11,10 +11,10 @@ from segment5b_lib.contract.words import STATES, Decision, ItemStatus
 from segment5b_lib.phases import popt1, popt2
 from segment5b_lib.phases.engine.attempts import pointer_path
 from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.envelope import DodItem, Envelope
+from segment5b_lib.phases.engine.envelope import DodItem
+from segment5b_lib.phases.engine.legacy import Finding, LegacyEnvelope, Phase, conduct
+from segment5b_lib.phases.engine.order import SUBJECTS
 from segment5b_lib.phases.engine.page import Section
-from segment5b_lib.phases.engine.phase import Finding, Phase, conduct
-from segment5b_lib.phases.engine.popt_order import SUBJECTS
 from segment5b_lib.phases.engine.repair import NextStep, NextSteps
 from segment5b_lib.phases.popt0_budgets import LaneBudget, StateBudget, lane_budgets, state_budgets
 from segment5b_lib.phases.popt0_done import (
@@ -46,7 +46,7 @@ ELAPSED: Final = "popt0_state_elapsed"
 _REDUCTIONS: Final = {"POPT.1": popt1.LEAST_REDUCTION, "POPT.2": popt2.LEAST_REDUCTION}
 
 
-class HotspotMap(Envelope):
+class HotspotMap(LegacyEnvelope):
     """Lanes of every state and of the segment, ranked owners, reduction targets, order of work."""
 
     ARTEFACT: ClassVar[str] = "popt0_hotspot_map"
@@ -59,7 +59,7 @@ class HotspotMap(Envelope):
     order_of_work: list[str] = Field(default_factory=list)
 
 
-class BudgetPin(Envelope):
+class BudgetPin(LegacyEnvelope):
     """Budgets of states and lanes, each with the figure that it rests on."""
 
     ARTEFACT: ClassVar[str] = "popt0_budget_pin"

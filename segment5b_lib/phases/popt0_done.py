@@ -8,8 +8,8 @@ from typing import Final
 from segment5b_lib.contract.words import STATES, ItemStatus
 from segment5b_lib.engine.retention import pin
 from segment5b_lib.phases.engine.envelope import DodItem
+from segment5b_lib.phases.engine.order import SUBJECTS
 from segment5b_lib.phases.engine.phase import item, not_applicable
-from segment5b_lib.phases.engine.popt_order import SUBJECTS
 from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt0_budgets import LaneBudget, StateBudget
 from segment5b_lib.phases.popt0_elapsed import elapsed_csv, elapsed_rows, unnamed

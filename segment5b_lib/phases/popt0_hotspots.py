@@ -7,7 +7,7 @@ from typing import Final
 
 from segment5b_lib.contract.words import STATES, Lane
 from segment5b_lib.phases.engine.envelope import Node
-from segment5b_lib.phases.engine.popt_order import SUBJECTS
+from segment5b_lib.phases.engine.order import SUBJECTS
 from segment5b_lib.phases.popt_timing import Rounded, Sample, Timing, compared
 
 OUTSIDE_STEPS: Final = "outside_steps"

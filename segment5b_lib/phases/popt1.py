@@ -7,8 +7,8 @@ from typing import ClassVar, Final
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.phases import popt_items as items
 from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.phase import Finding, Phase
-from segment5b_lib.phases.engine.popt_order import is_closed
+from segment5b_lib.phases.engine.legacy import Finding, Phase
+from segment5b_lib.phases.engine.order import is_closed
 from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt_budgets import state_budget
 from segment5b_lib.phases.popt_closure import LaneTiming, PairClosure, conclude, conduct_pair

@@ -10,8 +10,9 @@ from segment5b_lib.contract.words import Decision, ItemStatus
 from segment5b_lib.phases import popt_items as items
 from segment5b_lib.phases.engine.closure import Closure
 from segment5b_lib.phases.engine.envelope import DodItem
-from segment5b_lib.phases.engine.order import kin, standing
-from segment5b_lib.phases.engine.phase import Finding, Phase, item
+from segment5b_lib.phases.engine.legacy import Finding, Phase
+from segment5b_lib.phases.engine.order import recorded_decision, related_runs
+from segment5b_lib.phases.engine.phase import item
 from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt_budgets import below_scale, state_budgets
 from segment5b_lib.phases.popt_closure import LaneTiming, PairClosure, conclude, conduct_pair
@@ -143,9 +144,9 @@ def _reopening(pair: Pair) -> Reopening | None:
 def _held(pair: Pair) -> list[Run]:
     """Other runs of this kin that POPT.2 has held, the latest decision first."""
     found = {}
-    for circle in kin(pair.run, [one for group in pair.others.values() for one in group]):
+    for circle in related_runs(pair.run, [one for group in pair.others.values() for one in group]):
         for relative in circle:
-            spoken = standing(PHASE.name, relative)
+            spoken = recorded_decision(PHASE.name, relative)
             if spoken and spoken.opening.decision in _HOLDS and relative.run_id != pair.run.run_id:
                 found[relative.run_id] = (spoken.created_utc, relative)
     return [relative for _, relative in sorted(found.values(), key=lambda entry: entry[0], reverse=True)]

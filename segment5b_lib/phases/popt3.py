@@ -8,7 +8,8 @@ from segment5b_lib.contract.words import Decision, ItemStatus
 from segment5b_lib.phases import popt_items as items
 from segment5b_lib.phases.engine.closure import Closure
 from segment5b_lib.phases.engine.envelope import DodItem, Node
-from segment5b_lib.phases.engine.phase import Finding, Phase, item
+from segment5b_lib.phases.engine.legacy import Finding, Phase
+from segment5b_lib.phases.engine.phase import item
 from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt2 import COUNTERS
 from segment5b_lib.phases.popt_budgets import below_scale, budget_item, state_budgets

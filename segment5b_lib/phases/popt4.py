@@ -14,9 +14,10 @@ from segment5b_lib.engine.throwaway import stale_bundles, throwaway
 from segment5b_lib.errors import Segment5BError
 from segment5b_lib.phases import popt_items as items
 from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.envelope import DodItem, Envelope, Measured
+from segment5b_lib.phases.engine.envelope import DodItem, MeasuredValue
+from segment5b_lib.phases.engine.legacy import Finding, LegacyEnvelope, Phase, conduct
 from segment5b_lib.phases.engine.page import Section
-from segment5b_lib.phases.engine.phase import Finding, Phase, conduct, item, not_applicable
+from segment5b_lib.phases.engine.phase import item, not_applicable
 from segment5b_lib.phases.engine.repair import NextStep, NextSteps
 from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt4_overhead import (
@@ -38,7 +39,7 @@ from segment5b_lib.store.publish import write_file
 from segment5b_lib.store.runs import Run
 
 
-class Popt4LaneTiming(Envelope):
+class Popt4LaneTiming(LegacyEnvelope):
     """S5's sample with its lanes, and every pair of replays."""
 
     ARTEFACT: ClassVar[str] = "popt4_lane_timing"
@@ -47,7 +48,7 @@ class Popt4LaneTiming(Envelope):
     pairs: list[PairLine] = Field(default_factory=list)
 
 
-class Popt4Closure(Envelope):
+class Popt4Closure(LegacyEnvelope):
     """Overhead with its interval, replays, and what S5 said to a damaged input."""
 
     ARTEFACT: ClassVar[str] = "popt4_closure"
@@ -193,12 +194,12 @@ def _auditable(replays: Sequence[Replay]) -> DodItem:
     return item("POPT.4.3a", text, open_points, f"complete in {len(replays)} replays")
 
 
-def _measured(found: Overhead | None) -> list[Measured]:
+def _measured(found: Overhead | None) -> list[MeasuredValue]:
     if found is None:
         return []
     sides = {"overhead": found.mean, "overhead, low": found.low, "overhead, high": found.high}
     return [
-        Measured(name=name, value=value, unit="share", population=found.pairs, population_unit="pairs")
+        MeasuredValue(name=name, value=value, unit="share", population=found.pairs, population_unit="pairs")
         for name, value in sides.items()
     ]
 

@@ -9,10 +9,11 @@ from pydantic import Field
 
 from segment5b_lib.contract.words import STATES, Decision, ItemStatus
 from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.envelope import DodItem, Envelope, Node
-from segment5b_lib.phases.engine.order import nearest
+from segment5b_lib.phases.engine.envelope import DodItem, Node
+from segment5b_lib.phases.engine.legacy import Finding, LegacyEnvelope, Phase, conduct
+from segment5b_lib.phases.engine.order import latest_decision
 from segment5b_lib.phases.engine.page import Section
-from segment5b_lib.phases.engine.phase import Finding, Phase, conduct, item, not_applicable
+from segment5b_lib.phases.engine.phase import item, not_applicable
 from segment5b_lib.phases.engine.repair import NextStep, NextSteps
 from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt0_hotspots import LaneShare, Owner, StateLanes, owners, segment_lanes, state_lanes
@@ -43,7 +44,7 @@ class TrackLine(Node):
     opens: bool
 
 
-class Certification(Envelope):
+class Certification(LegacyEnvelope):
     """Lanes, refreshed hotspots, and the decisions of the track. The envelope's `scale` is where GO_P0 was earned."""
 
     ARTEFACT: ClassVar[str] = "popt5_certification"
@@ -141,7 +142,7 @@ def _added(one: Sample, other: Sample | None) -> Sample:
 
 
 def _track(phase: str, run: Run, others: Sequence[Run]) -> TrackLine:
-    found = nearest(phase, run, others)
+    found = latest_decision(phase, run, others)
     if found is None:
         return TrackLine(phase=phase, run_id=None, decision=None, opens=False)
     return TrackLine(phase=phase, run_id=found.run_id, decision=found.decision.value, opens=found.decision.opens)

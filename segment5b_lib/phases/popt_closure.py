@@ -11,10 +11,11 @@ from pydantic import Field
 from segment5b_lib.contract.words import STATES, Decision, ItemStatus
 from segment5b_lib.phases.engine.attempts import slug
 from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.envelope import DodItem, Envelope, Measured
+from segment5b_lib.phases.engine.envelope import DodItem, MeasuredValue
+from segment5b_lib.phases.engine.legacy import Finding, LegacyEnvelope, Phase, conduct
+from segment5b_lib.phases.engine.legacy_order import ranked
+from segment5b_lib.phases.engine.order import SUBJECTS
 from segment5b_lib.phases.engine.page import Section
-from segment5b_lib.phases.engine.phase import Finding, Phase, conduct
-from segment5b_lib.phases.engine.popt_order import SUBJECTS, ranked
 from segment5b_lib.phases.engine.repair import NextStep, NextSteps
 from segment5b_lib.phases.popt_items import ReplayLine
 from segment5b_lib.phases.popt_pair import BASELINE, CANDIDATE, Pair, RuntimeLine, pair_of, runtime_lines
@@ -23,7 +24,7 @@ from segment5b_lib.phases.popt_timing import Timing, TimingLine, measured, timin
 from segment5b_lib.store.runs import Run
 
 
-class LaneTiming(Envelope):
+class LaneTiming(LegacyEnvelope):
     """Both sides' samples of every state, with lanes, and what the difference says."""
 
     baseline: str = ""
@@ -31,7 +32,7 @@ class LaneTiming(Envelope):
     runtime: list[RuntimeLine] = Field(default_factory=list)
 
 
-class PairClosure(Envelope):
+class PairClosure(LegacyEnvelope):
     """What was compared, and whether it is the same."""
 
     reference: str | None = None
@@ -129,7 +130,7 @@ def samples(pair: Pair, phase: str) -> list[TimingLine]:
     ]
 
 
-def medians(pair: Pair, phase: str) -> list[Measured]:
+def medians(pair: Pair, phase: str) -> list[MeasuredValue]:
     """Every state's median on both sides, as measured values."""
     return [
         *(measured(BASELINE, pair.before(phase, state)) for state in STATES),

@@ -94,5 +94,5 @@ def load_figures(name: str = PUBLISHED) -> Figures:
 
 
 def shipped() -> list[str]:
-    """Names of the figures files that come with the library."""
-    return sorted(path.stem for path in (parameters_folder() / "figures").glob("*.yaml"))
+    """Names of the files with a run's figures that come with the library: `<name>_run.yaml`."""
+    return sorted(path.stem for path in (parameters_folder() / "figures").glob("*_run.yaml"))

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 from segment5b_lib.contract.words import Lane
-from segment5b_lib.phases.engine.envelope import Measured, Node
+from segment5b_lib.phases.engine.envelope import MeasuredValue, Node
 from segment5b_lib.phases.popt_figures import Figures
 from segment5b_lib.store.records import StateRecord, StepRecord
 from segment5b_lib.store.runs import Run, list_runs
@@ -170,10 +170,12 @@ def timing_line(role: str, sample: Sample, lanes: Mapping[str, Sample] | None = 
     )
 
 
-def measured(role: str, sample: Sample) -> Measured:
+def measured(role: str, sample: Sample) -> MeasuredValue:
     """A sample's median as a measured value."""
     value = sample.median if sample.n else None
-    return Measured(name=f"{role} {sample.name}", value=value, unit="s", population=sample.n, population_unit="runs")
+    return MeasuredValue(
+        name=f"{role} {sample.name}", value=value, unit="s", population=sample.n, population_unit="runs"
+    )
 
 
 def of_figures(figures: Figures, phase: str, state: str) -> Sample:

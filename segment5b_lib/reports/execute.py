@@ -22,8 +22,9 @@ from segment5b_lib.contract.words import Decision, NotebookStatus
 from segment5b_lib.errors import GateRefusal
 from segment5b_lib.identity import utc_now
 from segment5b_lib.phases.engine.attempts import current, slug
+from segment5b_lib.phases.engine.parameters import Parameters, PhaseParameters
 from segment5b_lib.reports.html import keep_still_faces, write_html
-from segment5b_lib.reports.notebooks import Notebook, OfPhase, Parameters, notebook
+from segment5b_lib.reports.notebooks import Notebook, notebook
 from segment5b_lib.reports.record import NotebookRecord
 from segment5b_lib.reports.summary import add_summary
 from segment5b_lib.store.locks import locked
@@ -97,7 +98,9 @@ def _pointer(entry: Notebook, checked: Parameters) -> dict[str, Any] | None:
     """The pointer to what the phase has last left behind; None for a notebook that executes none."""
     if entry.phase is None:
         return None
-    return current(slug(entry.phase), checked.run_id, what_if=isinstance(checked, OfPhase) and checked.as_what_if)
+    return current(
+        slug(entry.phase), checked.run_id, what_if=isinstance(checked, PhaseParameters) and checked.as_what_if
+    )
 
 
 def _papermill(

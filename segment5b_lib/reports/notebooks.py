@@ -1,8 +1,4 @@
-"""The notebooks that may be executed: typed parameters, and, where one executes a phase, whose artefacts prove it.
-
-papermill warns about an unknown parameter and goes on, and YAML turns `12:30` into 750; so parameters are
-checked here, by name and type, before a kernel starts.
-"""
+"""The notebooks that may be executed: typed parameters, and, where one executes a phase, whose artefacts prove it."""
 
 from __future__ import annotations
 
@@ -11,37 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field
 
 from segment5b_lib.errors import MissingInputError, UsageError
+from segment5b_lib.phases.engine.parameters import Parameters, PhaseParameters, RunName, checked
+from segment5b_lib.phases.engine.table import MODULES, PHASES
 from segment5b_lib.phases.popt_figures import PUBLISHED
 from segment5b_lib.phases.popt_pair import is_figures
 from segment5b_lib.store.roots import executed_folder, notebooks_folder
 from segment5b_lib.store.runs import open_run
 
 
-class Parameters(BaseModel):
-    """Parameters of a notebook: known names only, exact types.
+class OfPhase(PhaseParameters):
+    """Of a phase whose parameters are declared here."""
 
-    A run is named by an id, a prefix, or a role such as `@last`; `resolved` turns the names into ids, so that the
-    record of an execution says what was looked at and not what it was called that day.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    run_id: str
-    """The run that the notebook is about. Not `run`: IPython takes a line that begins with `run:` for a magic."""
-
-    def resolved(self) -> Self:
-        """The same with run ids for names."""
-        return self.model_copy(update={"run_id": open_run(self.run_id).run_id})
-
-
-class OfPhase(Parameters):
-    """And what a notebook that executes a phase is told besides."""
-
-    as_what_if: bool = False
-    """Go ahead out of order; what is found is stamped and counts for nothing."""
+    run_id: RunName
 
 
 class WithBaseline(OfPhase):
@@ -74,7 +54,7 @@ class WithWaiver(AgainstFigures):
 class WithWitnesses(WithBaseline):
     """And runs of other seeds that must say the same."""
 
-    witnesses: list[str] = []
+    witnesses: list[str] = Field([])
 
     def resolved(self) -> Self:
         """The same with run ids for names."""
@@ -84,7 +64,7 @@ class WithWitnesses(WithBaseline):
 class WithPanel(OfPhase):
     """And the runs of the other seeds that are certified with it."""
 
-    panel: list[str] = []
+    panel: list[str] = Field([])
 
     def resolved(self) -> Self:
         """The same with run ids for names."""
@@ -102,15 +82,11 @@ class Clocks(Parameters):
 class WithOthers(Parameters):
     """And the runs that are compared with it."""
 
-    others: list[str] = []
+    others: list[str] = Field([])
 
     def resolved(self) -> Self:
         """The same with run ids for names."""
         return super().resolved().model_copy(update={"others": [open_run(name).run_id for name in self.others]})
-
-
-def _type_name(annotation: object) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
 @dataclass(frozen=True)
@@ -146,37 +122,34 @@ class Notebook:
 
     def checked(self, values: Mapping[str, Any]) -> Parameters:
         """Parameters by name and type, or an error that names the offender."""
-        try:
-            return self.parameters.model_validate(dict(values))
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            name = ".".join(str(part) for part in first["loc"])
-            fields = self.parameters.model_fields
-            raise UsageError(
-                "5B.NOTEBOOK.PARAMETER",
-                f"there is no parameter {name}" if first["type"] == "extra_forbidden" else f"{first['msg']}: {name}",
-                where=f"notebook {self.name}, parameter {name}",
-                expected=", ".join(f"{field} ({_type_name(info.annotation)})" for field, info in fields.items()),
-                found=repr(first.get("input"))[:200],
-                next_step="correct the parameter; no kernel has been started",
-            ) from error
+        return checked(
+            self.parameters,
+            values,
+            code="5B.NOTEBOOK.PARAMETER",
+            where=f"notebook {self.name}",
+            next_step="correct the parameter; no kernel has been started",
+        )
 
 
+_PHASES: Final[dict[str, tuple[str, type[Parameters]]]] = {
+    "POPT.0": ("popt0_baseline_and_hotspots", OfPhase),
+    "POPT.1": ("popt1_s1_domain", AgainstFigures),
+    "POPT.2": ("popt2_s4_expansion", AgainstFigures),
+    "POPT.3": ("popt3_s2_s3_throughput", WithWaiver),
+    "POPT.4": ("popt4_validation_and_logging", OfPhase),
+    "POPT.5": ("popt5_performance_certification", OfPhase),
+    "P1": ("p1_civil_time", WithWitnesses),
+    "P2": ("p2_calibration", WithWitnesses),
+    "P3": ("p3_contract_hardening", OfPhase),
+    "P4": ("p4_certification", WithPanel),
+    "P5": ("p5_freeze", OfPhase),
+    **{name: (phase.notebook, phase.parameters) for name, phase in PHASES.items()},
+}
+"""Notebook and parameters of every phase."""
 NOTEBOOKS: Final[dict[str, Notebook]] = {
     entry.name: entry
     for entry in (
-        Notebook("popt0_baseline_and_hotspots", "POPT.0", OfPhase),
-        Notebook("popt1_s1_domain", "POPT.1", AgainstFigures),
-        Notebook("popt2_s4_expansion", "POPT.2", AgainstFigures),
-        Notebook("popt3_s2_s3_throughput", "POPT.3", WithWaiver),
-        Notebook("popt4_validation_and_logging", "POPT.4", OfPhase),
-        Notebook("popt5_performance_certification", "POPT.5", OfPhase),
-        Notebook("p0_realism_baseline", "P0", OfPhase),
-        Notebook("p1_civil_time", "P1", WithWitnesses),
-        Notebook("p2_calibration", "P2", WithWitnesses),
-        Notebook("p3_contract_hardening", "P3", OfPhase),
-        Notebook("p4_certification", "P4", WithPanel),
-        Notebook("p5_freeze", "P5", OfPhase),
+        *(Notebook(_PHASES[name][0], name, _PHASES[name][1]) for name in MODULES),
         Notebook("investigate_dst", None, Clocks, "investigate"),
         Notebook("compare_runs", None, WithOthers, "compare --page"),
     )

@@ -15,7 +15,7 @@ import nbformat
 from nbformat.v4 import new_markdown_cell
 
 from segment5b_lib.contract.words import ItemStatus, NotebookStatus
-from segment5b_lib.phases.engine.closure import STATUS_COLOURS
+from segment5b_lib.phases.engine.decision import STATUS_COLOURS
 from segment5b_lib.reports.record import NotebookRecord, found, headline, next_commands
 from segment5b_lib.store.publish import write_file
 

@@ -21,6 +21,7 @@ from segment5b_lib.views.listing import listing
 from segment5b_lib.views.multiplicity import component_multiplicity
 from segment5b_lib.views.rhythm import day_shares, hour_matrix, hour_profile, weekend_share
 from segment5b_lib.views.timing import state_elapsed, states
+from segment5b_lib.views.tz_databases import tz_databases
 from segment5b_lib.views.zone_clock import offset_timeline, wrong_clock_owners
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "states",
     "t1_by_cache_year",
     "top_k_curves",
+    "tz_databases",
     "weekend_share",
     "world_differences",
     "wrong_clock_owners",

@@ -12,7 +12,7 @@ import polars as pl
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.phases.engine.closure import IdentityCard, identity_card
+from segment5b_lib.phases.engine.identity_card import IdentityCard, identity_card
 from segment5b_lib.store import runs
 from segment5b_lib.store.query import MAX_ROWS, q
 from segment5b_lib.store.runs import Run, RunReceipt

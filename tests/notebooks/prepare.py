@@ -18,7 +18,7 @@ import pytest
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.engine.lanes import finished, panel, repetitions
 from segment5b_lib.engine.retention import pin
-from segment5b_lib.phases import p0, p1, p2, p3, p4, p5, popt0, popt1, popt2, popt3, popt4, popt5
+from segment5b_lib.phases import p1, p2, p3, p4, p5, popt0, popt1, popt2, popt3, popt4, popt5
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.postures import load_posture
 from segment5b_lib.store.runs import Run, list_runs, open_run
@@ -28,6 +28,7 @@ from segment5b_lib.world.reopen import reopen_world
 from segment5b_lib.world.world_file import load_spec
 from tests.decisions import speak
 from tests.notebooks.step_records import CURRENT, OLDER, REPETITIONS, plant
+from tests.phases.execute import execute
 from tests.phases.popt_track import remade
 
 _SEED, _WITNESS = 42, 7
@@ -149,7 +150,7 @@ def _remediation(world: World, baseline: Run) -> None:
     P2 sends the tiny world back to 3B: it has too few zones for the bands. P3's decision is planted, because P4 has to
     have spoken in order; P4 holds, as it must on a world of this size.
     """
-    p0.execute(baseline)
+    execute("P0", baseline)
     reopened = reopen_world(world, "2A", {"last_transition_year": 2028}, "P1: the cache ends too early").world
     candidate = finished(reopened, load_posture("civil_time"), "civil_time", _SEED, threads=_THREADS)
     pin("candidate", candidate)

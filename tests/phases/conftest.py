@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from segment5b_lib.contract.words import Decision
-from segment5b_lib.phases.engine import phase
+from segment5b_lib.phases.engine import execution, legacy
 from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases.engine.decision import PhaseDecision, Published
 from segment5b_lib.phases.engine.table import MODULES
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
@@ -28,16 +29,21 @@ def reached(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
     A decision that a test writes itself (`speak`) closes no phase, and an error on the way leaves no closure.
     """
-    closures: list[Closure] = []
+    words: set[Decision] = set()
 
-    def noted(**fields: Any) -> Closure:
-        closures.append(Closure(**fields))
-        return closures[-1]
+    def noted_closure(**fields: Any) -> Closure:
+        words.update([fields["decision"]] if fields["phase"] in MODULES else [])
+        return Closure(**fields)
 
-    monkeypatch.setattr(phase, "Closure", noted)
+    def noted(phase: str, attempt: int, decision: PhaseDecision, files: tuple[Path, ...]) -> Published:
+        words.update([decision.word] if phase in MODULES else [])
+        return Published(phase, attempt, decision, files)
+
+    monkeypatch.setattr(legacy, "Closure", noted_closure)
+    monkeypatch.setattr(execution, "Published", noted)
     yield
     claimed = {word for mark in request.node.iter_markers("reaches") for word in mark.args}
-    assert claimed <= {closure.decision for closure in closures if closure.phase in MODULES}
+    assert claimed <= words
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from segment5b_lib.phases import p0, popt0, popt1, popt2, popt3
 from segment5b_lib.phases.engine.closure import Closure
 from segment5b_lib.store.runs import Run, open_run
 from tests.engine_root import COUNTED, RUN_ID, edit_records, engine_root
+from tests.phases.execute import execute
 from tests.phases.popt_track import Track, check_artefacts, plant_seconds, remade, statuses
 
 PUBLISHED = {"S0": 0.5, "S1": 148.0, "S2": 47.0, "S3": 45.0, "S4": 504.0, "S5": 1.5}
@@ -108,15 +109,15 @@ def test_evidence_that_changed_since_it_was_attached_is_refused(engine_run: Run,
 
 
 def test_p0_on_the_engines_run(engine_run: Run, track: Track) -> None:
-    ours, theirs = (p0.execute(run, what_if=True) for run in (track.plain[0], open_run(RUN_ID)))
-    assert theirs.decision is ours.decision is Decision.UNLOCK_P1
+    ours, theirs = (execute("P0", run, as_what_if=True) for run in (track.plain[0], open_run(RUN_ID)))
+    assert theirs.decision.word is ours.decision.word is Decision.UNLOCK_P1
     assert statuses(theirs) == statuses(ours)
     check_artefacts(theirs, p0.PHASE.artefacts)
 
 
 def test_p0_by_lent_policies_says_so(track: Track, tmp_path: Path) -> None:
     attach(engine_root(track.plain[0], tmp_path / "engine", policies=False), posture="published")
-    (item,) = (i for i in p0.execute(open_run(RUN_ID), what_if=True).definition_of_done if i.id == "P0.4")
+    (item,) = (i for i in execute("P0", RUN_ID, as_what_if=True).items if i.id == "P0.4")
     assert "of posture published, lent to an attached run" in item.text
     found = evidence(popt0.execute(open_run(RUN_ID)))
     assert found["POPT.0.1c"].startswith("nobody knows them")

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from segment5b_lib.gates.score import score
-from segment5b_lib.phases.p0_figures import figure_lines, verdict_counts
-from segment5b_lib.phases.published import FIGURES
+from segment5b_lib.phases.p0_figures import figure_lines, published_report, verdict_counts
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 from segment5b_lib.world.build import build_world
@@ -47,7 +46,7 @@ def test_every_published_figure_is_reproduced(run: Run) -> None:
         if line.verdict != "within"
     ]
     assert not outside
-    assert verdict_counts(lines)["within"] == len(FIGURES)
+    assert verdict_counts(lines)["within"] == len(published_report().figures)
     assert {line.tolerance.factor for line in lines} == {1.0 if run.receipt.seed == 42 else 2.0}
 
 

@@ -8,19 +8,19 @@ from pathlib import Path
 
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.gates import saved
-from segment5b_lib.phases import p0
 from segment5b_lib.phases.engine.board import COLUMNS, phase_board
 from segment5b_lib.reports.site import site_file, write_site
 from segment5b_lib.store.roots import executed_folder
 from segment5b_lib.store.runs import Run
 from tests.decisions import speak
+from tests.phases.execute import execute
 
 
 def test_the_board_tells_open_from_hold_and_what_if(own_run: Run) -> None:
     speak("POPT.0", own_run, Decision.GO_POPT_1)
     speak("P1", own_run, Decision.UNLOCK_P1_UPSTREAM_2A_REOPEN)
     speak("P3", own_run, Decision.HOLD_P3_REMEDIATE, what_if=True)
-    p0.execute(own_run, what_if=True)
+    execute("P0", own_run, as_what_if=True)
     board = phase_board([own_run])
     assert board.columns == list(COLUMNS)
     assert dict(zip(board["phase"], board["stands"], strict=True)) == {
@@ -34,7 +34,7 @@ def test_the_board_tells_open_from_hold_and_what_if(own_run: Run) -> None:
 def test_a_hold_names_its_first_red_item(own_run: Run) -> None:
     speak("POPT.5", own_run, Decision.GO_P0)
     own_run.marker_path("S5").unlink()
-    p0.execute(own_run)
+    execute("P0", own_run)
     (row,) = [row for row in phase_board([own_run]).to_dicts() if row["phase"] == "P0"]
     assert row["stands"] == "hold" and row["held_by"].startswith("P0.1")
 

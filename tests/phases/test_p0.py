@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+import segment5b_lib as s5
 from segment5b_lib.contract.words import Decision, ItemStatus, Verdict
 from segment5b_lib.errors import StaleError
 from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.phases import p0
-from segment5b_lib.phases.engine.attempts import read_artefact, reports_folder
-from segment5b_lib.phases.engine.envelope import Envelope, schema
-from segment5b_lib.phases.engine.phase import decide
+from segment5b_lib.phases.engine.attempts import current, read_artefact, reports_folder
+from segment5b_lib.phases.engine.envelope import Body, artefact_model, content, schema
+from segment5b_lib.phases.engine.execution import PhaseExecution
 from segment5b_lib.phases.engine.repair import next_steps
 from segment5b_lib.phases.p0_artefacts import AXES, OwnerStateMatrix, RealismGateboard
-from segment5b_lib.phases.p0_done import definition_of_done
 from segment5b_lib.phases.p0_figures import PublishedFigures
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.runs import Run
+from tests.phases.execute import artefacts, decided, execute
 
-ARTEFACTS: list[type[Envelope]] = [RealismGateboard, OwnerStateMatrix, PublishedFigures]
+ARTEFACTS: list[type[Body]] = [RealismGateboard, OwnerStateMatrix, PublishedFigures]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,12 @@ def scorecard(published_run: Run) -> Scorecard:
 
 
 def statuses(run: Run, scorecard: Scorecard) -> dict[str, ItemStatus]:
-    return {item.id: item.status for item in definition_of_done(run, scorecard)}
+    return {item.id: item.status for item in p0.items(p0.measured_on(run, scorecard))}
+
+
+def artefact_file(phase: PhaseExecution[Any, Any], kind: type[Body]) -> Path:
+    (path,) = (p for p in artefacts(phase) if f"_{kind.ARTEFACT}_" in p.name and p.suffix == ".json")
+    return path
 
 
 def files_of(run: Run) -> dict[Path, str]:
@@ -44,32 +50,32 @@ def files_of(run: Run) -> dict[Path, str]:
 @pytest.mark.reaches(Decision.UNLOCK_P1)
 def test_the_published_run_is_bad_and_p1_opens(released_run: Run) -> None:
     before = files_of(released_run)
-    closure = p0.execute(released_run)
-    assert closure.decision is Decision.UNLOCK_P1
-    assert {item.status for item in closure.definition_of_done} == {ItemStatus.GREEN}
-    verdicts = {result.gate_id: result.verdict for result in closure.scorecard.results}
+    phase = execute("P0", released_run)
+    assert phase.decision.word is Decision.UNLOCK_P1
+    assert {item.status for item in phase.items} == {ItemStatus.GREEN}
+    verdicts = {result.gate_id: result.verdict for result in phase.scorecard.results}
     assert all(verdicts[name] is Verdict.FAIL for name in ("T1", "T2", "T11", "T12"))
     assert all(verdicts[name] is Verdict.PASS_BPLUS for name in ("T4", "T5"))
-    assert len(closure.reasons) == 1 + sum(verdict is Verdict.FAIL for verdict in verdicts.values())
+    assert len(phase.decision.reasons) == 1 + sum(verdict is Verdict.FAIL for verdict in verdicts.values())
     assert files_of(released_run) == before, "P0 reads a run and never changes it"
 
 
 def test_the_artefacts_say_the_same_and_fit_their_schemas(released_run: Run) -> None:
-    closure = p0.execute(released_run)
-    assert [path.suffix for path in closure.artefacts] == [".json", ".json", ".json", ".md"]
+    phase = execute("P0", released_run)
+    assert [path.suffix for path in artefacts(phase)] == [".json", ".json", ".json", ".md"]
     for artefact in ARTEFACTS:
         document = read_artefact("p0", released_run.run_id, artefact.ARTEFACT)
         jsonschema.Draft202012Validator.check_schema(schema(artefact))
         jsonschema.validate(document, schema(artefact))
         assert document["decision"] == "UNLOCK_P1" and document["error"] is None
         assert document["run"]["run_id"] == released_run.run_id and document["scale"] == "tiny"
-        assert (
-            artefact.model_validate(document).content() == artefact.model_validate_json(json.dumps(document)).content()
-        )
+        model = artefact_model(artefact)
+        read, again = model.model_validate(document), model.model_validate_json(json.dumps(document))
+        assert content(read, None) == content(again, None) == artefact_file(phase, artefact).read_bytes()
 
 
 def test_inputs_are_digests_of_what_was_read(released_run: Run) -> None:
-    p0.execute(released_run)
+    execute("P0", released_run)
     document = read_artefact("p0", released_run.run_id, "p0_realism_gateboard")
     roots = {"run": released_run.root, "world": released_run.world.root}
     inputs = {entry["path"]: entry["sha256"] for entry in document["inputs"]}
@@ -80,7 +86,7 @@ def test_inputs_are_digests_of_what_was_read(released_run: Run) -> None:
 
 
 def test_every_failure_has_one_owner_on_one_axis(released_run: Run) -> None:
-    p0.execute(released_run)
+    execute("P0", released_run)
     matrix = read_artefact("p0", released_run.run_id, "p0_owner_state_matrix")
     failing = [line["gate_id"] for line in matrix["gates"] if line["verdict"] == "fail"]
     assert [line["gate_id"] for line in matrix["owners"]] == failing
@@ -93,7 +99,7 @@ def test_every_failure_has_one_owner_on_one_axis(released_run: Run) -> None:
 
 
 def test_earlier_figures_are_context_and_no_verdict(released_run: Run) -> None:
-    closure = p0.execute(released_run)
+    phase = execute("P0", released_run)
     board = read_artefact("p0", released_run.run_id, "p0_realism_gateboard")
     lines = {(line["gate_id"], line["level"]): line for line in board["context"]}
     assert {key: line["max"] for key, line in lines.items()} == {
@@ -102,23 +108,23 @@ def test_earlier_figures_are_context_and_no_verdict(released_run: Run) -> None:
         ("T3", "bplus"): 0.8,
     }
     assert lines["T1", "b"]["within"] is False
-    page = closure.artefacts[-1].read_text()
+    page = artefacts(phase)[-1].read_text()
     assert "≤ 0.2 %" in page and "UNLOCK_P1" in page and "--segment 2A --set last_transition_year=2028" in page
 
 
 def test_a_second_execution_keeps_the_first(released_run: Run) -> None:
-    first = p0.execute(released_run)
-    kept = [path.read_bytes() for path in first.artefacts]
-    second = p0.execute(released_run)
-    assert set(first.artefacts).isdisjoint(second.artefacts)
-    assert [path.read_bytes() for path in first.artefacts] == kept
-    numbers = [json.loads(c.artefacts[0].read_text())["attempt"] for c in (first, second)]
+    first = execute("P0", released_run)
+    kept = [path.read_bytes() for path in artefacts(first)]
+    second = execute("P0", released_run)
+    assert set(artefacts(first)).isdisjoint(artefacts(second))
+    assert [path.read_bytes() for path in artefacts(first)] == kept
+    numbers = [json.loads(artefacts(p)[0].read_text())["attempt"] for p in (first, second)]
     assert numbers == [1, 2]
 
 
 def test_the_corrected_run_holds_where_the_clock_is_concerned(civil_time_run: Run) -> None:
     corrected = score(civil_time_run)
-    decision, reasons = decide(p0.PHASE, p0.examine(civil_time_run, corrected))
+    decision, reasons = decided(p0.PHASE, p0.measured_on(civil_time_run, corrected))
     assert decision is Decision.UNLOCK_P1
     assert all(reason.split()[0] in ("the", "T6", "T7") for reason in reasons)
 
@@ -146,9 +152,8 @@ def with_result(scorecard: Scorecard, gate_id: str, **changes: Any) -> Scorecard
 )
 def test_each_item_can_turn_red(published_run: Run, scorecard: Scorecard, item: str, broken: Any) -> None:
     assert statuses(published_run, scorecard)[item] is ItemStatus.GREEN
-    finding = p0.examine(published_run, broken(scorecard))
-    assert {found.id: found.status for found in finding.items}[item] is ItemStatus.RED
-    decision, reasons = decide(p0.PHASE, finding)
+    assert statuses(published_run, broken(scorecard))[item] is ItemStatus.RED
+    decision, reasons = decided(p0.PHASE, p0.measured_on(published_run, broken(scorecard)))
     assert decision is Decision.HOLD_P0_REOPEN
     assert any(reason.startswith(item) for reason in reasons)
 
@@ -156,9 +161,9 @@ def test_each_item_can_turn_red(published_run: Run, scorecard: Scorecard, item: 
 @pytest.mark.reaches(Decision.HOLD_P0_REOPEN)
 def test_an_unfinished_chain_holds(released_run: Run) -> None:
     released_run.marker_path("S5").unlink()
-    closure = p0.execute(released_run)
-    assert closure.decision is Decision.HOLD_P0_REOPEN
-    assert [item.id for item in closure.definition_of_done if item.status is ItemStatus.RED] == ["P0.1"]
+    phase = execute("P0", released_run)
+    assert phase.decision.word is Decision.HOLD_P0_REOPEN
+    assert [item.id for item in phase.items if item.status is ItemStatus.RED] == ["P0.1"]
 
 
 def test_damaged_evidence_is_recorded_before_it_is_raised(released_run: Run) -> None:
@@ -167,7 +172,7 @@ def test_damaged_evidence_is_recorded_before_it_is_raised(released_run: Run) -> 
     content[len(content) // 2] ^= 1
     victim.write_bytes(bytes(content))
     with pytest.raises(StaleError) as caught:
-        p0.execute(released_run)
+        execute("P0", released_run)
     assert caught.value.code == "5B.PHASE.INPUT_CHANGED"
     for artefact in ARTEFACTS:
         document = read_artefact("p0", released_run.run_id, artefact.ARTEFACT)
@@ -180,11 +185,11 @@ def test_damaged_evidence_is_recorded_before_it_is_raised(released_run: Run) -> 
 
 
 def test_rich_displays_are_escaped(released_run: Run) -> None:
-    closure = p0.execute(released_run)
-    card = replace(closure.identity, scale="<script>")
+    phase = execute("P0", released_run)
+    card = replace(phase.identity, scale="<script>")
     assert "&lt;script&gt;" in card._repr_html_() and "<script>" not in card._repr_html_()
-    answer = closure._repr_html_()
-    assert "UNLOCK_P1" in answer and all(item.id in answer for item in closure.definition_of_done)
+    answer = phase.decision._repr_html_() + phase.items._repr_html_()
+    assert "UNLOCK_P1" in answer and all(item.id in answer for item in phase.items)
 
 
 def test_next_steps_name_the_run_and_the_world_and_cover_every_failure(
@@ -202,3 +207,26 @@ def test_next_steps_name_the_run_and_the_world_and_cover_every_failure(
     assert len({(step.owner, step.command) for step in steps.steps}) == len(steps.steps)
     assert f"world reopen {world}" in steps._repr_html_()
     assert "nothing to repair" in next_steps(replace(scorecard, attributions=()))._repr_html_()
+
+
+@pytest.mark.parametrize("artefact", ARTEFACTS)
+def test_a_schema_refuses_an_artefact_without_one_of_its_fields(released_run: Run, artefact: type[Body]) -> None:
+    phase = execute("P0", released_run)
+    document = json.loads(artefact_file(phase, artefact).read_text())
+    for name in artefact.model_fields:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({key: value for key, value in document.items() if key != name}, schema(artefact))
+
+
+def test_what_was_measured_is_frozen_and_published_once(released_run: Run) -> None:
+    phase = s5.phase("P0", released_run)
+    assert phase.measured is phase.measured and phase.items is phase.items and phase.decision is phase.decision
+    assert current("p0", released_run.run_id) is None, "to look is not to publish"
+    assert phase.publish() is phase.publish() and phase.publish().attempt == 1
+    with pytest.raises(FrozenInstanceError):
+        phase.subject = None
+    with pytest.raises(FrozenInstanceError):
+        phase.measured.figures = ()
+    look = phase.with_parameters(as_what_if=True)
+    assert look is not phase and look.parameters.as_what_if and not phase.parameters.as_what_if
+    assert "what-if" in look.decision._repr_html_() and "figures" in phase.measured._repr_html_()

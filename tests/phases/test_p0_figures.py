@@ -14,13 +14,21 @@ from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.phases import p0, p0_figures
 from segment5b_lib.phases.engine.attempts import read_artefact
-from segment5b_lib.phases.engine.envelope import schema
-from segment5b_lib.phases.figure_measures import Ours, measure_figures
-from segment5b_lib.phases.p0_done import definition_of_done
-from segment5b_lib.phases.p0_figures import PublishedFigures, figure_lines, figures_frame, verdict_counts
-from segment5b_lib.phases.published import FIGURES, PublishedFigure, Tolerance
+from segment5b_lib.phases.engine.envelope import artefact_model, schema
+from segment5b_lib.phases.p0_figures import (
+    PublishedFigure,
+    PublishedFigures,
+    Tolerance,
+    figure_lines,
+    figures_frame,
+    published_report,
+    verdict_counts,
+)
+from segment5b_lib.phases.p0_measures import FigureMeasurement, measure_figures
 from segment5b_lib.store.runs import Run
+from tests.phases.execute import artefacts, execute
 
+FIGURES = published_report().figures
 TABLE = """
 s2_rows 35700480 exact · s3_rows 35700480 exact · series 16528 exact
 row_keys 29913840 relative 0.02 · series_keys 13849 relative 0.02
@@ -96,7 +104,15 @@ def test_sizes_compare_at_the_published_scale_only(scorecard: Scorecard) -> None
 
 
 def figure(published: float | tuple[str, ...], kind: Any, amount: float = 0.0) -> PublishedFigure:
-    return PublishedFigure("x", "x", "1", published, Tolerance(kind, amount), "things", "by hand")
+    return PublishedFigure(
+        figure_id="x",
+        title="x",
+        unit="1",
+        published=published,
+        tolerance=Tolerance(kind=kind, amount=amount),
+        population_unit="things",
+        measured="by hand",
+    )
 
 
 @pytest.mark.parametrize(
@@ -121,7 +137,7 @@ def figure(published: float | tuple[str, ...], kind: Any, amount: float = 0.0) -
 def test_verdicts_by_hand(
     entry: PublishedFigure, value: Any, factor: float, verdict: str, difference: float | None
 ) -> None:
-    line = p0_figures._line(entry, Ours(value, 7), "", factor)
+    line = p0_figures._line(entry, FigureMeasurement(value, 7), "", factor)
     assert line.verdict == verdict
     assert line.difference == (None if difference is None else pytest.approx(difference))
     assert bool(line.reason) == (verdict == "not_comparable")
@@ -130,26 +146,27 @@ def test_verdicts_by_hand(
 def test_another_seed_has_twice_the_tolerance(scorecard: Scorecard, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {line.tolerance.factor for line in figure_lines(scorecard)} == {1.0}
     run = scorecard.evidence.run
-    monkeypatch.setattr(p0_figures, "measure_figures", lambda _: {entry.figure_id: Ours(1.0, 1) for entry in FIGURES})
+    ones = {entry.figure_id: FigureMeasurement(1.0, 1) for entry in FIGURES}
+    monkeypatch.setattr(p0_figures, "measure_figures", lambda _: ones)
     monkeypatch.setitem(run.__dict__, "receipt", run.receipt.model_copy(update={"seed": 43}))
     assert {line.tolerance.factor for line in figure_lines(scorecard)} == {2.0}
 
 
 def test_the_artefact_fits_its_schema_and_says_the_same(released_run: Run) -> None:
-    closure = p0.execute(released_run)
+    phase = execute("P0", released_run)
     document = read_artefact("p0", released_run.run_id, "p0_published_figures")
     jsonschema.Draft202012Validator.check_schema(schema(PublishedFigures))
     jsonschema.validate(document, schema(PublishedFigures))
-    assert closure.artefacts[2].name == f"segment5b_p0_published_figures_{released_run.run_id}.json"
+    assert artefacts(phase)[2].name == f"segment5b_p0_published_figures_{released_run.run_id}.json"
     assert [line["figure_id"] for line in document["figures"]] == [entry.figure_id for entry in FIGURES]
-    assert [PublishedFigures.model_validate(document).figures] == [figure_lines(closure.scorecard)]
+    assert [list(artefact_model(PublishedFigures).model_validate(document).figures)] == [figure_lines(phase.scorecard)]
     inputs = [entry["path"] for entry in document["inputs"]]
     for needed in ("s1_grouping", "arrival_summary", "s2_realised_intensity", "virtual_classification"):
         assert any(needed in path for path in inputs), needed
 
 
 def test_the_notebooks_table_is_words(scorecard: Scorecard) -> None:
-    frame = figures_frame(scorecard)
+    frame = figures_frame(figure_lines(scorecard))
     rows = {row["figure"]: row for row in frame.iter_rows(named=True)}
     assert frame.height == len(FIGURES)
     assert rows["arrivals"]["published"] == "124,724,153" and rows["arrivals"]["within"] == "± 1.0%"
@@ -160,7 +177,7 @@ def test_the_notebooks_table_is_words(scorecard: Scorecard) -> None:
 
 def test_what_is_not_measured_keeps_the_picture_incomplete(published_run: Run, scorecard: Scorecard) -> None:
     def status(card: Scorecard) -> ItemStatus:
-        return {item.id: item.status for item in definition_of_done(published_run, card)}["P0.7"]
+        return {item.id: item.status for item in p0.items(p0.measured_on(published_run, card))}["P0.7"]
 
     assert status(scorecard) is ItemStatus.GREEN
     results = tuple(
@@ -179,5 +196,5 @@ def test_a_run_without_virtual_arrivals_has_nothing_to_compare_there(
     lines = {line.figure_id: line for line in figure_lines(scorecard)}
     for figure_id in ("edge_gini", "virtual_peak_hour", "virtual_hours_18-23"):
         assert lines[figure_id].verdict == "not_comparable" and "not measured" in lines[figure_id].reason
-    statuses = {item.id: item.status for item in definition_of_done(published_run, scorecard)}
+    statuses = {item.id: item.status for item in p0.items(p0.measured_on(published_run, scorecard))}
     assert statuses["P0.7"] is ItemStatus.GREEN

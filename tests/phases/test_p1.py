@@ -16,8 +16,7 @@ from segment5b_lib.errors import StateError
 from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.phases import p1
-from segment5b_lib.phases.engine.envelope import schema
-from segment5b_lib.phases.engine.phase import decide
+from segment5b_lib.phases.engine.legacy import decide
 from segment5b_lib.phases.p1_artefacts import lock_lines
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
@@ -75,7 +74,7 @@ def test_the_corrected_run_with_its_witness_opens_p2(
     assert closure.decision is Decision.UNLOCK_P2, closure.reasons
     for kind, path in zip(p1.PHASE.artefacts, closure.artefacts, strict=False):
         document = json.loads(path.read_text())
-        jsonschema.validate(document, schema(kind))
+        jsonschema.validate(document, kind.model_json_schema(mode="serialization"))
         assert document["what_if"] is True and document["decision"] == "UNLOCK_P2"
     decision = json.loads(closure.artefacts[4].read_text())
     assert decision["triggered"] is False and decision["command"] == ""

@@ -21,7 +21,6 @@ from segment5b_lib.engine.rerun import prepare_rerun
 from segment5b_lib.engine.retention import prune, superseded
 from segment5b_lib.phases import p2, p4, p5
 from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.envelope import schema
 from segment5b_lib.phases.p5_manifest import pointers, unresolved
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.store.runs import Run
@@ -84,7 +83,7 @@ def test_the_solved_candidate_opens_p3_as_predicted(corrected: Run, solved: list
     assert closure.decision is Decision.UNLOCK_P3, closure.reasons
     paths = [path for path in closure.artefacts if path.suffix == ".json"]
     for kind, path in zip(p2.PHASE.artefacts, paths, strict=True):
-        jsonschema.validate(json.loads(path.read_text()), schema(kind))
+        jsonschema.validate(json.loads(path.read_text()), kind.model_json_schema(mode="serialization"))
     (matrix,) = [path for path in closure.artefacts if path.suffix == ".csv"]
     rows = pl.read_csv(matrix)
     assert rows.height == 6 and (rows["distance"].abs() <= 3).all()
@@ -154,7 +153,7 @@ def test_four_seeds_are_certified_at_bplus_and_runtime_does_not_apply(solved: li
     assert closure.decision is Decision.PASS_BPLUS_ROBUST, closure.reasons
     found = documents(closure)
     for kind in p4.PHASE.artefacts:
-        jsonschema.validate(found[kind.ARTEFACT], schema(kind))
+        jsonschema.validate(found[kind.ARTEFACT], kind.model_json_schema(mode="serialization"))
     assert found["p4_closure"]["earned_at"] == "small"
     assert {item.id: item.status for item in closure.definition_of_done}["P4.5"] is ItemStatus.NOT_APPLICABLE
     runtime = {line["gate_id"]: line["verdict"] for line in found["p4_state_runtime_receipts"]["runtime"]}
@@ -220,7 +219,7 @@ def test_the_freeze_needs_a_prune_and_a_manifest_that_resolves(
     assert closure.decision is Decision.FROZEN_PASS_BPLUS, closure.reasons
     found = documents(closure)
     for kind in p5.PHASE.artefacts:
-        jsonschema.validate(found[kind.ARTEFACT], schema(kind))
+        jsonschema.validate(found[kind.ARTEFACT], kind.model_json_schema(mode="serialization"))
     manifest = found["freeze_manifest"]["pointers"]
     assert {line["kind"] for line in manifest} == {"world", "run", "policy", "marker", "bundle", "phase"}
     assert sum(line["kind"] == "run" for line in manifest) == 4

@@ -1,15 +1,16 @@
-"""The envelope that every phase artefact shares: who, on what evidence, what was measured, what was decided.
+"""A phase artefact: the envelope that all share, and its own body or the error that prevented one.
 
-Artefacts are strict models, and their JSON Schemas come from the same models (`schemas`), so that what is
-written, what is read and what is documented cannot drift apart.
+The envelope says who, on what evidence, what was measured and what was decided. Both parts are strict models with
+required fields, and the JSON Schemas come from the same models.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
 from segment5b_lib.contract.words import Decision, ItemStatus, Verdict
 from segment5b_lib.gates.results import GateResult
@@ -68,7 +69,7 @@ class GateLine(Node):
     detail: dict[str, Any]
 
 
-class Measured(Node):
+class MeasuredValue(Node):
     """One measured value with its unit and the number of things it is about."""
 
     name: str
@@ -98,10 +99,7 @@ class Opening(Node):
 
 
 class Envelope(Node):
-    """What every JSON artefact of every phase carries. An artefact's own fields are empty after an error."""
-
-    ARTEFACT: ClassVar[str]
-    """Name as the plan spells it, e.g. `p0_realism_gateboard`; also part of the file name."""
+    """What every JSON artefact of every phase carries."""
 
     artefact: str
     phase: str
@@ -113,22 +111,51 @@ class Envelope(Node):
     scale: str
     opened_by: list[Opening]
     inputs: list[InputDigest]
-    measured: list[Measured]
+    measured: list[MeasuredValue]
     gates: list[GateLine]
     definition_of_done: list[DodItem]
     decision: Decision
     reasons: list[str]
     created_utc: str
-    error: dict[str, str] | None
-
-    def content(self) -> bytes:
-        """The artefact's bytes: canonical JSON and a newline."""
-        return canonical_json(self.model_dump(mode="json")) + b"\n"
 
 
-def schema(artefact: type[Envelope]) -> dict[str, Any]:
-    """JSON Schema (2020-12) of an artefact."""
-    return artefact.model_json_schema(mode="serialization")
+class Artefact(Envelope):
+    """The envelope of an artefact whose evidence could be taken."""
+
+    error: None
+
+
+class FailedArtefact(Envelope):
+    """An artefact whose evidence could not be taken: the envelope, the error, and no body."""
+
+    error: dict[str, str]
+
+
+class Body(Node):
+    """An artefact's own fields. Each of them is required."""
+
+    ARTEFACT: ClassVar[str]
+    """Name as the plan spells it, e.g. `p0_realism_gateboard`; also part of the file name."""
+
+
+@cache
+def artefact_model(kind: type[Body]) -> type[Artefact]:
+    """The whole artefact, envelope and body in one flat document."""
+    bases: Any = (kind, Artefact)  # pydantic's annotation wants one type for all bases
+    model: type[Artefact] = create_model(kind.__name__, __base__=bases, __doc__=kind.__doc__)
+    return model
+
+
+def schema(kind: type[Body]) -> dict[str, Any]:
+    """JSON Schema (2020-12) of an artefact: with its body, or with the error that prevented one."""
+    either: Any = artefact_model(kind) | FailedArtefact
+    return TypeAdapter(either).json_schema(mode="serialization")
+
+
+def content(envelope: Artefact | FailedArtefact, body: Body | None) -> bytes:
+    """An artefact's bytes: canonical JSON and a newline."""
+    own = {} if body is None else body.model_dump(mode="json")
+    return canonical_json({**envelope.model_dump(mode="json"), **own}) + b"\n"
 
 
 def identity_of(run: Run) -> RunIdentity:
@@ -149,10 +176,10 @@ def gate_lines(results: Sequence[GateResult]) -> list[GateLine]:
     return [GateLine.model_validate(result.document()) for result in results]
 
 
-def measured_values(results: Sequence[GateResult]) -> list[Measured]:
+def measured_values(results: Sequence[GateResult]) -> list[MeasuredValue]:
     """The value of every gate, with its unit and population."""
     return [
-        Measured(
+        MeasuredValue(
             name=result.gate_id,
             value=result.value,
             unit=result.unit,

@@ -1,26 +1,30 @@
 """Order: a phase starts only where its predecessors' recorded decisions open it.
 
-A decision about one run opens the next phase for its kin. Kin is looked for from near to far: the run itself, its
-parents by rerun, the runs it is compared with, other runs of its world, then runs of the worlds that its world was
-reopened from. The nearest circle in which the predecessor has spoken decides.
+A decision about one run opens the next phase for related runs. They are looked for from near to far: the run itself,
+its parents by rerun, the runs that it is compared with, other runs of its world, then runs of the worlds that its
+world was reopened from. The nearest group about which the predecessor has decided counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.errors import GateRefusal
-from segment5b_lib.phases.engine.attempts import current, pointer_path, slug
+from segment5b_lib.phases.engine.attempts import current, pointer_path, read_artefact, slug
 from segment5b_lib.phases.engine.envelope import Opening
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.runs import Run, list_runs
 from segment5b_lib.store.worlds import World
 
+SUBJECTS: Final = {"POPT.1": ("S1",), "POPT.2": ("S4",), "POPT.3": ("S2", "S3")}
+"""Which states each optimisation phase is about."""
+
 
 @dataclass(frozen=True)
-class Standing:
+class RecordedDecision:
     """What a phase has decided about a run; `created_utc` orders decisions."""
 
     opening: Opening
@@ -32,22 +36,22 @@ def openings(phase: str, after: Sequence[str], run: Run, others: Sequence[Run]) 
 
     Raises
     ------
-    GateRefusal : a predecessor has not spoken, or what it said does not open this phase.
+    GateRefusal : a predecessor has not decided, or its decision does not open this phase.
     """
-    return [_opening(phase, predecessor, run, nearest(predecessor, run, others)) for predecessor in after]
+    return [_opening(phase, predecessor, run, latest_decision(predecessor, run, others)) for predecessor in after]
 
 
-def nearest(phase: str, run: Run, others: Sequence[Run]) -> Opening | None:
-    """What a phase has decided about the nearest kin that it has spoken about: of several, what opens, the newest."""
-    for circle in kin(run, others):
-        spoken = [found for relative in circle if (found := standing(phase, relative))]
-        if spoken:
-            return max(spoken, key=lambda found: (found.opening.decision.opens, found.created_utc)).opening
+def latest_decision(phase: str, run: Run, others: Sequence[Run]) -> Opening | None:
+    """A phase's decision about the nearest related runs that it has decided about: one that opens, then the newest."""
+    for group in related_runs(run, others):
+        found = [decision for related in group if (decision := recorded_decision(phase, related))]
+        if found:
+            return max(found, key=lambda decision: (decision.opening.decision.opens, decision.created_utc)).opening
     return None
 
 
-def kin(run: Run, others: Sequence[Run]) -> Iterator[list[Run]]:
-    """Circles of related runs, nearest first; a run may stand in several."""
+def related_runs(run: Run, others: Sequence[Run]) -> Iterator[list[Run]]:
+    """Groups of related runs, nearest first; a run may be in several."""
     yield [run]
     known = {found.run_id: found for found in list_runs()}
     yield list(_ancestors(run, known))
@@ -56,7 +60,7 @@ def kin(run: Run, others: Sequence[Run]) -> Iterator[list[Run]]:
         yield [found for found in known.values() if found.receipt.manifest_fingerprint == mf]
 
 
-def standing(phase: str, run: Run) -> Standing | None:
+def recorded_decision(phase: str, run: Run) -> RecordedDecision | None:
     """The decision that a phase's current attempt on a run has recorded; a what-if is none."""
     pointer = current(slug(phase), run.run_id)
     if pointer is None:
@@ -68,7 +72,21 @@ def standing(phase: str, run: Run) -> Standing | None:
         decision=Decision(pointer["decision"]),
         pointer_sha256=sha256_file(pointer_path(slug(phase), run.run_id)),
     )
-    return Standing(opening, pointer["created_utc"])
+    return RecordedDecision(opening, pointer["created_utc"])
+
+
+def order_of_work(run: Run, others: Sequence[Run]) -> list[str]:
+    """Phases in the order that POPT.0 has ranked for related runs; empty where it has not opened."""
+    found = latest_decision("POPT.0", run, others)
+    if found is None or not found.decision.opens:
+        return []
+    return list(read_artefact(slug("POPT.0"), found.run_id, "popt0_hotspot_map")["order_of_work"])
+
+
+def is_closed(phase: str, run: Run, others: Sequence[Run]) -> bool:
+    """Whether a phase's latest decision about related runs opens the next."""
+    found = latest_decision(phase, run, others)
+    return found is not None and found.decision.opens
 
 
 def _opening(phase: str, predecessor: str, run: Run, found: Opening | None) -> Opening:

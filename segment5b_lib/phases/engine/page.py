@@ -4,8 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from segment5b_lib.phases.engine.envelope import Envelope
+import polars as pl
+
+from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.phases.engine.envelope import Artefact, Envelope, FailedArtefact
+
+_GATE_COLUMNS: Final = (
+    "gate",
+    "title",
+    "severity",
+    "verdict",
+    "value",
+    "b",
+    "bplus",
+    "distance",
+    "population",
+    "owner",
+)
 
 
 @dataclass(frozen=True)
@@ -17,7 +34,18 @@ class Section:
     rows: Sequence[Sequence[str]]
 
 
-def markdown(envelope: Envelope, question: str, sections: Sequence[Section]) -> str:
+def frame_section(title: str, frame: pl.DataFrame) -> Section:
+    """A frame as a table of texts; null is empty."""
+    return Section(title, frame.columns, [["" if cell is None else str(cell) for cell in row] for row in frame.rows()])
+
+
+def gate_section(scorecard: Scorecard, title: str = "Gates") -> Section:
+    """Every gate of a scorecard: value, thresholds, verdict, owner."""
+    rows = [[str(row[name] or "") for name in _GATE_COLUMNS] for row in scorecard.frame().to_dicts()]
+    return Section(title, _GATE_COLUMNS, rows)
+
+
+def markdown(envelope: Artefact | FailedArtefact, question: str, sections: Sequence[Section]) -> str:
     """Title, decision, reasons, identity, definition of done, error if there was one, then the phase's own tables."""
     parts = [
         f"# {envelope.phase}: {question}",

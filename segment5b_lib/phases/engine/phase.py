@@ -1,55 +1,113 @@
-"""The one shape of a phase: who opens it, what it asks, what it may say, which artefacts it leaves.
+"""The one shape of a phase: measure, definition of done, decision, artefacts.
 
-A phase's module has a `PHASE` and an `execute`, which hands `conduct` a function that takes the evidence. `conduct`
-does what is the same for all: order, attempt number, input digests, envelope, and artefacts that also say when the
-evidence could not be taken.
+A phase's module defines what it measures (a frozen `Measured`), its artefacts' bodies, and five functions that have
+the same signature in every phase; `PHASE` declares them. `execution.PhaseExecution` performs them on a run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from segment5b_lib.contract.words import Decision, ItemStatus
-from segment5b_lib.errors import Segment5BError
-from segment5b_lib.gates.results import GateResult
-from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.identity import utc_now
-from segment5b_lib.phases.engine.attempts import Attempt, next_attempt, slug
-from segment5b_lib.phases.engine.closure import Closure, identity_card
-from segment5b_lib.phases.engine.envelope import (
-    DodItem,
-    Envelope,
-    InputDigest,
-    Measured,
-    gate_lines,
-    identity_of,
-    measured_values,
-)
-from segment5b_lib.phases.engine.inputs import verified_inputs
-from segment5b_lib.phases.engine.order import openings
-from segment5b_lib.phases.engine.page import Section, markdown
+from segment5b_lib.phases.engine.attempts import slug
+from segment5b_lib.phases.engine.envelope import Body, DodItem
+from segment5b_lib.phases.engine.measured import Measured
+from segment5b_lib.phases.engine.page import Section
+from segment5b_lib.phases.engine.parameters import PhaseParameters
 from segment5b_lib.phases.engine.repair import NOTHING, NextSteps
 from segment5b_lib.store.runs import Run
-from segment5b_lib.version import __version__
+
+P = TypeVar("P", bound=PhaseParameters)
+M = TypeVar("M", bound=Measured)
+
+Files = Mapping[tuple[str, str], bytes]
+"""Artefacts that are neither JSON nor a page: (artefact, extension) to content."""
 
 
 @dataclass(frozen=True)
-class Phase:
+class Subject(Generic[P]):
+    """What a phase is executed on: the run, its parameters, and the other runs of the evidence by role."""
+
+    run: Run
+    parameters: P
+    others: Mapping[str, tuple[Run, ...]]
+
+    @property
+    def other_runs(self) -> list[Run]:
+        """Every other run, whatever its role."""
+        return [run for runs in self.others.values() for run in runs]
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What follows from what was measured and from the items.
+
+    `opens` is the word when every item is closed; `reopens` the word when one is not because of an upstream segment.
+    """
+
+    opens: Decision
+    reasons: Sequence[str] = ()
+    reopens: Decision | None = None
+    next_steps: NextSteps = NOTHING
+
+
+def _no_others(run: Run, parameters: Any) -> Mapping[str, Sequence[Run]]:
+    return {}
+
+
+def _no_sections(measured: Any) -> Sequence[Section]:
+    return ()
+
+
+def _no_files(measured: Any) -> Files:
+    return {}
+
+
+def _no_effects(measured: Any) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Phase(Generic[P, M]):
     """What stays the same from one execution to the next.
 
-    `after` are the phases whose decision must stand first; `hold` is the word when an item is red; `pages` are the
-    artefacts that (also) exist as Markdown.
+    Attributes
+    ----------
+    name, question, notebook : `P0`, what it asks, and the installed notebook that performs it
+    after : phases whose decisions must open this one; `ranked` adds those that POPT.0 has put before it
+    hold : the word when an item is red
+    parameters : the model of its parameters, which notebook, command line and papermill's check are derived from
+    measure : takes the evidence; reads runs, changes nothing
+    items : the definition of done, each item computed
+    conclude : the word, its reasons and the next steps
+    bodies : the own fields of each artefact, in the order of `artefacts`
+    sections : the tables of its page; `pages` are the artefacts that (also) exist as Markdown
+    files : artefacts that are neither JSON nor a page
+    roles : the other runs that the evidence is about, by role
+    evidence : datasets whose files, of every run named, are re-hashed and listed as inputs
+    effects : performed after the artefacts are written, where the decision opens and is no what-if
     """
 
     name: str
     question: str
+    notebook: str
     after: tuple[str, ...]
     hold: Decision
-    artefacts: tuple[type[Envelope], ...]
+    parameters: type[P]
+    artefacts: tuple[type[Body], ...]
+    measure: Callable[[Subject[P]], M]
+    items: Callable[[M], Sequence[DodItem]]
+    conclude: Callable[[M, Sequence[DodItem]], Conclusion]
+    bodies: Callable[[M], Sequence[Body]]
     pages: tuple[str, ...] = ()
+    sections: Callable[[M], Sequence[Section]] = _no_sections
+    files: Callable[[M], Files] = _no_files
+    roles: Callable[[Run, P], Mapping[str, Sequence[Run]]] = _no_others
+    evidence: Collection[str] = ()
+    effects: Callable[[M], None] = _no_effects
+    ranked: bool = False
 
     @property
     def slug(self) -> str:
@@ -57,32 +115,10 @@ class Phase:
         return slug(self.name)
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What a phase has found, before it is put into artefacts.
-
-    `opens` is the word when every item is closed; `reopens` the word when one is not because of an upstream segment;
-    `own` are each artefact's own fields; `files` are artefacts that are neither JSON nor a page, by (name, extension);
-    `scorecards` those that were taken, this run's first.
-    """
-
-    items: Sequence[DodItem]
-    opens: Decision
-    reasons: Sequence[str] = ()
-    reopens: Decision | None = None
-    gates: Sequence[GateResult] = ()
-    measured: Sequence[Measured] = ()
-    own: Mapping[type[Envelope], Mapping[str, Any]] = field(default_factory=dict)
-    files: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
-    sections: Sequence[Section] = ()
-    next_steps: NextSteps = NOTHING
-    scorecards: Sequence[Scorecard] = ()
-
-
-def item(name: str, text: str, open_points: Sequence[str], evidence: str) -> DodItem:
-    """An item of a definition of done: green without open points, else red with them."""
-    status = ItemStatus.RED if open_points else ItemStatus.GREEN
-    return DodItem(id=name, text=text, status=status, evidence="; ".join(open_points) or evidence)
+def item(name: str, text: str, problems: Sequence[str], evidence: str) -> DodItem:
+    """An item of a definition of done: green without problems, else red with them."""
+    status = ItemStatus.RED if problems else ItemStatus.GREEN
+    return DodItem(id=name, text=text, status=status, evidence="; ".join(problems) or evidence)
 
 
 def not_applicable(name: str, text: str, reason: str) -> DodItem:
@@ -90,112 +126,9 @@ def not_applicable(name: str, text: str, reason: str) -> DodItem:
     return DodItem(id=name, text=text, status=ItemStatus.NOT_APPLICABLE, evidence=reason)
 
 
-def decide(phase: Phase, finding: Finding) -> tuple[Decision, list[str]]:
+def decide(hold: Decision, items: Sequence[DodItem], conclusion: Conclusion) -> tuple[Decision, tuple[str, ...]]:
     """The opening word when no item is red, else the hold (or the reopening); and why."""
-    red = [f"{found.id} {found.text}: {found.evidence}" for found in finding.items if found.status is ItemStatus.RED]
+    red = [f"{found.id} {found.text}: {found.evidence}" for found in items if found.status is ItemStatus.RED]
     if not red:
-        return finding.opens, list(finding.reasons)
-    return finding.reopens or phase.hold, [*red, *(finding.reasons if finding.reopens else ())]
-
-
-def conduct(
-    phase: Phase,
-    run: Run,
-    examine: Callable[[], Finding],
-    *,
-    others: Mapping[str, Sequence[Run]] | None = None,
-    evidence: Collection[str] = (),
-    what_if: bool = False,
-) -> Closure:
-    """Execute a phase on a run: check the order, take the evidence, decide, write a new attempt. Changes no run.
-
-    Parameters
-    ----------
-    examine : takes the evidence
-    others : the other runs that the evidence is about, by role
-    evidence : datasets whose files, of every run named, are re-hashed and listed as inputs
-    what_if : go ahead out of order; the artefacts are stamped, and nothing ever counts them as evidence
-
-    Raises
-    ------
-    GateRefusal : a predecessor's decision is missing; nothing is written.
-    Segment5BError : the evidence could not be taken; the attempt's artefacts record the error and hold.
-    """
-    roles = dict(others or {})
-    opened = [] if what_if else openings(phase.name, phase.after, run, [r for runs in roles.values() for r in runs])
-    with next_attempt(phase.slug, run.run_id, what_if=what_if) as attempt:
-        common: dict[str, Any] = {
-            "phase": phase.name,
-            "attempt": attempt.number,
-            "what_if": what_if,
-            "library_version": __version__,
-            "run": identity_of(run),
-            "others": {role: [identity_of(other) for other in runs] for role, runs in roles.items()},
-            "scale": run.world.scale,
-            "opened_by": opened,
-            "inputs": [],
-        }
-        try:
-            common["inputs"] = _inputs(run, roles, evidence)
-            finding = examine()
-        except Segment5BError as error:
-            _write(phase, attempt, common, _failed(phase, error), error)
-            raise
-        paths = _write(phase, attempt, common, finding, None)
-    decision, reasons = decide(phase, finding)
-    return Closure(
-        phase=phase.name,
-        question=phase.question,
-        what_if=what_if,
-        identity=identity_card(run),
-        decision=decision,
-        reasons=tuple(reasons),
-        definition_of_done=tuple(finding.items),
-        artefacts=tuple(paths),
-        next_steps=finding.next_steps,
-        own={kind.ARTEFACT: fields for kind, fields in finding.own.items()},
-        scorecards=tuple(finding.scorecards),
-    )
-
-
-def _inputs(run: Run, roles: Mapping[str, Sequence[Run]], evidence: Collection[str]) -> list[InputDigest]:
-    lines = verified_inputs(run, evidence)
-    for role, runs in roles.items():
-        for other in runs:
-            lines += [
-                InputDigest(path=f"{role}/{other.run_id}/{line.path}", sha256=line.sha256)
-                for line in verified_inputs(other, evidence)
-            ]
-    return lines
-
-
-def _failed(phase: Phase, error: Segment5BError) -> Finding:
-    return Finding(items=[item(f"{phase.name}.0", "the evidence can be taken", [error.what], "")], opens=phase.hold)
-
-
-def _write(
-    phase: Phase, attempt: Attempt, common: Mapping[str, Any], finding: Finding, error: Segment5BError | None
-) -> list[Path]:
-    decision, reasons = decide(phase, finding)
-    shared = {
-        **common,
-        "measured": [*measured_values(finding.gates), *finding.measured],
-        "gates": gate_lines(finding.gates),
-        "definition_of_done": list(finding.items),
-        "decision": decision,
-        "reasons": reasons,
-        "created_utc": utc_now(),
-        "error": error.context() if error else None,
-    }
-    made = [kind(artefact=kind.ARTEFACT, **shared, **finding.own.get(kind, {})) for kind in phase.artefacts]
-    plain = Envelope(artefact=phase.slug, **shared)
-    files = {(artefact.artefact, "json"): artefact.content() for artefact in made}
-    files |= {(name, "md"): markdown(plain, phase.question, finding.sections).encode() for name in phase.pages}
-    summary = {
-        "decision": decision.value,
-        "created_utc": plain.created_utc,
-        "items": {found.id: found.status.value for found in finding.items},
-        "reasons": reasons,
-        "next": [step.command for step in finding.next_steps.steps],
-    }
-    return attempt.publish({**files, **finding.files}, summary)
+        return conclusion.opens, tuple(conclusion.reasons)
+    return conclusion.reopens or hold, (*red, *(conclusion.reasons if conclusion.reopens else ()))

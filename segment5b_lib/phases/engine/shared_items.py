@@ -32,9 +32,9 @@ STANDS: Final = (Verdict.PASS_BPLUS, Verdict.PASS_B, Verdict.NOT_APPLICABLE)
 
 def chain_complete(name: str, runs: Sequence[Run]) -> DodItem:
     """Every run has finished S0..S5, and no later attempt of a state failed."""
-    open_points = [f"{run.run_id[:8]} {state}: {word}" for run in runs for state, word in _unfinished(run)]
+    problems = [f"{run.run_id[:8]} {state}: {word}" for run in runs for state, word in _unfinished(run)]
     evidence = f"markers of {', '.join(STATES)} in {_count(runs, 'run')}; no later attempt failed"
-    return item(name, "every run has finished S0..S5", open_points, evidence)
+    return item(name, "every run has finished S0..S5", problems, evidence)
 
 
 def _unfinished(run: Run) -> list[tuple[str, str]]:
@@ -48,13 +48,13 @@ def gates_hold(
 ) -> DodItem:
     """Some gates stand on every run; what has no power or was not measured does not stand unless `stands` says so."""
     results = [(card, card.result(gate)) for gate in gates for card in cards]
-    open_points = [
+    problems = [
         f"{result.gate_id} {result.verdict.value} on seed {card.identity['seed']}: "
         f"{result.reason or value_text(result.value, result.unit)}"
         for card, result in results
         if result.verdict not in stands
     ]
-    return item(name, text, open_points, "; ".join(_values(gate, cards) for gate in gates))
+    return item(name, text, problems, "; ".join(_values(gate, cards) for gate in gates))
 
 
 def _values(gate: str, cards: Sequence[Scorecard]) -> str:
@@ -78,11 +78,11 @@ def counts_unmoved(name: str, baseline: Run, runs: Sequence[Run]) -> DodItem:
         for state, names in _UNMOVED.items()
         for line in counters_of(baseline, run, state, names)
     ]
-    open_points = differences(lines)
+    problems = differences(lines)
     if not same_seed:
-        open_points.append(f"no run has the baseline's seed {baseline.receipt.seed}")
+        problems.append(f"no run has the baseline's seed {baseline.receipt.seed}")
     evidence = ", ".join(f"{line.state} {line.counter} {line.reference:,}" for line in lines if line.equal)
-    return item(name, "counts and routing have not moved against the baseline", open_points, evidence)
+    return item(name, "counts and routing have not moved against the baseline", problems, evidence)
 
 
 def _count(things: Sequence[object], noun: str) -> str:

@@ -1,0 +1,122 @@
+"""Parameters of notebooks and phases, declared once: name, type, default, and what each means.
+
+The parameters cell of a notebook (`parameters_cell`), the options of `segment5b phase` and the check before a kernel
+starts are derived from these models. papermill warns about an unknown parameter and goes on, and YAML turns `12:30`
+into 750; so parameters are checked here, by name and type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from segment5b_lib.errors import UsageError
+from segment5b_lib.store.runs import open_run
+
+P = TypeVar("P", bound="Parameters")
+
+CANDIDATE: Final = "the candidate: an id, the start of one, or a role"
+WITNESSES: Final = "runs of other seeds, made from the same world and policies"
+
+
+@dataclass(frozen=True)
+class Resolves:
+    """Marks a parameter that names runs: how one name becomes an id."""
+
+    name: Callable[[str], str]
+
+
+def run_id_of(name: str) -> str:
+    """The id of a run by id, prefix or role."""
+    return open_run(name).run_id
+
+
+RunName = Annotated[str, Resolves(run_id_of)]
+"""A run, by an id, the start of one, or a role such as `@last`."""
+RunNames = Annotated[list[str], Resolves(run_id_of)]
+"""Several runs."""
+
+
+class Parameters(BaseModel):
+    """Parameters of a notebook: known names only, exact types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    run_id: RunName = Field("@last", description="the run to look at: an id, the start of one, or a role")
+    """Not `run`: IPython takes a line that begins with `run:` for a magic."""
+
+    def resolved(self) -> Self:
+        """The same with run ids for names, so that a record says what was looked at and not what it was called."""
+        changes = {
+            name: _resolved(getattr(self, name), mark.name)
+            for name, field in type(self).model_fields.items()
+            for mark in field.metadata
+            if isinstance(mark, Resolves)
+        }
+        return self.model_copy(update=changes)
+
+
+class PhaseParameters(Parameters):
+    """Parameters that every phase has."""
+
+    as_what_if: bool = Field(False, description="go ahead out of order; the result counts for nothing")
+
+
+class OnBaseline(PhaseParameters):
+    """Of a phase that looks at any run, by default the latest."""
+
+    run_id: RunName = Field(
+        "@last", description="the run to look at: an id, the start of one, or a role such as @baseline"
+    )
+
+
+class OnCandidate(PhaseParameters):
+    """Of a phase that judges a candidate."""
+
+    run_id: RunName = Field("@candidate", description=CANDIDATE)
+
+
+def _resolved(value: str | list[str], id_of: Callable[[str], str]) -> str | list[str]:
+    return id_of(value) if isinstance(value, str) else [id_of(name) for name in value]
+
+
+def checked(model: type[P], values: Mapping[str, Any], *, code: str, where: str, next_step: str) -> P:
+    """Parameters by name and type, or an error that names the offender.
+
+    Raises
+    ------
+    UsageError : an unknown, missing or wrongly typed parameter.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            code,
+            f"there is no parameter {name}" if first["type"] == "extra_forbidden" else f"{first['msg']}: {name}",
+            where=f"{where}, parameter {name}",
+            expected=", ".join(f"{field} ({type_name(info)})" for field, info in model.model_fields.items()),
+            found=repr(first.get("input"))[:200],
+            next_step=next_step,
+        ) from error
+
+
+def type_name(field: FieldInfo) -> str:
+    """The type of a parameter as Python spells it, e.g. `list[str]`."""
+    return field.annotation.__name__ if isinstance(field.annotation, type) else str(field.annotation)
+
+
+def parameters_cell(model: type[Parameters]) -> str:
+    """The source of a notebook's parameters cell: one line per parameter, with its meaning as a comment."""
+    return "\n".join(_line(name, field) for name, field in model.model_fields.items())
+
+
+def _line(name: str, field: FieldInfo) -> str:
+    default = f'"{field.default}"' if isinstance(field.default, str) else repr(field.default)
+    kind = type_name(field).partition("[")[0]
+    return f"{name}: {kind} = {default}  # {field.description}"

@@ -1,0 +1,39 @@
+"""The machine's other time-zone databases: what a run's clocks would show by them. They compute no stored value."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from segment5b_lib.civil_time.tz_drift import DriftLine, drift_line, machine_drift
+from segment5b_lib.gates.evidence.run_tables import Evidence
+
+_DAY = 86_400
+
+
+def drift_lines(evidence: Evidence) -> list[DriftLine]:
+    """Every database of this machine but the pinned one, compared over the horizon that T11 looks at."""
+    start = min(horizon.start for horizon in evidence.horizons)
+    end = max(horizon.end for horizon in evidence.horizons) + evidence.policy.civil_time.horizon_margin_days * _DAY
+    return [drift_line(drift, evidence.active_zones, start, end) for drift in machine_drift(end)]
+
+
+def tz_databases(evidence: Evidence) -> pl.DataFrame:
+    """The machine's other tz databases against the pinned one, as texts.
+
+    Returns `database`, `release`, `zones in use that differ`, `all that differ`, `from` (first instant, UTC), `later`
+    (zones that differ only after the horizon). `segment5b doctor` checks that a release explains every difference.
+    """
+    active = len(evidence.active_zones)
+    return pl.DataFrame(
+        [
+            {
+                "database": f"{line.database} {line.version}".strip(),
+                "release": line.release,
+                "zones in use that differ": f"{line.in_use} of {active}",
+                "all that differ": str(line.zones),
+                "from": line.first_utc or "–",
+                "later": f"{line.later} from {line.later_utc}" if line.later else "–",
+            }
+            for line in drift_lines(evidence)
+        ]
+    )
