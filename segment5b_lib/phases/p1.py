@@ -8,17 +8,22 @@ candidate.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
-from segment5b_lib.contract.words import Decision
+import polars as pl
+from pydantic import Field
+
+from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE
-from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.envelope import DodItem
-from segment5b_lib.phases.engine.legacy import Finding, Phase, conduct
+from segment5b_lib.phases.engine.envelope import Body, DodItem
+from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, gate_section
-from segment5b_lib.phases.engine.phase import item
+from segment5b_lib.phases.engine.parameters import WITNESSES, OnCandidate, RunName, RunNames
+from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
 from segment5b_lib.phases.engine.repair import next_steps
 from segment5b_lib.phases.engine.shared_items import (
     CLOCK,
@@ -30,93 +35,170 @@ from segment5b_lib.phases.engine.shared_items import (
     gates_hold,
 )
 from segment5b_lib.phases.p1_artefacts import (
-    Closing,
-    ContractLock,
-    Gateboard,
     HorizonAndContract,
+    LockLine,
+    P1Closure,
+    P1ContractLock,
+    P1Gateboard,
     ReopenDecision,
     TemporalDiagnostics,
-    diagnostics,
-    horizon_and_contract,
     lock_lines,
-    reopening,
     seed_gates,
 )
 from segment5b_lib.store.documents import read_json
-from segment5b_lib.store.runs import Run
+from segment5b_lib.store.runs import Run, open_run
+from segment5b_lib.views.civil_time import days_since_transition, mismatch_by_date_and_zone, offset_distribution
+from segment5b_lib.views.horizon import cache_shortfalls
 
-PHASE: Final = Phase(
-    name="P1",
-    question="Is the clock right, on the candidate and on its witness, and is it enforced?",
-    after=("P0",),
-    hold=Decision.HOLD_P1_REOPEN,
-    artefacts=(ContractLock, Gateboard, TemporalDiagnostics, HorizonAndContract, ReopenDecision, Closing),
-    pages=(Gateboard.ARTEFACT,),
-)
+_CORRECTIONS: Final = 2
 _CLOCK_KEYS: Final = tuple(gate for gate in (*CLOCK, *LOCAL_TIME) if "." not in gate)
+_WORST: Final = 20
 
 
-def execute(run: Run, *, witnesses: Sequence[Run] = (), baseline: Run, what_if: bool = False) -> Closure:
-    """Judge a candidate's clock, with witnesses of other seeds, against the baseline that P0 was about."""
-    return conduct(
-        PHASE,
-        run,
-        lambda: examine(scorecard(run), [scorecard(witness) for witness in witnesses], baseline),
-        others={"witness": witnesses, "baseline": [baseline]},
-        evidence=EVIDENCE,
-        what_if=what_if,
+class P1Parameters(OnCandidate):
+    """A candidate, its witnesses, and the run that P0 was about."""
+
+    baseline: RunName = Field("@baseline", description="the run that P0 was about")
+    witnesses: RunNames = Field([], description=WITNESSES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class P1Measured(Measured):
+    """The clock of the candidate and of its witnesses (`scorecards`, candidate first).
+
+    Attributes
+    ----------
+    baseline : the run that P0 was about
+    reports : S5's own report of every run; None where it has left none
+    offsets, mismatches, days_since_transition, shortfalls : the candidate's clock, as `views` describes it
+    """
+
+    baseline: Run
+    reports: tuple[Mapping[str, Any] | None, ...]
+    offsets: pl.DataFrame
+    mismatches: pl.DataFrame
+    days_since_transition: pl.DataFrame
+    shortfalls: pl.DataFrame
+
+    @property
+    def runs(self) -> list[Run]:
+        """Candidate, then witnesses."""
+        return [card.evidence.run for card in self.scorecards]
+
+    @cached_property
+    def locked(self) -> list[LockLine]:
+        """The locked keys as the candidate has them."""
+        return lock_lines(self.runs[0])
+
+    @cached_property
+    def reopening(self) -> ReopenDecision:
+        """Whether 2A has to be reopened: the clock fails after the local corrections, and the cache falls short."""
+        card = self.scorecard
+        failing = [gate for gate in CLOCK if card.result(gate).verdict is Verdict.FAIL]
+        missing = [line.policy_key for line in self.locked[:_CORRECTIONS] if not line.holds]
+        short = card.result("T11").verdict is Verdict.FAIL
+        triggered = bool(failing) and not missing and short
+        return ReopenDecision(
+            triggered=triggered,
+            because=[
+                f"clock gates that fail: {', '.join(failing) or 'none'}",
+                f"local corrections missing: {', '.join(missing) or 'none'}",
+                f"T11 {card.result('T11').verdict.value}: the cache {'falls short' if short else 'reaches far enough'}",
+            ],
+            command=_reopen_command(card) if triggered else "",
+            already_reopened=[link for link in self.runs[0].world.document["parents"] if link["segment"] == "2A"],
+        )
+
+
+def measure(subject: Subject[P1Parameters]) -> P1Measured:
+    """Score the candidate and its witnesses."""
+    runs = [subject.run, *subject.others["witness"]]
+    return measured_on([scorecard(run) for run in runs], subject.others["baseline"][0])
+
+
+def measured_on(cards: Sequence[Scorecard], baseline: Run) -> P1Measured:
+    """The clock of scored runs, the candidate first."""
+    evidence = cards[0].evidence
+    return P1Measured(
+        scorecards=tuple(cards),
+        baseline=baseline,
+        reports=tuple(_report(card.evidence.run) for card in cards),
+        offsets=offset_distribution(evidence),
+        mismatches=mismatch_by_date_and_zone(evidence),
+        days_since_transition=days_since_transition(evidence),
+        shortfalls=cache_shortfalls(cards[0]),
     )
 
 
-def examine(card: Scorecard, witnesses: Sequence[Scorecard], baseline: Run) -> Finding:
-    """The clock of the candidate and of its witnesses."""
-    cards, run = [card, *witnesses], card.evidence.run
-    triggered, because = reopening(card)
-    command = _reopen_command(card) if triggered else ""
-    return Finding(
-        items=_items(cards, baseline),
-        opens=Decision.UNLOCK_P2,
-        reopens=Decision.UNLOCK_P1_UPSTREAM_2A_REOPEN if triggered else None,
-        reasons=[f"reopen 2A: {command}", *because] if triggered else ["the clock is right and enforced", *because],
-        gates=card.results,
-        own={
-            ContractLock: {"locked": lock_lines(run)},
-            Gateboard: {"witnesses": seed_gates("witness", witnesses)},
-            TemporalDiagnostics: diagnostics(card),
-            HorizonAndContract: horizon_and_contract(card),
-            ReopenDecision: {
-                "triggered": triggered,
-                "because": because,
-                "command": command,
-                "already_reopened": [link for link in run.world.document["parents"] if link["segment"] == "2A"],
-            },
-        },
-        sections=_sections(cards),
-        next_steps=next_steps(card),
-        scorecards=cards,
-    )
-
-
-def _items(cards: Sequence[Scorecard], baseline: Run) -> list[DodItem]:
-    runs = [card.evidence.run for card in cards]
+def items(measured: P1Measured) -> list[DodItem]:
+    """The clock is right on every run, locked, witnessed and enforced, and nothing else has moved."""
+    cards, runs = measured.scorecards, measured.runs
     return [
         chain_complete("P1.1", runs),
         _locked(runs),
         gates_hold("P1.3", "T1, T2 and T3 pass on candidate and witness", cards, CLOCK),
         gates_hold("P1.4", "T11 and T12 pass on candidate and witness", cards, LOCAL_TIME),
         _witnessed(runs),
-        _enforced(runs),
+        _enforced(runs, measured.reports),
         gates_hold("P1.7", "conservation and nullability hold", cards, CONSERVATION),
-        counts_unmoved("P1.8", baseline, runs),
+        counts_unmoved("P1.8", measured.baseline, runs),
         audit_holds("P1.9", cards),
     ]
 
 
+def conclude(measured: P1Measured, items: Sequence[DodItem]) -> Conclusion:
+    """P2 opens, or 2A reopens where only that can help."""
+    reopening = measured.reopening
+    first = f"reopen 2A: {reopening.command}" if reopening.triggered else "the clock is right and enforced"
+    return Conclusion(
+        opens=Decision.UNLOCK_P2,
+        reopens=Decision.UNLOCK_P1_UPSTREAM_2A_REOPEN if reopening.triggered else None,
+        reasons=[first, *reopening.because],
+        next_steps=next_steps(measured.scorecard),
+    )
+
+
+def bodies(measured: P1Measured) -> list[Body]:
+    """The lock, the gateboard, the clock's diagnostics, horizon and contract, whether 2A reopens."""
+    card = measured.scorecard
+    worst = measured.mismatches.sort(["mismatches", "date", "tzid"], descending=[True, False, False]).head(_WORST)
+    return [
+        P1ContractLock(locked=measured.locked),
+        P1Gateboard(witnesses=[seed_gates(witness) for witness in measured.scorecards[1:]]),
+        TemporalDiagnostics(
+            offsets=measured.offsets.to_dicts(),
+            worst_days=worst.to_dicts(),
+            days_since_transition=measured.days_since_transition.to_dicts(),
+            windows=card.result("T3").detail,
+        ),
+        HorizonAndContract(
+            shortfalls=measured.shortfalls.to_dicts(), t11=card.result("T11").detail, t12=card.result("T12").detail
+        ),
+        measured.reopening,
+        P1Closure(),
+    ]
+
+
+def sections(measured: P1Measured) -> list[Section]:
+    """The gates of every run."""
+    return [gate_section(card, f"Gates, seed {card.identity['seed']}") for card in measured.scorecards]
+
+
+def _report(run: Run) -> Mapping[str, Any] | None:
+    path = run.bundle_folder / run.policies.bundle_layout.report
+    return dict(read_json(path)) if path.is_file() else None
+
+
+def _reopen_command(card: Scorecard) -> str:
+    (step,) = [step for step in next_steps(card).steps if step.owner == "2A"]
+    return step.command
+
+
 def _locked(runs: Sequence[Run]) -> DodItem:
     lines = [line for run in runs for line in lock_lines(run)]
-    open_points = [f"{line.policy_key} is {line.found}, locked {line.locked}" for line in lines if not line.holds]
+    problems = [f"{line.policy_key} is {line.found}, locked {line.locked}" for line in lines if not line.holds]
     evidence = ", ".join(f"{line.policy_key} {line.found}" for line in lock_lines(runs[0]))
-    return item("P1.2", "the corrections are in the policies of every run", open_points, evidence)
+    return item("P1.2", "the corrections are in the policies of every run", problems, evidence)
 
 
 def _witnessed(runs: Sequence[Run]) -> DodItem:
@@ -128,28 +210,26 @@ def _witnessed(runs: Sequence[Run]) -> DodItem:
         and run.receipt.parameter_hash == candidate.receipt.parameter_hash
         and run.receipt.manifest_fingerprint == candidate.receipt.manifest_fingerprint
     ]
-    open_points = [] if alike else ["no witness with the candidate's world and policies and another seed"]
+    problems = [] if alike else ["no witness with the candidate's world and policies and another seed"]
     seeds = ", ".join(str(run.receipt.seed) for run in alike)
-    return item("P1.5", "a witness of another seed stands beside the candidate", open_points, f"witness seed {seeds}")
+    return item("P1.5", "a witness of another seed stands beside the candidate", problems, f"witness seed {seeds}")
 
 
-def _enforced(runs: Sequence[Run]) -> DodItem:
+def _enforced(runs: Sequence[Run], reports: Sequence[Mapping[str, Any] | None]) -> DodItem:
     """By S5's own report: under enforcement what a clock check finds can no longer be a mere advisory."""
-    open_points, checks = [], 0
-    for run in runs:
-        path = run.bundle_folder / run.policies.bundle_layout.report
-        if not path.is_file():
-            open_points.append(f"{run.run_id[:8]}: S5 has left no report")
+    problems, checks = [], 0
+    for run, report in zip(runs, reports, strict=True):
+        if report is None:
+            problems.append(f"{run.run_id[:8]}: S5 has left no report")
             continue
-        report: dict[str, Any] = read_json(path)
         clock = [check for check in report["checks"] if _of_the_clock(check)]
         checks += len(clock)
         if report["civil_time_enforcement"] != "fail_closed":
-            open_points.append(f"{run.run_id[:8]}: civil_time_enforcement {report['civil_time_enforcement']}")
+            problems.append(f"{run.run_id[:8]}: civil_time_enforcement {report['civil_time_enforcement']}")
         advisories = [check["check_id"] for check in clock if check["status"] == "advisory"]
-        open_points += [f"{run.run_id[:8]}: {check} is only an advisory" for check in advisories]
+        problems += [f"{run.run_id[:8]}: {check} is only an advisory" for check in advisories]
     evidence = f"fail_closed in every S5 report, {checks} checks of the clock, no advisory"
-    return item("P1.6", "failures of the clock stop a run", open_points, evidence)
+    return item("P1.6", "failures of the clock stop a run", problems, evidence)
 
 
 def _of_the_clock(check: Mapping[str, Any]) -> bool:
@@ -158,10 +238,23 @@ def _of_the_clock(check: Mapping[str, Any]) -> bool:
     return any(key.startswith(("civil_time.", *(f"gates.{gate}." for gate in _CLOCK_KEYS))) for key in keys)
 
 
-def _reopen_command(card: Scorecard) -> str:
-    (step,) = [step for step in next_steps(card).steps if step.owner == "2A"]
-    return step.command
-
-
-def _sections(cards: Sequence[Scorecard]) -> list[Section]:
-    return [gate_section(card, f"Gates, seed {card.identity['seed']}") for card in cards]
+PHASE: Final = Phase(
+    name="P1",
+    question="Is the clock right, on the candidate and on its witness, and is it enforced?",
+    notebook="p1_civil_time",
+    after=("P0",),
+    hold=Decision.HOLD_P1_REOPEN,
+    parameters=P1Parameters,
+    artefacts=(P1ContractLock, P1Gateboard, TemporalDiagnostics, HorizonAndContract, ReopenDecision, P1Closure),
+    pages=(P1Gateboard.ARTEFACT,),
+    roles=lambda run, parameters: {
+        "witness": [open_run(name) for name in parameters.witnesses],
+        "baseline": [open_run(parameters.baseline)],
+    },
+    measure=measure,
+    items=items,
+    conclude=conclude,
+    bodies=bodies,
+    sections=sections,
+    evidence=EVIDENCE,
+)

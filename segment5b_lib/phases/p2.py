@@ -7,147 +7,249 @@ segment reaches them, the decision names the upstream owner instead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
 
 import polars as pl
+from pydantic import Field
 
-from segment5b_lib.calibrate.feasibility import Verdict as Reach
+from segment5b_lib.calibrate.forensics import largest_zones, merchant_zones, merchants_behind
 from segment5b_lib.calibrate.mix import row_zone_mix
+from segment5b_lib.calibrate.prediction import Prediction
 from segment5b_lib.calibrate.predictor import Predictor
 from segment5b_lib.calibrate.proposal import Proposal, propose
 from segment5b_lib.calibrate.sensitivity import NO_TILT, ZONE_MIX, sensitivity
 from segment5b_lib.calibrate.settings import candidate_changes, commands
-from segment5b_lib.calibrate.zone_tilt import GAP, certificate
+from segment5b_lib.calibrate.zone_tilt import GAP, Solution, certificate
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE
 from segment5b_lib.gates.wording import value_text
-from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.envelope import DodItem, gate_lines
-from segment5b_lib.phases.engine.legacy import Finding, Phase, conduct
+from segment5b_lib.phases.engine.envelope import Body, DodItem, gate_lines
+from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, gate_section
-from segment5b_lib.phases.engine.phase import item, not_applicable
+from segment5b_lib.phases.engine.parameters import WITNESSES, OnCandidate, RunName, RunNames
+from segment5b_lib.phases.engine.phase import Conclusion, Files, Phase, Subject, item, not_applicable
 from segment5b_lib.phases.engine.repair import NextStep, NextSteps, next_steps
 from segment5b_lib.phases.engine.shared_items import FROZEN, audit_holds, chain_complete, gates_hold
 from segment5b_lib.phases.p2_artefacts import (
     CALIBRATED,
     STANDARD_ERRORS,
+    Candidate,
     CandidateLine,
     CandidateMatrix,
-    Closing,
-    ContractLock,
     Forensics,
-    Gateboard,
-    Measured,
+    P2Closure,
+    P2ContractLock,
+    P2Gateboard,
     Sensitivity,
-    beside,
     candidate_lines,
-    forensics,
+    gates_of_others,
     matrix_csv,
+    matrix_section,
+    reach_section,
 )
 from segment5b_lib.store.postures import with_changes
-from segment5b_lib.store.runs import Run
+from segment5b_lib.store.runs import Run, open_run
 from segment5b_lib.views import gateboard
 
-PHASE: Final = Phase(
-    name="P2",
-    question="Are concentration and online share right, and was that predicted?",
-    after=("P1",),
-    hold=Decision.HOLD_P2_REOPEN,
-    artefacts=(ContractLock, Sensitivity, CandidateMatrix, Gateboard, Forensics, Closing),
-    pages=(Gateboard.ARTEFACT,),
-)
+_MERCHANTS: Final = 20
 
 
-def execute(run: Run, *, witnesses: Sequence[Run] = (), baseline: Run, what_if: bool = False) -> Closure:
-    """Judge a candidate and its witnesses; `baseline` is the run that calibration starts from."""
-    return conduct(
-        PHASE,
-        run,
-        lambda: examine(run, witnesses, baseline),
-        others={"witness": witnesses, "baseline": [baseline]},
-        evidence=EVIDENCE,
-        what_if=what_if,
-    )
+class P2Parameters(OnCandidate):
+    """A candidate, its witnesses, and the run that calibration starts from."""
+
+    baseline: RunName = Field("@baseline", description="the run that calibration starts from")
+    witnesses: RunNames = Field([], description=WITNESSES)
 
 
-def examine(run: Run, witnesses: Sequence[Run], baseline: Run) -> Finding:
-    """Predict, measure, compare; and what calculation proposes from here."""
-    predictor = Predictor(run)
-    candidate, *beside_it = [
-        Measured(role, scorecard(one), (predictor if one is run else Predictor(one)).predict())
-        for role, one in [("candidate", run), *(("witness", one) for one in witnesses), ("baseline", baseline)]
+@dataclass(frozen=True, kw_only=True)
+class P2Measured(Measured):
+    """Predicted and measured concentration and online share (`scorecards`: candidate, witnesses, baseline).
+
+    Attributes
+    ----------
+    runs : every run with its role, scorecard and prediction
+    proposal : what calculation proposes from the candidate
+    leverage : what each knob does when it is moved alone
+    by_seed : the candidate's own policies, predicted for every required seed
+    zone_mix : the stored zone mix with its certificate; None where the candidate has none
+    zones, merchants : the ten largest zones, and the merchants behind them
+    """
+
+    runs: tuple[Candidate, ...]
+    proposal: Proposal
+    leverage: pl.DataFrame
+    by_seed: Mapping[int, Prediction]
+    zone_mix: Solution | None
+    zones: pl.DataFrame
+    merchants: pl.DataFrame
+
+    @property
+    def judged(self) -> list[Scorecard]:
+        """Scorecards of candidate and witnesses."""
+        return [run.card for run in self.runs if run.role != "baseline"]
+
+    @cached_property
+    def candidates(self) -> list[CandidateLine]:
+        """T6 and T7 of every run with their predictions."""
+        return candidate_lines(self.runs)
+
+    @property
+    def reach(self) -> list[dict[str, Any]]:
+        """What this segment's knobs can reach, gate by gate, with proof."""
+        return [verdict.document() for verdict in self.proposal.local]
+
+    @cached_property
+    def plane(self) -> pl.DataFrame:
+        """Predicted and measured runs in the T6-T7 plane: `run`, `role`, `kind`, `t6`, `t7` (shares)."""
+        lines = self.table("candidates").with_columns(
+            run=pl.format("{} {} seed {}", "role", pl.col("run_id").str.head(8), "seed")
+        )
+        kinds = [
+            lines.pivot("gate_id", index=["run", "role"], values=kind, aggregate_function="first")
+            .rename({"T6": "t6", "T7": "t7"})
+            .with_columns(kind=pl.lit(kind))
+            for kind in ("predicted", "measured")
+        ]
+        return pl.concat(kinds).select("run", "role", "kind", "t6", "t7")
+
+    @property
+    def bands(self) -> dict[str, dict[str, tuple[float, float]]]:
+        """Bounds of T6 and T7 by level, as the candidate's policy has them."""
+        return gateboard.bands(self.runs[0].card.evidence.policy, CALIBRATED)
+
+
+def measure(subject: Subject[P2Parameters]) -> P2Measured:
+    """Predict, measure, and calculate what could be done from here."""
+    run, predictor = subject.run, Predictor(subject.run)
+    roles = [(role, one) for role in ("witness", "baseline") for one in subject.others[role]]
+    runs = [
+        Candidate(role, scorecard(one), (predictor if one.run_id == run.run_id else Predictor(one)).predict())
+        for role, one in [("candidate", run), *roles]
     ]
-    proposal = propose(run, seeds=_seeds(run), predictor=predictor)
-    lines = candidate_lines([candidate, *beside_it])
-    cards = [candidate.card, *(one.card for one in beside_it if one.role == "witness")]
-    leverage = sensitivity(predictor, run.policies, proposal.target)
-    return Finding(
-        items=_items(cards, lines, proposal, predictor),
-        opens=Decision.UNLOCK_P3,
-        reopens=Decision.UNLOCK_P2_UPSTREAM_REOPEN if _blocked(candidate.card, proposal) else None,
-        reasons=_reasons(proposal),
-        gates=candidate.card.results,
-        own={
-            ContractLock: {
-                "rails": gate_lines([candidate.card.result(gate) for gate in FROZEN]),
-                "target": proposal.target.document(),
-                "policies": run.policies.document("lgcp") | run.policies.document("routing"),
-            },
-            Sensitivity: {
-                "leverage": leverage.to_dicts(),
-                "verdicts": [verdict.document() for verdict in proposal.local],
-                "proposal": {**proposal.document(), "changes": candidate_changes(proposal)},
-            },
-            CandidateMatrix: {"candidates": lines},
-            Gateboard: {"others_gates": beside(beside_it)},
-            Forensics: forensics(predictor),
-        },
-        files={(CandidateMatrix.ARTEFACT, "csv"): matrix_csv(lines)},
-        sections=[_matrix_section(lines), _reach_section(proposal.local), *(gate_section(card) for card in cards)],
-        next_steps=_next_steps(candidate.card, proposal),
-        scorecards=[*cards, beside_it[-1].card],
+    proposal = propose(run, seeds=required_seeds(run), predictor=predictor)
+    landed = merchant_zones(predictor)
+    return P2Measured(
+        scorecards=tuple(one.card for one in runs),
+        runs=tuple(runs),
+        proposal=proposal,
+        leverage=sensitivity(predictor, run.policies, proposal.target),
+        by_seed={seed: predictor.with_seed(seed).predict() for seed in required_seeds(run)},
+        zone_mix=stored_zone_mix(predictor),
+        zones=largest_zones(landed),
+        merchants=merchants_behind(landed).head(_MERCHANTS),
     )
 
 
-def _seeds(run: Run) -> tuple[int, ...]:
+def items(measured: P2Measured) -> list[DodItem]:
+    """The bands are held as predicted, on every seed, with the least distortion; nothing frozen has moved."""
+    cards = measured.judged
+    return [
+        chain_complete("P2.1", [card.evidence.run for card in cards]),
+        gates_hold("P2.2", "the frozen rails hold", cards, FROZEN),
+        gates_hold("P2.3", "T6 and T7 pass on candidate and witness", cards, CALIBRATED),
+        _margin(cards, measured.proposal),
+        _predicted(measured.candidates),
+        _every_seed(measured),
+        least_distortion(measured.zone_mix),
+        _decided(measured.proposal),
+        audit_holds("P2.9", cards),
+    ]
+
+
+def conclude(measured: P2Measured, items: Sequence[DodItem]) -> Conclusion:
+    """P3 opens, or a segment upstream reopens where a proof says that only that can help."""
+    card, proposal = measured.scorecard, measured.proposal
+    reach = [f"{verdict.gate} {verdict.verdict} ({verdict.owner}): {verdict.statement}" for verdict in proposal.local]
+    return Conclusion(
+        opens=Decision.UNLOCK_P3,
+        reopens=Decision.UNLOCK_P2_UPSTREAM_REOPEN if _blocked(card, proposal) else None,
+        reasons=[*reach, proposal.reason] if proposal.reason else reach,
+        next_steps=_next_steps(card, proposal),
+    )
+
+
+def bodies(measured: P2Measured) -> list[Body]:
+    """The lock, sensitivity and proofs, the candidates, every run's gates, who concentrates."""
+    card, proposal = measured.scorecard, measured.proposal
+    policies = card.evidence.run.policies
+    return [
+        P2ContractLock(
+            rails=gate_lines([card.result(gate) for gate in FROZEN]),
+            target=proposal.target.document(),
+            policies=policies.document("lgcp") | policies.document("routing"),
+        ),
+        Sensitivity(
+            leverage=measured.leverage.to_dicts(),
+            verdicts=measured.reach,
+            proposal={**proposal.document(), "changes": candidate_changes(proposal)},
+        ),
+        CandidateMatrix(candidates=measured.candidates),
+        P2Gateboard(others_gates=gates_of_others(measured.runs)),
+        Forensics(zones=measured.zones.to_dicts(), merchants=measured.merchants.to_dicts()),
+        P2Closure(),
+    ]
+
+
+def files(measured: P2Measured) -> Files:
+    """The candidate matrix as CSV."""
+    return {(CandidateMatrix.ARTEFACT, "csv"): matrix_csv(measured.candidates)}
+
+
+def sections(measured: P2Measured) -> list[Section]:
+    """Predicted and measured, what this segment can reach, the gates."""
+    return [
+        matrix_section(measured.candidates),
+        reach_section(measured.proposal.local),
+        *(gate_section(card) for card in measured.judged),
+    ]
+
+
+def required_seeds(run: Run) -> tuple[int, ...]:
+    """Seeds that the run's policy asks a certificate for."""
     return run.policies.validation.stability.required_seeds
 
 
-def _items(
-    cards: Sequence[Scorecard], lines: Sequence[CandidateLine], proposal: Proposal, predictor: Predictor
-) -> list[DodItem]:
-    runs = [card.evidence.run for card in cards]
-    return [
-        chain_complete("P2.1", runs),
-        gates_hold("P2.2", "the frozen rails hold", cards, FROZEN),
-        gates_hold("P2.3", "T6 and T7 pass on candidate and witness", cards, CALIBRATED),
-        _margin(cards, proposal),
-        _predicted(lines),
-        _every_seed(predictor, proposal),
-        _least_distortion(predictor),
-        _decided(proposal),
-        audit_holds("P2.9", cards),
-    ]
+def stored_zone_mix(predictor: Predictor) -> Solution | None:
+    """A run's zone mix as a solution for the share that it reaches, with its certificate; None without a mix."""
+    run = predictor.run
+    tilt = run.policies.lgcp.zone_mix
+    if tilt.mode == "none":
+        return None
+    plain = with_changes(run.policies, {ZONE_MIX: NO_TILT})
+    mix = row_zone_mix(predictor.demands(plain), predictor.tables, plain.routing.hybrid_policy.p_virtual_hybrid)
+    return certificate(mix, tilt, predictor.tables.zones)
+
+
+def least_distortion(stored: Solution | None) -> DodItem:
+    """By the duality gap of the stored zone mix: nothing is moved that need not be."""
+    text = "the zone mix distorts no more than it must"
+    if stored is None:
+        return not_applicable("P2.7", text, "the candidate has no zone mix")
+    problems = [] if stored.gap <= GAP else [f"up to {stored.gap:.2e} nats per arrival more than needed"]
+    evidence = f"{stored.distortion:.6f} nats per arrival, the least is {stored.bound:.6f} by the dual bound"
+    return item("P2.7", text, problems, evidence)
 
 
 def _margin(cards: Sequence[Scorecard], proposal: Proposal) -> DodItem:
     target = proposal.target
     bands = {"T6": (0.0, target.t6_limit), "T7": target.t7_limits}
-    open_points, shown = [], []
+    problems, shown = [], []
     for card in cards:
         for gate, (low, high) in bands.items():
             value = card.result(gate).value
             shown.append(f"{gate} {value_text(value, 'share')}")
             if value is None or not low <= value <= high:
-                open_points.append(f"{gate} {value_text(value, 'share')} on seed {card.identity['seed']}")
-    return item("P2.4", "B and B+ hold together, on candidate and witness", open_points, ", ".join(shown))
+                problems.append(f"{gate} {value_text(value, 'share')} on seed {card.identity['seed']}")
+    return item("P2.4", "B and B+ hold together, on candidate and witness", problems, ", ".join(shown))
 
 
 def _predicted(lines: Sequence[CandidateLine]) -> DodItem:
-    open_points = [
+    problems = [
         f"{line.gate_id} of {line.role} {line.run_id[:8]}: measured {line.distance:.1f} standard errors from predicted"
         if line.distance is not None
         else f"{line.gate_id} of {line.role} {line.run_id[:8]}: not measured"
@@ -156,39 +258,24 @@ def _predicted(lines: Sequence[CandidateLine]) -> DodItem:
     ]
     text = f"measured values lie within {STANDARD_ERRORS} standard errors of their predictions"
     furthest = max(abs(line.distance or 0.0) for line in lines)
-    return item("P2.5", text, open_points, f"{len(lines)} values, the furthest {furthest:.1f} standard errors off")
+    return item("P2.5", text, problems, f"{len(lines)} values, the furthest {furthest:.1f} standard errors off")
 
 
-def _every_seed(predictor: Predictor, proposal: Proposal) -> DodItem:
+def _every_seed(measured: P2Measured) -> DodItem:
     """The candidate's own policies, predicted for every required seed."""
-    target, open_points, shown = proposal.target, [], []
-    for seed in _seeds(predictor.run):
-        gates = predictor.with_seed(seed).predict().gates
-        t6, t7 = gates["T6"], gates["T7"]
+    target, problems, shown = measured.proposal.target, [], []
+    for seed, prediction in measured.by_seed.items():
+        t6, t7 = prediction.gates["T6"], prediction.gates["T7"]
         shown.append(f"seed {seed}: T6 {t6.value:.2%}, T7 {t7.value:.2%}")
         if t6.value > target.t6_limit or not target.t7_limits[0] <= t7.value <= target.t7_limits[1]:
-            open_points.append(f"{shown[-1]}, outside the bands")
-    return item("P2.6", "every required seed is predicted within the bands", open_points, "; ".join(shown))
-
-
-def _least_distortion(predictor: Predictor) -> DodItem:
-    """By the duality gap of the stored zone mix: nothing is moved that need not be."""
-    text, run = "the zone mix distorts no more than it must", predictor.run
-    tilt = run.policies.lgcp.zone_mix
-    if tilt.mode == "none":
-        return not_applicable("P2.7", text, "the candidate has no zone mix")
-    plain = with_changes(run.policies, {ZONE_MIX: NO_TILT})
-    mix = row_zone_mix(predictor.demands(plain), predictor.tables, plain.routing.hybrid_policy.p_virtual_hybrid)
-    stored = certificate(mix, tilt, predictor.tables.zones)
-    open_points = [] if stored.gap <= GAP else [f"up to {stored.gap:.2e} nats per arrival more than needed"]
-    evidence = f"{stored.distortion:.6f} nats per arrival, the least is {stored.bound:.6f} by the dual bound"
-    return item("P2.7", text, open_points, evidence)
+            problems.append(f"{shown[-1]}, outside the bands")
+    return item("P2.6", "every required seed is predicted within the bands", problems, "; ".join(shown))
 
 
 def _decided(proposal: Proposal) -> DodItem:
-    open_points = [f"{verdict.gate}: {verdict.statement}" for verdict in proposal.local if not verdict.reachable]
+    problems = [f"{verdict.gate}: {verdict.statement}" for verdict in proposal.local if not verdict.reachable]
     evidence = "; ".join(verdict.statement for verdict in proposal.local)
-    return item("P2.8", "the bands are within this segment's reach", open_points, evidence)
+    return item("P2.8", "the bands are within this segment's reach", problems, evidence)
 
 
 def _blocked(card: Scorecard, proposal: Proposal) -> bool:
@@ -196,11 +283,6 @@ def _blocked(card: Scorecard, proposal: Proposal) -> bool:
     return any(
         not verdict.reachable and card.result(verdict.gate).verdict is Verdict.FAIL for verdict in proposal.local
     )
-
-
-def _reasons(proposal: Proposal) -> list[str]:
-    found = [f"{verdict.gate} {verdict.verdict} ({verdict.owner}): {verdict.statement}" for verdict in proposal.local]
-    return [*found, proposal.reason] if proposal.reason else found
 
 
 def _next_steps(card: Scorecard, proposal: Proposal) -> NextSteps:
@@ -214,42 +296,24 @@ def _next_steps(card: Scorecard, proposal: Proposal) -> NextSteps:
     return NextSteps((*steps, *others))
 
 
-def plane(closure: Closure) -> pl.DataFrame:
-    """Predicted and measured candidates for the T6-T7 plane: `run`, `kind`, `t6`, `t7` (shares)."""
-    lines = closure.table("p2_candidate_matrix", "candidates").with_columns(
-        run=pl.format("{} {} seed {}", "role", pl.col("run_id").str.head(8), "seed")
-    )
-    kinds = [
-        lines.pivot("gate_id", index=["run", "role"], values=kind, aggregate_function="first")
-        .rename({"T6": "t6", "T7": "t7"})
-        .with_columns(kind=pl.lit(kind))
-        for kind in ("predicted", "measured")
-    ]
-    return pl.concat(kinds).select("run", "role", "kind", "t6", "t7")
-
-
-def bands(closure: Closure) -> dict[str, dict[str, tuple[float, float]]]:
-    """Bounds of T6 and T7 by level, as the run's policy has them."""
-    return gateboard.bands(closure.scorecard.evidence.policy, CALIBRATED)
-
-
-def _matrix_section(lines: Sequence[CandidateLine]) -> Section:
-    rows = [
-        (
-            line.gate_id,
-            f"{line.role} {line.run_id[:8]}",
-            str(line.seed),
-            f"{line.predicted:.3%} ± {line.standard_error:.3%}",
-            "–" if line.measured is None else f"{line.measured:.3%}",
-            "–" if line.distance is None else f"{line.distance:+.1f}",
-            line.verdict,
-        )
-        for line in lines
-    ]
-    columns = ("gate", "run", "seed", "predicted", "measured", "standard errors", "verdict")
-    return Section("Predicted and measured", columns, rows)
-
-
-def _reach_section(verdicts: Sequence[Reach]) -> Section:
-    rows = [(verdict.gate, verdict.verdict, verdict.owner, verdict.statement) for verdict in verdicts]
-    return Section("What this segment can reach", ("gate", "verdict", "owner", "proof"), rows)
+PHASE: Final = Phase(
+    name="P2",
+    question="Are concentration and online share right, and was that predicted?",
+    notebook="p2_calibration",
+    after=("P1",),
+    hold=Decision.HOLD_P2_REOPEN,
+    parameters=P2Parameters,
+    artefacts=(P2ContractLock, Sensitivity, CandidateMatrix, P2Gateboard, Forensics, P2Closure),
+    pages=(P2Gateboard.ARTEFACT,),
+    roles=lambda run, parameters: {
+        "witness": [open_run(name) for name in parameters.witnesses],
+        "baseline": [open_run(parameters.baseline)],
+    },
+    measure=measure,
+    items=items,
+    conclude=conclude,
+    bodies=bodies,
+    files=files,
+    sections=sections,
+    evidence=EVIDENCE,
+)

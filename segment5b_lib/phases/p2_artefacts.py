@@ -3,44 +3,41 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import polars as pl
-from pydantic import Field
 
-from segment5b_lib.calibrate.forensics import largest_zones, merchant_zones, merchants_behind
+from segment5b_lib.calibrate.feasibility import Verdict
 from segment5b_lib.calibrate.prediction import Estimate, Prediction
-from segment5b_lib.calibrate.predictor import Predictor
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.phases.engine.envelope import GateLine, Node, gate_lines
-from segment5b_lib.phases.engine.legacy import LegacyEnvelope
+from segment5b_lib.phases.engine.envelope import Body, GateLine, Node, gate_lines
+from segment5b_lib.phases.engine.page import Section
 
 CALIBRATED = ("T6", "T7")
 STANDARD_ERRORS = 3
 """How far a measured value may lie from its prediction before the predictor is wrong."""
-_MERCHANTS = 20
 
 
-class ContractLock(LegacyEnvelope):
+class P2ContractLock(Body):
     """What calibration may not touch: the frozen rails with their bounds, and what it aims at."""
 
     ARTEFACT: ClassVar[str] = "p2_contract_lock"
 
-    rails: list[GateLine] = Field(default_factory=list)
-    target: dict[str, Any] = Field(default_factory=dict)
-    policies: dict[str, Any] = Field(default_factory=dict)
+    rails: list[GateLine]
+    target: dict[str, Any]
+    policies: dict[str, Any]
 
 
-class Sensitivity(LegacyEnvelope):
+class Sensitivity(Body):
     """Leverage of every knob, feasibility with its proof, and what calculation proposes."""
 
     ARTEFACT: ClassVar[str] = "p2_sensitivity"
 
-    leverage: list[dict[str, Any]] = Field(default_factory=list)
-    verdicts: list[dict[str, Any]] = Field(default_factory=list)
-    proposal: dict[str, Any] = Field(default_factory=dict)
+    leverage: list[dict[str, Any]]
+    verdicts: list[dict[str, Any]]
+    proposal: dict[str, Any]
 
 
 class CandidateLine(Node):
@@ -63,39 +60,39 @@ class CandidateLine(Node):
         return self.distance is not None and abs(self.distance) <= STANDARD_ERRORS
 
 
-class CandidateMatrix(LegacyEnvelope):
+class CandidateMatrix(Body):
     """Predicted and measured values side by side (the same lines as the CSV)."""
 
     ARTEFACT: ClassVar[str] = "p2_candidate_matrix"
 
-    candidates: list[CandidateLine] = Field(default_factory=list)
+    candidates: list[CandidateLine]
 
 
-class Gateboard(LegacyEnvelope):
+class P2Gateboard(Body):
     """Every gate of the candidate; its witnesses and the run that it starts from beside it."""
 
     ARTEFACT: ClassVar[str] = "p2_gateboard"
 
-    others_gates: dict[str, list[GateLine]] = Field(default_factory=dict)
+    others_gates: dict[str, list[GateLine]]
 
 
-class Forensics(LegacyEnvelope):
+class Forensics(Body):
     """Who makes the concentration: the ten largest zones, and the merchants behind them."""
 
     ARTEFACT: ClassVar[str] = "p2_forensics"
 
-    zones: list[dict[str, Any]] = Field(default_factory=list)
-    merchants: list[dict[str, Any]] = Field(default_factory=list)
+    zones: list[dict[str, Any]]
+    merchants: list[dict[str, Any]]
 
 
-class Closing(LegacyEnvelope):
+class P2Closure(Body):
     """P2's closure."""
 
     ARTEFACT: ClassVar[str] = "p2_closure"
 
 
 @dataclass(frozen=True)
-class Measured:
+class Candidate:
     """A measured run with its role and its prediction."""
 
     role: str
@@ -103,17 +100,17 @@ class Measured:
     prediction: Prediction
 
 
-def candidate_lines(measured: Sequence[Measured]) -> list[CandidateLine]:
+def candidate_lines(candidates: Sequence[Candidate]) -> list[CandidateLine]:
     """T6 and T7 of every measured run beside their predictions."""
-    return [_line(one, gate) for one in measured for gate in CALIBRATED]
+    return [_line(candidate, gate) for candidate in candidates for gate in CALIBRATED]
 
 
-def _line(one: Measured, gate: str) -> CandidateLine:
-    result, identity = one.card.result(gate), one.card.identity
-    estimate: Estimate = one.prediction.gates[gate]
+def _line(candidate: Candidate, gate: str) -> CandidateLine:
+    result, identity = candidate.card.result(gate), candidate.card.identity
+    estimate: Estimate = candidate.prediction.gates[gate]
     return CandidateLine(
         run_id=identity["run_id"],
-        role=one.role,
+        role=candidate.role,
         posture=identity["posture"],
         seed=identity["seed"],
         gate_id=gate,
@@ -132,15 +129,34 @@ def matrix_csv(lines: Sequence[CandidateLine]) -> bytes:
     return buffer.getvalue()
 
 
-def forensics(predictor: Predictor) -> Mapping[str, Any]:
-    """The fields of `Forensics`, for the run's own policies."""
-    landed = merchant_zones(predictor)
+def gates_of_others(candidates: Sequence[Candidate]) -> dict[str, list[GateLine]]:
+    """Gates of the runs that are no candidate, by role and run."""
     return {
-        "zones": largest_zones(landed).to_dicts(),
-        "merchants": merchants_behind(landed).head(_MERCHANTS).to_dicts(),
+        f"{candidate.role} {candidate.card.identity['run_id']}": gate_lines(candidate.card.results)
+        for candidate in candidates
+        if candidate.role != "candidate"
     }
 
 
-def beside(measured: Sequence[Measured]) -> dict[str, list[GateLine]]:
-    """Gates of the runs beside the candidate, by role and run."""
-    return {f"{one.role} {one.card.identity['run_id']}": gate_lines(one.card.results) for one in measured}
+def matrix_section(lines: Sequence[CandidateLine]) -> Section:
+    """Predicted and measured values as a table."""
+    rows = [
+        (
+            line.gate_id,
+            f"{line.role} {line.run_id[:8]}",
+            str(line.seed),
+            f"{line.predicted:.3%} ± {line.standard_error:.3%}",
+            "–" if line.measured is None else f"{line.measured:.3%}",
+            "–" if line.distance is None else f"{line.distance:+.1f}",
+            line.verdict,
+        )
+        for line in lines
+    ]
+    columns = ("gate", "run", "seed", "predicted", "measured", "standard errors", "verdict")
+    return Section("Predicted and measured", columns, rows)
+
+
+def reach_section(verdicts: Sequence[Verdict]) -> Section:
+    """What this segment can reach, with proof, as a table."""
+    rows = [(verdict.gate, verdict.verdict, verdict.owner, verdict.statement) for verdict in verdicts]
+    return Section("What this segment can reach", ("gate", "verdict", "owner", "proof"), rows)

@@ -18,7 +18,7 @@ import pytest
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.engine.lanes import finished, panel, repetitions
 from segment5b_lib.engine.retention import pin
-from segment5b_lib.phases import p1, p2, p3, p4, p5, popt0, popt1, popt2, popt3, popt4, popt5
+from segment5b_lib.phases import p3, p4, p5, popt0, popt1, popt2, popt3, popt4, popt5
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.postures import load_posture
 from segment5b_lib.store.runs import Run, list_runs, open_run
@@ -159,7 +159,7 @@ def _remediation(world: World, baseline: Run) -> None:
     pin("witness", witness)
     for run in (candidate, *others):
         plant(run, CURRENT)
-    p1.execute(candidate, witnesses=[witness], baseline=baseline)
-    p2.execute(candidate, witnesses=[witness], baseline=candidate)
+    execute("P1", candidate, witnesses=[witness], baseline=baseline)
+    execute("P2", candidate, witnesses=[witness], baseline=candidate)
     speak("P3", candidate, Decision.UNLOCK_P4)
     p4.execute(candidate, panel=others)

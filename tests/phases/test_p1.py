@@ -16,11 +16,12 @@ from segment5b_lib.errors import StateError
 from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.phases import p1
-from segment5b_lib.phases.engine.legacy import decide
+from segment5b_lib.phases.engine.envelope import schema
 from segment5b_lib.phases.p1_artefacts import lock_lines
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 from tests.conftest import finished_run
+from tests.phases.execute import artefacts, decided, execute
 
 LOCAL = {
     "placement.local_time_encoding": "wall_clock",
@@ -49,20 +50,20 @@ def local_lane(published_run: Run) -> Run:
     return child
 
 
-def statuses(finding: Any) -> dict[str, ItemStatus]:
-    return {found.id: found.status for found in finding.items}
+def statuses(measured: p1.P1Measured) -> dict[str, ItemStatus]:
+    return {found.id: found.status for found in p1.items(measured)}
 
 
 @pytest.mark.reaches(Decision.UNLOCK_P1_UPSTREAM_2A_REOPEN)
 def test_local_corrections_alone_reopen_2a(published_run: Run, local_lane: Run) -> None:
-    closure = p1.execute(local_lane, baseline=published_run, what_if=True)
-    assert closure.decision is Decision.UNLOCK_P1_UPSTREAM_2A_REOPEN and not closure.decision.opens
-    verdicts = {result.gate_id: result.verdict for result in closure.scorecard.results}
+    phase = execute("P1", local_lane, baseline=published_run, as_what_if=True)
+    assert phase.decision.word is Decision.UNLOCK_P1_UPSTREAM_2A_REOPEN and not phase.decision.opens
+    verdicts = {result.gate_id: result.verdict for result in phase.scorecard.results}
     assert verdicts["T12"] is Verdict.PASS_BPLUS and verdicts["T1"] is Verdict.FAIL and verdicts["T11"] is Verdict.FAIL
-    documents = {path.name.split(local_lane.run_id)[0]: path for path in closure.artefacts if path.suffix == ".json"}
+    documents = {path.name.split(local_lane.run_id)[0]: path for path in artefacts(phase) if path.suffix == ".json"}
     decision = json.loads(documents["segment5b_p1_2a_reopen_decision_"].read_text())
     assert decision["triggered"] is True and "--segment 2A" in decision["command"]
-    (found,) = [item for item in closure.definition_of_done if item.id == "P1.1"]
+    (found,) = [item for item in phase.items if item.id == "P1.1"]
     assert "5B.S5." in found.evidence, "S5 itself refuses the local lane"
 
 
@@ -70,13 +71,13 @@ def test_local_corrections_alone_reopen_2a(published_run: Run, local_lane: Run) 
 def test_the_corrected_run_with_its_witness_opens_p2(
     civil_time_run: Run, witness: Run, published_run: Run, cards: list[Scorecard]
 ) -> None:
-    closure = p1.execute(civil_time_run, witnesses=[witness], baseline=published_run, what_if=True)
-    assert closure.decision is Decision.UNLOCK_P2, closure.reasons
-    for kind, path in zip(p1.PHASE.artefacts, closure.artefacts, strict=False):
+    phase = execute("P1", civil_time_run, witnesses=[witness], baseline=published_run, as_what_if=True)
+    assert phase.decision.word is Decision.UNLOCK_P2, phase.decision.reasons
+    for kind, path in zip(p1.PHASE.artefacts, artefacts(phase), strict=False):
         document = json.loads(path.read_text())
-        jsonschema.validate(document, kind.model_json_schema(mode="serialization"))
+        jsonschema.validate(document, schema(kind))
         assert document["what_if"] is True and document["decision"] == "UNLOCK_P2"
-    decision = json.loads(closure.artefacts[4].read_text())
+    decision = json.loads(artefacts(phase)[4].read_text())
     assert decision["triggered"] is False and decision["command"] == ""
     assert [link["changes"] for link in decision["already_reopened"]] == [{"last_transition_year": 2028}]
 
@@ -84,9 +85,9 @@ def test_the_corrected_run_with_its_witness_opens_p2(
 @pytest.mark.reaches(Decision.HOLD_P1_REOPEN)
 def test_the_published_run_holds_without_reopening(published_run: Run) -> None:
     """Its local columns are marked as UTC: that is 5B's own to correct before anything upstream."""
-    closure = p1.execute(published_run, baseline=published_run, what_if=True)
-    assert closure.decision is Decision.HOLD_P1_REOPEN
-    red = {found.id for found in closure.definition_of_done if found.status is ItemStatus.RED}
+    phase = execute("P1", published_run, baseline=published_run, as_what_if=True)
+    assert phase.decision.word is Decision.HOLD_P1_REOPEN
+    red = {found.id for found in phase.items if found.status is ItemStatus.RED}
     assert {"P1.2", "P1.3", "P1.4", "P1.5", "P1.6"} <= red
 
 
@@ -102,14 +103,14 @@ def test_a_gate_that_fails_on_the_witness_alone_holds(
     published_run: Run, cards: list[Scorecard], item: str, gate: str
 ) -> None:
     candidate, witness = cards
-    assert statuses(p1.examine(candidate, [witness], published_run))[item] is ItemStatus.GREEN
-    found = p1.examine(candidate, [with_result(witness, gate, verdict=Verdict.FAIL)], published_run)
-    assert statuses(found)[item] is ItemStatus.RED
-    assert decide(p1.PHASE, found)[0] is Decision.HOLD_P1_REOPEN
+    assert statuses(p1.measured_on([candidate, witness], published_run))[item] is ItemStatus.GREEN
+    measured = p1.measured_on([candidate, with_result(witness, gate, verdict=Verdict.FAIL)], published_run)
+    assert statuses(measured)[item] is ItemStatus.RED
+    assert decided(p1.PHASE, measured)[0] is Decision.HOLD_P1_REOPEN
 
 
 def test_a_witness_must_be_of_another_seed(published_run: Run, cards: list[Scorecard]) -> None:
-    assert statuses(p1.examine(cards[0], [cards[0]], published_run))["P1.5"] is ItemStatus.RED
+    assert statuses(p1.measured_on([cards[0], cards[0]], published_run))["P1.5"] is ItemStatus.RED
 
 
 def test_the_lock_names_what_was_found(published_run: Run, civil_time_run: Run) -> None:

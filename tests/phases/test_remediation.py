@@ -12,6 +12,7 @@ import jsonschema
 import polars as pl
 import pytest
 
+import segment5b_lib as s5
 from segment5b_lib.calibrate.predictor import Predictor
 from segment5b_lib.calibrate.proposal import Proposal, propose
 from segment5b_lib.calibrate.settings import candidate_changes
@@ -21,6 +22,7 @@ from segment5b_lib.engine.rerun import prepare_rerun
 from segment5b_lib.engine.retention import prune, superseded
 from segment5b_lib.phases import p2, p4, p5
 from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases.engine.envelope import schema
 from segment5b_lib.phases.p5_manifest import pointers, unresolved
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.store.runs import Run
@@ -30,6 +32,7 @@ from segment5b_lib.world.reopen import reopen_world
 from segment5b_lib.world.world_file import load_spec
 from tests.conftest import finished_run
 from tests.decisions import speak
+from tests.phases.execute import artefacts, execute
 
 pytestmark = pytest.mark.slow
 """The tiny world has too few zones for the bands; the small one is the smallest that can be calibrated."""
@@ -68,10 +71,10 @@ def statuses(finding: Any) -> dict[str, ItemStatus]:
 
 @pytest.mark.reaches(Decision.UNLOCK_P2_UPSTREAM_REOPEN)
 def test_without_hybrid_merchants_the_decision_names_3b(corrected: Run) -> None:
-    closure = p2.execute(corrected, baseline=corrected, what_if=True)
-    assert closure.decision is Decision.UNLOCK_P2_UPSTREAM_REOPEN
-    assert any("locally_blocked (3B)" in reason for reason in closure.reasons)
-    commands = [step.command for step in closure.next_steps.steps]
+    phase = execute("P2", corrected, baseline=corrected, as_what_if=True)
+    assert phase.decision.word is Decision.UNLOCK_P2_UPSTREAM_REOPEN
+    assert any("locally_blocked (3B)" in reason for reason in phase.decision.reasons)
+    commands = [step.command for step in phase.next_steps.steps]
     assert any(command.startswith("segment5b calibrate") for command in commands)
     assert any("--segment 3B --set rules.card_not_present.mode=HYBRID" in command for command in commands)
 
@@ -79,15 +82,15 @@ def test_without_hybrid_merchants_the_decision_names_3b(corrected: Run) -> None:
 @pytest.mark.reaches(Decision.UNLOCK_P3)
 def test_the_solved_candidate_opens_p3_as_predicted(corrected: Run, solved: list[Run]) -> None:
     candidate, witness = solved[:2]
-    closure = p2.execute(candidate, witnesses=[witness], baseline=corrected, what_if=True)
-    assert closure.decision is Decision.UNLOCK_P3, closure.reasons
-    paths = [path for path in closure.artefacts if path.suffix == ".json"]
+    phase = execute("P2", candidate, witnesses=[witness], baseline=corrected, as_what_if=True)
+    assert phase.decision.word is Decision.UNLOCK_P3, phase.decision.reasons
+    paths = [path for path in artefacts(phase) if path.suffix == ".json"]
     for kind, path in zip(p2.PHASE.artefacts, paths, strict=True):
-        jsonschema.validate(json.loads(path.read_text()), kind.model_json_schema(mode="serialization"))
-    (matrix,) = [path for path in closure.artefacts if path.suffix == ".csv"]
+        jsonschema.validate(json.loads(path.read_text()), schema(kind))
+    (matrix,) = [path for path in artefacts(phase) if path.suffix == ".csv"]
     rows = pl.read_csv(matrix)
     assert rows.height == 6 and (rows["distance"].abs() <= 3).all()
-    plane = p2.plane(closure)
+    plane = phase.measured.plane
     assert set(plane["kind"]) == {"predicted", "measured"} and plane.height == 6
     inside = plane.filter(pl.col("role") != "baseline")
     assert (inside["t6"] <= 0.62).all() and inside["t7"].is_between(0.05, 0.08).all()
@@ -103,9 +106,9 @@ def test_a_reachable_miss_holds(solved: list[Run]) -> None:
     }
     weaker = prepare_rerun(solved[0], "S2", changes, threads=2)
     run_states(weaker, threads=2)
-    closure = p2.execute(weaker, baseline=solved[0], what_if=True)
-    assert closure.decision is Decision.HOLD_P2_REOPEN
-    found = {item.id: item.status for item in closure.definition_of_done}
+    phase = execute("P2", weaker, baseline=solved[0], as_what_if=True)
+    assert phase.decision.word is Decision.HOLD_P2_REOPEN
+    found = {item.id: item.status for item in phase.items}
     assert found["P2.3"] is ItemStatus.RED and found["P2.8"] is ItemStatus.GREEN
 
 
@@ -120,8 +123,8 @@ def test_a_mix_that_moves_more_than_it_must_is_found(solved: list[Run]) -> None:
     )
     other = create_run(run.world, policies, seed=42, posture="remediated")
     run_states(other, ("S0", "S1"), threads=2)
-    assert p2._least_distortion(Predictor(run)).status is ItemStatus.GREEN
-    assert p2._least_distortion(Predictor(other)).status is ItemStatus.RED
+    assert p2.least_distortion(p2.stored_zone_mix(Predictor(run))).status is ItemStatus.GREEN
+    assert p2.least_distortion(p2.stored_zone_mix(Predictor(other))).status is ItemStatus.RED
 
 
 def test_a_prediction_that_the_measurement_contradicts_holds(
@@ -135,7 +138,7 @@ def test_a_prediction_that_the_measurement_contradicts_holds(
         return predict(self, with_changes(chosen, {"lgcp.zone_mix": {"mode": "none", "eta": 0.0, "scores": {}}}))
 
     monkeypatch.setattr(Predictor, "predict", forgetful)
-    assert statuses(p2.examine(solved[0], [], corrected))["P2.5"] is ItemStatus.RED
+    assert statuses(s5.phase("P2", solved[0], baseline=corrected, as_what_if=True))["P2.5"] is ItemStatus.RED
 
 
 def certified(runs: list[Run], **options: Any) -> Closure:
