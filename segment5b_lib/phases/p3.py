@@ -3,147 +3,171 @@ follows the thresholds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Final
 
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.policies import POLICIES
-from segment5b_lib.contract.validation_policy import ValidationPolicy
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE
-from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.envelope import DodItem
-from segment5b_lib.phases.engine.legacy import Finding, Phase, conduct
+from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
+from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, gate_section
-from segment5b_lib.phases.engine.phase import item
+from segment5b_lib.phases.engine.parameters import OnCandidate
+from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
 from segment5b_lib.phases.engine.repair import next_steps
 from segment5b_lib.phases.engine.shared_items import FROZEN, audit_holds, chain_complete, gates_hold
-from segment5b_lib.phases.p3_artefacts import (
-    Closing,
-    ContractInventory,
-    Mutation,
-    Sentinel,
-    Sentinels,
-    ThresholdInventory,
-)
-from segment5b_lib.phases.p3_mutations import mutations, watched_gates
+from segment5b_lib.phases.p3_thresholds import Mutation, ThresholdInventory, inventory, mutations, watched_gates
 from segment5b_lib.store.arrival_files import LOCAL_COLUMNS
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.runs import Run
 
-PHASE: Final = Phase(
-    name="P3",
-    question="Will it stay right: does every threshold live in the policy, and does S5 enforce it?",
-    after=("P2",),
-    hold=Decision.HOLD_P3_REMEDIATE,
-    artefacts=(ContractInventory, Sentinels, Closing),
-    pages=(Closing.ARTEFACT,),
-)
 WATCHED: Final = ("T1", "T2", "T3", "T4", "T6", "T7", "T8", "T9", "T11", "T12")
 """Gates that S5 must watch by the policy's thresholds; T5 it watches row by row, as a law without one."""
 MODES: Final = {"civil_time_enforcement": "fail_closed", "calibration_sentinels.evaluation_mode": "enforce_bplus"}
 """How strictly the hardened policy watches."""
 
 
-def execute(run: Run, *, what_if: bool = False) -> Closure:
-    """Inventory the contract of a run, and move every threshold that its S5 consumes."""
-    return conduct(PHASE, run, lambda: examine(run, scorecard(run)), evidence=EVIDENCE, what_if=what_if)
+class ContractInventory(Body):
+    """Every threshold of every gate, and every key by which S5 watches."""
+
+    ARTEFACT: ClassVar[str] = "p3_contract_inventory"
+
+    thresholds: list[ThresholdInventory]
 
 
-def examine(run: Run, card: Scorecard) -> Finding:
-    """What holds the thresholds, and what follows them."""
-    report = _report(run)
-    inventory, moved = _inventory(card, report), mutations(run)
-    return Finding(
-        items=[
-            chain_complete("P3.1", [run]),
-            _in_policy(run, card, inventory),
-            _consumed(inventory),
-            _emitted(report),
-            _followed(moved),
-            _enforced(run),
-            _unambiguous(run),
-            gates_hold("P3.8", "the frozen rails hold", [card], FROZEN),
-            audit_holds("P3.9", [card]),
-        ],
-        opens=Decision.UNLOCK_P4,
-        reasons=[f"{len(inventory)} thresholds inventoried, {len(moved)} moved, and S5's verdict followed each"],
-        gates=card.results,
-        own={
-            ContractInventory: {"thresholds": inventory},
-            Sentinels: {"sentinels": _sentinels(report), "mutations": moved, "modes": _modes(run)},
-        },
-        sections=[_mutation_section(moved), gate_section(card)],
-        next_steps=next_steps(card),
-        scorecards=[card],
-    )
+class Sentinel(Node):
+    """One check of S5 that watches a gate, from the report of the run."""
+
+    check_id: str
+    gates: list[str]
+    status: str
+    value: float | None
+    unit: str
+    message: str
 
 
-def _report(run: Run) -> dict[str, Any]:
-    return dict(read_json(run.bundle_folder / run.policies.bundle_layout.report))
+class Sentinels(Body):
+    """What S5 watches in the candidate, and proof that its thresholds decide."""
+
+    ARTEFACT: ClassVar[str] = "p3_sentinels"
+
+    sentinels: list[Sentinel]
+    mutations: list[Mutation]
+    modes: dict[str, str]
 
 
-def _inventory(card: Scorecard, report: dict[str, Any]) -> list[ThresholdInventory]:
-    watching: dict[str, list[str]] = {}
-    for check in report["checks"]:
-        for threshold in check["thresholds"]:
-            watching.setdefault(threshold["policy_key"], []).append(f"S5 {check['check_id']}")
+class P3Closure(Body):
+    """P3's closure."""
+
+    ARTEFACT: ClassVar[str] = "p3_closure"
+
+
+@dataclass(frozen=True, kw_only=True)
+class P3Measured(Measured):
+    """What holds the thresholds of a run, and what follows them.
+
+    Attributes
+    ----------
+    run : the run
+    report : S5's own report
+    mutations : every threshold that S5 consumes, moved past what was measured, and what S5 says then
+    """
+
+    run: Run
+    report: Mapping[str, Any]
+    mutations: tuple[Mutation, ...]
+
+    @cached_property
+    def thresholds(self) -> list[ThresholdInventory]:
+        """Every threshold of every gate: where it lives and who consumes it."""
+        return inventory(self.scorecard, self.report)
+
+    @cached_property
+    def sentinels(self) -> list[Sentinel]:
+        """The checks of S5 that watch a gate."""
+        return _sentinels(self.report)
+
+    @property
+    def modes(self) -> dict[str, str]:
+        """How strictly the run's policy watches."""
+        validation = self.run.policies.validation
+        return {
+            "civil_time_enforcement": validation.civil_time_enforcement,
+            "calibration_sentinels.evaluation_mode": validation.calibration_sentinels.evaluation_mode,
+        }
+
+
+def measure(subject: Subject[OnCandidate]) -> P3Measured:
+    """Score the run, and move every threshold that its S5 consumes."""
+    return measured_on(subject.run, scorecard(subject.run))
+
+
+def measured_on(run: Run, card: Scorecard) -> P3Measured:
+    """The contract of a scored run."""
+    report = dict(read_json(run.bundle_folder / run.policies.bundle_layout.report))
+    return P3Measured(scorecards=(card,), run=run, report=report, mutations=tuple(mutations(run)))
+
+
+def items(measured: P3Measured) -> list[DodItem]:
+    """Thresholds live in the policy, are consumed, and decide."""
+    run, card = measured.run, measured.scorecard
     return [
-        ThresholdInventory(
-            gate_id=result.gate_id,
-            policy_file=threshold.policy_file,
-            policy_key=threshold.policy_key,
-            value=threshold.value,
-            schema_path=_schema_path(threshold.policy_key),
-            consumed_by=[
-                f"scorecard {result.produced_by}",
-                *watching.get(threshold.policy_key.rpartition(".")[0], []),
-            ],
-        )
-        for result in card.results
-        for threshold in result.thresholds
+        chain_complete("P3.1", [run]),
+        _in_policy(run, card, measured.thresholds),
+        _consumed(measured.thresholds),
+        _emitted(measured),
+        _followed(measured.mutations),
+        _enforced(measured.modes),
+        _unambiguous(run),
+        gates_hold("P3.8", "the frozen rails hold", [card], FROZEN),
+        audit_holds("P3.9", [card]),
     ]
 
 
-def _schema_path(key: str) -> str:
-    """Where the policy's JSON Schema speaks of a key; empty where it does not."""
-    schema = ValidationPolicy.model_json_schema()
-    node, path = schema, ""
-    for part in key.split("."):
-        node = _resolved(schema, node)
-        if part in node.get("properties", {}):
-            node, path = node["properties"][part], f"{path}/properties/{part}"
-        elif isinstance(node.get("additionalProperties"), dict):
-            node, path = node["additionalProperties"], f"{path}/additionalProperties"
-        else:
-            return ""
-    return f"#{path}"
+def conclude(measured: P3Measured, items: Sequence[DodItem]) -> Conclusion:
+    """P4 opens when every verdict follows its threshold."""
+    found = f"{len(measured.thresholds)} thresholds inventoried, {len(measured.mutations)} moved"
+    reasons = [f"{found}, and S5's verdict followed each"]
+    return Conclusion(Decision.UNLOCK_P4, reasons, next_steps=next_steps(measured.scorecard))
 
 
-def _resolved(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    return schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+def bodies(measured: P3Measured) -> list[Body]:
+    """The inventory, and proof that thresholds decide."""
+    return [
+        ContractInventory(thresholds=measured.thresholds),
+        Sentinels(sentinels=measured.sentinels, mutations=list(measured.mutations), modes=measured.modes),
+        P3Closure(),
+    ]
 
 
-def _in_policy(run: Run, card: Scorecard, inventory: Sequence[ThresholdInventory]) -> DodItem:
-    open_points = [f"{result.gate_id} has no threshold" for result in card.results if not result.thresholds]
-    for line in inventory:
+def sections(measured: P3Measured) -> list[Section]:
+    """The moved thresholds and the gates."""
+    return [_mutation_section(measured.mutations), gate_section(measured.scorecard)]
+
+
+def _in_policy(run: Run, card: Scorecard, thresholds: Sequence[ThresholdInventory]) -> DodItem:
+    problems = [f"{result.gate_id} has no threshold" for result in card.results if not result.thresholds]
+    for line in thresholds:
         if run.policies.at("validation", line.policy_key, None) != line.value:
-            open_points.append(f"{line.gate_id}: {line.policy_key} is not {line.value} in {line.policy_file}")
+            problems.append(f"{line.gate_id}: {line.policy_key} is not {line.value} in {line.policy_file}")
         if not line.schema_path:
-            open_points.append(f"{line.gate_id}: {line.policy_key} is not in the policy's schema")
-    evidence = f"{len(inventory)} thresholds stand in {POLICIES['validation']} under the keys that they name"
-    return item("P3.2", "no threshold lives outside the policy and its schema", open_points, evidence)
+            problems.append(f"{line.gate_id}: {line.policy_key} is not in the policy's schema")
+    evidence = f"{len(thresholds)} thresholds stand in {POLICIES['validation']} under the keys that they name"
+    return item("P3.2", "no threshold lives outside the policy and its schema", problems, evidence)
 
 
-def _consumed(inventory: Sequence[ThresholdInventory]) -> DodItem:
-    by_s5 = {line.gate_id for line in inventory if any(name.startswith("S5 ") for name in line.consumed_by)}
-    open_points = [f"{gate}: S5 does not consume its threshold" for gate in WATCHED if gate not in by_s5]
-    return item("P3.3", "the thresholds are consumed", open_points, f"S5 consumes those of {', '.join(WATCHED)}")
+def _consumed(thresholds: Sequence[ThresholdInventory]) -> DodItem:
+    by_s5 = {line.gate_id for line in thresholds if any(name.startswith("S5 ") for name in line.consumed_by)}
+    problems = [f"{gate}: S5 does not consume its threshold" for gate in WATCHED if gate not in by_s5]
+    return item("P3.3", "the thresholds are consumed", problems, f"S5 consumes those of {', '.join(WATCHED)}")
 
 
-def _sentinels(report: dict[str, Any]) -> list[Sentinel]:
+def _sentinels(report: Mapping[str, Any]) -> list[Sentinel]:
     return [
         Sentinel(
             check_id=check["check_id"],
@@ -158,16 +182,16 @@ def _sentinels(report: dict[str, Any]) -> list[Sentinel]:
     ]
 
 
-def _emitted(report: dict[str, Any]) -> DodItem:
-    measured = {gate for sentinel in _sentinels(report) for gate in sentinel.gates if sentinel.value is not None}
-    open_points = [f"{gate}: S5 emits no value" for gate in WATCHED if gate not in measured]
-    if "NULLABILITY" not in {check["check_id"] for check in report["checks"]}:
-        open_points.append("T5: S5 has no nullability check")
-    return item("P3.4", "S5 emits every sentinel", open_points, f"{', '.join(WATCHED)} and nullability (T5)")
+def _emitted(measured: P3Measured) -> DodItem:
+    emitted = {gate for sentinel in measured.sentinels for gate in sentinel.gates if sentinel.value is not None}
+    problems = [f"{gate}: S5 emits no value" for gate in WATCHED if gate not in emitted]
+    if "NULLABILITY" not in {check["check_id"] for check in measured.report["checks"]}:
+        problems.append("T5: S5 has no nullability check")
+    return item("P3.4", "S5 emits every sentinel", problems, f"{', '.join(WATCHED)} and nullability (T5)")
 
 
 def _followed(moved: Sequence[Mutation]) -> DodItem:
-    open_points = [
+    problems = [
         f"{found.check_id}: {found.policy_key}.{found.bound} moved to {found.mutated:g} and the verdict "
         f"stayed {found.after}"
         for found in moved
@@ -177,38 +201,29 @@ def _followed(moved: Sequence[Mutation]) -> DodItem:
     evidence = f"{sum(found.shows for found in moved)} verdicts followed"
     if silent:
         evidence += f"; without power on this world: {', '.join(silent)}"
-    return item("P3.5", "a moved threshold changes S5's verdict", open_points, evidence)
+    return item("P3.5", "a moved threshold changes S5's verdict", problems, evidence)
 
 
-def _modes(run: Run) -> dict[str, str]:
-    validation = run.policies.validation
-    return {
-        "civil_time_enforcement": validation.civil_time_enforcement,
-        "calibration_sentinels.evaluation_mode": validation.calibration_sentinels.evaluation_mode,
-    }
-
-
-def _enforced(run: Run) -> DodItem:
-    found = _modes(run)
-    open_points = [f"{key} is {found[key]}, hardened {mode}" for key, mode in MODES.items() if found[key] != mode]
+def _enforced(found: Mapping[str, str]) -> DodItem:
+    problems = [f"{key} is {found[key]}, hardened {mode}" for key, mode in MODES.items() if found[key] != mode]
     evidence = ", ".join(f"{key} {mode}" for key, mode in found.items())
-    return item("P3.6", "S5 enforces, it does not warn", open_points, evidence)
+    return item("P3.6", "S5 enforces, it does not warn", problems, evidence)
 
 
 def _unambiguous(run: Run) -> DodItem:
     """Local columns carry no zone in the contract, and the policy says that they are wall clocks."""
     schema = dataset("arrival_events_5B").schema
     assert schema is not None, "arrivals are a Parquet dataset"
-    open_points = [
+    problems = [
         f"{name} is {schema.field(name).type} in the contract"
         for name in LOCAL_COLUMNS
         if getattr(schema.field(name).type, "tz", "") is not None
     ]
     encoding = run.policies.placement.local_time_encoding
     if encoding != "wall_clock":
-        open_points.append(f"local_time_encoding is {encoding}")
+        problems.append(f"local_time_encoding is {encoding}")
     evidence = f"{', '.join(LOCAL_COLUMNS)} are timestamps without a zone, written as {encoding}"
-    return item("P3.7", "local time means one thing in contract, policy and files", open_points, evidence)
+    return item("P3.7", "local time means one thing in contract, policy and files", problems, evidence)
 
 
 def _mutation_section(moved: Sequence[Mutation]) -> Section:
@@ -225,3 +240,21 @@ def _mutation_section(moved: Sequence[Mutation]) -> Section:
         for found in moved
     ]
     return Section("Moved thresholds", ("check", "key", "value", "moved to", "before", "after", "note"), rows)
+
+
+PHASE: Final = Phase(
+    name="P3",
+    question="Will it stay right: does every threshold live in the policy, and does S5 enforce it?",
+    notebook="p3_contract_hardening",
+    after=("P2",),
+    hold=Decision.HOLD_P3_REMEDIATE,
+    parameters=OnCandidate,
+    artefacts=(ContractInventory, Sentinels, P3Closure),
+    pages=(P3Closure.ARTEFACT,),
+    measure=measure,
+    items=items,
+    conclude=conclude,
+    bodies=bodies,
+    sections=sections,
+    evidence=EVIDENCE,
+)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import polars as pl
+from pydantic import Field
 
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.engine.retention import pin
@@ -17,16 +20,17 @@ from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.t10_stability import stability
 from segment5b_lib.gates.table import EVIDENCE
-from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.envelope import DodItem, gate_lines
-from segment5b_lib.phases.engine.legacy import Finding, Phase, conduct
+from segment5b_lib.phases.engine.envelope import Body, DodItem, GateLine, gate_lines
+from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, gate_section
-from segment5b_lib.phases.engine.phase import item, not_applicable
+from segment5b_lib.phases.engine.parameters import OnCandidate, RunName, RunNames
+from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item, not_applicable
 from segment5b_lib.phases.engine.repair import NextStep, NextSteps, next_steps
 from segment5b_lib.phases.engine.shared_items import STANDS, chain_complete, gates_hold
 from segment5b_lib.phases.p4_artefacts import (
-    Closing,
+    P4Closure,
     RuntimeReceipts,
+    SeedAuthority,
     SeedGateboard,
     SeedMatrix,
     Stability,
@@ -34,73 +38,142 @@ from segment5b_lib.phases.p4_artefacts import (
     seed_lines,
 )
 from segment5b_lib.phases.popt_timing import Sample, timing_line, timing_of
-from segment5b_lib.store.runs import Run
+from segment5b_lib.store.runs import Run, open_run
 
-PHASE: Final = Phase(
-    name="P4",
-    question="Does it hold on every required seed?",
-    after=("P3",),
-    hold=Decision.HOLD_REMEDIATE,
-    artefacts=(SeedMatrix, SeedGateboard, Stability, RuntimeReceipts, Closing),
-    pages=(Closing.ARTEFACT,),
-)
 _WITNESS_SEEDS: Final = 2
 
 
-def execute(run: Run, *, panel: Sequence[Run], what_if: bool = False) -> Closure:
-    """Certify a run together with the runs of the other required seeds; a certificate keeps them from being pruned."""
-    closure = conduct(
-        PHASE,
-        run,
-        lambda: examine([scorecard(one) for one in (run, *panel)]),
-        others={"panel": panel},
-        evidence=EVIDENCE,
-        what_if=what_if,
-    )
-    if closure.decision.opens and not what_if:
-        for one in (run, *panel):
-            pin("certification", one)
-    return closure
+class P4Parameters(OnCandidate):
+    """The run that the certificate is kept under, and the runs of the other seeds."""
+
+    run_id: RunName = Field("@candidate", description="the run that the certificate is kept under")
+    panel: RunNames = Field([], description="the runs of the other required seeds")
 
 
-def examine(cards: Sequence[Scorecard]) -> Finding:
-    """Gates of every seed, what takes several seeds, and the class."""
+@dataclass(frozen=True, kw_only=True)
+class P4Measured(Measured):
+    """Gates of every seed (`scorecards`), and what takes several seeds (`other_gates`).
+
+    Attributes
+    ----------
+    t10 : stability across seeds
+    replay : a replay of the first run
+    runtime : runtime gates of states and lanes
+    lanes : the samples that the lanes' gates rest on
+    certificate : the closure class, a pure function of the gates
+    """
+
+    t10: GateResult
+    replay: GateResult
+    runtime: tuple[GateResult, ...]
+    lanes: tuple[Sample, ...]
+    certificate: ClosureClass
+
+    @property
+    def runs(self) -> list[Run]:
+        """The run of each seed."""
+        return [card.evidence.run for card in self.scorecards]
+
+    @cached_property
+    def seeds(self) -> list[SeedAuthority]:
+        """Which run stands for which seed."""
+        return seed_lines(self.runs, self.runs[0].policies.validation.stability.required_seeds)
+
+    @property
+    def runtime_lines(self) -> list[GateLine]:
+        """`runtime` as the artefact carries it."""
+        return gate_lines(self.runtime)
+
+    @cached_property
+    def by_seed(self) -> pl.DataFrame:
+        """Key metrics of T10 for a chart: `metric`, `seed` (text), `value`, `cv`; without variation the CV is 0."""
+        rows = [
+            {"metric": line["metric"], "seed": seed, "value": value, "cv": line["cv"]}
+            for line in self.t10.detail.get("metrics", [])
+            for seed, value in line["values"].items()
+        ]
+        schema = {"metric": pl.String, "seed": pl.String, "value": pl.Float64, "cv": pl.Float64}
+        return pl.DataFrame(rows, schema=schema)
+
+    @property
+    def cv_bounds(self) -> dict[str, float]:
+        """T10's bounds as `charts.seed_dots` takes them."""
+        return {f"{threshold.level}_max": threshold.value for threshold in self.t10.thresholds}
+
+
+def measure(subject: Subject[P4Parameters]) -> P4Measured:
+    """Score every seed, hold the seeds against each other, replay one, time the lanes."""
+    return measured_on([scorecard(run) for run in (subject.run, *subject.others["panel"])])
+
+
+def measured_on(cards: Sequence[Scorecard]) -> P4Measured:
+    """The certificate of scored runs, one for each seed."""
     runs = [card.evidence.run for card in cards]
     policy, scale = runs[0].policies.validation, runs[0].world.scale
-    t10, lanes = stability(cards), _lanes(runs)
+    t10, lanes, replayed = stability(cards), _lanes(runs), replay(runs[0])
     runtime = [
         *state_gates(timing_of(runs[0]).repetitions),
         *(runtime_gate(lane.name, list(lane.seconds.values()), scale, policy.runtime) for lane in lanes),
     ]
-    demanded = [t10, replay(runs[0]), *runtime]
-    found = close([_seed(card) for card in cards], demanded, policy.stability)
-    return Finding(
-        items=_items(cards, demanded, found),
-        opens=found.decision,
-        reasons=[f"{found.decision.value} at the {found.scale} scale", *found.reasons],
-        gates=[*cards[0].results, *demanded],
-        own={
-            SeedMatrix: {"seeds": seed_lines(runs, policy.stability.required_seeds)},
-            SeedGateboard: {"by_seed": gates_by_seed(cards)},
-            Stability: {
-                "t10": gate_lines([t10]),
-                "metrics": t10.detail.get("metrics", []),
-                "shared_inputs": t10.detail.get("shared_inputs", {}),
-            },
-            RuntimeReceipts: {
-                "runtime": gate_lines(runtime),
-                "samples": [timing_line("lane", lane) for lane in lanes],
-            },
-            Closing: {
-                "closure_class": found.decision.value,
-                "earned_at": found.scale,
-                "short_of_bplus": list(found.reasons),
-            },
-        },
-        sections=[_demanded_section(demanded), *(gate_section(card, f"Seed {_seed_of(card)}") for card in cards)],
-        next_steps=_next_steps(cards, found),
-        scorecards=cards,
+    several = (t10, replayed, *runtime)
+    return P4Measured(
+        scorecards=tuple(cards),
+        other_gates=several,
+        t10=t10,
+        replay=replayed,
+        runtime=tuple(runtime),
+        lanes=tuple(lanes),
+        certificate=close([_seed(card) for card in cards], several, policy.stability),
     )
+
+
+def items(measured: P4Measured) -> list[DodItem]:
+    """Every hard gate on every required seed, stability, a replay, budgets, an explicit class."""
+    cards, several = measured.scorecards, [measured.t10, measured.replay]
+    hard = [result.gate_id for result in cards[0].results if result.severity == "hard"]
+    return [
+        chain_complete("P4.1", measured.runs),
+        _panel(measured.runs),
+        gates_hold("P4.3", "every hard gate passes on every required seed", cards, hard),
+        _stand("P4.4", "key metrics are stable across seeds, and a replay writes the same columns", several),
+        _runtime(measured.runtime),
+        _class(measured.certificate),
+    ]
+
+
+def conclude(measured: P4Measured, items: Sequence[DodItem]) -> Conclusion:
+    """The word is the class."""
+    found = measured.certificate
+    reasons = [f"{found.decision.value} at the {found.scale} scale", *found.reasons]
+    return Conclusion(found.decision, reasons, next_steps=_next_steps(measured.scorecards, found))
+
+
+def bodies(measured: P4Measured) -> list[Body]:
+    """Seeds, their gates, stability, runtime receipts, the class."""
+    t10, found = measured.t10, measured.certificate
+    return [
+        SeedMatrix(seeds=measured.seeds),
+        SeedGateboard(by_seed=gates_by_seed(measured.scorecards)),
+        Stability(
+            t10=gate_lines([t10]),
+            metrics=t10.detail.get("metrics", []),
+            shared_inputs=t10.detail.get("shared_inputs", {}),
+        ),
+        RuntimeReceipts(runtime=measured.runtime_lines, samples=[timing_line("lane", lane) for lane in measured.lanes]),
+        P4Closure(closure_class=found.decision.value, earned_at=found.scale, short_of_bplus=list(found.reasons)),
+    ]
+
+
+def sections(measured: P4Measured) -> list[Section]:
+    """What takes several runs, and the gates of every seed."""
+    cards = measured.scorecards
+    return [_several_section(measured.other_gates), *(gate_section(card, f"Seed {_seed_of(card)}") for card in cards)]
+
+
+def keep(measured: P4Measured) -> None:
+    """A certificate keeps its runs from being pruned."""
+    for run in measured.runs:
+        pin("certification", run)
 
 
 def _seed(card: Scorecard) -> SeedResults:
@@ -124,29 +197,12 @@ def _lanes(runs: Sequence[Run]) -> list[Sample]:
     return lanes
 
 
-def _items(cards: Sequence[Scorecard], demanded: Sequence[GateResult], found: ClosureClass) -> list[DodItem]:
-    runs = [card.evidence.run for card in cards]
-    runtime = [result for result in demanded if result.gate_id.startswith("R-")]
-    hard = [result.gate_id for result in cards[0].results if result.severity == "hard"]
-    several = [result for result in demanded if result not in runtime]
-    return [
-        chain_complete("P4.1", runs),
-        _panel(runs),
-        gates_hold("P4.3", "every hard gate passes on every required seed", cards, hard),
-        _stand("P4.4", "key metrics are stable across seeds, and a replay writes the same columns", several),
-        _runtime(runtime),
-        _class(found),
-    ]
-
-
 def _panel(runs: Sequence[Run]) -> DodItem:
     first, required = runs[0].receipt, runs[0].policies.validation.stability.required_seeds
     seeds = [run.receipt.seed for run in runs]
-    open_points = [
-        f"seed {seed}: no run; segment5b certify {first.run_id[:8]}" for seed in required if seed not in seeds
-    ]
-    open_points += [f"seed {seed} stands twice" for seed in sorted(set(seeds)) if seeds.count(seed) > 1]
-    open_points += [
+    problems = [f"seed {seed}: no run; segment5b certify {first.run_id[:8]}" for seed in required if seed not in seeds]
+    problems += [f"seed {seed} stands twice" for seed in sorted(set(seeds)) if seeds.count(seed) > 1]
+    problems += [
         f"run {run.run_id[:8]} has another {what}"
         for run in runs[1:]
         for what, same in (
@@ -156,11 +212,11 @@ def _panel(runs: Sequence[Run]) -> DodItem:
         if not same
     ]
     text = "one run for each required seed, of one world and one set of policies"
-    return item("P4.2", text, open_points, f"seeds {', '.join(map(str, seeds))}")
+    return item("P4.2", text, problems, f"seeds {', '.join(map(str, seeds))}")
 
 
 def _stand(name: str, text: str, results: Sequence[GateResult]) -> DodItem:
-    open_points = [
+    problems = [
         f"{result.gate_id} {result.verdict.value}: {result.reason or result.value}"
         for result in results
         if result.verdict not in STANDS
@@ -170,7 +226,7 @@ def _stand(name: str, text: str, results: Sequence[GateResult]) -> DodItem:
         + (" (not applicable)" if result.verdict is Verdict.NOT_APPLICABLE else "")
         for result in results
     ]
-    return item(name, text, open_points, ", ".join(said))
+    return item(name, text, problems, ", ".join(said))
 
 
 def _runtime(results: Sequence[GateResult]) -> DodItem:
@@ -186,23 +242,6 @@ def _class(found: ClosureClass) -> DodItem:
     return item("P4.6", "the closure class is explicit", held, evidence)
 
 
-def by_seed(closure: Closure) -> pl.DataFrame:
-    """Key metrics of T10 for a chart: `metric`, `seed` (text), `value`, `cv`; metrics without variation have CV 0."""
-    rows = [
-        {"metric": line["metric"], "seed": seed, "value": value, "cv": line["cv"]}
-        for line in closure.own["p4_t10_stability"]["metrics"]
-        for seed, value in line["values"].items()
-    ]
-    schema = {"metric": pl.String, "seed": pl.String, "value": pl.Float64, "cv": pl.Float64}
-    return pl.DataFrame(rows, schema=schema)
-
-
-def cv_bounds(closure: Closure) -> dict[str, float]:
-    """T10's bounds as `seed_dots` takes them."""
-    (t10,) = closure.own["p4_t10_stability"]["t10"]
-    return {f"{line.level}_max": line.value for line in t10.thresholds}
-
-
 def _next_steps(cards: Sequence[Scorecard], found: ClosureClass) -> NextSteps:
     if found.decision is not Decision.HOLD_REMEDIATE:
         command = f"segment5b prune --yes && segment5b phase P5 {cards[0].identity['run_id'][:8]}"
@@ -210,7 +249,7 @@ def _next_steps(cards: Sequence[Scorecard], found: ClosureClass) -> NextSteps:
     return NextSteps(tuple(step for card in cards for step in next_steps(card).steps))
 
 
-def _demanded_section(demanded: Sequence[GateResult]) -> Section:
+def _several_section(several: Sequence[GateResult]) -> Section:
     rows = [
         (
             result.gate_id,
@@ -219,6 +258,26 @@ def _demanded_section(demanded: Sequence[GateResult]) -> Section:
             "–" if result.value is None else f"{result.value:.4g} {result.unit}",
             result.reason,
         )
-        for result in demanded
+        for result in several
     ]
     return Section("What takes several runs", ("gate", "title", "verdict", "value", "reason"), rows)
+
+
+PHASE: Final = Phase(
+    name="P4",
+    question="Does it hold on every required seed?",
+    notebook="p4_certification",
+    after=("P3",),
+    hold=Decision.HOLD_REMEDIATE,
+    parameters=P4Parameters,
+    artefacts=(SeedMatrix, SeedGateboard, Stability, RuntimeReceipts, P4Closure),
+    pages=(P4Closure.ARTEFACT,),
+    roles=lambda run, parameters: {"panel": [open_run(name) for name in parameters.panel]},
+    measure=measure,
+    items=items,
+    conclude=conclude,
+    bodies=bodies,
+    sections=sections,
+    evidence=EVIDENCE,
+    effects=keep,
+)

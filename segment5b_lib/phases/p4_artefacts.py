@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from pydantic import Field
-
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.phases.engine.envelope import GateLine, Node, gate_lines
-from segment5b_lib.phases.engine.legacy import LegacyEnvelope
+from segment5b_lib.phases.engine.envelope import Body, GateLine, Node, gate_lines
 from segment5b_lib.phases.popt_timing import TimingLine
 from segment5b_lib.store.runs import Run
 
@@ -27,49 +24,49 @@ class SeedAuthority(Node):
     states: dict[str, str]
 
 
-class SeedMatrix(LegacyEnvelope):
+class SeedMatrix(Body):
     """One run for each seed."""
 
     ARTEFACT: ClassVar[str] = "p4_seed_authority_matrix"
 
-    seeds: list[SeedAuthority] = Field(default_factory=list)
+    seeds: list[SeedAuthority]
 
 
-class SeedGateboard(LegacyEnvelope):
+class SeedGateboard(Body):
     """The gates of every seed."""
 
     ARTEFACT: ClassVar[str] = "p4_seed_gateboard"
 
-    by_seed: dict[str, list[GateLine]] = Field(default_factory=dict)
+    by_seed: dict[str, list[GateLine]]
 
 
-class Stability(LegacyEnvelope):
+class Stability(Body):
     """T10: every key metric over the seeds, with its CV, and what the seeds share."""
 
     ARTEFACT: ClassVar[str] = "p4_t10_stability"
 
-    t10: list[GateLine] = Field(default_factory=list)
-    metrics: list[dict[str, Any]] = Field(default_factory=list)
-    shared_inputs: dict[str, str] = Field(default_factory=dict)
+    t10: list[GateLine]
+    metrics: list[dict[str, Any]]
+    shared_inputs: dict[str, str]
 
 
-class RuntimeReceipts(LegacyEnvelope):
+class RuntimeReceipts(Body):
     """Runtime gates with the samples that they rest on."""
 
     ARTEFACT: ClassVar[str] = "p4_state_runtime_receipts"
 
-    runtime: list[GateLine] = Field(default_factory=list)
-    samples: list[TimingLine] = Field(default_factory=list)
+    runtime: list[GateLine]
+    samples: list[TimingLine]
 
 
-class Closing(LegacyEnvelope):
+class P4Closure(Body):
     """P4's closure: the class, the scale it was earned at, and why it is no better one."""
 
     ARTEFACT: ClassVar[str] = "p4_closure"
 
-    closure_class: str = ""
-    earned_at: str = ""
-    short_of_bplus: list[str] = Field(default_factory=list)
+    closure_class: str
+    earned_at: str
+    short_of_bplus: list[str]
 
 
 def seed_lines(runs: Sequence[Run], required: Sequence[int]) -> list[SeedAuthority]:

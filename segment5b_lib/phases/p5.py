@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
+
+from pydantic import Field
 
 from segment5b_lib.contract.words import Decision, ItemStatus, Verdict
 from segment5b_lib.engine.retention import latest_receipt, superseded
 from segment5b_lib.phases.engine.attempts import read_artefact
-from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.envelope import DodItem
-from segment5b_lib.phases.engine.legacy import Finding, Phase, conduct
+from segment5b_lib.phases.engine.envelope import Body, DodItem
+from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section
-from segment5b_lib.phases.engine.phase import item
-from segment5b_lib.phases.p5_artefacts import (
-    Closing,
-    DownstreamHandoff,
-    FreezeAuthority,
-    FreezeDecision,
-    FreezeManifest,
-    Pointer,
-    PruneReceipt,
-)
-from segment5b_lib.phases.p5_manifest import changed_outputs, decisions, pointers, unresolved
+from segment5b_lib.phases.engine.parameters import OnCandidate, RunName
+from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
+from segment5b_lib.phases.p5_manifest import Pointer, changed_outputs, decisions, pointers, unresolved
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.roots import outputs_folder
 from segment5b_lib.store.runs import Run, open_run
 
-PHASE: Final = Phase(
-    name="P5",
-    question="Is the certified posture frozen, and handed over?",
-    after=("P4",),
-    hold=Decision.HOLD_P5_REOPEN,
-    artefacts=(FreezeAuthority, FreezeDecision, FreezeManifest, PruneReceipt, DownstreamHandoff, Closing),
-    pages=("freeze_handoff",),
-)
 FROZEN: Final = {
     Decision.PASS_BPLUS_ROBUST: Decision.FROZEN_PASS_BPLUS,
     Decision.PASS_B: Decision.FROZEN_PASS_B,
@@ -44,67 +31,183 @@ FROZEN: Final = {
 """The certificate that P4 gave, and the word that freezes it."""
 
 
-def execute(run: Run, *, what_if: bool = False) -> Closure:
-    """Freeze what P4 has certified under a run."""
-    return conduct(PHASE, run, lambda: examine(run), what_if=what_if)
+class FreezeAuthority(Body):
+    """Which runs carry the frozen posture, and the closure that certifies them."""
+
+    ARTEFACT: ClassVar[str] = "p5_freeze_authority"
+
+    certificate: str
+    closure_sha256: str
+    seeds: list[int]
 
 
-def examine(run: Run) -> Finding:
-    """The certificate, what it rests on, and what has been cleared away."""
+class FreezeDecision(Body):
+    """The decision alone."""
+
+    ARTEFACT: ClassVar[str] = "freeze_decision"
+
+
+class FreezeManifest(Body):
+    """Every file that the freeze rests on; each resolves and re-hashes."""
+
+    ARTEFACT: ClassVar[str] = "freeze_manifest"
+
+    pointers: list[Pointer]
+
+
+class PruneReceipt(Body):
+    """The latest prune: what went, what stayed, how much it freed; nothing to do is recorded as well."""
+
+    ARTEFACT: ClassVar[str] = "p5_prune_receipt"
+
+    receipt: str
+    receipt_sha256: str
+    removed: list[dict[str, Any]]
+    freed_bytes: int | None
+    keep_set: dict[str, list[str]]
+
+
+class DownstreamHandoff(Body):
+    """What the owners of later segments may rely on: class, assumptions, residual risks."""
+
+    ARTEFACT: ClassVar[str] = "p5_downstream_handoff"
+
+    certificate: str
+    assumptions: list[str]
+    residual_risks: list[str]
+
+
+class P5Closure(Body):
+    """P5's closure."""
+
+    ARTEFACT: ClassVar[str] = "p5_closure"
+
+
+class P5Parameters(OnCandidate):
+    """The run that the certificate is kept under."""
+
+    run_id: RunName = Field("@candidate", description="the run that the certificate is kept under")
+
+
+@dataclass(frozen=True, kw_only=True)
+class P5Measured(Measured):
+    """The certificate, what it rests on, and what has been pruned.
+
+    Attributes
+    ----------
+    panel : the certified runs
+    certificate : P4's closure
+    decisions : every decision that it rests on, by phase and run
+    pointers : every file that the freeze rests on, with its digest
+    changed : outputs of the panel that are no longer what their states published
+    unresolved : pointers that lead nowhere, or to other bytes
+    pruned : the latest prune, as an item of the definition of done
+    receipt : the latest prune, as P5 records it
+    """
+
+    panel: tuple[Run, ...]
+    certificate: Mapping[str, Any]
+    decisions: Mapping[tuple[str, str], Mapping[str, Any]]
+    pointers: tuple[Pointer, ...]
+    changed: tuple[str, ...]
+    unresolved: tuple[str, ...]
+    pruned: DodItem
+    receipt: PruneReceipt
+
+    @cached_property
+    def assumptions(self) -> list[str]:
+        """What later segments may rely on only under these."""
+        return _assumptions(self.panel, self.certificate)
+
+    @cached_property
+    def residual_risks(self) -> list[str]:
+        """What the certificate does not cover."""
+        return _risks(self.decisions, self.certificate)
+
+
+def measure(subject: Subject[P5Parameters]) -> P5Measured:
+    """Read the certificate, follow and re-hash everything that it rests on, read the latest prune."""
+    run, receipt = subject.run, latest_receipt()
     certificate = read_artefact("p4", run.run_id, "p4_closure")
     panel = [run, *(open_run(other["run_id"]) for other in certificate["others"].get("panel", []))]
     chain = decisions("P4", run.run_id)
     manifest = pointers(panel, list(chain))
-    receipt = latest_receipt()
-    risks, assumptions = _risks(chain, certificate), _assumptions(panel, certificate)
-    return Finding(
-        items=[
-            _certified(certificate),
-            item(
-                "P5.2",
-                "every output of the certified runs is what its state published",
-                [f"{path}: changed" for path in changed_outputs(panel)],
-                f"{len(panel)} runs re-hashed",
-            ),
-            item(
-                "P5.3", "every pointer of the manifest resolves and re-hashes", unresolved(manifest), f"{len(manifest)}"
-            ),
-            _pruned(receipt, certificate),
-        ],
-        opens=FROZEN.get(Decision(certificate["decision"]), PHASE.hold),
-        reasons=[f"{certificate['decision']} on seeds {', '.join(str(one.receipt.seed) for one in panel)}", *risks],
-        own={
-            FreezeAuthority: {
-                "certificate": certificate["decision"],
-                "closure_sha256": _sha256_of(manifest, "p4_closure"),
-                "seeds": [one.receipt.seed for one in panel],
-            },
-            FreezeManifest: {"pointers": manifest},
-            PruneReceipt: _receipt_fields(receipt),
-            DownstreamHandoff: {
-                "certificate": certificate["decision"],
-                "assumptions": assumptions,
-                "residual_risks": risks,
-            },
-        },
-        sections=[
-            Section(
-                "Assumptions", ("what later segments may rely on only under these",), [(one,) for one in assumptions]
-            ),
-            Section("Residual risks", ("what the certificate does not cover",), [(one,) for one in risks]),
-            Section("Pointers", ("kind", "path", "sha256"), [(p.kind, p.path, p.sha256) for p in manifest]),
-        ],
+    return P5Measured(
+        panel=tuple(panel),
+        certificate=certificate,
+        decisions=chain,
+        pointers=tuple(manifest),
+        changed=tuple(changed_outputs(panel)),
+        unresolved=tuple(unresolved(manifest)),
+        pruned=pruned_since(receipt, certificate),
+        receipt=prune_body(receipt),
     )
+
+
+def items(measured: P5Measured) -> list[DodItem]:
+    """A certificate stands on what it says, and superseded runs are gone."""
+    return [
+        _certified(measured.certificate),
+        item(
+            "P5.2",
+            "every output of the certified runs is what its state published",
+            [f"{path}: changed" for path in measured.changed],
+            f"{len(measured.panel)} runs re-hashed",
+        ),
+        item(
+            "P5.3",
+            "every pointer of the manifest resolves and re-hashes",
+            measured.unresolved,
+            f"{len(measured.pointers)}",
+        ),
+        measured.pruned,
+    ]
+
+
+def conclude(measured: P5Measured, items: Sequence[DodItem]) -> Conclusion:
+    """The word that freezes the certificate."""
+    word = measured.certificate["decision"]
+    seeds = ", ".join(str(run.receipt.seed) for run in measured.panel)
+    opens = FROZEN.get(Decision(word), Decision.HOLD_P5_REOPEN)
+    return Conclusion(opens, [f"{word} on seeds {seeds}", *measured.residual_risks])
+
+
+def bodies(measured: P5Measured) -> list[Body]:
+    """Authority, decision, manifest, prune, handoff."""
+    word = measured.certificate["decision"]
+    return [
+        FreezeAuthority(
+            certificate=word,
+            closure_sha256=_sha256_of(measured.pointers, "p4_closure"),
+            seeds=[run.receipt.seed for run in measured.panel],
+        ),
+        FreezeDecision(),
+        FreezeManifest(pointers=list(measured.pointers)),
+        measured.receipt,
+        DownstreamHandoff(certificate=word, assumptions=measured.assumptions, residual_risks=measured.residual_risks),
+        P5Closure(),
+    ]
+
+
+def sections(measured: P5Measured) -> list[Section]:
+    """The handoff: assumptions, risks, pointers."""
+    assumptions = [(text,) for text in measured.assumptions]
+    risks = [(text,) for text in measured.residual_risks]
+    return [
+        Section("Assumptions", ("what later segments may rely on only under these",), assumptions),
+        Section("Residual risks", ("what the certificate does not cover",), risks),
+        Section("Pointers", ("kind", "path", "sha256"), [(p.kind, p.path, p.sha256) for p in measured.pointers]),
+    ]
 
 
 def _certified(certificate: Mapping[str, Any]) -> DodItem:
     decision = Decision(certificate["decision"])
-    open_points = [] if decision in FROZEN else [f"P4 says {decision.value}"]
-    open_points += ["P4's closure is a what-if"] if certificate["what_if"] else []
-    return item("P5.1", "a certificate stands, and is what P4 wrote", open_points, decision.value)
+    problems = [] if decision in FROZEN else [f"P4 says {decision.value}"]
+    problems += ["P4's closure is a what-if"] if certificate["what_if"] else []
+    return item("P5.1", "a certificate stands, and is what P4 wrote", problems, decision.value)
 
 
-def _pruned(receipt: Path | None, certificate: Mapping[str, Any]) -> DodItem:
+def pruned_since(receipt: Path | None, certificate: Mapping[str, Any]) -> DodItem:
     """Runs outside the keep-set are gone, and a receipt later than the certificate says so."""
     left = [f"run {one.run.run_id[:8]} is superseded and still there: segment5b prune" for one in superseded()]
     if receipt is None or read_json(receipt)["created_utc"] < certificate["created_utc"]:
@@ -115,15 +218,16 @@ def _pruned(receipt: Path | None, certificate: Mapping[str, Any]) -> DodItem:
     return item("P5.4", "superseded runs are pruned under the keep-set rules", left, evidence)
 
 
-def _receipt_fields(receipt: Path | None) -> dict[str, Any]:
+def prune_body(receipt: Path | None) -> PruneReceipt:
+    """The latest prune as P5 records it."""
     if receipt is None:
-        return {}
+        return PruneReceipt(receipt="", receipt_sha256="", removed=[], freed_bytes=None, keep_set={})
     document = read_json(receipt)
-    return {
-        "receipt": receipt.relative_to(outputs_folder()).as_posix(),
-        "receipt_sha256": sha256_file(receipt),
+    return PruneReceipt(
+        receipt=receipt.relative_to(outputs_folder()).as_posix(),
+        receipt_sha256=sha256_file(receipt),
         **{name: document[name] for name in ("removed", "freed_bytes", "keep_set")},
-    }
+    )
 
 
 def _sha256_of(manifest: Sequence[Pointer], artefact: str) -> str:
@@ -161,3 +265,20 @@ def _assumptions(panel: Sequence[Run], certificate: Mapping[str, Any]) -> list[s
         f"library {certificate['library_version']}, scenarios {', '.join(run.scenarios)}",
         *reopened,
     ]
+
+
+PHASE: Final = Phase(
+    name="P5",
+    question="Is the certified posture frozen, and handed over?",
+    notebook="p5_freeze",
+    after=("P4",),
+    hold=Decision.HOLD_P5_REOPEN,
+    parameters=P5Parameters,
+    artefacts=(FreezeAuthority, FreezeDecision, FreezeManifest, PruneReceipt, DownstreamHandoff, P5Closure),
+    pages=("freeze_handoff",),
+    measure=measure,
+    items=items,
+    conclude=conclude,
+    bodies=bodies,
+    sections=sections,
+)

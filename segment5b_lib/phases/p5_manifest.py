@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import MissingInputError
 from segment5b_lib.phases.engine.attempts import pointer_path, reports_folder, slug
-from segment5b_lib.phases.p5_artefacts import Pointer
+from segment5b_lib.phases.engine.envelope import Node
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.roots import outputs_folder
 from segment5b_lib.store.runs import RECEIPT_FILE, Run
 from segment5b_lib.store.verify import changed_files
 from segment5b_lib.store.worlds import WORLD_FILE
+
+
+class Pointer(Node):
+    """One file that the freeze rests on; `path` is relative to the outputs folder."""
+
+    kind: Literal["world", "run", "policy", "marker", "bundle", "phase"]
+    path: str
+    sha256: str
 
 
 def decisions(phase: str, run_id: str) -> dict[tuple[str, str], dict[str, Any]]:

@@ -138,9 +138,6 @@ _PHASES: Final[dict[str, tuple[str, type[Parameters]]]] = {
     "POPT.3": ("popt3_s2_s3_throughput", WithWaiver),
     "POPT.4": ("popt4_validation_and_logging", OfPhase),
     "POPT.5": ("popt5_performance_certification", OfPhase),
-    "P3": ("p3_contract_hardening", OfPhase),
-    "P4": ("p4_certification", WithPanel),
-    "P5": ("p5_freeze", OfPhase),
     **{name: (phase.notebook, phase.parameters) for name, phase in PHASES.items()},
 }
 """Notebook and parameters of every phase."""

@@ -18,7 +18,7 @@ import pytest
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.engine.lanes import finished, panel, repetitions
 from segment5b_lib.engine.retention import pin
-from segment5b_lib.phases import p3, p4, p5, popt0, popt1, popt2, popt3, popt4, popt5
+from segment5b_lib.phases import popt0, popt1, popt2, popt3, popt4, popt5
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.postures import load_posture
 from segment5b_lib.store.runs import Run, list_runs, open_run
@@ -88,8 +88,8 @@ def parameters_of(notebook: str) -> dict[str, Any]:
 def what_ifs() -> None:
     """Execute the phases that are refused by the order, P3 and P5, in the outputs folder that is set."""
     candidate = open_run("@candidate")
-    for phase in (p3, p5):
-        phase.execute(candidate, what_if=True)
+    for name in ("P3", "P5"):
+        execute(name, candidate, as_what_if=True)
 
 
 def _older() -> Run:
@@ -162,4 +162,4 @@ def _remediation(world: World, baseline: Run) -> None:
     execute("P1", candidate, witnesses=[witness], baseline=baseline)
     execute("P2", candidate, witnesses=[witness], baseline=candidate)
     speak("P3", candidate, Decision.UNLOCK_P4)
-    p4.execute(candidate, panel=others)
+    execute("P4", candidate, panel=others)

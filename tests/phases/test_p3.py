@@ -12,9 +12,11 @@ from segment5b_lib.contract.words import Decision, ItemStatus
 from segment5b_lib.engine.chain import run_states
 from segment5b_lib.engine.rerun import prepare_rerun
 from segment5b_lib.gates.score import score
-from segment5b_lib.phases import p3, p3_mutations
+from segment5b_lib.phases import p3, p3_thresholds
+from segment5b_lib.phases.engine.envelope import schema
 from segment5b_lib.states.s5.check import Check, CheckStatus
 from segment5b_lib.store.runs import Run
+from tests.phases.execute import artefacts, execute
 
 WIDE = {"validation.gates.T6.b.max": 1.0, "validation.gates.T6.bplus.max": 1.0} | {
     f"validation.gates.T7.{level}.min": 0.0 for level in ("b", "bplus")
@@ -30,19 +32,19 @@ def hardened(civil_time_run: Run) -> Run:
     return child
 
 
-def statuses(finding: Any) -> dict[str, ItemStatus]:
-    return {found.id: found.status for found in finding.items}
+def statuses(measured: p3.P3Measured) -> dict[str, ItemStatus]:
+    return {found.id: found.status for found in p3.items(measured)}
 
 
 @pytest.mark.reaches(Decision.UNLOCK_P4)
 def test_a_hardened_run_opens_p4_and_every_verdict_follows(hardened: Run) -> None:
-    closure = p3.execute(hardened, what_if=True)
-    assert closure.decision is Decision.UNLOCK_P4, closure.reasons
-    documents = [json.loads(path.read_text()) for path in closure.artefacts if path.suffix == ".json"]
+    phase = execute("P3", hardened, as_what_if=True)
+    assert phase.decision.word is Decision.UNLOCK_P4, phase.decision.reasons
+    documents = [json.loads(path.read_text()) for path in artefacts(phase) if path.suffix == ".json"]
     for kind, document in zip(p3.PHASE.artefacts, documents, strict=True):
-        jsonschema.validate(document, kind.model_json_schema(mode="serialization"))
+        jsonschema.validate(document, schema(kind))
     inventory, sentinels, _ = documents
-    assert {line["gate_id"] for line in inventory["thresholds"]} == {r.gate_id for r in closure.scorecard.results}
+    assert {line["gate_id"] for line in inventory["thresholds"]} == {r.gate_id for r in phase.scorecard.results}
     assert all(line["schema_path"].startswith("#/properties/gates/") for line in inventory["thresholds"])
     followed = {line["check_id"] for line in sentinels["mutations"] if line["after"] == "fail"}
     assert {"CIVIL_MISMATCH", "ONE_HOUR_MASS", "HORIZON_GUARD", "T6_TOP10_ZONES", "T7_VIRTUAL_SHARE"} <= followed
@@ -50,18 +52,18 @@ def test_a_hardened_run_opens_p4_and_every_verdict_follows(hardened: Run) -> Non
 
 @pytest.mark.reaches(Decision.HOLD_P3_REMEDIATE)
 def test_a_run_that_only_warns_holds(civil_time_run: Run) -> None:
-    closure = p3.execute(civil_time_run, what_if=True)
-    assert closure.decision is Decision.HOLD_P3_REMEDIATE
-    assert {item.id: item.status for item in closure.definition_of_done}["P3.6"] is ItemStatus.RED
+    phase = execute("P3", civil_time_run, as_what_if=True)
+    assert phase.decision.word is Decision.HOLD_P3_REMEDIATE
+    assert {item.id: item.status for item in phase.items}["P3.6"] is ItemStatus.RED
 
 
 def test_the_published_run_is_ambiguous_about_local_time(published_run: Run) -> None:
-    assert statuses(p3.examine(published_run, score(published_run)))["P3.7"] is ItemStatus.RED
+    assert statuses(p3.measured_on(published_run, score(published_run)))["P3.7"] is ItemStatus.RED
 
 
 def test_a_check_that_does_not_follow_its_threshold_is_found(hardened: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The defect of the published gates: a check that passes whatever its threshold says."""
-    judge = p3_mutations.judge
+    judge = p3_thresholds.judge
 
     def deaf(evidence: Any) -> list[Check]:
         return [
@@ -69,11 +71,14 @@ def test_a_check_that_does_not_follow_its_threshold_is_found(hardened: Run, monk
             for check in judge(evidence)
         ]
 
-    monkeypatch.setattr(p3_mutations, "judge", deaf)
-    (found,) = [item for item in p3.examine(hardened, score(hardened)).items if item.id == "P3.5"]
+    monkeypatch.setattr(p3_thresholds, "judge", deaf)
+    (found,) = [item for item in p3.items(p3.measured_on(hardened, score(hardened))) if item.id == "P3.5"]
     assert found.status is ItemStatus.RED and "CIVIL_MISMATCH" in found.evidence
 
 
 def test_a_policy_key_beyond_the_schema_is_seen() -> None:
-    assert p3._schema_path("gates.T1.b.max") == "#/properties/gates/additionalProperties/properties/b/properties/max"
-    assert p3._schema_path("gates.T1.c.max") == "" and p3._schema_path("elsewhere") == ""
+    assert (
+        p3_thresholds.schema_path("gates.T1.b.max")
+        == "#/properties/gates/additionalProperties/properties/b/properties/max"
+    )
+    assert p3_thresholds.schema_path("gates.T1.c.max") == "" and p3_thresholds.schema_path("elsewhere") == ""

@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 
 from segment5b_lib.contract.words import Decision, ItemStatus
-from segment5b_lib.phases import p4
 from segment5b_lib.store.pins import read_pins
 from segment5b_lib.store.runs import Run
 from tests.conftest import finished_run
+from tests.phases.execute import execute
 
 
 @pytest.mark.reaches(Decision.HOLD_REMEDIATE)
 def test_a_tiny_world_is_not_certifiable_and_says_so(civil_time_run: Run) -> None:
     others = [finished_run(civil_time_run.world, "civil_time", seed=seed) for seed in (7, 101, 202)]
-    closure = p4.execute(civil_time_run, panel=others, what_if=True)
-    assert closure.decision is Decision.HOLD_REMEDIATE
-    assert any("a tiny world cannot be certified" in reason for reason in closure.reasons)
-    statuses = {item.id: item.status for item in closure.definition_of_done}
+    phase = execute("P4", civil_time_run, panel=others, as_what_if=True)
+    assert phase.decision.word is Decision.HOLD_REMEDIATE
+    assert any("a tiny world cannot be certified" in reason for reason in phase.decision.reasons)
+    statuses = {item.id: item.status for item in phase.items}
     assert statuses["P4.1"] is statuses["P4.2"] is ItemStatus.GREEN
     assert statuses["P4.3"] is statuses["P4.6"] is ItemStatus.RED
     pinned = read_pins().of("certification")

@@ -27,9 +27,9 @@ def test_only_a_finished_prune_after_the_certificate_counts(
 ) -> None:
     receipt = prune([])
     receipt.write_text(json.dumps({**json.loads(receipt.read_text()), **changes}))
-    found = p5._pruned(receipt, CERTIFICATE)
+    found = p5.pruned_since(receipt, CERTIFICATE)
     assert found.status is (ItemStatus.RED if says else ItemStatus.GREEN) and says in found.evidence
 
 
 def test_without_any_prune_it_does_not_freeze(private_outputs: Path) -> None:
-    assert p5._pruned(None, CERTIFICATE).status is ItemStatus.RED
+    assert p5.pruned_since(None, CERTIFICATE).status is ItemStatus.RED

@@ -21,8 +21,8 @@ from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.engine.rerun import prepare_rerun
 from segment5b_lib.engine.retention import prune, superseded
 from segment5b_lib.phases import p2, p4, p5
-from segment5b_lib.phases.engine.closure import Closure
 from segment5b_lib.phases.engine.envelope import schema
+from segment5b_lib.phases.engine.execution import PhaseExecution
 from segment5b_lib.phases.p5_manifest import pointers, unresolved
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.store.runs import Run
@@ -65,8 +65,8 @@ def solved(hybrid_world: World, proposal: Proposal) -> list[Run]:
     return runs
 
 
-def statuses(finding: Any) -> dict[str, ItemStatus]:
-    return {found.id: found.status for found in finding.items}
+def statuses(phase: PhaseExecution[Any, Any]) -> dict[str, ItemStatus]:
+    return {found.id: found.status for found in phase.items}
 
 
 @pytest.mark.reaches(Decision.UNLOCK_P2_UPSTREAM_REOPEN)
@@ -141,29 +141,29 @@ def test_a_prediction_that_the_measurement_contradicts_holds(
     assert statuses(s5.phase("P2", solved[0], baseline=corrected, as_what_if=True))["P2.5"] is ItemStatus.RED
 
 
-def certified(runs: list[Run], **options: Any) -> Closure:
-    return p4.execute(runs[0], panel=runs[1:], **options)
+def certified(runs: list[Run], **options: Any) -> PhaseExecution[Any, Any]:
+    return execute("P4", runs[0], panel=runs[1:], **options)
 
 
-def documents(closure: Closure) -> dict[str, Any]:
-    paths = [path for path in closure.artefacts if path.suffix == ".json"]
+def documents(phase: PhaseExecution[Any, Any]) -> dict[str, Any]:
+    paths = [path for path in artefacts(phase) if path.suffix == ".json"]
     return {json.loads(path.read_text())["artefact"]: json.loads(path.read_text()) for path in paths}
 
 
 @pytest.mark.reaches(Decision.PASS_BPLUS_ROBUST)
 def test_four_seeds_are_certified_at_bplus_and_runtime_does_not_apply(solved: list[Run]) -> None:
-    closure = certified(solved, what_if=True)
-    assert closure.decision is Decision.PASS_BPLUS_ROBUST, closure.reasons
-    found = documents(closure)
+    phase = certified(solved, as_what_if=True)
+    assert phase.decision.word is Decision.PASS_BPLUS_ROBUST, phase.decision.reasons
+    found = documents(phase)
     for kind in p4.PHASE.artefacts:
-        jsonschema.validate(found[kind.ARTEFACT], kind.model_json_schema(mode="serialization"))
+        jsonschema.validate(found[kind.ARTEFACT], schema(kind))
     assert found["p4_closure"]["earned_at"] == "small"
-    assert {item.id: item.status for item in closure.definition_of_done}["P4.5"] is ItemStatus.NOT_APPLICABLE
+    assert {item.id: item.status for item in phase.items}["P4.5"] is ItemStatus.NOT_APPLICABLE
     runtime = {line["gate_id"]: line["verdict"] for line in found["p4_state_runtime_receipts"]["runtime"]}
     assert set(runtime.values()) == {"not_applicable"} and "R-certification" in runtime
     assert [line["seed"] for line in found["p4_seed_authority_matrix"]["seeds"]] == [42, 7, 101, 202]
-    assert set(p4.by_seed(closure)["seed"]) == {"42", "7", "101", "202"}
-    assert p4.cv_bounds(closure) == {"b_max": 0.25, "bplus_max": 0.15}
+    assert set(phase.measured.by_seed["seed"]) == {"42", "7", "101", "202"}
+    assert phase.measured.cv_bounds == {"b_max": 0.25, "bplus_max": 0.15}
 
 
 @pytest.fixture(scope="module")
@@ -181,11 +181,13 @@ def between(solved: list[Run]) -> list[Run]:
 
 
 def test_a_missing_seed_and_a_foreign_run_hold(solved: list[Run], corrected: Run) -> None:
-    short = certified(solved[:3], what_if=True)
-    assert short.decision is Decision.HOLD_REMEDIATE and any("seed 202" in reason for reason in short.reasons)
-    mixed = certified([*solved[:3], corrected], what_if=True)
-    assert mixed.decision is Decision.HOLD_REMEDIATE
-    assert any("another world" in reason for reason in mixed.reasons)
+    short = certified(solved[:3], as_what_if=True)
+    assert short.decision.word is Decision.HOLD_REMEDIATE and any(
+        "seed 202" in reason for reason in short.decision.reasons
+    )
+    mixed = certified([*solved[:3], corrected], as_what_if=True)
+    assert mixed.decision.word is Decision.HOLD_REMEDIATE
+    assert any("another world" in reason for reason in mixed.decision.reasons)
 
 
 @pytest.fixture
@@ -202,7 +204,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Run
     return moved
 
 
-def opened_and_certified(runs: list[Run]) -> Closure:
+def opened_and_certified(runs: list[Run]) -> PhaseExecution[Any, Any]:
     """P4's closure, which keeps its runs; what opens P4 is taken as given."""
     speak("P3", runs[0], Decision.UNLOCK_P4)
     return certified(runs)
@@ -213,16 +215,16 @@ def test_the_freeze_needs_a_prune_and_a_manifest_that_resolves(
     solved: list[Run], corrected: Run, house: Callable[[list[Run]], list[Run]]
 ) -> None:
     *runs, earlier = house([*solved, corrected])
-    assert opened_and_certified(runs).decision is Decision.PASS_BPLUS_ROBUST
-    held = p5.execute(runs[0])
-    assert held.decision is Decision.HOLD_P5_REOPEN
-    assert "no prune" in held.reasons[0] and earlier.run_id[:8] in held.reasons[0]
+    assert opened_and_certified(runs).decision.word is Decision.PASS_BPLUS_ROBUST
+    held = execute("P5", runs[0])
+    assert held.decision.word is Decision.HOLD_P5_REOPEN
+    assert "no prune" in held.decision.reasons[0] and earlier.run_id[:8] in held.decision.reasons[0]
     prune(superseded())
-    closure = p5.execute(runs[0])
-    assert closure.decision is Decision.FROZEN_PASS_BPLUS, closure.reasons
-    found = documents(closure)
+    phase = execute("P5", runs[0])
+    assert phase.decision.word is Decision.FROZEN_PASS_BPLUS, phase.decision.reasons
+    found = documents(phase)
     for kind in p5.PHASE.artefacts:
-        jsonschema.validate(found[kind.ARTEFACT], kind.model_json_schema(mode="serialization"))
+        jsonschema.validate(found[kind.ARTEFACT], schema(kind))
     manifest = found["freeze_manifest"]["pointers"]
     assert {line["kind"] for line in manifest} == {"world", "run", "policy", "marker", "bundle", "phase"}
     assert sum(line["kind"] == "run" for line in manifest) == 4
@@ -230,7 +232,7 @@ def test_the_freeze_needs_a_prune_and_a_manifest_that_resolves(
     assert not earlier.root.exists() and all(run.root.is_dir() for run in runs)
     assert any("3B reopened" in text for text in found["p5_downstream_handoff"]["assumptions"])
     assert any("not applicable" in text for text in found["p5_downstream_handoff"]["residual_risks"])
-    assert (closure.artefacts[0].parent / f"segment5b_freeze_handoff_{runs[0].run_id}.attempt-2.md").is_file()
+    assert (artefacts(phase)[0].parent / f"segment5b_freeze_handoff_{runs[0].run_id}.attempt-2.md").is_file()
 
 
 @pytest.mark.reaches(Decision.PASS_B, Decision.FROZEN_PASS_B)
@@ -238,12 +240,12 @@ def test_seeds_short_of_bplus_pass_at_b_and_are_frozen_so(
     between: list[Run], house: Callable[[list[Run]], list[Run]]
 ) -> None:
     runs = house(between)
-    closure = opened_and_certified(runs)
-    assert closure.decision is Decision.PASS_B
-    assert all(reason.split(": ")[1].startswith("T6 pass_b") for reason in closure.reasons[1:])
+    phase = opened_and_certified(runs)
+    assert phase.decision.word is Decision.PASS_B
+    assert all(reason.split(": ")[1].startswith("T6 pass_b") for reason in phase.decision.reasons[1:])
     prune(superseded())
-    frozen = p5.execute(runs[0])
-    assert frozen.decision is Decision.FROZEN_PASS_B, frozen.reasons
+    frozen = execute("P5", runs[0])
+    assert frozen.decision.word is Decision.FROZEN_PASS_B, frozen.decision.reasons
     assert documents(frozen)["p5_prune_receipt"]["removed"] == []
 
 
@@ -255,7 +257,7 @@ def test_a_changed_output_or_a_lost_pointer_keeps_it_from_freezing(
     path = next(iter(runs[0].digests("S3")))
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    assert statuses(p5.examine(runs[0]))["P5.2"] is ItemStatus.RED
+    assert statuses(s5.phase("P5", runs[0]))["P5.2"] is ItemStatus.RED
     manifest = pointers(runs, [])
     lost = manifest[0].model_copy(update={"path": "runs/none"})
     changed = manifest[1].model_copy(update={"sha256": "0" * 64})
