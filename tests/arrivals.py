@@ -61,7 +61,7 @@ def frame(run: Run, scenario: str | None = None) -> pl.DataFrame:
 
 def counts(run: Run) -> pl.DataFrame:
     """S3's counts."""
-    return pl.DataFrame(pl.from_arrow(run.table("s3_bucket_counts_5B", scenario_id=run.scenarios[0])))
+    return run.frame("s3_bucket_counts_5B", scenario_id=run.scenarios[0])
 
 
 def anomalies(run: Run) -> list[dict[str, Any]]:
@@ -77,7 +77,7 @@ def part_digests(run: Run) -> dict[str, str]:
 
 
 def upstream(world: World, dataset_id: str) -> pl.DataFrame:
-    return pl.DataFrame(pl.from_arrow(world.table(dataset_id)))
+    return world.frame(dataset_id)
 
 
 def plant(world: World, dataset_id: str, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:

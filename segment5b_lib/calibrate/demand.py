@@ -131,7 +131,7 @@ def _domain(source: Source, scenario: Scenario, policies: Policies) -> SeriesDom
             next_step=f"segment5b run --world {source.world.mf[:12]} S0 S1",
         )
     names = {"zone_representation": "tzid"}
-    known = pl.DataFrame(pl.from_arrow(source.run.table("s1_grouping_5B", scenario_id=scenario.scenario_id)))
+    known = source.run.frame("s1_grouping_5B", scenario_id=scenario.scenario_id)
     series = known.select("merchant_id", "legal_country_iso", "zone_representation", "channel_group").rename(names)
     profile = known.select("merchant_id", "legal_country_iso", "zone_representation", "demand_class").rename(names)
     attributed = with_attributes(series, profile.unique(), source.tables.modes)

@@ -50,16 +50,16 @@ class RoutingTables:
 
 def tables_of_world(world: World) -> RoutingTables:
     """The tables as they were sealed."""
-    edges = _frame(world, "edge_catalogue_3B", ["merchant_id", "tzid_operational", "edge_weight"])
-    sites = _frame(world, "site_timezones", ["tzid"])
+    edges = world.frame("edge_catalogue_3B", ["merchant_id", "tzid_operational", "edge_weight"])
+    sites = world.frame("site_timezones", ["tzid"])
     (path,) = world.files("tz_timetable_cache")
     columns = ["merchant_id", "utc_day", "tz_group_id", "p_group"]
     return RoutingTables(
-        modes=_frame(world, "virtual_classification_3B", ["merchant_id", "virtual_mode"]),
+        modes=world.frame("virtual_classification_3B", ["merchant_id", "virtual_mode"]),
         edges=_shares(edges.rename({"tzid_operational": "tzid", "edge_weight": "weight"})),
         cache=tz_cache.decode(path.read_bytes(), f"tz_timetable_cache: {path.name}"),
         zones=tuple(sorted({*sites["tzid"].unique(), *edges["tzid_operational"].unique()})),
-        weights=lambda: _frame(world, "s4_group_weights", columns).rename({"tz_group_id": "tzid"}),
+        weights=lambda: world.frame("s4_group_weights", columns).rename({"tz_group_id": "tzid"}),
         all_sites=lambda: load_sites(world),
     )
 
@@ -105,10 +105,6 @@ def _planned_weights(plan: Plan) -> pl.DataFrame:
         },
         schema_overrides={"merchant_id": pl.UInt64},
     )
-
-
-def _frame(world: World, dataset_id: str, columns: list[str]) -> pl.DataFrame:
-    return pl.DataFrame(pl.from_arrow(world.table(dataset_id, columns)))
 
 
 def _shares(edges: pl.DataFrame) -> pl.DataFrame:

@@ -118,8 +118,9 @@ def _zones(scorecard: Scorecard) -> _Measurements:
 
 
 def _hybrid(evidence: Evidence) -> _Measurements:
-    table = evidence.run.world.table("virtual_classification_3B", ["merchant_id", "virtual_mode"])
-    modes = pl.DataFrame(pl.from_arrow(table)).filter(pl.col("virtual_mode") == VirtualMode.HYBRID.value)
+    modes = evidence.run.world.frame("virtual_classification_3B", ["merchant_id", "virtual_mode"]).filter(
+        pl.col("virtual_mode") == VirtualMode.HYBRID.value
+    )
     arrivals = evidence.places.join(modes, on="merchant_id", how="semi")["arrivals"].sum()
     share = int(arrivals) / evidence.arrivals if evidence.arrivals else None
     yield "hybrid_share", FigureMeasurement(share, evidence.arrivals)

@@ -107,16 +107,10 @@ def _compute(context: Context, scenario: Scenario, series: pl.DataFrame) -> pl.D
     """One row per series: its group and what the group is made of."""
     with context.step("derive groups", Lane.COMPUTE) as step:
         step.rows = series.height
-        profile = pl.DataFrame(
-            pl.from_arrow(
-                context.world.table(
-                    "merchant_zone_profile_5A", ["merchant_id", "legal_country_iso", "tzid", "demand_class"]
-                )
-            )
+        profile = context.world.frame(
+            "merchant_zone_profile_5A", ["merchant_id", "legal_country_iso", "tzid", "demand_class"]
         )
-        virtual = pl.DataFrame(
-            pl.from_arrow(context.world.table("virtual_classification_3B", ["merchant_id", "virtual_mode"]))
-        )
+        virtual = context.world.frame("virtual_classification_3B", ["merchant_id", "virtual_mode"])
         known = with_attributes(series, profile, virtual)
         return grouped(known, scenario, context.policies.grouping)
 

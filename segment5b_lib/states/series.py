@@ -68,6 +68,6 @@ def _repeated_text(values: pl.Series, times: int) -> pa.DictionaryArray:
 
 def load_domain(run: Run, scenario_id: str) -> SeriesDomain:
     """Read S1's grouping and grid."""
-    frame = pl.DataFrame(pl.from_arrow(run.table("s1_grouping_5B", scenario_id=scenario_id)))
+    frame = run.frame("s1_grouping_5B", scenario_id=scenario_id)
     buckets = run.table("s1_time_grid_5B", ["bucket_index"], scenario_id).num_rows
     return SeriesDomain(scenario_id, frame, buckets)

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
@@ -21,7 +22,7 @@ from segment5b_lib.identity import canonical_json, sha256_hex
 from segment5b_lib.store.attachments import ENGINE, Attachment, attached_homes, read_attachment, require_root
 from segment5b_lib.store.documents import read_json, validated
 from segment5b_lib.store.markers import Counters, Marker, OutputLine
-from segment5b_lib.store.parquet import parquet_files, read_table
+from segment5b_lib.store.parquet import parquet_files, read_frame, read_table
 from segment5b_lib.store.pins import read_pins
 from segment5b_lib.store.postures import load_policies
 from segment5b_lib.store.publish import STAGING_PREFIX
@@ -152,6 +153,12 @@ class Run:
     def table(self, dataset_id: str, columns: Sequence[str] | None = None, scenario_id: str | None = None) -> pa.Table:
         """A dataset as an Arrow table: for the small ones, never for arrivals."""
         return read_table(self.folder(dataset_id, scenario_id), dataset(dataset_id), columns)
+
+    def frame(
+        self, dataset_id: str, columns: Sequence[str] | None = None, scenario_id: str | None = None
+    ) -> pl.DataFrame:
+        """The same as a frame."""
+        return read_frame(self.folder(dataset_id, scenario_id), dataset(dataset_id), columns)
 
     @property
     def bundle_folder(self) -> Path:

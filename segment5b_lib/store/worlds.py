@@ -8,12 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
 import pyarrow as pa
 
 from segment5b_lib.contract.datasets import dataset, folder_of, validation_folder
 from segment5b_lib.errors import InputError, MissingInputError, UsageError
 from segment5b_lib.store.documents import read_json
-from segment5b_lib.store.parquet import parquet_files, read_table
+from segment5b_lib.store.parquet import parquet_files, read_frame, read_table
 from segment5b_lib.store.roots import outputs_folder
 
 WORLD_FILE: Final = "world.json"
@@ -91,6 +92,12 @@ class World:
     def table(self, dataset_id: str, columns: Sequence[str] | None = None, scenario_id: str | None = None) -> pa.Table:
         """A dataset as an Arrow table. Not for the surface, which is read in slices."""
         return read_table(self.folder(dataset_id, scenario_id), dataset(dataset_id), columns)
+
+    def frame(
+        self, dataset_id: str, columns: Sequence[str] | None = None, scenario_id: str | None = None
+    ) -> pl.DataFrame:
+        """The same as a frame."""
+        return read_frame(self.folder(dataset_id, scenario_id), dataset(dataset_id), columns)
 
     def bundle_folder(self, segment: str) -> Path:
         """Folder of an upstream segment's validation bundle."""

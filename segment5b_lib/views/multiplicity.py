@@ -31,7 +31,7 @@ def component_multiplicity(evidence: Evidence) -> pl.DataFrame:
 
 def _of_scenario(evidence: Evidence, scenario_id: str) -> pl.DataFrame:
     run = evidence.run
-    series = pl.DataFrame(pl.from_arrow(run.table("s1_grouping_5B", list(SERIES_KEY), scenario_id)))
+    series = run.frame("s1_grouping_5B", list(SERIES_KEY), scenario_id)
     buckets = run.table("s1_time_grid_5B", ["bucket_index"], scenario_id).num_rows
     keys = series.with_columns(scenario_id=pl.lit(scenario_id)).group_by(LOGICAL_KEY).agg(components=pl.len())
     counted = keys.group_by(pl.col("components").cast(pl.Int64)).agg(series_keys=pl.len().cast(pl.Int64))

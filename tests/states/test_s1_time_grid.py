@@ -15,7 +15,7 @@ from tests.planted import world_with_surface
 
 
 def frame(run, dataset_id):
-    return pl.DataFrame(pl.from_arrow(run.table(dataset_id, scenario_id=run.scenarios[0])))
+    return run.frame(dataset_id, scenario_id=run.scenarios[0])
 
 
 def run_s1(world, changes=None):

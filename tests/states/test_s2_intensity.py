@@ -36,11 +36,11 @@ CHANNEL = {"card_present": 1.0, "card_not_present": 1.10, "mixed": 1.05}
 
 
 def intensity(run):
-    return pl.DataFrame(pl.from_arrow(run.table("s2_realised_intensity_5B", scenario_id=run.scenarios[0])))
+    return run.frame("s2_realised_intensity_5B", scenario_id=run.scenarios[0])
 
 
 def grouping(run):
-    return pl.DataFrame(pl.from_arrow(run.table("s1_grouping_5B", scenario_id=run.scenarios[0])))
+    return run.frame("s1_grouping_5B", scenario_id=run.scenarios[0])
 
 
 def run_to_s2(world, changes=None, seed=42):
@@ -97,7 +97,7 @@ def test_intensity_is_capped_and_capped_rows_are_counted(own_world):
 
 def test_the_field_is_written_on_request_and_is_the_factor(own_world):
     run = run_to_s2(own_world, {"lgcp.emit_latent_field": True})
-    field = pl.DataFrame(pl.from_arrow(run.table("s2_latent_field_5B", scenario_id=run.scenarios[0])))
+    field = run.frame("s2_latent_field_5B", scenario_id=run.scenarios[0])
     rows = intensity(run).join(
         grouping(run), on=["merchant_id", "legal_country_iso", "zone_representation", "channel_group"]
     )

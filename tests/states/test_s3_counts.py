@@ -13,7 +13,7 @@ KEY = ["merchant_id", "legal_country_iso", "zone_representation", "channel_group
 
 
 def counts(run):
-    return pl.DataFrame(pl.from_arrow(run.table("s3_bucket_counts_5B", scenario_id=run.scenarios[0])))
+    return run.frame("s3_bucket_counts_5B", scenario_id=run.scenarios[0])
 
 
 def uniforms(run, rows):
@@ -49,9 +49,7 @@ def test_counts_are_scipys_poisson_quantiles(own_world):
 
 def test_every_row_of_the_intensity_has_its_count_in_the_same_order(published_run):
     rows = counts(published_run)
-    intensity = pl.DataFrame(
-        pl.from_arrow(published_run.table("s2_realised_intensity_5B", scenario_id=published_run.scenarios[0]))
-    )
+    intensity = published_run.frame("s2_realised_intensity_5B", scenario_id=published_run.scenarios[0])
     assert rows.select(*KEY, "bucket_index").equals(intensity.select(*KEY, "bucket_index"))
     assert (rows["mu"] == intensity["lambda_realised"]).all()
     assert (rows.filter(pl.col("mu") <= 1e-9)["count_N"] == 0).all()
@@ -60,7 +58,7 @@ def test_every_row_of_the_intensity_has_its_count_in_the_same_order(published_ru
 
 def test_dispersion_is_base_times_class(published_run):
     classes = {"bills_utilities": 36.0, "online_bursty": 12.0, "retail_daytime": 30.0, "office_hours": 33.0}
-    grouping = pl.DataFrame(pl.from_arrow(published_run.table("s1_grouping_5B", scenario_id="baseline_v1")))
+    grouping = published_run.frame("s1_grouping_5B", scenario_id="baseline_v1")
     rows = counts(published_run).join(grouping, on=KEY).unique(["demand_class", "kappa"])
     seen = {row["demand_class"]: row["kappa"] for row in rows.iter_rows(named=True)}
     known = set(seen) & set(classes)

@@ -99,7 +99,7 @@ def test_modes_decide_who_is_virtual(run):
 
 
 def test_summary_is_the_arrivals_added_up(run):
-    found = pl.DataFrame(pl.from_arrow(run.table(SUMMARY, scenario_id=run.scenarios[0])))
+    found = run.frame(SUMMARY, scenario_id=run.scenarios[0])
     expected = (
         frame(run)
         .group_by(CELL)
@@ -184,7 +184,7 @@ def test_a_site_without_weight_is_never_drawn(own_run):
     )
     merchant, zone, _ = shared.sort("merchant_id", "tzid_primary").row(0)
     key = pl.col("merchant_id") == merchant
-    sites = pl.DataFrame(pl.from_arrow(own_run.world.table("site_timezones"))).filter(key & (pl.col("tzid") == zone))
+    sites = own_run.world.frame("site_timezones").filter(key & (pl.col("tzid") == zone))
     first = sites.sort("legal_country_iso", "site_order").row(0, named=True)
     chosen = key & (pl.col("legal_country_iso") == first["legal_country_iso"])
     chosen &= pl.col("site_order") == first["site_order"]

@@ -3,7 +3,6 @@
 import json
 
 import duckdb
-import polars as pl
 import pytest
 
 from segment5b_lib.civil_time.oracle import expected_offsets
@@ -162,7 +161,7 @@ def test_capped_counts_warn(tiny_world, private_outputs):
     with pytest.raises(StateError) as refusal:
         run_states(run, threads=2)
     verdict = report_of(run)
-    capped = pl.DataFrame(pl.from_arrow(run.table("s3_bucket_counts_5B", scenario_id=run.scenarios[0])))["count_capped"]
+    capped = run.frame("s3_bucket_counts_5B", scenario_id=run.scenarios[0])["count_capped"]
     assert verdict.check("COUNTS_CAPPED")["value"] == capped.sum() > 0
     assert verdict.status("COUNTS_CAPPED") == "warn"
     assert refusal.value.code == "5B.S5.WARNINGS"

@@ -31,19 +31,19 @@ def wrong_hours(world, zones):
 def routed(tiny_world):
     """Expected arrivals by zone and bucket under `group_weights`, edges for online merchants."""
     surface = (
-        pl.from_arrow(tiny_world.table("merchant_zone_scenario_local_5A", scenario_id="baseline_v1"))
+        tiny_world.frame("merchant_zone_scenario_local_5A", scenario_id="baseline_v1")
         .group_by("merchant_id", pl.col("local_horizon_bucket_index").alias("bucket"))
         .agg(pl.col("lambda_local_scenario").cast(pl.Float64).sum().alias("mu"))
         .with_columns((pl.lit(START) + pl.duration(hours="bucket")).dt.strftime("%Y-%m-%d").alias("day"))
     )
-    online = pl.from_arrow(tiny_world.table("virtual_classification_3B")).filter("is_virtual")["merchant_id"]
-    groups = pl.from_arrow(tiny_world.table("s4_group_weights"))
+    online = tiny_world.frame("virtual_classification_3B").filter("is_virtual")["merchant_id"]
+    groups = tiny_world.frame("s4_group_weights")
     physical = (
         surface.filter(~pl.col("merchant_id").is_in(online.implode()))
         .join(groups, left_on=["merchant_id", "day"], right_on=["merchant_id", "utc_day"])
         .select("bucket", pl.col("tz_group_id").alias("tzid"), (pl.col("mu") * pl.col("p_group")).alias("mu"))
     )
-    edges = pl.from_arrow(tiny_world.table("edge_catalogue_3B"))
+    edges = tiny_world.frame("edge_catalogue_3B")
     virtual = (
         surface.filter(pl.col("merchant_id").is_in(online.implode()))
         .join(edges, on="merchant_id")

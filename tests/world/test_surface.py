@@ -21,7 +21,7 @@ SERIES = ["merchant_id", "legal_country_iso", "tzid"]
 
 @pytest.fixture(scope="module")
 def surface(tiny_world):
-    return pl.from_arrow(tiny_world.table("merchant_zone_scenario_local_5A", scenario_id="baseline_v1"))
+    return tiny_world.frame("merchant_zone_scenario_local_5A", scenario_id="baseline_v1")
 
 
 def rhythm(**changes):
@@ -54,7 +54,7 @@ def test_it_sums_to_the_expected_arrivals_and_is_mostly_zero(surface):
 
 
 def test_the_profile_is_of_the_same_series_and_volume(tiny_world, surface):
-    profile = pl.from_arrow(tiny_world.table("merchant_zone_profile_5A"))
+    profile = tiny_world.frame("merchant_zone_profile_5A")
     total = surface.group_by(SERIES).agg(pl.col("lambda_local_scenario").cast(pl.Float64).sum()).sort(SERIES)
     assert profile.select(SERIES).equals(total.select(SERIES))
     weekly = total["lambda_local_scenario"].to_numpy() * 7 / 90
@@ -79,9 +79,7 @@ def test_every_series_follows_its_zones_clock(surface):
 
 
 def test_overlay_is_on_the_countrys_holidays_by_local_date(tiny_world, surface):
-    classes = dict(
-        pl.from_arrow(tiny_world.table("merchant_zone_profile_5A")).select("merchant_id", "demand_class").rows()
-    )
+    classes = dict(tiny_world.frame("merchant_zone_profile_5A").select("merchant_id", "demand_class").rows())
     laws = load_spec("tiny").rhythms
     seen = 0
     for (merchant, country, tzid), series in surface.group_by(SERIES):

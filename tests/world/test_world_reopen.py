@@ -92,10 +92,7 @@ def test_reopening_2b_spreads_the_zones_and_changes_nothing_else(own_world):
     data = {path.split("/")[3] for path in changed(own_world, child) if path.startswith("data/")}
     assert data == {"s4_group_weights"}
     largest = [
-        pl.from_arrow(world.table("s4_group_weights"))
-        .group_by("merchant_id", "utc_day")
-        .agg(pl.col("p_group").max())["p_group"]
-        .max()
+        world.frame("s4_group_weights").group_by("merchant_id", "utc_day").agg(pl.col("p_group").max())["p_group"].max()
         for world in (own_world, child)
     ]
     assert largest[1] <= 0.68 + 1e-9 < largest[0]
@@ -104,16 +101,16 @@ def test_reopening_2b_spreads_the_zones_and_changes_nothing_else(own_world):
 
 def test_reopening_3b_makes_hybrid_merchants_and_keeps_the_edges_there_were(own_world):
     child = reopen_world(own_world, "3B", {"rules.card_not_present.mode": "HYBRID"}, "T7 is red").world
-    before, after = (pl.from_arrow(w.table("virtual_classification_3B")) for w in (own_world, child))
+    before, after = (w.frame("virtual_classification_3B") for w in (own_world, child))
     assert set(after["virtual_mode"]) == {"NON_VIRTUAL", "HYBRID", "VIRTUAL_ONLY"}
     hybrid = after.filter(pl.col("virtual_mode") == "HYBRID")
     assert (hybrid["rule_id"] == "card_not_present").all()
     online = before.filter(pl.col("virtual_mode") == "VIRTUAL_ONLY")["merchant_id"]
     assert set(online) == set(after.filter(pl.col("virtual_mode") == "VIRTUAL_ONLY")["merchant_id"])
-    edges = [pl.from_arrow(w.table("edge_catalogue_3B")) for w in (own_world, child)]
+    edges = [w.frame("edge_catalogue_3B") for w in (own_world, child)]
     assert edges[1].filter(pl.col("merchant_id").is_in(online.implode())).equals(edges[0])
     assert set(edges[1]["merchant_id"]) == set(online) | set(hybrid["merchant_id"])
-    settled = pl.from_arrow(child.table("virtual_settlement_3B"))
+    settled = child.frame("virtual_settlement_3B")
     assert set(settled["merchant_id"]) == set(edges[1]["merchant_id"])
     assert child.document["forecast"]["hybrid_share"] > 0
     owners = {row["path"]: row["owner_segment"] for row in child.document["inventory"]}

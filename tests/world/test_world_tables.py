@@ -26,7 +26,7 @@ HEX64 = r"^[a-f0-9]{64}$"
 def frame(world, dataset_id):
     contract = next(d for d in UPSTREAM if d.dataset_id == dataset_id)
     scenario = world.scenarios[0] if contract.per_scenario else None
-    return pl.from_arrow(world.table(dataset_id, scenario_id=scenario))
+    return world.frame(dataset_id, scenario_id=scenario)
 
 
 def decoded(prob_q, alias):

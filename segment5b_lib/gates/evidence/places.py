@@ -17,7 +17,7 @@ _PLACE = ["merchant_id", "site_id", "edge_id"]
 
 def world_sites(world: World) -> pl.DataFrame:
     """Sites in key order: the key, tzid, place_id (u64)."""
-    sites = pl.DataFrame(pl.from_arrow(world.table("site_timezones", [*_SITE_KEY, "tzid"]))).sort(_SITE_KEY)
+    sites = world.frame("site_timezones", [*_SITE_KEY, "tzid"]).sort(_SITE_KEY)
     ids = [site_id(*key) for key in sites.select(_SITE_KEY).iter_rows()]
     return sites.with_columns(place_id=pl.Series(ids, dtype=pl.UInt64))
 
@@ -25,16 +25,14 @@ def world_sites(world: World) -> pl.DataFrame:
 def world_edges(world: World) -> pl.DataFrame:
     """Edges in catalogue order: merchant_id, tzid, place_id (u64), weight."""
     columns = ["merchant_id", "edge_id", "tzid_operational", "edge_weight"]
-    edges = pl.DataFrame(pl.from_arrow(world.table("edge_catalogue_3B", columns))).sort("merchant_id", "edge_id")
+    edges = world.frame("edge_catalogue_3B", columns).sort("merchant_id", "edge_id")
     ids = pl.Series([int(text, 16) for text in edges["edge_id"]], dtype=pl.UInt64)
     return edges.select("merchant_id", tzid="tzid_operational", place_id=ids, weight="edge_weight")
 
 
 def site_weights(world: World) -> pl.DataFrame:
     """The weight of every site: the key, weight."""
-    return pl.DataFrame(pl.from_arrow(world.table("s1_site_weights", [*_SITE_KEY, "p_weight"]))).rename(
-        {"p_weight": "weight"}
-    )
+    return world.frame("s1_site_weights", [*_SITE_KEY, "p_weight"]).rename({"p_weight": "weight"})
 
 
 def places_of(counted: ArrivalTally) -> pl.DataFrame:

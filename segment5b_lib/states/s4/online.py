@@ -47,8 +47,8 @@ def load_online_routing(world: World, digests: Mapping[str, str], rules: FailClo
     edges = _edges(world)
     prob_q, alias = _alias_tables(world, edges, rules)
     return OnlineRouting(
-        modes=_frame(world, "virtual_classification_3B", ["merchant_id", "virtual_mode"]),
-        settlement=_frame(world, "virtual_settlement_3B", ["merchant_id", "tzid_settlement"]),
+        modes=world.frame("virtual_classification_3B", ["merchant_id", "virtual_mode"]),
+        settlement=world.frame("virtual_settlement_3B", ["merchant_id", "tzid_settlement"]),
         edges=edges,
         prob_q=prob_q,
         alias=alias,
@@ -56,12 +56,8 @@ def load_online_routing(world: World, digests: Mapping[str, str], rules: FailClo
     )
 
 
-def _frame(world: World, dataset_id: str, columns: list[str]) -> pl.DataFrame:
-    return pl.DataFrame(pl.from_arrow(world.table(dataset_id, columns)))
-
-
 def _edges(world: World) -> pl.DataFrame:
-    edges = _frame(world, "edge_catalogue_3B", ["merchant_id", "edge_id", "tzid_operational"])
+    edges = world.frame("edge_catalogue_3B", ["merchant_id", "edge_id", "tzid_operational"])
     number = pl.Series([int(text, 16) for text in edges["edge_id"]], dtype=pl.UInt64)
     return edges.with_columns(edge_id=number).sort("merchant_id", "edge_id")
 
@@ -98,7 +94,7 @@ def _alias_tables(
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """The alias rows of every merchant's edges in edge order, each slice verified against the catalogue."""
     blob = world.files("edge_alias_blob_3B")[0].read_bytes()
-    index = _frame(world, "edge_alias_index_3B", list(_INDEX_COLUMNS))
+    index = world.frame("edge_alias_index_3B", list(_INDEX_COLUMNS))
     whole = index.filter(pl.col("scope") == "GLOBAL")["blob_sha256_hex"].to_list()
     if whole != [sha256_hex(blob)] and rules.edge_alias_mismatch == "error":
         raise _mismatch("edge_alias_blob_3B, GLOBAL row", whole, sha256_hex(blob))

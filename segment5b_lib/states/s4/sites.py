@@ -37,7 +37,7 @@ def load_sites(world: World) -> pl.DataFrame:
 
 
 def _table(world: World, dataset_id: str, columns: list[str]) -> pl.DataFrame:
-    return pl.DataFrame(pl.from_arrow(world.table(dataset_id, [*SITE_KEY, *columns]))).sort(SITE_KEY)
+    return world.frame(dataset_id, [*SITE_KEY, *columns]).sort(SITE_KEY)
 
 
 def _same_keys(sites: pl.DataFrame, other: pl.DataFrame, name: str) -> None:

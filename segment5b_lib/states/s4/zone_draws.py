@@ -30,7 +30,7 @@ def days_of_buckets(grid: Grid, buckets: int) -> tuple[list[str], NDArray[np.int
 def load_group_weights(world: World, merchants: pl.Series) -> pl.DataFrame:
     """Rows of some merchants in key order: merchant_id, utc_day, tzid, p_group."""
     columns = ["merchant_id", "utc_day", "tz_group_id", "p_group"]
-    frame = pl.DataFrame(pl.from_arrow(world.table("s4_group_weights", columns)))
+    frame = world.frame("s4_group_weights", columns)
     own = frame.filter(pl.col("merchant_id").is_in(merchants.implode()))
     return own.rename({"tz_group_id": "tzid"}).sort("merchant_id", "utc_day", "tzid")
 

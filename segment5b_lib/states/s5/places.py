@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -90,27 +89,23 @@ def load_places(world: World) -> Places:
 
 def _sites(world: World) -> pl.DataFrame:
     """Sites that 1B located, by the id law, with 2A's zone; a site without a zone has none that could match."""
-    located = _frame(world, "site_locations", _SITE_KEY)
-    zones = _frame(world, "site_timezones", [*_SITE_KEY, "tzid"])
+    located = world.frame("site_locations", _SITE_KEY)
+    zones = world.frame("site_timezones", [*_SITE_KEY, "tzid"])
     sites = located.join(zones, on=_SITE_KEY, how="inner")
     ids = [site_id(*key) for key in sites.select(_SITE_KEY).iter_rows()]
     return sites.select("merchant_id", "tzid", id=pl.Series(ids, dtype=pl.UInt64))
 
 
 def _edges(world: World) -> pl.DataFrame:
-    edges = _frame(world, "edge_catalogue_3B", ["merchant_id", "edge_id", "tzid_operational"])
+    edges = world.frame("edge_catalogue_3B", ["merchant_id", "edge_id", "tzid_operational"])
     ids = pl.Series([int(text, 16) for text in edges["edge_id"]], dtype=pl.UInt64)
     return edges.select("merchant_id", tzid="tzid_operational", id=ids)
 
 
 def _settlement(world: World) -> pl.DataFrame:
     """One settlement per online merchant: the merchant itself is the id."""
-    settlement = _frame(world, "virtual_settlement_3B", ["merchant_id", "tzid_settlement"])
+    settlement = world.frame("virtual_settlement_3B", ["merchant_id", "tzid_settlement"])
     return settlement.select("merchant_id", tzid="tzid_settlement", id="merchant_id")
-
-
-def _frame(world: World, dataset_id: str, columns: Iterable[str]) -> pl.DataFrame:
-    return pl.DataFrame(pl.from_arrow(world.table(dataset_id, list(columns))))
 
 
 def _directory(frame: pl.DataFrame, tzids: tuple[str, ...]) -> Directory:
