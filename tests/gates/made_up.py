@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +21,9 @@ GREEN = {
 """A value at B+ for every gate of a scorecard."""
 
 
+@cache
 def policy() -> ValidationPolicy:
+    """The shipped one; a scorecard asks for it once per gate, and reading it takes longer than judging."""
     return load_posture("published").validation
 
 
