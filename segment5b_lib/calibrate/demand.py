@@ -28,12 +28,11 @@ from segment5b_lib.errors import MissingInputError
 from segment5b_lib.kernel.arrival_tables import Grid
 from segment5b_lib.kernel.latent import latent_field
 from segment5b_lib.kernel.streams import LATENT_VECTOR, stream_keys
-from segment5b_lib.states.s1_grouping import grouped, with_attributes
-from segment5b_lib.states.s1_scenario import Scenario, scenario_of
-from segment5b_lib.states.s2_latent_law import Groups, groups_of
-from segment5b_lib.states.s3_counts import dispersion
-from segment5b_lib.states.s4.zone_draws import days_of_buckets
-from segment5b_lib.states.series import SeriesDomain
+from segment5b_lib.model.dispersion import dispersion
+from segment5b_lib.model.grouping import grouped, with_attributes
+from segment5b_lib.model.latent_law import Groups, groups_of
+from segment5b_lib.model.scenario import Scenario, scenario_of
+from segment5b_lib.model.zone_draws import days_of_buckets
 from segment5b_lib.states.surface import SeriesSlice, Surface, series_slices, sorted_surface, source_surface
 from segment5b_lib.store.row_ranges import RowRanges
 from segment5b_lib.store.runs import Run
@@ -95,18 +94,18 @@ def load_demand(source: Source, scenario_id: str, policies: Policies) -> Demand:
     MissingInputError : ``5B.CALIBRATE.S1_MISSING`` where the run has not got as far as S1
     """
     scenario = _scenario(source, scenario_id, policies)
-    domain = _domain(source, scenario, policies)
+    series = _grouped_series(source, scenario, policies)
     edges = int(scenario.start.timestamp()) + scenario.bucket_seconds * np.arange(scenario.buckets + 1)
     tolerance = policies.validation.civil_time.tolerance_seconds
     wrong = wrong_share(source.tables.cache, source.tables.zones, edges, tolerance)
     days, day = days_of_buckets(Grid(int(edges[0]) * _US, scenario.bucket_seconds * _US), scenario.buckets)
     changes = (np.diff(day) != 0) | (np.diff(wrong, axis=1) != 0).any(axis=0)
     first = np.flatnonzero(np.append(True, changes))
-    surface, mean, square = _sums(source, domain, policies, first)
-    kappa = dispersion(domain, policies.count)[:, None]
+    surface, mean, square = _sums(source, scenario, series, policies, first)
+    kappa = dispersion(series["demand_class"], scenario.band, policies.count)[:, None]
     return Demand(
         scenario_id=scenario_id,
-        series=domain.frame.select("merchant_id", "legal_country_iso", "zone_representation", "channel_group"),
+        series=series.select("merchant_id", "legal_country_iso", "zone_representation", "channel_group"),
         days=tuple(days),
         day=day[first].astype(np.int64),
         surface=surface,
@@ -121,7 +120,7 @@ def _scenario(source: Source, scenario_id: str, policies: Policies) -> Scenario:
     return scenario_of(next(row for row in manifest if row["scenario_id"] == scenario_id), policies.time_grid)
 
 
-def _domain(source: Source, scenario: Scenario, policies: Policies) -> SeriesDomain:
+def _grouped_series(source: Source, scenario: Scenario, policies: Policies) -> pl.DataFrame:
     """S1's series, grouped again: the group depends on the virtual mode, which a reopened 3B changes."""
     if source.run.marker("S1") is None:
         raise MissingInputError(
@@ -135,16 +134,18 @@ def _domain(source: Source, scenario: Scenario, policies: Policies) -> SeriesDom
     series = known.select("merchant_id", "legal_country_iso", "zone_representation", "channel_group").rename(names)
     profile = known.select("merchant_id", "legal_country_iso", "zone_representation", "demand_class").rename(names)
     attributed = with_attributes(series, profile.unique(), source.tables.modes)
-    return SeriesDomain(scenario.scenario_id, grouped(attributed, scenario, policies.grouping), scenario.buckets)
+    return grouped(attributed, scenario, policies.grouping)
 
 
-def _sums(source: Source, domain: SeriesDomain, policies: Policies, first: NDArray[np.intp]) -> tuple[F64, F64, F64]:
+def _sums(
+    source: Source, scenario: Scenario, series: pl.DataFrame, policies: Policies, first: NDArray[np.intp]
+) -> tuple[F64, F64, F64]:
     """Σλ by series, Σμ and Σμ² by series and span, slice by slice of the surface."""
-    groups, buckets = groups_of(domain, policies.lgcp), domain.buckets
-    surface, shape = np.empty(len(domain)), (len(domain), len(first))
+    groups, buckets = groups_of(series, scenario.band, policies.lgcp), scenario.buckets
+    surface, shape = np.empty(series.height), (series.height, len(first))
     mean, square = np.empty(shape), np.empty(shape)
-    with _open_surface(source, domain) as found, ThreadPoolExecutor(source.threads) as pool:
-        factors = _factors(source, domain, groups, policies, pool)
+    with _open_surface(source, scenario) as found, ThreadPoolExecutor(source.threads) as pool:
+        factors = _factors(source, scenario, groups, policies, pool)
         rows = RowRanges(found.files, dataset(_SURFACE))
 
         def one(part: SeriesSlice) -> None:
@@ -157,34 +158,34 @@ def _sums(source: Source, domain: SeriesDomain, policies: Policies, first: NDArr
             mean[own] = np.add.reduceat(mu, first, axis=1)
             square[own] = np.add.reduceat(np.square(mu, out=mu), first, axis=1)
 
-        list(pool.map(one, series_slices(len(domain), buckets)))
+        list(pool.map(one, series_slices(series.height, buckets)))
     return surface, mean, square
 
 
-def _factors(source: Source, domain: SeriesDomain, groups: Groups, policies: Policies, pool: ThreadPoolExecutor) -> F64:
+def _factors(source: Source, scenario: Scenario, groups: Groups, policies: Policies, pool: ThreadPoolExecutor) -> F64:
     """Clipped latent factor, float64 [group, bucket]: what S2 draws for this world, policy and seed."""
     names = [(name,) for name in groups.names]
-    keys = stream_keys(LATENT_VECTOR, source.world.rng_root, source.seed, domain.scenario_id, names)
+    keys = stream_keys(LATENT_VECTOR, source.world.rng_root, source.seed, scenario.scenario_id, names)
     clip = policies.lgcp.factor_clip.min, policies.lgcp.factor_clip.max
-    factors = np.empty((len(names), domain.buckets))
+    factors = np.empty((len(names), scenario.buckets))
 
     def one(bounds: SeriesSlice) -> None:
         own = slice(bounds.start, bounds.stop)
         law = groups.sigma[own], groups.length[own]
-        field = latent_field(keys[own], *law, buckets=domain.buckets, mode=policies.lgcp.mode, clip=clip)
+        field = latent_field(keys[own], *law, buckets=scenario.buckets, mode=policies.lgcp.mode, clip=clip)
         factors[own] = field.factor
 
-    list(pool.map(one, series_slices(len(names), domain.buckets)))
+    list(pool.map(one, series_slices(len(names), scenario.buckets)))
     return factors
 
 
 @contextmanager
-def _open_surface(source: Source, domain: SeriesDomain) -> Iterator[Surface]:
+def _open_surface(source: Source, scenario: Scenario) -> Iterator[Surface]:
     """The surface in series order: as it lies there, or, where S1 found it out of order, a sorted copy."""
     marker = source.run.marker("S1")
     assert marker is not None, "the series were read from its output"
-    if marker.of_scenario(domain.scenario_id)["surface_in_order"]:
-        yield source_surface(source.world, domain.scenario_id, domain.buckets)
+    if marker.of_scenario(scenario.scenario_id)["surface_in_order"]:
+        yield source_surface(source.world, scenario.scenario_id, scenario.buckets)
         return
     with tempfile.TemporaryDirectory() as folder:
-        yield sorted_surface(source.world, domain.scenario_id, domain.buckets, Path(folder))
+        yield sorted_surface(source.world, scenario.scenario_id, scenario.buckets, Path(folder))

@@ -15,13 +15,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from segment5b_lib.calibrate.demand import Demand
-from segment5b_lib.calibrate.landing import landing_zones
 from segment5b_lib.calibrate.tables import RoutingTables
 from segment5b_lib.contract.policies import Policies, ZoneTilt
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.errors import InputError
-from segment5b_lib.states.s2_zone_mix import tilt_multipliers
-from segment5b_lib.states.s4.pools import ROW, ZONE
+from segment5b_lib.model.pools import MERCHANT_COUNTRY_ZONE, MERCHANT_ZONE, destination_zones
+from segment5b_lib.model.zone_mix import tilt_multipliers
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -100,7 +99,9 @@ def blocks(demand: Demand, tables: RoutingTables, policies: Policies) -> Iterato
         own = virtual[places.merchant_of]
         to_zone = own[:, None] * places.edges[places.merchant_of]
         zone = (
-            _landing(demand.series.rename({"zone_representation": "tzid"}), ROW, tables) if astray else places.zone_of
+            _destination(demand.series.rename({"zone_representation": "tzid"}), MERCHANT_COUNTRY_ZONE, tables)
+            if astray
+            else places.zone_of
         )
         to_zone[np.arange(len(own)), zone] += 1.0 - own
         yield Block(to_zone, own, mean, excess, np.arange(len(demand.day)))
@@ -115,8 +116,8 @@ def blocks(demand: Demand, tables: RoutingTables, policies: Policies) -> Iterato
         yield Block(to_zone, virtual, *of_day, span)
 
 
-def _landing(wanted: pl.DataFrame, key: list[str], tables: RoutingTables) -> I64:
-    return codes_of(landing_zones(wanted, key, tables.sites, tables.zones), tables.zones)
+def _destination(wanted: pl.DataFrame, key: list[str], tables: RoutingTables) -> I64:
+    return codes_of(destination_zones(wanted, key, tables.sites), tables.zones)
 
 
 class _ZoneWeights(NamedTuple):
@@ -144,12 +145,12 @@ def _zone_weights(
     rows = of_horizon.join(places.merchants, on="merchant_id", how="inner", maintain_order="left")
     zone = codes_of(rows["tzid"], tables.zones)
     weight = rows["p_group"].to_numpy() * np.exp(-temper.eta * scores(temper, tables.zones))[zone]
-    landed = _landing(rows, ZONE, tables) if astray else zone
+    destination = _destination(rows, MERCHANT_ZONE, tables) if astray else zone
     d, m = codes_of(rows["utc_day"], demand.days), rows["m"].cast(pl.Int64).to_numpy()
     order = np.argsort(d, kind="stable")
     starts = np.searchsorted(d[order], np.arange(len(demand.days) + 1)).astype(np.int64)
     shape = places.edges.shape[0], places.edges.shape[1]
-    return _ZoneWeights(starts, m[order], landed[order], weight[order], shape)
+    return _ZoneWeights(starts, m[order], destination[order], weight[order], shape)
 
 
 def scores(tilt: ZoneTilt, zones: tuple[str, ...]) -> F64:

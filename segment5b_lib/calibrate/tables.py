@@ -12,7 +12,7 @@ import polars as pl
 
 from segment5b_lib.civil_time import cache as tz_cache
 from segment5b_lib.civil_time.cache import TzCache
-from segment5b_lib.states.s4.sites import load_sites
+from segment5b_lib.model.sites import SITE_COLUMNS, joined_sites
 from segment5b_lib.store.worlds import World
 from segment5b_lib.world.plan import Plan
 from segment5b_lib.world.reopen import reopened_spec
@@ -27,7 +27,7 @@ class RoutingTables:
 
     `modes` has merchant_id (u64), virtual_mode; `edges` merchant_id, tzid, share (of the merchant's online
     arrivals); `zones` are all names that an arrival can have. `group_weights` has merchant_id, utc_day, tzid,
-    p_group and, like `sites` (`states.s4.sites.load_sites`), is made when first asked for: few policies do.
+    p_group and, like `sites` (`model.sites.joined_sites`), is made when first asked for: few policies do.
     """
 
     modes: pl.DataFrame
@@ -60,7 +60,7 @@ def tables_of_world(world: World) -> RoutingTables:
         cache=tz_cache.decode(path.read_bytes(), f"tz_timetable_cache: {path.name}"),
         zones=tuple(sorted({*sites["tzid"].unique(), *edges["tzid_operational"].unique()})),
         weights=lambda: world.frame("s4_group_weights", columns).rename({"tz_group_id": "tzid"}),
-        all_sites=lambda: load_sites(world),
+        all_sites=lambda: _sites(world),
     )
 
 
@@ -89,7 +89,7 @@ def tables_reopened(world: World, changes: Changes) -> RoutingTables:
         cache=tz_cache.build(zones, spec.upstream.s2A.last_transition_year),
         zones=zones,
         weights=lambda: _planned_weights(plan),
-        all_sites=lambda: load_sites(world),
+        all_sites=lambda: _sites(world),
     )
 
 
@@ -105,6 +105,10 @@ def _planned_weights(plan: Plan) -> pl.DataFrame:
         },
         schema_overrides={"merchant_id": pl.UInt64},
     )
+
+
+def _sites(world: World) -> pl.DataFrame:
+    return joined_sites({name: world.frame(name, columns) for name, columns in SITE_COLUMNS.items()})
 
 
 def _shares(edges: pl.DataFrame) -> pl.DataFrame:

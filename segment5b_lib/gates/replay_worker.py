@@ -14,7 +14,7 @@ from segment5b_lib.states.context import Context
 from segment5b_lib.states.s4 import arrivals as s4_arrivals
 from segment5b_lib.states.s4.expansion import Expansion, expand_shard
 from segment5b_lib.states.s4.shards import Shard
-from segment5b_lib.states.s4.tables import load_upstream
+from segment5b_lib.states.s4.upstream import load_upstream
 from segment5b_lib.store.runs import Run
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from segment5b_lib.contract.datasets import dataset
-from segment5b_lib.contract.words import Lane
+from segment5b_lib.contract.policies import GroupingPolicy
+from segment5b_lib.contract.words import Lane, ScenarioBand
 from segment5b_lib.errors import StateError
+from segment5b_lib.model.grouping import grouped, with_attributes
+from segment5b_lib.model.scenario import Scenario, scenario_of
 from segment5b_lib.states.context import Context, Publication, StateSpec
-from segment5b_lib.states.s1_grouping import group_shape, grouped, off_target, with_attributes
-from segment5b_lib.states.s1_scenario import Scenario, grid_of, scenario_of
 from segment5b_lib.states.surface import (
     KEY,
     SeriesSlice,
@@ -150,3 +154,56 @@ def _count(publication: Publication, scenario: Scenario, counters: Counters) -> 
     publication.counters["rows_out"] += counters["total_grouping_rows"] + scenario.buckets
     for name in ("total_bucket_count", "total_grouping_rows", "total_unique_group_ids"):
         publication.counters[name] = publication.counters.get(name, 0) + counters[name]
+
+
+def grid_of(scenario: Scenario) -> pl.DataFrame:
+    """The bucket grid; local columns are those of the reference zone Etc/UTC."""
+    length = timedelta(seconds=scenario.bucket_seconds)
+    starts = [scenario.start + bucket * length for bucket in range(scenario.buckets)]
+    start = pl.Series(starts, dtype=pl.Datetime("us", "UTC"))
+    frame = pl.DataFrame({"bucket_start_utc": start})
+    weekday = pl.col("bucket_start_utc").dt.weekday()
+    return frame.select(
+        bucket_index=pl.int_range(pl.len(), dtype=pl.Int32),
+        bucket_start_utc=pl.col("bucket_start_utc"),
+        bucket_end_utc=pl.col("bucket_start_utc") + length,
+        bucket_duration_seconds=pl.lit(scenario.bucket_seconds, dtype=pl.Int32),
+        scenario_is_baseline=pl.lit(scenario.band is ScenarioBand.BASELINE),
+        scenario_is_stress=pl.lit(scenario.band is ScenarioBand.STRESS),
+        scenario_labels=pl.lit(pl.Series([scenario.labels], dtype=pl.List(pl.String))).first(),
+        local_day_of_week=weekday,
+        local_minutes_since_midnight=(
+            pl.col("bucket_start_utc").dt.hour().cast(pl.Int16) * 60 + pl.col("bucket_start_utc").dt.minute()
+        ),
+        is_weekend=weekday >= 6,
+    )
+
+
+def group_shape(scenario: Scenario, series: int, members: NDArray[np.float64]) -> Counters:
+    """Counters of the grid and of how many members groups have (`members`, one number per group)."""
+    return {
+        "total_bucket_count": scenario.buckets,
+        "total_grouping_rows": series,
+        "total_unique_group_ids": len(members),
+        "median_members_per_group": float(np.median(members)),
+        "max_group_share": float(members.max() / series),
+        "multi_member_fraction": float((members > 1).mean()),
+    }
+
+
+def off_target(counters: Counters, policy: GroupingPolicy) -> str:
+    """What misses the policy's targets, in words; empty where nothing does."""
+    targets = policy.targets
+    groups = counters["total_unique_group_ids"]
+    checks = {
+        f"groups {groups} outside {targets.min_groups}..{targets.max_groups}": (
+            targets.min_groups <= groups <= targets.max_groups
+        ),
+        f"median members {counters['median_members_per_group']:g} below {targets.min_median_members:g}": (
+            counters["median_members_per_group"] >= targets.min_median_members
+        ),
+        f"largest group {counters['max_group_share']:.4f} above {targets.max_group_share}": (
+            counters["max_group_share"] <= targets.max_group_share
+        ),
+    }
+    return "; ".join(text for text, met in checks.items() if not met)

@@ -19,9 +19,9 @@ from segment5b_lib.errors import StateError
 from segment5b_lib.kernel.intensity import first_invalid, realise
 from segment5b_lib.kernel.latent import LatentField, latent_field
 from segment5b_lib.kernel.streams import FAMILIES, LATENT_VECTOR, stream_keys
+from segment5b_lib.model.latent_law import F64, Groups, below_floors, groups_of, mean_factor_law
+from segment5b_lib.model.zone_mix import tilt_multipliers
 from segment5b_lib.states.context import Context, Publication, StateSpec
-from segment5b_lib.states.s2_latent_law import F64, Groups, below_floors, groups_of, mean_factor_law
-from segment5b_lib.states.s2_zone_mix import tilt_multipliers
 from segment5b_lib.states.series import SeriesDomain, load_domain
 from segment5b_lib.states.surface import SLICE_ROWS, SeriesSlice, Surface, series_slices, sorted_surface, source_surface
 from segment5b_lib.store.markers import Counters
@@ -66,7 +66,7 @@ def _load(context: Context, scenario_id: str) -> tuple[SeriesDomain, Groups]:
         domain = load_domain(context.run, scenario_id)
         step.rows = len(domain)
     with context.step("derive latent laws", Lane.COMPUTE):
-        return domain, groups_of(domain, context.policies.lgcp)
+        return domain, groups_of(domain.frame, domain.band, context.policies.lgcp)
 
 
 def _compute_factors(
@@ -162,7 +162,7 @@ def _validate_factors(context: Context, domain: SeriesDomain, groups: Groups, co
                 expected=f"{expected:.5f} ± {allowed:.5f}",
                 found=f"{counters['mean_factor']:.5f}",
             )
-        problem = below_floors(domain, groups, policy)
+        problem = below_floors(groups, domain.band, policy)
         if problem:
             raise StateError("5B.S2.LATENT_FLOOR", "latent laws show too little variety", where=where, found=problem)
 

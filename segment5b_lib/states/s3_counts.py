@@ -15,6 +15,7 @@ from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StateError
 from segment5b_lib.kernel.counts import draw_counts
 from segment5b_lib.kernel.streams import BUCKET_COUNT, FAMILIES, stream_keys
+from segment5b_lib.model.dispersion import dispersion
 from segment5b_lib.states.context import Context, Publication, StateSpec
 from segment5b_lib.states.series import SeriesDomain, load_domain
 from segment5b_lib.states.surface import SeriesSlice, series_slices
@@ -57,17 +58,7 @@ def _load(context: Context, scenario_id: str) -> tuple[SeriesDomain, NDArray[np.
         step.rows = len(domain)
     with context.step("derive stream keys", Lane.COMPUTE):
         keys = stream_keys(BUCKET_COUNT, context.rng_root, context.seed, scenario_id, domain.keys())
-        return domain, dispersion(domain, context.policies.count), keys
-
-
-def dispersion(domain: SeriesDomain, policy: CountConfig) -> NDArray[np.float64]:
-    """κ of every series: clamp(base[band] · class, min, max)."""
-    law = policy.kappa
-    base = float(getattr(law.base, domain.band))
-    classes: Any = law.demand_class
-    values = [base * classes[name] for name in domain.frame["demand_class"]]
-    kappa: NDArray[np.float64] = np.clip(np.array(values), law.min, law.max)
-    return kappa
+        return domain, dispersion(domain.frame["demand_class"], domain.band, context.policies.count), keys
 
 
 def _draw(

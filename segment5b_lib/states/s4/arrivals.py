@@ -19,7 +19,8 @@ from segment5b_lib.states.s4.expansion import Expansion, ShardResult, expand_sha
 from segment5b_lib.states.s4.rng_totals import rng_totals
 from segment5b_lib.states.s4.shards import Shard, plan_shards
 from segment5b_lib.states.s4.summary import SummaryParts, summary_table
-from segment5b_lib.states.s4.tables import Upstream, build_tables, load_upstream
+from segment5b_lib.states.s4.tables import build_tables
+from segment5b_lib.states.s4.upstream import Upstream, load_upstream
 from segment5b_lib.states.series import load_domain
 from segment5b_lib.store.markers import Counters
 from segment5b_lib.store.parquet import write_table

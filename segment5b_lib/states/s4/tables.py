@@ -10,19 +10,22 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from segment5b_lib.civil_time.cache import TzCache
 from segment5b_lib.contract.policies import RoutingPolicy
 from segment5b_lib.kernel.arrival_tables import (
     DRAWN,
     VIRTUAL,
     Grid,
+    Pools,
     SeriesTable,
     Tables,
     ZoneDraws,
 )
 from segment5b_lib.kernel.streams import ARRIVAL_EDGE_PICK, ARRIVAL_SITE_PICK, ARRIVAL_TIME, stream_keys
+from segment5b_lib.model.pools import MERCHANT_COUNTRY_ZONE, MERCHANT_ZONE, SitePools, build_pools
+from segment5b_lib.model.sites import SITE_KEY
+from segment5b_lib.model.zone_draws import days_of_buckets, no_zone_draws, zone_draws
 from segment5b_lib.states.context import Context
-from segment5b_lib.states.s4.civil_time import check_zones, load_cache, zone_offsets
+from segment5b_lib.states.s4.civil_time import check_zones, zone_offsets
 from segment5b_lib.states.s4.codes import Codes, dictionary, encode
 from segment5b_lib.states.s4.counts import CountFiles
 from segment5b_lib.states.s4.merchants import (
@@ -33,21 +36,8 @@ from segment5b_lib.states.s4.merchants import (
     merchant_table,
     site_table,
 )
-from segment5b_lib.states.s4.online import OnlineRouting, load_online_routing
-from segment5b_lib.states.s4.pools import ROW, ZONE, PoolTable, build_pools
-from segment5b_lib.states.s4.sites import SITE_KEY, load_sites, routing_universe
-from segment5b_lib.states.s4.zone_draws import days_of_buckets, load_group_weights, no_zone_draws, zone_draws
+from segment5b_lib.states.s4.upstream import Upstream, load_group_weights
 from segment5b_lib.states.series import SeriesDomain
-
-
-@dataclass(frozen=True)
-class Upstream:
-    """The routing inputs of a world, the same for every scenario. `universes` are the hashes of 3A and 3B."""
-
-    sites: pl.DataFrame
-    online: OnlineRouting
-    cache: TzCache
-    universes: tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -67,18 +57,10 @@ class ScenarioTables:
     def zone_used(self, series_key: Mapping[str, Any], tzid: str) -> str | None:
         """The zone whose sites a series' arrivals in `tzid` get; None where there is no site for them."""
         key = {**series_key, "tzid": tzid}
-        names = [name for name in ROW if name in self.pool_keys.columns]
+        names = [name for name in MERCHANT_COUNTRY_ZONE if name in self.pool_keys.columns]
         pools = self.pool_keys.filter(*(pl.col(name) == key[name] for name in names))
         used: str | None = pools["tzid_used"][0]
         return used
-
-
-def load_upstream(context: Context) -> Upstream:
-    """Read and verify sites, online routing and the transition cache."""
-    world, rules = context.world, context.policies.routing.fail_closed_rules
-    online = load_online_routing(world, context.inputs, rules)
-    universes = (routing_universe(world, rules), online.universe_hash)
-    return Upstream(load_sites(world), online, load_cache(world), universes)
 
 
 def build_tables(
@@ -95,7 +77,7 @@ def build_tables(
         dictionary(domain.frame["zone_representation"], weights["tzid"], routing.active_zones),
         dictionary(domain.frame["channel_group"]),
     )
-    pools = _pools(policy, domain, routing, upstream.sites, weights, codes)
+    pools = _pools(policy, domain, routing, upstream.sites, weights)
     days, day = days_of_buckets(grid, domain.buckets)
     busy = _drawn_days(policy, routing, day, counts)
     zones = _zone_tables(policy, routing, weights, pools, days, busy)
@@ -104,7 +86,7 @@ def build_tables(
         merchants=merchant_table(domain, routing, codes),
         series=_series_table(context, domain, pools, codes),
         sites=site_table(routing, codes),
-        pools=pools.pools,
+        pools=_pool_table(pools, codes),
         zones=zones,
         edges=edge_table(routing, codes),
         offsets=zone_offsets(upstream.cache, codes.zones, routing.active_zones, grid, domain.buckets),
@@ -126,24 +108,34 @@ def _pools(
     routing: MerchantRouting,
     sites: pl.DataFrame,
     weights: pl.DataFrame,
-    codes: Codes,
-) -> PoolTable:
+) -> SitePools:
     """Pools of every (merchant, country, zone) of the series, or every (merchant, zone) of the zone weights."""
-    key = ROW if policy.physical_router.zone_binding == "row_zone" else ZONE
-    rows = domain.frame.rename({"zone_representation": "tzid"}) if key == ROW else weights
+    key = MERCHANT_COUNTRY_ZONE if policy.physical_router.zone_binding == "row_zone" else MERCHANT_ZONE
+    rows = domain.frame.rename({"zone_representation": "tzid"}) if key == MERCHANT_COUNTRY_ZONE else weights
     wanted = rows.select(key).unique().sort(key).join(routing.physical, on="merchant_id", maintain_order="left")
     numbered = routing.sites.select(SITE_KEY).with_row_index("row")
     everywhere = sites.join(numbered, on=SITE_KEY, how="left", maintain_order="left")
     redirect = policy.fail_closed_rules.site_missing_in_zone == "anomaly"
-    return build_pools(wanted.select(key), key, everywhere, codes.zones, redirect=redirect)
+    return build_pools(wanted.select(key), key, everywhere, redirect=redirect)
 
 
-def _series_table(context: Context, domain: SeriesDomain, pools: PoolTable, codes: Codes) -> SeriesTable:
+def _pool_table(pools: SitePools, codes: Codes) -> Pools:
+    return Pools(
+        start=pools.keys["start"].to_numpy(),
+        size=pools.keys["size"].cast(pl.Int32).to_numpy(),
+        zone=encode(pools.keys["tzid"], codes.zones),
+        astray=pools.keys["unroutable"].to_numpy(),
+        share=pools.share,
+        choice=pools.choice,
+    )
+
+
+def _series_table(context: Context, domain: SeriesDomain, pools: SitePools, codes: Codes) -> SeriesTable:
     frame = domain.frame.rename({"zone_representation": "tzid"})
     pool = np.full(len(domain), DRAWN, np.int32)
     if "legal_country_iso" in pools.keys.columns:
-        numbered = pools.keys.select(ROW).with_row_index("pool")
-        bound = frame.join(numbered, on=ROW, how="left", maintain_order="left")["pool"]
+        numbered = pools.keys.select(MERCHANT_COUNTRY_ZONE).with_row_index("pool")
+        bound = frame.join(numbered, on=MERCHANT_COUNTRY_ZONE, how="left", maintain_order="left")["pool"]
         pool = bound.cast(pl.Int32).fill_null(DRAWN).to_numpy()
     keys = domain.keys()
     time_key, pick_key, edge_key = (
@@ -176,7 +168,7 @@ def _zone_tables(
     policy: RoutingPolicy,
     routing: MerchantRouting,
     weights: pl.DataFrame,
-    pools: PoolTable,
+    pools: SitePools,
     days: list[str],
     busy: NDArray[np.bool_],
 ) -> ZoneDraws:
@@ -184,7 +176,7 @@ def _zone_tables(
         return no_zone_draws(*busy.shape)
     return zone_draws(
         weights,
-        pools.keys.select(ZONE),
+        pools.keys.select(MERCHANT_ZONE),
         routing.merchants["merchant_id"].to_numpy(),
         days,
         busy,

@@ -18,7 +18,7 @@ from segment5b_lib.kernel.streams import (
     FAMILIES,
     LATENT_VECTOR,
 )
-from segment5b_lib.states.s2_latent_law import Groups, groups_of, mean_factor_law
+from segment5b_lib.model.latent_law import Groups, groups_of, mean_factor_law
 from segment5b_lib.states.s5.check import LAW, Bound, Check, Issue, by_policy, held, structural
 from segment5b_lib.states.s5.inputs import Evidence, ScenarioEvidence
 
@@ -28,12 +28,16 @@ Total = dict[str, Any]
 
 def draw_checks(evidence: Evidence) -> list[Check]:
     """RNG totals, mean factor, shared factor."""
-    groups = [groups_of(scenario.domain, evidence.policies.lgcp) for scenario in evidence.scenarios]
+    groups = [_groups(evidence, scenario) for scenario in evidence.scenarios]
     return [
         _totals(evidence),
         _mean_factor(evidence, groups),
         _shared_factor(evidence, groups),
     ]
+
+
+def _groups(evidence: Evidence, scenario: ScenarioEvidence) -> Groups:
+    return groups_of(scenario.domain.frame, scenario.domain.band, evidence.policies.lgcp)
 
 
 def rng_totals(evidence: Evidence) -> list[Total]:
@@ -47,7 +51,7 @@ def rng_totals(evidence: Evidence) -> list[Total]:
 
 def _of_scenario(evidence: Evidence, scenario: ScenarioEvidence) -> Iterator[Total]:
     ledger, keys = scenario.ledger, scenario.domain.keys()
-    names = groups_of(scenario.domain, evidence.policies.lgcp).names
+    names = _groups(evidence, scenario).names
     latent = 0 if evidence.policies.lgcp.mode == "none" else len(names) * scenario.horizon.buckets
     yield _total("S2", scenario, LATENT_VECTOR, latent, names[0], names[-1])
     yield _total("S3", scenario, BUCKET_COUNT, ledger.drawn.rows, _name(keys[0]), _name(keys[-1]))

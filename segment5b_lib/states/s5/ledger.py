@@ -18,8 +18,8 @@ from segment5b_lib.contract.words import Lane
 from segment5b_lib.kernel import ledger_check
 from segment5b_lib.kernel.drawn_sums import NOTHING_DRAWN, DrawnSums, drawn_sums
 from segment5b_lib.kernel.ledger_check import LedgerLimits, LedgerRows, check_ledger
+from segment5b_lib.model.dispersion import dispersion
 from segment5b_lib.states.context import Context
-from segment5b_lib.states.s3_counts import dispersion
 from segment5b_lib.states.s5.check import Issue
 from segment5b_lib.states.s5.rows import KEY, Breaches, KeyCodes, require_values
 from segment5b_lib.states.series import SeriesDomain
@@ -102,8 +102,9 @@ class _Reader:
         self.context, self.domain, self.weekend, self.zone_of = context, domain, weekend, zone_of
         names = ("s2_realised_intensity_5B", "s3_bucket_counts_5B")
         self.s2, self.s3 = (RowRanges(context.run.files(name, domain.scenario_id), dataset(name)) for name in names)
-        nb2 = context.policies.count.law == "nb2"
-        self.over_kappa = 1 / dispersion(domain, context.policies.count) if nb2 else np.zeros(len(domain))
+        policy = context.policies.count
+        kappa = dispersion(domain.frame["demand_class"], domain.band, policy)
+        self.over_kappa = 1 / kappa if policy.law == "nb2" else np.zeros(len(domain))
         self.codes = KeyCodes(domain)
         self.limits = _limits(context.policies)
         # As narrow as the law COUNTS allows: by the series times buckets of a large world this is the largest array.

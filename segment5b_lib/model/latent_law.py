@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from segment5b_lib.contract.policies import LgcpConfig, ScaledByBand
-from segment5b_lib.states.series import SeriesDomain
 
 F64 = NDArray[np.float64]
 
@@ -25,18 +25,21 @@ class Groups:
     length: F64
 
 
-def groups_of(domain: SeriesDomain, policy: LgcpConfig) -> Groups:
-    """The distinct groups of a scenario in order of their names, with σ and L from the policy."""
-    distinct = domain.frame.unique("group_id").sort("group_id")
+def groups_of(series: pl.DataFrame, band: str, policy: LgcpConfig) -> Groups:
+    """The distinct groups of a scenario in order of their names, with σ and L from the policy.
+
+    `series` has one row per series with group_id, demand_class, channel_group and virtual_band.
+    """
+    distinct = series.unique("group_id").sort("group_id")
     names = distinct["group_id"].to_list()
     position = {name: index for index, name in enumerate(names)}
-    rows, band = distinct.select("demand_class", "channel_group", "virtual_band").rows(), domain.band
+    rows = distinct.select("demand_class", "channel_group", "virtual_band").rows()
     sigma = [
-        _scaled(policy.sigma, band, demand, _sigma_multiplier(policy, channel, virtual))
+        scaled(policy.sigma, band, demand, _sigma_multiplier(policy, channel, virtual))
         for demand, channel, virtual in rows
     ]
-    length = [_scaled(policy.length_buckets, band, demand, 1.0) for demand, _, _ in rows]
-    of_series = np.array([position[name] for name in domain.frame["group_id"]], dtype=np.intp)
+    length = [scaled(policy.length_buckets, band, demand) for demand, _, _ in rows]
+    of_series = np.array([position[name] for name in series["group_id"]], dtype=np.intp)
     return Groups(names, of_series, np.array(sigma), np.array(length))
 
 
@@ -45,7 +48,8 @@ def _sigma_multiplier(policy: LgcpConfig, channel: Any, virtual: str) -> float:
     return multiplier * (policy.sigma.virtual_multiplier if virtual == "virtual" else 1.0)
 
 
-def _scaled(law: ScaledByBand, band: str, demand: Any, multiplier: float) -> float:
+def scaled(law: ScaledByBand, band: str, demand: Any, multiplier: float = 1.0) -> float:
+    """clamp(base[band] · class · multiplier, min, max): how σ, L and κ follow from the policy."""
     value = float(getattr(law.base, band)) * law.demand_class[demand] * multiplier
     return min(max(value, law.min), law.max)
 
@@ -71,7 +75,7 @@ def clipped_mean(sigma: float, low: float, high: float) -> float:
     return low * phi(a) + phi(b - sigma) - phi(a - sigma) + high * (1 - phi(b))
 
 
-def below_floors(domain: SeriesDomain, groups: Groups, policy: LgcpConfig) -> str:
+def below_floors(groups: Groups, band: str, policy: LgcpConfig) -> str:
     """What falls short of the policy's least variety, in words; empty where nothing does."""
     floors = policy.floors
     distinct, median = len(np.unique(groups.sigma)), float(np.median(groups.length))
@@ -81,6 +85,6 @@ def below_floors(domain: SeriesDomain, groups: Groups, policy: LgcpConfig) -> st
     if not floors.median_length_buckets.min <= median <= floors.median_length_buckets.max:
         problems.append(f"median length {median:g} buckets")
     share = float((groups.sigma >= floors.stress_sigma).mean())
-    if domain.band == "stress" and share < floors.stress_min_group_share:
+    if band == "stress" and share < floors.stress_min_group_share:
         problems.append(f"{share:.3f} of the groups have sigma ≥ {floors.stress_sigma}")
     return "; ".join(problems)

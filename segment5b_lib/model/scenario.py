@@ -1,12 +1,10 @@
-"""A scenario's horizon, checked and cut into buckets, and the grid that is published for it."""
+"""A scenario's horizon, checked against the time-grid policy and cut into buckets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-import polars as pl
 
 from segment5b_lib.contract.policies import TimeGridPolicy
 from segment5b_lib.contract.words import ScenarioBand
@@ -60,26 +58,3 @@ def scenario_of(row: dict[str, Any], policy: TimeGridPolicy) -> Scenario:
         )
     band = ScenarioBand.BASELINE if row["is_baseline"] else ScenarioBand.STRESS
     return Scenario(row["scenario_id"], start, buckets, policy.bucket_seconds, band, sorted(row["labels"]))
-
-
-def grid_of(scenario: Scenario) -> pl.DataFrame:
-    """The bucket grid; local columns are those of the reference zone Etc/UTC."""
-    length = timedelta(seconds=scenario.bucket_seconds)
-    starts = [scenario.start + bucket * length for bucket in range(scenario.buckets)]
-    start = pl.Series(starts, dtype=pl.Datetime("us", "UTC"))
-    frame = pl.DataFrame({"bucket_start_utc": start})
-    weekday = pl.col("bucket_start_utc").dt.weekday()
-    return frame.select(
-        bucket_index=pl.int_range(pl.len(), dtype=pl.Int32),
-        bucket_start_utc=pl.col("bucket_start_utc"),
-        bucket_end_utc=pl.col("bucket_start_utc") + length,
-        bucket_duration_seconds=pl.lit(scenario.bucket_seconds, dtype=pl.Int32),
-        scenario_is_baseline=pl.lit(scenario.band is ScenarioBand.BASELINE),
-        scenario_is_stress=pl.lit(scenario.band is ScenarioBand.STRESS),
-        scenario_labels=pl.lit(pl.Series([scenario.labels], dtype=pl.List(pl.String))).first(),
-        local_day_of_week=weekday,
-        local_minutes_since_midnight=(
-            pl.col("bucket_start_utc").dt.hour().cast(pl.Int16) * 60 + pl.col("bucket_start_utc").dt.minute()
-        ),
-        is_weekend=weekday >= 6,
-    )

@@ -13,7 +13,6 @@ from segment5b_lib.contract.policies import FailClosedRules, ZoneTilt
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel.alias import build_alias_slices, picking
 from segment5b_lib.kernel.arrival_tables import Grid, ZoneDraws
-from segment5b_lib.store.worlds import World
 
 _DAY_US: Final = 86_400_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,14 +24,6 @@ def days_of_buckets(grid: Grid, buckets: int) -> tuple[list[str], NDArray[np.int
     first = int(day[0])
     names = [f"{_EPOCH + timedelta(days=first + n):%Y-%m-%d}" for n in range(int(day[-1]) - first + 1)]
     return names, (day - first).astype(np.int32)
-
-
-def load_group_weights(world: World, merchants: pl.Series) -> pl.DataFrame:
-    """Rows of some merchants in key order: merchant_id, utc_day, tzid, p_group."""
-    columns = ["merchant_id", "utc_day", "tz_group_id", "p_group"]
-    frame = world.frame("s4_group_weights", columns)
-    own = frame.filter(pl.col("merchant_id").is_in(merchants.implode()))
-    return own.rename({"tz_group_id": "tzid"}).sort("merchant_id", "utc_day", "tzid")
 
 
 def no_zone_draws(merchants: int, days: int) -> ZoneDraws:
@@ -52,8 +43,8 @@ def zone_draws(
 ) -> ZoneDraws:
     """Alias tables over zones (ascending) per merchant and day, p' ∝ p_group · exp(−η·s_zone).
 
-    `weights` as `load_group_weights` gives it; `pools` has merchant_id, tzid in pool order; `busy` bool
-    [merchant, day] says where zones will be drawn.
+    `weights` has merchant_id, utc_day, tzid, p_group, sorted by its first three columns; `pools` has merchant_id,
+    tzid in pool order; `busy` bool [merchant, day] says where zones will be drawn.
 
     Raises
     ------

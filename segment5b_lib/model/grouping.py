@@ -1,20 +1,19 @@
-"""Which series share a latent field, and what shape the groups have."""
+"""Which series share a latent field: the group of every series, from what 3B and 5A say of it."""
 
 from __future__ import annotations
 
 import hashlib
+from typing import Final
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from segment5b_lib.contract.policies import GroupingPolicy
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.errors import InputError
 from segment5b_lib.identity import zone_group_id
-from segment5b_lib.states.s1_scenario import Scenario
-from segment5b_lib.states.surface import KEY
-from segment5b_lib.store.markers import Counters
+from segment5b_lib.model.scenario import Scenario
+
+_KEY: Final = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
 
 
 def with_attributes(series: pl.DataFrame, profile: pl.DataFrame, virtual: pl.DataFrame) -> pl.DataFrame:
@@ -32,7 +31,7 @@ def with_attributes(series: pl.DataFrame, profile: pl.DataFrame, virtual: pl.Dat
             raise InputError(
                 f"5B.S1.{column.upper()}_MISSING",
                 f"a series of the surface has no row in {owner}",
-                where=f"{owner}, key {missing.select(KEY).row(0)}",
+                where=f"{owner}, key {missing.select(_KEY).row(0)}",
                 expected=column,
                 found=f"{missing.height} series without",
             )
@@ -78,33 +77,3 @@ def grouped(series: pl.DataFrame, scenario: Scenario, policy: GroupingPolicy) ->
 def _hash_bucket(text: str, buckets: int) -> str:
     first = hashlib.sha256(text.encode()).digest()[:8]
     return f"{int.from_bytes(first, 'big') % buckets:02d}"
-
-
-def group_shape(scenario: Scenario, series: int, members: NDArray[np.float64]) -> Counters:
-    """Counters of the grid and of how many members groups have (`members`, one number per group)."""
-    return {
-        "total_bucket_count": scenario.buckets,
-        "total_grouping_rows": series,
-        "total_unique_group_ids": len(members),
-        "median_members_per_group": float(np.median(members)),
-        "max_group_share": float(members.max() / series),
-        "multi_member_fraction": float((members > 1).mean()),
-    }
-
-
-def off_target(counters: Counters, policy: GroupingPolicy) -> str:
-    """What misses the policy's targets, in words; empty where nothing does."""
-    targets = policy.targets
-    groups = counters["total_unique_group_ids"]
-    checks = {
-        f"groups {groups} outside {targets.min_groups}..{targets.max_groups}": (
-            targets.min_groups <= groups <= targets.max_groups
-        ),
-        f"median members {counters['median_members_per_group']:g} below {targets.min_median_members:g}": (
-            counters["median_members_per_group"] >= targets.min_median_members
-        ),
-        f"largest group {counters['max_group_share']:.4f} above {targets.max_group_share}": (
-            counters["max_group_share"] <= targets.max_group_share
-        ),
-    }
-    return "; ".join(text for text, met in checks.items() if not met)
