@@ -7,8 +7,9 @@ site_order) order. A site without weight is no site to route to.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -29,15 +30,23 @@ class SitePools:
 
     Attributes
     ----------
+    key : names of the key columns
     keys : one row per pool with its key columns, `tzid_used` (the zone of its sites, null where it has none),
         `start`, `size` (i64) and `unroutable` (bool: the merchant has no site at the key itself)
     share : ndarray(float64, ndim=1), alias thresholds; a pool's are at [start, start + size)
     choice : ndarray(int32, ndim=1), rows of the site table, two per entry as `kernel.alias.picking` lays them out
     """
 
+    key: list[str]
     keys: pl.DataFrame
     share: NDArray[np.float64]
     choice: NDArray[np.int32]
+
+    def zone_used(self, key: Mapping[str, Any]) -> str | None:
+        """The zone whose sites the pool of a key holds; None where it holds none. `key` may have further columns."""
+        pools = self.keys.filter(*(pl.col(name) == key[name] for name in self.key))
+        used: str | None = pools["tzid_used"][0]
+        return used
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,7 @@ def build_pools(wanted: pl.DataFrame, key: list[str], sites: pl.DataFrame, *, re
     if redirect and keys["unroutable"].any():
         keys = _redirected(keys, by_zone.frame, sites, routable, len(exact.share))
     return SitePools(
+        key,
         keys.with_columns(pl.col("start", "size").fill_null(0)),
         np.concatenate([exact.share, by_zone.share]),
         np.concatenate([exact.choice, by_zone.choice]),

@@ -10,26 +10,20 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from segment5b_lib.contract.policies import RoutingPolicy
 from segment5b_lib.kernel.arrival_tables import (
-    DRAWN,
-    VIRTUAL,
     Grid,
     Pools,
     SeriesTable,
     Tables,
-    ZoneDraws,
 )
 from segment5b_lib.kernel.streams import ARRIVAL_EDGE_PICK, ARRIVAL_SITE_PICK, ARRIVAL_TIME, stream_keys
-from segment5b_lib.model.pools import MERCHANT_COUNTRY_ZONE, MERCHANT_ZONE, SitePools, build_pools
-from segment5b_lib.model.sites import SITE_KEY
-from segment5b_lib.model.zone_draws import days_of_buckets, no_zone_draws, zone_draws
+from segment5b_lib.model.pools import SitePools
+from segment5b_lib.model.zone_draws import days_of_buckets
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s4.civil_time import check_zones, zone_offsets
 from segment5b_lib.states.s4.codes import Codes, dictionary, encode
 from segment5b_lib.states.s4.counts import CountFiles
 from segment5b_lib.states.s4.merchants import (
-    MerchantRouting,
     check_online,
     edge_table,
     merchant_routing,
@@ -37,12 +31,13 @@ from segment5b_lib.states.s4.merchants import (
     site_table,
 )
 from segment5b_lib.states.s4.upstream import Upstream, load_group_weights
+from segment5b_lib.states.s4.zone_binding import by_group, by_row
 from segment5b_lib.states.series import SeriesDomain
 
 
 @dataclass(frozen=True)
 class ScenarioTables:
-    """Kernel tables of one scenario, the dictionaries behind their codes, and the keys of the pools.
+    """Kernel tables of one scenario, the dictionaries behind their codes, and the site pools.
 
     `active` are the zones that an arrival can lie in; `missing_group_weights` counts merchant-days that need
     zone weights and have none.
@@ -50,17 +45,13 @@ class ScenarioTables:
 
     tables: Tables
     codes: Codes
-    pool_keys: pl.DataFrame
+    pools: SitePools
     active: tuple[str, ...]
     missing_group_weights: int
 
     def zone_used(self, series_key: Mapping[str, Any], tzid: str) -> str | None:
         """The zone whose sites a series' arrivals in `tzid` get; None where there is no site for them."""
-        key = {**series_key, "tzid": tzid}
-        names = [name for name in MERCHANT_COUNTRY_ZONE if name in self.pool_keys.columns]
-        pools = self.pool_keys.filter(*(pl.col(name) == key[name] for name in names))
-        used: str | None = pools["tzid_used"][0]
-        return used
+        return self.pools.zone_used({**series_key, "tzid": tzid})
 
 
 def build_tables(
@@ -71,52 +62,36 @@ def build_tables(
     routing = merchant_routing(domain, upstream.sites, upstream.online)
     check_online(routing, np.asarray(counts.cell.any(axis=1)), policy.fail_closed_rules)
     check_zones(upstream.cache, routing.active_zones, policy)
-    weights = _group_weights(context, routing)
+    days, day = days_of_buckets(grid, domain.buckets)
+    if policy.physical_router.zone_binding == "row_zone":
+        binding = by_row(policy, domain, routing, upstream.sites, len(days))
+    else:
+        weights = load_group_weights(context.world, routing.physical["merchant_id"])
+        binding = by_group(policy, domain, routing, upstream.sites, weights, days, _by_day(counts, day))
     codes = Codes(
         dictionary(domain.frame["legal_country_iso"], routing.sites["legal_country_iso"]),
-        dictionary(domain.frame["zone_representation"], weights["tzid"], routing.active_zones),
+        dictionary(domain.frame["zone_representation"], binding.pools.keys["tzid"], routing.active_zones),
         dictionary(domain.frame["channel_group"]),
     )
-    pools = _pools(policy, domain, routing, upstream.sites, weights)
-    days, day = days_of_buckets(grid, domain.buckets)
-    busy = _drawn_days(policy, routing, day, counts)
-    zones = _zone_tables(policy, routing, weights, pools, days, busy)
     tables = Tables(
         grid=grid,
         merchants=merchant_table(domain, routing, codes),
-        series=_series_table(context, domain, pools, codes),
+        series=_series_table(context, domain, binding.series_pool, codes),
         sites=site_table(routing, codes),
-        pools=_pool_table(pools, codes),
-        zones=zones,
+        pools=_pool_table(binding.pools, codes),
+        zones=binding.draws,
         edges=edge_table(routing, codes),
         offsets=zone_offsets(upstream.cache, codes.zones, routing.active_zones, grid, domain.buckets),
         day=day,
         p_virtual=policy.hybrid_policy.p_virtual_hybrid,
     )
-    missing = int((busy & (zones.size == 0)).sum())
-    return ScenarioTables(tables, codes, pools.keys, routing.active_zones, missing)
+    return ScenarioTables(tables, codes, binding.pools, routing.active_zones, binding.missing_weights)
 
 
-def _group_weights(context: Context, routing: MerchantRouting) -> pl.DataFrame:
-    drawn = context.policies.routing.physical_router.zone_binding == "group_weights"
-    return load_group_weights(context.world, routing.physical.filter(drawn)["merchant_id"])
-
-
-def _pools(
-    policy: RoutingPolicy,
-    domain: SeriesDomain,
-    routing: MerchantRouting,
-    sites: pl.DataFrame,
-    weights: pl.DataFrame,
-) -> SitePools:
-    """Pools of every (merchant, country, zone) of the series, or every (merchant, zone) of the zone weights."""
-    key = MERCHANT_COUNTRY_ZONE if policy.physical_router.zone_binding == "row_zone" else MERCHANT_ZONE
-    rows = domain.frame.rename({"zone_representation": "tzid"}) if key == MERCHANT_COUNTRY_ZONE else weights
-    wanted = rows.select(key).unique().sort(key).join(routing.physical, on="merchant_id", maintain_order="left")
-    numbered = routing.sites.select(SITE_KEY).with_row_index("row")
-    everywhere = sites.join(numbered, on=SITE_KEY, how="left", maintain_order="left")
-    redirect = policy.fail_closed_rules.site_missing_in_zone == "anomaly"
-    return build_pools(wanted.select(key), key, everywhere, redirect=redirect)
+def _by_day(counts: CountFiles, day: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Arrivals int64 [merchant, day]; `day` is that of each bucket."""
+    first_bucket = np.flatnonzero(np.diff(day, prepend=-1))
+    return np.add.reduceat(counts.cell, first_bucket, axis=1, dtype=np.int64)
 
 
 def _pool_table(pools: SitePools, codes: Codes) -> Pools:
@@ -130,13 +105,8 @@ def _pool_table(pools: SitePools, codes: Codes) -> Pools:
     )
 
 
-def _series_table(context: Context, domain: SeriesDomain, pools: SitePools, codes: Codes) -> SeriesTable:
+def _series_table(context: Context, domain: SeriesDomain, pool: NDArray[np.int32], codes: Codes) -> SeriesTable:
     frame = domain.frame.rename({"zone_representation": "tzid"})
-    pool = np.full(len(domain), DRAWN, np.int32)
-    if "legal_country_iso" in pools.keys.columns:
-        numbered = pools.keys.select(MERCHANT_COUNTRY_ZONE).with_row_index("pool")
-        bound = frame.join(numbered, on=MERCHANT_COUNTRY_ZONE, how="left", maintain_order="left")["pool"]
-        pool = bound.cast(pl.Int32).fill_null(DRAWN).to_numpy()
     keys = domain.keys()
     time_key, pick_key, edge_key = (
         stream_keys(family, context.rng_root, context.seed, domain.scenario_id, keys)
@@ -150,36 +120,4 @@ def _series_table(context: Context, domain: SeriesDomain, pools: SitePools, code
         time_key=time_key,
         pick_key=pick_key,
         edge_key=edge_key,
-    )
-
-
-def _drawn_days(
-    policy: RoutingPolicy, routing: MerchantRouting, day: NDArray[np.int32], counts: CountFiles
-) -> NDArray[np.bool_]:
-    """Merchant-days, bool [merchant, day], on which zones will be drawn."""
-    first_bucket = np.flatnonzero(np.diff(day, prepend=-1))
-    arrivals = np.add.reduceat(counts.cell, first_bucket, axis=1, dtype=np.int64)
-    drawn = policy.physical_router.zone_binding == "group_weights"
-    physical = (routing.merchants["mode"] != VIRTUAL).to_numpy()
-    return np.asarray((arrivals > 0) & physical[:, None] & drawn, dtype=np.bool_)
-
-
-def _zone_tables(
-    policy: RoutingPolicy,
-    routing: MerchantRouting,
-    weights: pl.DataFrame,
-    pools: SitePools,
-    days: list[str],
-    busy: NDArray[np.bool_],
-) -> ZoneDraws:
-    if policy.physical_router.zone_binding == "row_zone":
-        return no_zone_draws(*busy.shape)
-    return zone_draws(
-        weights,
-        pools.keys.select(MERCHANT_ZONE),
-        routing.merchants["merchant_id"].to_numpy(),
-        days,
-        busy,
-        policy.concentration_temper,
-        policy.fail_closed_rules,
     )
