@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -23,18 +22,18 @@ from segment5b_lib.store.worlds import World
 ARRIVALS, SUMMARY, ANOMALIES = s4_arrivals.SPEC.writes
 
 
-@dataclass
 class PlantedContext(Context):
-    """A context whose inputs count as sealed the way they lie there, under policies of the test's choice."""
-
-    planted: Policies | None = None
-
-    @property
-    def policies(self) -> Policies:
-        return self.planted or self.run.policies
+    """A context whose inputs count as sealed the way they lie there."""
 
     def verify_inputs(self) -> None:
         self.inputs.update({name: sha256_file(path) for path, (name, _) in self.recorded_inputs().items()})
+
+
+def under(run: Run, policies: Policies) -> Run:
+    """The run under policies of the test's choice, whatever lies in its folder."""
+    planted = Run(run.root)
+    planted.__dict__["policies"] = policies
+    return planted
 
 
 def policies_of(posture: str, changes: Mapping[str, Any] | None = None) -> Policies:
@@ -43,7 +42,8 @@ def policies_of(posture: str, changes: Mapping[str, Any] | None = None) -> Polic
 
 def run_s4(run: Run, policies: Policies | None = None, *, threads: int = 2) -> dict[str, Any]:
     """Execute S4 and return its counters."""
-    s4_arrivals.run(PlantedContext(run, s4_arrivals.SPEC, threads, planted=policies))
+    planted = under(run, policies) if policies else run
+    s4_arrivals.run(PlantedContext(planted, s4_arrivals.SPEC, threads))
     return run.counters("S4")
 
 

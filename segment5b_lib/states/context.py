@@ -18,7 +18,6 @@ from typing import TypeVar
 import pyarrow as pa
 
 from segment5b_lib.contract.datasets import dataset
-from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import MissingInputError
 from segment5b_lib.states.steps import Step, StepLog
@@ -29,7 +28,6 @@ from segment5b_lib.store.parquet import write_table
 from segment5b_lib.store.publish import STAGING_PREFIX, replace_folder, sync, sync_tree, write_file
 from segment5b_lib.store.runs import Run, policies_digest
 from segment5b_lib.store.verify import require_unchanged
-from segment5b_lib.store.worlds import World
 
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")
@@ -75,26 +73,6 @@ class Context:
     listener: Callable[[Progress], None] = silent
     steps: StepLog = field(default_factory=StepLog)
     inputs: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def world(self) -> World:
-        """The sealed world."""
-        return self.run.world
-
-    @property
-    def policies(self) -> Policies:
-        """All nine policies."""
-        return self.run.policies
-
-    @property
-    def seed(self) -> int:
-        """The run's seed, which drives S2 to S4."""
-        return self.run.receipt.seed
-
-    @property
-    def rng_root(self) -> str:
-        """Root of all random streams: the world's oldest ancestor."""
-        return self.run.receipt.rng_root
 
     def step(self, name: str, lane: Lane) -> AbstractContextManager[Step]:
         """Time a step of this state in a lane."""
@@ -156,7 +134,7 @@ class Context:
             for member in sealed:
                 if member["artifact_id"] in self.spec.reads_world:
                     for path, digest in member["files"].items():
-                        recorded[self.world.root / path] = (path, digest)
+                        recorded[self.run.world.root / path] = (path, digest)
         for state in self.spec.reads_states:
             marker = self.run.marker(state)
             if marker is None:
@@ -179,7 +157,7 @@ class Context:
         marker = Marker(
             state=self.spec.name,
             inputs=self.inputs,
-            policies=policies_digest(self.policies, self.spec.policies),
+            policies=policies_digest(self.run.policies, self.spec.policies),
             outputs=tuple(outputs),
             counters=counters,
             produced_by_parameter_hash=self.run.receipt.parameter_hash,

@@ -46,7 +46,7 @@ def run(context: Context) -> None:
 
 def _load(context: Context) -> dict[str, list[Path]]:
     """Find every file of every input; name the first that is missing."""
-    world = context.world
+    world = context.run.world
     with context.step("list inputs", Lane.INPUT_LOAD) as step:
         scenarios = _scenario_set(world)
         files = {contract.dataset_id: _files(world, contract, scenarios) for contract in UPSTREAM}
@@ -89,7 +89,7 @@ def _scenario_set(world: World) -> list[str]:
 
 
 def _compute(context: Context, files: dict[str, list[Path]]) -> Sealed:
-    world = context.world
+    world = context.run.world
     with context.step("verify upstream bundles", Lane.VALIDATION):
         bundles = {
             segment: read_bundle(segment, world.bundle_folder(segment), world.root, world.mf)
@@ -108,7 +108,7 @@ def _compute(context: Context, files: dict[str, list[Path]]) -> Sealed:
 
 def _validate(context: Context, sealed: Sealed) -> None:
     """The inputs must be the ones that the world was sealed with, and together give its fingerprint."""
-    world = context.world
+    world = context.run.world
     with context.step("compare with the inventory", Lane.VALIDATION):
         found = {path: digest for group in sealed.digests.values() for path, digest in group.items()}
         inventory = world.document["inventory"]
@@ -153,12 +153,12 @@ def _write(context: Context, sealed: Sealed) -> None:
         key=lambda row: (row["owner_segment"], row["artifact_id"]),
     )
     receipt = {
-        "manifest_fingerprint": context.world.mf,
+        "manifest_fingerprint": context.run.world.mf,
         "row_count": len(rows),
         "scenario_set": sealed.scenarios,
         "sealed_inputs_digest": sha256_hex(canonical_json(rows)),
         "spec_version": SPEC_VERSION,
-        "iana_release": context.world.document["iana_release"],
+        "iana_release": context.run.world.document["iana_release"],
         "upstream_segments": {
             segment: {"status": "PASS", "bundle_digest": digest} for segment, digest in sealed.bundles.items()
         },

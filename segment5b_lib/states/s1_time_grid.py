@@ -61,20 +61,20 @@ def run(context: Context) -> None:
 
 def _load_scenarios(context: Context) -> list[Scenario]:
     with context.step("read scenario manifest", Lane.INPUT_LOAD):
-        rows = context.world.table("scenario_manifest_5A").to_pylist()
+        rows = context.run.world.table("scenario_manifest_5A").to_pylist()
     by_id = {row["scenario_id"]: row for row in rows}
-    return [scenario_of(by_id[name], context.policies.time_grid) for name in context.run.scenarios]
+    return [scenario_of(by_id[name], context.run.policies.time_grid) for name in context.run.scenarios]
 
 
 def _load_series(context: Context, scenario: Scenario) -> tuple[pl.DataFrame, bool]:
     """The distinct series of the surface in key order, and whether the surface was in order itself."""
-    source = source_surface(context.world, scenario.scenario_id, scenario.buckets)
+    source = source_surface(context.run.world, scenario.scenario_id, scenario.buckets)
     series = _scan(context, source)
     if series is not None:
         return series, True
     with tempfile.TemporaryDirectory(dir=context.run.root) as folder:
         with context.step("sort surface", Lane.INPUT_LOAD) as step:
-            copy = sorted_surface(context.world, scenario.scenario_id, scenario.buckets, Path(folder))
+            copy = sorted_surface(context.run.world, scenario.scenario_id, scenario.buckets, Path(folder))
             step.rows = copy.rows
         series = _scan(context, copy)
     assert series is not None, "a sorted and complete surface is in order"
@@ -111,12 +111,12 @@ def _compute(context: Context, scenario: Scenario, series: pl.DataFrame) -> pl.D
     """One row per series: its group and what the group is made of."""
     with context.step("derive groups", Lane.COMPUTE) as step:
         step.rows = series.height
-        profile = context.world.frame(
+        profile = context.run.world.frame(
             "merchant_zone_profile_5A", ["merchant_id", "legal_country_iso", "tzid", "demand_class"]
         )
-        virtual = context.world.frame("virtual_classification_3B", ["merchant_id", "virtual_mode"])
+        virtual = context.run.world.frame("virtual_classification_3B", ["merchant_id", "virtual_mode"])
         known = with_attributes(series, profile, virtual)
-        return grouped(known, scenario, context.policies.grouping)
+        return grouped(known, scenario, context.run.policies.grouping)
 
 
 def _validate(context: Context, scenario: Scenario, grouping: pl.DataFrame) -> Counters:
@@ -124,9 +124,9 @@ def _validate(context: Context, scenario: Scenario, grouping: pl.DataFrame) -> C
     with context.step("check group shape", Lane.VALIDATION):
         members = grouping.group_by("group_id").len()["len"].cast(pl.Float64).to_numpy()
         counters = group_shape(scenario, grouping.height, members)
-        problem = off_target(counters, context.policies.grouping)
+        problem = off_target(counters, context.run.policies.grouping)
         counters["group_targets"] = problem or "met"
-        if problem and grouping.height >= context.policies.grouping.targets.enforce_from_series:
+        if problem and grouping.height >= context.run.policies.grouping.targets.enforce_from_series:
             raise StateError(
                 "5B.S1.GROUP_SHAPE",
                 "groups miss the shape that grouping_policy_5B targets",

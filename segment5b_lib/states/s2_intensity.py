@@ -66,16 +66,20 @@ def _load(context: Context, scenario_id: str) -> tuple[SeriesDomain, Groups]:
         domain = load_domain(context.run, scenario_id)
         step.rows = len(domain)
     with context.step("derive latent laws", Lane.COMPUTE):
-        return domain, groups_of(domain.frame, domain.band, context.policies.lgcp)
+        return domain, groups_of(domain.frame, domain.band, context.run.policies.lgcp)
 
 
 def _compute_factors(
     context: Context, publication: Publication, domain: SeriesDomain, groups: Groups
 ) -> tuple[F64, Counters]:
     """Clipped factor [group, bucket] of every group; the field itself is written only on request."""
-    policy = context.policies.lgcp
+    policy = context.run.policies.lgcp
     keys = stream_keys(
-        LATENT_VECTOR, context.rng_root, context.seed, domain.scenario_id, [(name,) for name in groups.names]
+        LATENT_VECTOR,
+        context.run.receipt.rng_root,
+        context.run.receipt.seed,
+        domain.scenario_id,
+        [(name,) for name in groups.names],
     )
     factors = np.empty((len(groups.names), domain.buckets))
 
@@ -148,7 +152,7 @@ def _write_field(
 
 def _validate_factors(context: Context, domain: SeriesDomain, groups: Groups, counters: Counters) -> None:
     """Mean factor against the clipped law's mean, and the least variety that the policy demands."""
-    policy = context.policies.lgcp
+    policy = context.run.policies.lgcp
     with context.step("check latent field", Lane.VALIDATION):
         expected, error = mean_factor_law(groups, domain.buckets, policy)
         allowed = max(policy.mean_factor_tolerance, 5 * error)
@@ -172,11 +176,11 @@ def _open_surface(context: Context, domain: SeriesDomain) -> Iterator[Surface]:
     marker = context.run.marker("S1")
     assert marker is not None
     if marker.of_scenario(domain.scenario_id)["surface_in_order"]:
-        yield source_surface(context.world, domain.scenario_id, domain.buckets)
+        yield source_surface(context.run.world, domain.scenario_id, domain.buckets)
         return
     with tempfile.TemporaryDirectory(dir=context.run.root) as folder:
         with context.step("sort surface", Lane.INPUT_LOAD):
-            surface = sorted_surface(context.world, domain.scenario_id, domain.buckets, Path(folder))
+            surface = sorted_surface(context.run.world, domain.scenario_id, domain.buckets, Path(folder))
         yield surface
 
 
@@ -190,7 +194,7 @@ def _realise(
     counters: Counters,
 ) -> None:
     """λ_realised = min(λ · factor · zone mix, cap), slice by slice: load, compute, validate, write."""
-    mix, cap = _zone_mix(context, domain, surface), context.policies.lgcp.lambda_max
+    mix, cap = _zone_mix(context, domain, surface), context.run.policies.lgcp.lambda_max
 
     def one(bounds: SeriesSlice) -> SliceTotals:
         start, stop = bounds.start, bounds.stop
@@ -226,7 +230,7 @@ def _realise(
 
 def _zone_mix(context: Context, domain: SeriesDomain, surface: Surface) -> F64:
     """Multiplier per series that tilts a merchant's zones and keeps the merchant's total λ."""
-    tilt = context.policies.lgcp.zone_mix
+    tilt = context.run.policies.lgcp.zone_mix
     if tilt.mode == "none":
         return np.ones(len(domain))
 

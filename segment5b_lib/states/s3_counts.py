@@ -57,8 +57,10 @@ def _load(context: Context, scenario_id: str) -> tuple[SeriesDomain, NDArray[np.
         domain = load_domain(context.run, scenario_id)
         step.rows = len(domain)
     with context.step("derive stream keys", Lane.COMPUTE):
-        keys = stream_keys(BUCKET_COUNT, context.rng_root, context.seed, scenario_id, domain.keys())
-        return domain, dispersion(domain.frame["demand_class"], domain.band, context.policies.count), keys
+        keys = stream_keys(
+            BUCKET_COUNT, context.run.receipt.rng_root, context.run.receipt.seed, scenario_id, domain.keys()
+        )
+        return domain, dispersion(domain.frame["demand_class"], domain.band, context.run.policies.count), keys
 
 
 def _draw(
@@ -69,7 +71,7 @@ def _draw(
     keys: NDArray[np.uint64],
 ) -> None:
     """Load, compute, validate and write, slice by slice."""
-    policy = context.policies.count
+    policy = context.run.policies.count
     files = context.run.files("s2_realised_intensity_5B", domain.scenario_id)
     intensity = RowRanges(files, dataset("s2_realised_intensity_5B"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,6 +19,7 @@ from segment5b_lib.states.s5.part_audit import sampled_parts
 from segment5b_lib.states.s5.validation import SPEC, judge
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.store.runs import Run
+from tests.arrivals import under
 
 STRICT = {"civil_time_enforcement": "fail_closed"}
 B = {"calibration_sentinels.evaluation_mode": "enforce_b"}
@@ -122,17 +123,6 @@ SAMPLE = {
 """Keys of no verdict: they say which rows and how many are looked at."""
 
 
-@dataclass
-class Under(Context):
-    """A context under other policies than the run's; S5's evidence is gathered, nothing is written."""
-
-    planted: Policies | None = None
-
-    @property
-    def policies(self) -> Policies:
-        return self.planted or self.run.policies
-
-
 def changed(run: Run, changes: Mapping[str, Any]) -> Policies:
     return with_changes(run.policies, {f"validation.{key}": value for key, value in changes.items()})
 
@@ -160,7 +150,7 @@ def check_of(evidence: Evidence, policies: Policies, check_id: str) -> Check:
     """A check under other policies. Windows and samples are drawn anew where the policies say so."""
     plans = [(node.sampling, node.civil_time.dst_window_hours) for node in (policies.validation, own(evidence))]
     if plans[0] != plans[1]:
-        evidence = gather(Under(evidence.context.run, SPEC, 2, planted=policies))
+        evidence = gather(Context(under(evidence.context.run, policies), SPEC, 2))
     (found,) = [check for check in judge(replace(evidence, policies=policies)) if check.check_id == check_id]
     return found
 
@@ -198,7 +188,7 @@ def test_a_changed_sample_is_another_sample(gathered: dict[str, Evidence], key: 
         assert len(sampled_parts(many, own(evidence).sampling)) == own(evidence).sampling.parts != SAMPLE[key]
         assert len(sampled_parts(many, policies.validation.sampling)) == SAMPLE[key]
         return
-    again = gather(Under(evidence.context.run, SPEC, 2, planted=policies))
+    again = gather(Context(under(evidence.context.run, policies), SPEC, 2))
     first, second = (found.scenarios[0].clock.rows["rank"].tolist() for found in (evidence, again))
     assert first != second
     assert (len(second) < 0.9 * len(first)) == (key != "sampling.seed")
@@ -234,7 +224,7 @@ def test_every_key_that_s5_consumes_has_its_row(runs: dict[str, Run], seen: set[
     for name, mode in (("published", B), ("corrected", BPLUS)):
         policies = changed(runs[name], mode)
         seen.clear()
-        checks = judge(gather(Under(runs[name], SPEC, 2, planted=policies)))
+        checks = judge(gather(Context(under(runs[name], policies), SPEC, 2)))
         looked_at = frozenset(seen)
         wanted |= set(consumed(policies.validation, set(looked_at)))
         bounds = {bound for check in checks for bound in check.bounds if bound.key.startswith("gates.")}

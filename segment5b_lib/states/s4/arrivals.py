@@ -86,9 +86,9 @@ def load_expansion(context: Context, upstream: Upstream, scenario_id: str) -> tu
         scenario = build_tables(context, upstream, domain, grid, counts)
         shards = plan_shards(counts.cell)
     with context.step("guard horizon", Lane.VALIDATION):
-        policy = context.policies.routing
+        policy = context.run.policies.routing
         short = guard_horizon(upstream.cache, scenario.active, grid, domain.buckets, policy)
-    utc_marked = context.policies.placement.local_time_encoding == "utc_marked"
+    utc_marked = context.run.policies.placement.local_time_encoding == "utc_marked"
     schema, metadata = arrival_schema(utc_marked=utc_marked), _metadata(context, scenario_id)
     expansion = Expansion(context, domain, counts, shards, scenario, schema, upstream.universes, metadata)
     return expansion, horizon_anomalies(short)
@@ -107,7 +107,7 @@ def _metadata(context: Context, scenario_id: str) -> dict[str, str]:
 
 def _grid(context: Context, scenario_id: str) -> Grid:
     first = context.run.table("s1_time_grid_5B", ["bucket_start_utc"], scenario_id)["bucket_start_utc"][0]
-    return Grid(int(first.value), context.policies.time_grid.bucket_seconds * 1_000_000)
+    return Grid(int(first.value), context.run.policies.time_grid.bucket_seconds * 1_000_000)
 
 
 def _expand(context: Context, publication: Publication, expansion: Expansion) -> list[ShardResult]:

@@ -58,7 +58,7 @@ def build_tables(
     context: Context, upstream: Upstream, domain: SeriesDomain, grid: Grid, counts: CountFiles
 ) -> ScenarioTables:
     """Tables of one scenario, with every rule enforced that can be before compute."""
-    policy = context.policies.routing
+    policy = context.run.policies.routing
     routing = merchant_routing(domain, upstream.sites, upstream.online)
     check_online(routing, np.asarray(counts.cell.any(axis=1)), policy.fail_closed_rules)
     check_zones(upstream.cache, routing.active_zones, policy)
@@ -66,7 +66,7 @@ def build_tables(
     if policy.physical_router.zone_binding == "row_zone":
         binding = by_row(policy, domain, routing, upstream.sites, len(days))
     else:
-        weights = load_group_weights(context.world, routing.physical["merchant_id"])
+        weights = load_group_weights(context.run.world, routing.physical["merchant_id"])
         binding = by_group(policy, domain, routing, upstream.sites, weights, days, _by_day(counts, day))
     codes = Codes(
         dictionary(domain.frame["legal_country_iso"], routing.sites["legal_country_iso"]),
@@ -109,7 +109,7 @@ def _series_table(context: Context, domain: SeriesDomain, pool: NDArray[np.int32
     frame = domain.frame.rename({"zone_representation": "tzid"})
     keys = domain.keys()
     time_key, pick_key, edge_key = (
-        stream_keys(family, context.rng_root, context.seed, domain.scenario_id, keys)
+        stream_keys(family, context.run.receipt.rng_root, context.run.receipt.seed, domain.scenario_id, keys)
         for family in (ARRIVAL_TIME, ARRIVAL_SITE_PICK, ARRIVAL_EDGE_PICK)
     )
     return SeriesTable(

@@ -28,7 +28,7 @@ class Upstream:
 
 def load_upstream(context: Context) -> Upstream:
     """Read and verify sites, online routing and the transition cache."""
-    world, rules = context.world, context.policies.routing.fail_closed_rules
+    world, rules = context.run.world, context.run.policies.routing.fail_closed_rules
     online = load_online_routing(world, context.inputs, rules)
     universes = (routing_universe(world, rules), online.universe_hash)
     sites = joined_sites({name: _frame(world, name, columns) for name, columns in SITE_COLUMNS.items()})

@@ -28,7 +28,7 @@ def horizon_checks(evidence: Evidence) -> list[Check]:
 def _horizon_guard(evidence: Evidence) -> Check:
     """The cache against the oracle, for every active zone, over the horizon and its margin."""
     places, context = evidence.places, evidence.context
-    path = context.world.files("tz_timetable_cache")[0]
+    path = context.run.world.files("tz_timetable_cache")[0]
     start = min(scenario.horizon.start for scenario in evidence.scenarios)
     end = max(scenario.horizon.end for scenario in evidence.scenarios)
     margin = evidence.policies.validation.civil_time.horizon_margin_days * _DAY

@@ -41,7 +41,7 @@ def _upstream_bundles(evidence: Evidence) -> Check:
 
 
 def _bundle_digest(evidence: Evidence, segment: str) -> str:
-    world = evidence.context.world
+    world = evidence.context.run.world
     try:
         return read_bundle(segment, world.bundle_folder(segment), world.root, world.mf)
     except Segment5BError as error:
@@ -54,7 +54,7 @@ def _sealed_inputs(evidence: Evidence) -> Check:
     expected: dict[str, Any] = {
         "sealed_inputs_digest": sha256_hex(canonical_json(sealed)),
         "row_count": len(sealed),
-        "manifest_fingerprint": evidence.context.world.mf,
+        "manifest_fingerprint": evidence.context.run.world.mf,
         "scenario_set": sorted(evidence.manifest),
     }
     issues = [

@@ -91,22 +91,22 @@ def gather(context: Context) -> Evidence:
     outputs = _published_by_s4(context)
     with context.step("read footers", Lane.INPUT_LOAD):
         parts = {name: read_parts(context.run.files(ARRIVALS, name), context.threads) for name in context.run.scenarios}
-        plan = context.policies.validation.sampling
+        plan = context.run.policies.validation.sampling
         sampled = {name: sampled_parts(found, plan) for name, found in parts.items()}
     read_in_full = {part.path for found in sampled.values() for part in found}
     context.verify_inputs(unhashed=outputs[ARRIVALS] - read_in_full)
     with context.step("read receipts and places", Lane.INPUT_LOAD):
         run = context.run
-        manifest = {row["scenario_id"]: row for row in context.world.table("scenario_manifest_5A").to_pylist()}
+        manifest = {row["scenario_id"]: row for row in context.run.world.table("scenario_manifest_5A").to_pylist()}
         markers = {state: marker for state in context.spec.reads_states if (marker := run.marker(state))}
-        places = load_places(context.world)
+        places = load_places(context.run.world)
         receipt, sealed = read_json(run.file("s0_gate_receipt_5B")), read_json(run.file("sealed_inputs_5B"))
     shards = markers["S4"].counters["shards"]
     scenarios = tuple(
         _scenario(context, name, manifest[name], parts[name], sampled[name], shards[name], places)
         for name in run.scenarios
     )
-    return Evidence(context, context.policies, receipt, sealed, markers, manifest, places, scenarios)
+    return Evidence(context, context.run.policies, receipt, sealed, markers, manifest, places, scenarios)
 
 
 def _published_by_s4(context: Context) -> dict[str, set[Path]]:
@@ -142,15 +142,17 @@ def _scenario(
         domain = load_domain(context.run, name)
         grid = context.run.table("s1_time_grid_5B", scenario_id=name)
     start: datetime = manifest["horizon_start_utc"]
-    horizon = Horizon(int(start.timestamp()), context.policies.time_grid.bucket_seconds, domain.buckets)
+    horizon = Horizon(int(start.timestamp()), context.run.policies.time_grid.bucket_seconds, domain.buckets)
     with context.step("expect weekends and transitions", Lane.COMPUTE):
         tzids, zone_of = np.unique(domain.frame["zone_representation"].to_numpy(), return_inverse=True)
         weekend = weekend_shares(horizon, [str(tzid) for tzid in tzids])
-        windows = dst_strata(places.primary_tzids, horizon.start, horizon.end, context.policies.validation.civil_time)
+        windows = dst_strata(
+            places.primary_tzids, horizon.start, horizon.end, context.run.policies.validation.civil_time
+        )
     ledger, counts = read_ledger(context, domain, weekend, zone_of)
     summary = read_summary(context, ledger, counts)
     del counts  # the largest array of the state
-    clock = draw_clock_sample(context, parts, places.tzids, windows, context.policies.validation.sampling)
+    clock = draw_clock_sample(context, parts, places.tzids, windows, context.run.policies.validation.sampling)
     audit = audit_parts(context, sampled, ArrivalLaws(horizon, domain, summary.sequences, places))
     codes = context.run.table("s4_arrival_anomalies_5B", ["anomaly_code"], name)["anomaly_code"].to_pylist()
     return ScenarioEvidence(name, horizon, grid, ledger, summary, parts, shards, dict(Counter(codes)), clock, audit)

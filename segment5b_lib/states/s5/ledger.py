@@ -102,13 +102,13 @@ class _Reader:
         self.context, self.domain, self.weekend, self.zone_of = context, domain, weekend, zone_of
         names = ("s2_realised_intensity_5B", "s3_bucket_counts_5B")
         self.s2, self.s3 = (RowRanges(context.run.files(name, domain.scenario_id), dataset(name)) for name in names)
-        policy = context.policies.count
+        policy = context.run.policies.count
         kappa = dispersion(domain.frame["demand_class"], domain.band, policy)
         self.over_kappa = 1 / kappa if policy.law == "nb2" else np.zeros(len(domain))
         self.codes = KeyCodes(domain)
-        self.limits = _limits(context.policies)
+        self.limits = _limits(context.run.policies)
         # As narrow as the law COUNTS allows: by the series times buckets of a large world this is the largest array.
-        kind = np.uint16 if context.policies.count.max_count <= np.iinfo(np.uint16).max else np.uint32
+        kind = np.uint16 if context.run.policies.count.max_count <= np.iinfo(np.uint16).max else np.uint32
         self.counts: Counts = np.zeros((len(domain), domain.buckets), kind)
         n = len(domain)
         self.ledger = Ledger(domain, np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n))
@@ -148,7 +148,7 @@ class _Reader:
             self.ledger.factor_mean[series] = factor.reshape(shape).mean(axis=1, dtype=np.float64)
             return _Slice(
                 bounds,
-                np.bincount(np.clip(count, 0, self.context.policies.count.max_count)),
+                np.bincount(np.clip(count, 0, self.context.run.policies.count.max_count)),
                 int(capped.sum()),
                 self._drawn(bounds, mu, count),
                 self._breaches(bounds, s2, s3),
@@ -164,7 +164,7 @@ class _Reader:
         def place(row: int) -> str:
             return self.domain.place(bounds.start + row // buckets, row % buckets)
 
-        limits, clip = self.limits, self.context.policies.lgcp.factor_clip
+        limits, clip = self.limits, self.context.run.policies.lgcp.factor_clip
         for law, bit, expected, found in (
             (DOMAIN, ledger_check.DOMAIN, "the key of this place", s3["bucket_index"].to_numpy()),
             ("INTENSITY", ledger_check.INTENSITY, "finite and ≥ 0", values.realised),
@@ -182,7 +182,7 @@ class _Reader:
     def _drawn(self, bounds: SeriesSlice, mu: F64, count: NDArray[np.int32]) -> DrawnSums:
         """Sums over the rows that were drawn; all others have neither mean nor count."""
         series = slice(bounds.start, bounds.stop)
-        eps = self.context.policies.count.lambda_zero_eps
+        eps = self.context.run.policies.count.lambda_zero_eps
         return drawn_sums(mu, count, self.over_kappa[series], self.zone_of[series], self.weekend, eps)
 
 

@@ -81,7 +81,7 @@ def _write(evidence: Evidence, checks: list[Check]) -> None:
     with context.step("publish bundle", Lane.WRITE) as step:
         members = bundle_members(evidence, checks, rng_totals(evidence))
         context.withdraw_marker()
-        layout = context.policies.bundle_layout
+        layout = context.run.policies.bundle_layout
         published = publish_bundle(context.run, layout, members, passed=failed is None)
         step.bytes = sum(path.stat().st_size for path in published.files)
         if failed is None:
@@ -126,5 +126,5 @@ def _refusal(context: Context, failed: Check) -> StateRefusal:
         expected=f"{failed.unit}: {bounds}" + (f"; there {first.expected}" if first else ""),
         found=f"{failed.value}" + (f"; there {first.found}" if first else ""),
         done=f"report, issue table and index are in {folder.as_posix()}, without a flag",
-        next_step=f"read {context.policies.bundle_layout.report}; rerun the state that owns what it names",
+        next_step=f"read {context.run.policies.bundle_layout.report}; rerun the state that owns what it names",
     )
