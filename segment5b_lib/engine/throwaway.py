@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from segment5b_lib.states.s5.bundle import STALE
+from segment5b_lib.states.s5.report import STALE
 from segment5b_lib.store.locks import held
 from segment5b_lib.store.publish import STAGING_PREFIX
 from segment5b_lib.store.roots import outputs_folder

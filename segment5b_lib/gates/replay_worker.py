@@ -12,8 +12,8 @@ from pathlib import Path
 from segment5b_lib.contract.dataset import PART_FILE
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s4 import arrivals as s4_arrivals
+from segment5b_lib.states.s4.counts import Shard
 from segment5b_lib.states.s4.expansion import Expansion, expand_shard
-from segment5b_lib.states.s4.shards import Shard
 from segment5b_lib.states.s4.upstream import load_upstream
 from segment5b_lib.store.runs import Run
 

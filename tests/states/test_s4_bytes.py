@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from segment5b_lib.states.context import Context
-from segment5b_lib.states.s4 import shards as s4_shards
+from segment5b_lib.states.s4 import counts as s4_shards
 from tests.arrivals import ARRIVALS, arrivals, part_digests, policies_of, run_s4
 
 SMALL = 20_000

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from segment5b_lib.states.s4 import shards as s4_shards
-from segment5b_lib.states.s4.shards import merchant_groups, plan_shards, ranges_below, row_groups
+from segment5b_lib.states.s4 import counts as s4_shards
+from segment5b_lib.states.s4.counts import merchant_groups, plan_shards, ranges_below, row_groups
 
 
 @pytest.fixture(autouse=True)

@@ -11,12 +11,11 @@ from segment5b_lib.contract.datasets import arrival_schema
 from segment5b_lib.contract.validation_policy import CivilTimeMeasurement, SamplingPlan
 from segment5b_lib.kernel.clock_windows import ELSEWHERE
 from segment5b_lib.states.context import Context
-from segment5b_lib.states.s5.clock_sample import draw_clock_sample
+from segment5b_lib.states.s5.clock_sample import draw_clock_sample, dst_strata
 from segment5b_lib.states.s5.expected_clock import MICROSECOND, Horizon, clock_errors, weekend_shares
 from segment5b_lib.states.s5.part_audit import sampled_parts
 from segment5b_lib.states.s5.parts import read_parts
 from segment5b_lib.states.s5.validation import SPEC
-from segment5b_lib.states.s5.windows import dst_strata
 from segment5b_lib.store.parquet import open_writer
 
 START, END = 1_767_225_600, 1_775_001_600  # 2026-01-01 to 2026-04-01

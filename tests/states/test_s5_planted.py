@@ -11,7 +11,7 @@ import pytest
 from segment5b_lib.contract.datasets import arrival_schema
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.errors import InputError, MissingInputError, StaleError, StateError
-from segment5b_lib.states.s4 import shards as s4_shards
+from segment5b_lib.states.s4 import counts as s4_shards
 from segment5b_lib.states.s5 import inputs as s5_inputs
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.postures import load_posture, with_changes

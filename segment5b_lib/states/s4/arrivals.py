@@ -12,13 +12,18 @@ from segment5b_lib.contract.datasets import PART_FILE, arrival_schema, dataset
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.kernel.arrival_tables import Grid
 from segment5b_lib.states.context import Context, Publication, StateSpec
-from segment5b_lib.states.s4.anomalies import Anomaly, anomaly_table, astray_anomalies, horizon_anomalies
 from segment5b_lib.states.s4.civil_time import guard_horizon
-from segment5b_lib.states.s4.counts import load_counts
+from segment5b_lib.states.s4.counts import Shard, load_counts, plan_shards
 from segment5b_lib.states.s4.expansion import Expansion, ShardResult, expand_shard, shard_statistics
-from segment5b_lib.states.s4.rng_totals import rng_totals
-from segment5b_lib.states.s4.shards import Shard, plan_shards
-from segment5b_lib.states.s4.summary import SummaryParts, summary_table
+from segment5b_lib.states.s4.summary import (
+    Anomaly,
+    SummaryParts,
+    anomaly_table,
+    astray_anomalies,
+    horizon_anomalies,
+    rng_totals,
+    summary_table,
+)
 from segment5b_lib.states.s4.tables import build_tables
 from segment5b_lib.states.s4.upstream import Upstream, load_upstream
 from segment5b_lib.states.series import load_domain

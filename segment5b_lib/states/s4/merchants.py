@@ -24,7 +24,7 @@ from segment5b_lib.kernel.arrival_tables import (
 )
 from segment5b_lib.states.s4.codes import Codes, dictionary, encode
 from segment5b_lib.states.s4.counts import merchant_starts
-from segment5b_lib.states.s4.online import OnlineRouting
+from segment5b_lib.states.s4.upstream import OnlineRouting
 from segment5b_lib.states.series import SeriesDomain
 
 MODES: Final = {

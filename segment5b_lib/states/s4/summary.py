@@ -1,18 +1,30 @@
-"""The summary of S4: one row per series and bucket that has arrivals."""
+"""What the shards of S4 add up to: the summary dataset, the anomalies that a policy let pass, and the RNG totals."""
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from segment5b_lib.civil_time.horizon import Shortfall
 from segment5b_lib.contract.datasets import SERIES_KEY
-from segment5b_lib.kernel.arrival_tables import Counts, Tallies
-from segment5b_lib.states.s4.shards import Shard, merchant_groups
+from segment5b_lib.identity import canonical_json
+from segment5b_lib.kernel.arrival_tables import VIRTUAL, Counts, Tallies
+from segment5b_lib.kernel.streams import ARRIVAL_EDGE_PICK, ARRIVAL_SITE_PICK, ARRIVAL_TIME, FAMILIES
+from segment5b_lib.states.s4.civil_time import instant
+from segment5b_lib.states.s4.counts import Shard, merchant_groups
+from segment5b_lib.states.s4.expansion import Expansion, ShardResult
 from segment5b_lib.states.series import SeriesDomain
+
+HORIZON_SHORT: Final = "HORIZON_SHORT"
+SITE_MISSING_IN_ZONE: Final = "SITE_MISSING_IN_ZONE"
+Anomaly = dict[str, Any]
 
 
 class SummaryParts:
@@ -50,3 +62,102 @@ def summary_table(domain: SeriesDomain, counts: Counts, tallies: Sequence[Tallie
         first_arrival_seq=pl.Series(first_seq[series, bucket]),
     )
     return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def horizon_anomalies(shortfalls: Sequence[Shortfall]) -> list[Anomaly]:
+    """One row per zone whose cached offsets are wrong from some instant of the horizon on."""
+    return [
+        _row(
+            HORIZON_SHORT,
+            {
+                "tzid": short.tzid,
+                "first_wrong_utc": instant(short.utc_second),
+                "expected_offset_minutes": short.expected_minutes,
+                "cached_offset_minutes": short.cached_minutes,
+            },
+            f"the transition cache is wrong for {short.tzid} from {instant(short.utc_second)} on",
+        )
+        for short in shortfalls
+    ]
+
+
+def astray_anomalies(expansion: Expansion, results: Sequence[ShardResult]) -> list[Anomaly]:
+    """One row per series and zone whose arrivals went to the merchant's nearest zone instead, with their number."""
+    counted: Counter[tuple[int, int]] = Counter()
+    for result in results:
+        first, _ = expansion.series_range(result.shard)
+        for row, zone in np.argwhere(result.astray).tolist():
+            counted[first + row, zone] += int(result.astray[row, zone])
+    return [_astray(expansion, series, zone, counted[series, zone]) for series, zone in sorted(counted)]
+
+
+def _astray(expansion: Expansion, series: int, zone: int, arrivals: int) -> Anomaly:
+    key, needed = expansion.astray_key(series, zone)
+    used = expansion.scenario.zone_used(key, needed)
+    context = {**key, "tzid_needed": needed, "tzid_used": used, "arrivals": arrivals}
+    return _row(
+        SITE_MISSING_IN_ZONE,
+        context,
+        f"{arrivals} arrivals of merchant {key['merchant_id']} went to {used}: it has no site in {needed}",
+    )
+
+
+def _row(code: str, context: dict[str, Any], message: str) -> Anomaly:
+    return {
+        "anomaly_code": code,
+        "severity": "warning",
+        "context": canonical_json(context).decode(),
+        "message": message,
+    }
+
+
+def anomaly_table(anomalies: Sequence[Anomaly], schema: pa.Schema) -> pa.Table:
+    """Numbered rows; a valid typed table also when there are none."""
+    numbered = [{"anomaly_id": number, **row} for number, row in enumerate(anomalies, start=1)]
+    return pa.Table.from_pylist(numbered, schema=schema)
+
+
+def rng_totals(expansion: Expansion, results: Sequence[ShardResult]) -> list[dict[str, Any]]:
+    """One row per family: events, blocks, draws, and the first and last domain in series order that drew.
+
+    One time block per arrival; one site block per arrival of a merchant that is not only virtual (also where
+    its coin says virtual); one edge block per virtual arrival.
+    """
+    arrivals = expansion.counts.of_series
+    merchants = expansion.scenario.tables.merchants
+    owner = np.repeat(np.arange(len(merchants.mode)), np.diff(merchants.first_series))
+    picked = np.where(merchants.mode[owner] == VIRTUAL, 0, arrivals)
+    blocks = {
+        ARRIVAL_TIME: arrivals,
+        ARRIVAL_SITE_PICK: picked,
+        ARRIVAL_EDGE_PICK: _virtual_arrivals(expansion, results),
+    }
+    keys = expansion.domain.keys()
+    return [_total(expansion.domain.scenario_id, family, drawn, keys) for family, drawn in blocks.items()]
+
+
+def _virtual_arrivals(expansion: Expansion, results: Sequence[ShardResult]) -> NDArray[np.int64]:
+    virtual = np.zeros(len(expansion.domain), np.int64)
+    for result in results:
+        first, stop = expansion.series_range(result.shard)
+        virtual[first:stop] += result.virtual
+    return virtual
+
+
+def _total(
+    scenario_id: str, family: str, drawn: NDArray[np.int64], keys: Sequence[tuple[str | int, ...]]
+) -> dict[str, Any]:
+    blocks, drew = int(drawn.sum()), np.flatnonzero(drawn)
+    return {
+        "scenario_id": scenario_id,
+        "family": family,
+        "events": blocks,
+        "blocks": blocks,
+        "draws": blocks * len(FAMILIES[family].lanes),
+        "first_domain": _name(keys[drew[0]]) if drew.size else None,
+        "last_domain": _name(keys[drew[-1]]) if drew.size else None,
+    }
+
+
+def _name(key: tuple[str | int, ...]) -> str:
+    return "|".join(map(str, key))

@@ -17,7 +17,7 @@ from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StaleError
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.arrival_rules import ArrivalLaws
-from segment5b_lib.states.s5.clock_sample import ClockSample, draw_clock_sample
+from segment5b_lib.states.s5.clock_sample import ClockSample, draw_clock_sample, dst_strata
 from segment5b_lib.states.s5.expected_clock import Horizon, weekend_shares
 from segment5b_lib.states.s5.ledger import Ledger, read_ledger
 from segment5b_lib.states.s5.part_audit import Audit, audit_parts, sampled_parts
@@ -25,7 +25,6 @@ from segment5b_lib.states.s5.parts import Part, read_parts
 from segment5b_lib.states.s5.places import Places, load_places
 from segment5b_lib.states.s5.rows import Breaches
 from segment5b_lib.states.s5.summary import Summary, read_summary
-from segment5b_lib.states.s5.windows import dst_strata
 from segment5b_lib.states.series import SeriesDomain, load_domain
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.markers import Marker

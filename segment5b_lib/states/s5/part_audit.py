@@ -14,8 +14,7 @@ from segment5b_lib.contract.validation_policy import SamplingPlan
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.kernel.sample_order import seeded_order
 from segment5b_lib.states.context import Context
-from segment5b_lib.states.s5.arrival_rows import COLUMNS, ArrivalRows
-from segment5b_lib.states.s5.arrival_rules import LAWS, ArrivalLaws
+from segment5b_lib.states.s5.arrival_rules import COLUMNS, LAWS, ArrivalLaws, ArrivalRows
 from segment5b_lib.states.s5.expected_clock import MICROSECOND, clock_errors
 from segment5b_lib.states.s5.parts import Part, RowGroup, read_batches, row_groups
 from segment5b_lib.states.s5.rows import Breaches

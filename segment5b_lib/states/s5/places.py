@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.identity import site_id
-from segment5b_lib.states.s5.arrival_rows import distinct
+from segment5b_lib.states.s5.rows import distinct
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.worlds import World
 

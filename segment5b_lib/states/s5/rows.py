@@ -93,3 +93,9 @@ def require_values(table: pa.Table, where: str) -> None:
                 found=f"{table[name].null_count} nulls",
                 next_step="rerun the state that writes it",
             )
+
+
+def distinct(values: NDArray[np.generic]) -> tuple[NDArray[np.int32], NDArray[np.generic]]:
+    """Codes of all values, and the distinct values that they stand for: so that a law is asked once per value."""
+    encoded = pa.array(values).dictionary_encode()
+    return encoded.indices.to_numpy(), encoded.dictionary.to_numpy()

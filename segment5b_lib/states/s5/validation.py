@@ -8,7 +8,6 @@ from typing import Final
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StateRefusal
 from segment5b_lib.states.context import Context, StateSpec
-from segment5b_lib.states.s5.bundle import Published, publish_bundle
 from segment5b_lib.states.s5.check import Check, CheckStatus, by_policy, held
 from segment5b_lib.states.s5.check_arrivals import arrival_checks
 from segment5b_lib.states.s5.check_clock import clock_checks
@@ -19,7 +18,7 @@ from segment5b_lib.states.s5.check_receipts import receipt_checks
 from segment5b_lib.states.s5.check_sentinels import sentinel_checks
 from segment5b_lib.states.s5.inputs import Evidence, gather
 from segment5b_lib.states.s5.places import READS
-from segment5b_lib.states.s5.report import bundle_members, first_failed
+from segment5b_lib.states.s5.report import Published, bundle_members, first_failed, publish_bundle
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.markers import Counters, OutputLine
 
