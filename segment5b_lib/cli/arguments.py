@@ -16,9 +16,7 @@ _ROLES = ("@last", "@baseline", "@candidate")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="One line per step instead of a live table.")]
 ThreadsOption = Annotated[int, typer.Option(min=0, help="Threads; 0: one per core. Bytes do not depend on it.")]
-WhatIfOption = Annotated[
-    bool, typer.Option("--as-what-if", help="Go ahead out of order; the result counts for nothing.")
-]
+WhatIfOption = Annotated[bool, typer.Option("--as-what-if", help="Go ahead out of order; the result is not evidence.")]
 PruneOption = Annotated[bool, typer.Option("--prune", help="Remove superseded runs first, without asking.")]
 SetOption = Annotated[
     list[str], typer.Option("--set", help="KEY=VALUE, or @FILE with changes; may be repeated; VALUE is YAML.")
@@ -26,7 +24,7 @@ SetOption = Annotated[
 
 
 def complete_run(incomplete: str) -> list[str]:
-    """Names that a shell may complete a RUN to: roles, and the first eight digits of every run."""
+    """Completions of RUN: roles, and the first eight digits of every run."""
     from segment5b_lib.store.roots import outputs_folder
 
     receipts = (path for kind in ("runs", "attached") for path in (outputs_folder() / kind).glob("*/run_receipt.json"))
@@ -75,7 +73,7 @@ def _setting(setting: str) -> dict[str, Any]:
 
 
 def thread_count(threads: int) -> int:
-    """The number of threads to use: as given, or one per core that this process may use."""
+    """Threads as given, or for 0 one per core that this process may use."""
     import os
 
     return threads or len(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""`segment5b open`, `investigate` and `lab`: a run's pages, one more of them, and JupyterLab on the notebooks."""
+"""`segment5b open`, `investigate` and `lab`: a run's pages, the investigation page, and JupyterLab."""
 
 from __future__ import annotations
 
@@ -14,17 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands to the command tree."""
-    app.command(name="open")(open_page)
-    app.command()(investigate)
-    app.command()(lab)
-
-
 def open_page(run: RunArgument = "@last", json: JsonOption = False) -> None:
     """Open a run's newest page, a file that needs no network, and list them all. Example: `segment5b open @last`.
 
-    Where there is no graphical session, or with --json, the paths are all there is.
+    Without a graphical session, or with --json, only the paths are printed.
     """
     from segment5b_lib.errors import MissingInputError
     from segment5b_lib.store.roots import executed_folder, pages_of
@@ -54,15 +47,15 @@ def investigate(
     transition: Annotated[str, typer.Option(help="UTC date of one of its changes of offset.")] = "",
     json: JsonOption = False,
 ) -> None:
-    """Which local times are wrong, since when, whose fault it is: as a page. Example: `segment5b investigate @last`.
+    """Page of wrong local times, their start and their owner. Example: `segment5b investigate @last`.
 
-    The same notebook, `investigate_dst`, is alive in JupyterLab (`segment5b lab`): there its views can be clicked.
+    In JupyterLab (`segment5b lab`) the views of the same notebook, `investigate_dst`, are interactive.
     """
     make_page("investigate_dst", {"run_id": run, "zone": zone, "transition": transition}, json=json)
 
 
 def make_page(notebook: str, parameters: Mapping[str, Any], *, json: bool) -> None:
-    """Execute a notebook that only looks, and show its page where there is a screen."""
+    """Execute a read-only notebook, and open its page if there is a graphical session."""
     from segment5b_lib.reports.execute import execute_notebook
 
     record = execute_notebook(notebook, parameters)
@@ -76,7 +69,7 @@ def make_page(notebook: str, parameters: Mapping[str, Any], *, json: bool) -> No
 
 
 def _has_screen() -> bool:
-    """Whether a window can be opened: without one a text browser would take the terminal."""
+    """Whether a window can be opened; otherwise a text browser would take over the terminal."""
     import os
     import sys
 

@@ -1,4 +1,4 @@
-"""`segment5b calibrate`: leverage of every knob, what can be reached, and the candidate that reaches it."""
+"""`segment5b calibrate`: leverage of every knob, reachable bounds, and a candidate."""
 
 from __future__ import annotations
 
@@ -17,12 +17,7 @@ if TYPE_CHECKING:
     from segment5b_lib.calibrate.proposal import Proposal
 
 _NO_FILE = "FILE"
-"""Stands for the file of changes in the next commands where none was asked for."""
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the command tree."""
-    app.command()(calibrate)
+"""Placeholder for the file of changes in the next commands, without --out."""
 
 
 def calibrate(
@@ -33,7 +28,7 @@ def calibrate(
 ) -> None:
     """Predict T6 and T7 for every knob, prove what is reachable, and propose a candidate.
 
-    Example: `segment5b calibrate @candidate --target bplus --out bplus.yaml`. Nothing is run. Exit code 1 where no
+    Example: `segment5b calibrate @candidate --target bplus --out bplus.yaml`. Nothing is run. Exit code 1 if no
     candidate is predicted to reach the target.
     """
     from segment5b_lib.calibrate.predictor import Predictor
@@ -50,8 +45,8 @@ def calibrate(
         write_changes(proposal, out)
     steps = commands(proposal, out or _NO_FILE)
     if json:
-        found = {**proposal.document(), "sensitivity": leverage.to_dicts()}
-        show_json({**found, "changes": candidate_changes(proposal), "next": steps})
+        document = {**proposal.document(), "sensitivity": leverage.to_dicts()}
+        show_json({**document, "changes": candidate_changes(proposal), "next": steps})
     else:
         _show(proposal, leverage)
         for step in steps:
@@ -117,8 +112,8 @@ def _show_candidate(proposal: Proposal) -> None:
         f"{len(solution.tilt.scores)} zones, {solution.distortion:.4f} nats per arrival, "
         f"duality gap {certificate['duality_gap']:.1e}"
     )
-    for seed, found in proposal.predicted.items():
-        t6, t7 = found.gates["T6"], found.gates["T7"]
+    for seed, prediction in proposal.predicted.items():
+        t6, t7 = prediction.gates["T6"], prediction.gates["T7"]
         console.print(
             f"seed {seed}: T6 {t6.value:.2%} ± {t6.standard_error:.2%}, T7 {t7.value:.2%} ± {t7.standard_error:.2%}"
         )

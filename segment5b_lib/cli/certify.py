@@ -16,19 +16,14 @@ from segment5b_lib.cli.arguments import (
     thread_count,
 )
 from segment5b_lib.cli.phase import execute_phase
-from segment5b_lib.cli.runs import clear_away
-from segment5b_lib.cli.screen import watching
+from segment5b_lib.cli.runs import prune_superseded
+from segment5b_lib.cli.screen import progress_listener
 from segment5b_lib.errors import UsageError
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the command tree."""
-    app.command()(certify)
 
 
 def certify(
     run: RunArgument = "@candidate",
-    seeds: Annotated[str, typer.Option(help="Comma-separated; by default those that the policy requires.")] = "",
+    seeds: Annotated[str, typer.Option(help="Comma-separated; by default those of the policy.")] = "",
     as_what_if: WhatIfOption = False,
     prune_first: PruneOption = False,
     threads: ThreadsOption = 0,
@@ -37,17 +32,17 @@ def certify(
 ) -> None:
     """Run a candidate's world and policies on every required seed, then P4. Example: `segment5b certify @candidate`.
 
-    Runs that exist are not made again. Exit code 1 where the class is HOLD_REMEDIATE, or P3 has not opened P4.
+    Existing runs are not made again. Exit code 1 if the class is HOLD_REMEDIATE, or P3 has not opened P4.
     """
     from segment5b_lib.engine.lanes import panel
     from segment5b_lib.store.runs import open_run
 
     chosen = open_run(run)
-    clear_away([chosen], quiet=quiet or json, prune_first=prune_first)
+    prune_superseded([chosen], quiet=quiet or json, prune_first=prune_first)
     required = _parsed(seeds) or list(chosen.policies.validation.stability.required_seeds)
-    with watching(quiet or json) as listener:
+    with progress_listener(quiet or json) as listener:
         others = panel(chosen, required, threads=thread_count(threads), listener=listener)
-    parameters = {"run_id": chosen.run_id, "panel": [one.run_id for one in others], "as_what_if": as_what_if}
+    parameters = {"run_id": chosen.run_id, "panel": [other.run_id for other in others], "as_what_if": as_what_if}
     execute_phase("P4", parameters, json=json)
 
 

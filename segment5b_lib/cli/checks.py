@@ -1,4 +1,4 @@
-"""What `segment5b doctor` looks at: one function per check; each says what it found and what to do about it."""
+"""Checks of `segment5b doctor`: one function per check, with its result and the next step."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ DISTRIBUTION: Final = "segment5b"
 LOCK_FILE: Final = "requirements.lock"
 Status = Literal["ok", "warn", "fail"]
 Detail = dict[str, list[dict[str, Any]]]
-Finding = tuple[Status, str] | tuple[Status, str, Detail]
+Outcome = tuple[Status, str] | tuple[Status, str, Detail]
 
 
 @dataclass(frozen=True)
-class Check:
-    """One finding. `next_step` is empty where all is well; `detail` is for scripts and not shown to people."""
+class DoctorCheck:
+    """Result of a check. `next_step` is empty if the status is ok; `detail` is in the JSON output only."""
 
     name: str
     status: Status
@@ -37,10 +37,10 @@ class Check:
     detail: Detail | None = None
 
 
-def examine(scale: str, threads: int) -> Iterator[Check]:
+def run_checks(scale: str, threads: int) -> Iterator[DoctorCheck]:
     """Every check in turn, for a world of a scale and one run of it.
 
-    A check that cannot be done, whatever the reason, has failed. UsageError where there is no such scale.
+    A check that raises any error has failed, except UsageError for an unknown scale, which is raised.
     """
     install, smaller = "make install", "choose a smaller scale"
     yield _attempt("python", python_version, install)
@@ -57,45 +57,45 @@ def examine(scale: str, threads: int) -> Iterator[Check]:
     yield _attempt("offline pages", pages, install)
 
 
-def _attempt(name: str, look: Callable[[], Finding], next_step: str) -> Check:
-    """Look, and turn whatever goes wrong, in our code or another's, into a finding."""
+def _attempt(name: str, check: Callable[[], Outcome], next_step: str) -> DoctorCheck:
+    """Run a check; any exception becomes a failed check."""
     detail: Detail | None = None
     try:
-        status, found, *more = look()
+        status, found, *more = check()
         detail = more[0] if more else None
     except UsageError:
         raise
     except Exception as error:
         status, found = "fail", " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:1]])
-    return Check(name, status, found, "" if status == "ok" else next_step, detail)
+    return DoctorCheck(name, status, found, "" if status == "ok" else next_step, detail)
 
 
-def python_version() -> Finding:
+def python_version() -> Outcome:
     """Python's version against the range of the package."""
-    found = ".".join(str(part) for part in sys.version_info[:3])
-    wanted = metadata.metadata(DISTRIBUTION)["Requires-Python"]
-    return ("ok", found) if found in SpecifierSet(wanted) else ("fail", f"{found}, needs {wanted}")
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    required = metadata.metadata(DISTRIBUTION)["Requires-Python"]
+    return ("ok", version) if version in SpecifierSet(required) else ("fail", f"{version}, needs {required}")
 
 
-def library_versions() -> Finding:
+def library_versions() -> Outcome:
     """Each library against the range of the package; those of an extra do not count."""
-    wanted = [one for text in metadata.requires(DISTRIBUTION) or [] if _applies(one := Requirement(text))]
-    wrong = [text for one in wanted if (text := _misfit(one))]
-    return ("fail", "; ".join(wrong)) if wrong else ("ok", f"{len(wanted)} in their ranges")
+    requirements = [item for text in metadata.requires(DISTRIBUTION) or [] if _applies(item := Requirement(text))]
+    misfits = [text for item in requirements if (text := _misfit(item))]
+    return ("fail", "; ".join(misfits)) if misfits else ("ok", f"{len(requirements)} in their ranges")
 
 
-def locked_versions() -> Finding:
-    """Each library that is installed against the checkout's lock file, which holds what CI tested."""
+def locked_versions() -> Outcome:
+    """Each installed library against the checkout's lock file, the versions that CI tested."""
     from segment5b_lib.store.roots import project_root
 
     lock = project_root() / LOCK_FILE
     if not lock.is_file():
         return "ok", "none here: installed without a checkout"
-    pins = [one for line in lock.read_text(encoding="utf-8").splitlines() if _applies(one := Requirement(line))]
-    installed = {canonicalize_name(one.name) for one in metadata.distributions()}
-    here = [one for one in pins if canonicalize_name(one.name) in installed]
-    other = [text for one in here if (text := _misfit(one))]
-    return ("warn", f"not as tested: {'; '.join(other)}") if other else ("ok", f"{len(here)} as tested")
+    pins = [pin for line in lock.read_text(encoding="utf-8").splitlines() if _applies(pin := Requirement(line))]
+    installed = {canonicalize_name(distribution.name) for distribution in metadata.distributions()}
+    installed_pins = [pin for pin in pins if canonicalize_name(pin.name) in installed]
+    misfits = [text for pin in installed_pins if (text := _misfit(pin))]
+    return ("warn", f"not as tested: {'; '.join(misfits)}") if misfits else ("ok", f"{len(installed_pins)} as tested")
 
 
 def _applies(requirement: Requirement) -> bool:
@@ -103,25 +103,25 @@ def _applies(requirement: Requirement) -> bool:
 
 
 def _misfit(requirement: Requirement) -> str:
-    """What is wrong with a library; empty where nothing is."""
+    """Why a library does not meet its requirement; empty if it does."""
     try:
-        found = metadata.version(requirement.name)
+        version = metadata.version(requirement.name)
     except metadata.PackageNotFoundError:
         return f"{requirement.name} is missing"
-    fits = requirement.specifier.contains(found, prereleases=True)
-    return "" if fits else f"{requirement.name} {found}, needs {requirement.specifier}"
+    fits = requirement.specifier.contains(version, prereleases=True)
+    return "" if fits else f"{requirement.name} {version}, needs {requirement.specifier}"
 
 
-def cores(threads: int) -> Finding:
-    """The threads that would be used against the cores that this process may use."""
+def cores(threads: int) -> Outcome:
+    """Threads against the cores that this process may use."""
     available = len(os.sched_getaffinity(0))
     if threads > available:
         return "warn", f"{threads} on {available} core(s): more threads than cores only take memory"
     return "ok", f"{threads} on {available} core(s)"
 
 
-def disk(scale: str, threads: int) -> Finding:
-    """Free disk against what a world of the scale and one run of it take."""
+def disk(scale: str, threads: int) -> Outcome:
+    """Free disk against the needs of a world of the scale and one run of it."""
     from segment5b_lib.engine.machine import free_disk
     from segment5b_lib.engine.preflight import DISK_RESERVE
     from segment5b_lib.store.roots import outputs_folder
@@ -129,8 +129,8 @@ def disk(scale: str, threads: int) -> Finding:
     return _enough(free_disk(outputs_folder()), _needs(scale, threads).disk + DISK_RESERVE, scale)
 
 
-def memory(scale: str, threads: int) -> Finding:
-    """Free memory against what a world of the scale and one run of it take."""
+def memory(scale: str, threads: int) -> Outcome:
+    """Free memory against the needs of a world of the scale and one run of it."""
     from segment5b_lib.engine.machine import free_memory
 
     return _enough(free_memory(), _needs(scale, threads).memory, scale)
@@ -143,36 +143,36 @@ def _needs(scale: str, threads: int) -> Needs:
     return scale_needs(load_spec(scale), threads, runs=1)
 
 
-def _enough(free: float, needed: float, scale: str) -> Finding:
+def _enough(free: float, needed: float, scale: str) -> Outcome:
     return "ok" if free >= needed else "fail", f"{free / 1e9:.2f} GB free, {scale} needs {needed / 1e9:.2f} GB"
 
 
-def time_zones() -> Finding:
-    """Release of the pinned tz database: the only one that computes a local time."""
+def time_zones() -> Outcome:
+    """Release of the pinned tz database, the only one that computes local times."""
     from segment5b_lib.civil_time.tzif import IANA_RELEASE
 
     return "ok", f"{IANA_RELEASE} pinned"
 
 
-def tz_drift(scale: str) -> Finding:
+def tz_drift(scale: str) -> Outcome:
     """The machine's other tz databases against the pinned one over the horizon of a scale's world.
 
-    They compute nothing, so that a difference is no fault; one that no release of the database explains is.
+    They compute nothing, so a difference is not a fault, unless no release of the database explains it.
     """
     from segment5b_lib.civil_time.tz_drift import difference_lines, drift_line, machine_drift, places, sentence
     from segment5b_lib.world.world_file import load_spec
 
     horizon = load_spec(scale).horizon
     drifts = machine_drift(horizon.end_second)
-    lines = [drift_line(one, places(), horizon.start_second, horizon.end_second) for one in drifts]
-    differences = [row for one in drifts for row in difference_lines(one, horizon.start_second)]
-    detail = {"databases": [one._asdict() for one in lines], "differences": [one._asdict() for one in differences]}
-    status: Status = "fail" if any(one.unexplained for one in lines) else "ok"
+    lines = [drift_line(drift, places(), horizon.start_second, horizon.end_second) for drift in drifts]
+    differences = [row for drift in drifts for row in difference_lines(drift, horizon.start_second)]
+    detail = {"databases": [line._asdict() for line in lines], "differences": [row._asdict() for row in differences]}
+    status: Status = "fail" if any(line.unexplained for line in lines) else "ok"
     title = "zones (those of places) that differ in the horizon; later"
     return status, "\n".join([title, *map(sentence, lines)]), detail
 
 
-def outputs() -> Finding:
+def outputs() -> Outcome:
     """Write a file, link it as reruns do, and remove both."""
     from segment5b_lib.store.publish import write_file
     from segment5b_lib.store.roots import outputs_folder
@@ -187,11 +187,11 @@ def outputs() -> Finding:
     return "ok", f"{outputs_folder()} can be written and linked in"
 
 
-def kernel_cache() -> Finding:
-    """The folder that numba has chosen; where it finds none, declaring a kernel fails."""
+def kernel_cache() -> Outcome:
+    """The folder that numba has chosen; if it finds none, declaring a kernel fails."""
     from segment5b_lib.kernel.philox import philox2x64
 
-    stats: Any = getattr(philox2x64, "stats")  # noqa: B009 - typed as the function that it was before compiling
+    stats: Any = getattr(philox2x64, "stats")  # noqa: B009 - typed as the function before compiling
     folder = Path(stats.cache_path)
     folder.mkdir(parents=True, exist_ok=True)
     probe = folder / f".doctor-{os.getpid()}"
@@ -200,16 +200,16 @@ def kernel_cache() -> Finding:
     return "ok", f"{folder} can be written"
 
 
-def charts() -> Finding:
-    """Draw a small chart."""
+def charts() -> Outcome:
+    """Draw a small chart with the renderer of the pages."""
     from segment5b_lib.charts.renderer import VEGALITE_VERSION, render
 
     render({"data": {"values": [{}]}, "mark": "point"})
     return "ok", f"drawn with Vega-Lite {VEGALITE_VERSION}"
 
 
-def pages() -> Finding:
-    """Make an empty page with everything in it that a browser needs."""
+def pages() -> Outcome:
+    """Make an empty page with everything that a browser needs."""
     import nbformat
 
     from segment5b_lib.reports.html import offline_html

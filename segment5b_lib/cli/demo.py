@@ -1,4 +1,4 @@
-"""`segment5b demo`: the whole story on real data, from the published defect to a frozen certificate."""
+"""`segment5b demo`: walk through the plan on real data, from the published defect to a frozen certificate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segment5b_lib.cli.arguments import QuietOption, ThreadsOption, thread_count
-from segment5b_lib.cli.screen import console, watching
+from segment5b_lib.cli.screen import console, progress_listener
 from segment5b_lib.contract.words import Decision
 
 if TYPE_CHECKING:
@@ -24,11 +24,6 @@ _SEED, _WITNESS = 42, 7
 _RUNS_AT_ONCE = 12
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the command tree."""
-    app.command()(demo)
-
-
 def demo(
     scale: Annotated[str, typer.Option(help="Name of a file in parameters/worlds.")] = "small",
     threads: ThreadsOption = 0,
@@ -36,7 +31,8 @@ def demo(
 ) -> None:
     """Walk the plan: published run, POPT.0 to POPT.5, P0, P1 with 2A reopened, P2 with 3B reopened, P3, P4, P5.
 
-    Every phase is executed as its notebook; the demo stops where a phase says no. Example: `segment5b demo`.
+    Every phase is executed as its notebook; the demo stops at a decision that is neither open nor expected.
+    Example: `segment5b demo`.
     """
     from segment5b_lib.engine.preflight import require, scale_needs
     from segment5b_lib.gates.saved import scorecard
@@ -46,24 +42,24 @@ def demo(
     from segment5b_lib.world.world_file import load_spec
 
     started, spec = time.perf_counter(), load_spec(scale)
-    story = _Story(thread_count(threads), quiet)
-    require(scale_needs(spec, story.threads, runs=_RUNS_AT_ONCE), outputs_folder(), f"the demo at scale {scale}")
-    with _chapter(f"building the {scale} world from real cities, zones and holidays"):
-        world = build_world(spec, outputs_folder(), threads=story.threads).world
-    baseline = story.performance(world)
-    corrected = story.civil_time(baseline)
-    candidate = story.calibration(corrected)
-    cards = [scorecard(run) for run in (baseline, corrected, candidate)]
-    story.certification(candidate)
-    _summary(cards, candidate)
+    demo_run = _Demo(thread_count(threads), quiet)
+    require(scale_needs(spec, demo_run.threads, runs=_RUNS_AT_ONCE), outputs_folder(), f"the demo at scale {scale}")
+    with _timed_step(f"building the {scale} world from real cities, zones and holidays"):
+        world = build_world(spec, outputs_folder(), threads=demo_run.threads).world
+    baseline = demo_run.performance(world)
+    corrected = demo_run.civil_time(baseline)
+    candidate = demo_run.calibration(corrected)
+    scorecards = [scorecard(run) for run in (baseline, corrected, candidate)]
+    demo_run.certification(candidate)
+    _summary(scorecards, candidate)
     console.print(f"\npages  {write_site()}", soft_wrap=True)
     console.print("look   segment5b runs    segment5b score @candidate    segment5b open @candidate")
     console.print(f"[dim]in {time.perf_counter() - started:.0f} s[/]")
 
 
 @contextmanager
-def _chapter(title: str) -> Iterator[None]:
-    """Say what is being done while it is being done, and how long it took."""
+def _timed_step(title: str) -> Iterator[None]:
+    """Show a step while it runs, then its seconds."""
     started = time.perf_counter()
     if console.is_terminal:
         with console.status(title):
@@ -73,14 +69,14 @@ def _chapter(title: str) -> Iterator[None]:
     console.print(f"[green]✓[/] {title} [dim]{time.perf_counter() - started:.1f} s[/]")
 
 
-class _Story:
-    """The chapters; each leaves runs, executed notebooks and artefacts, and hands its run to the next."""
+class _Demo:
+    """The parts of the plan; each makes runs, executed notebooks and artefacts, and returns its run for the next."""
 
     def __init__(self, threads: int, quiet: bool) -> None:
         self.threads, self.quiet = threads, quiet
 
     def performance(self, world: World) -> Run:
-        """The published posture, three times on two seeds, and the performance track; the baseline run."""
+        """The published posture, repeated on two seeds, and the performance track; returns the baseline run."""
         from segment5b_lib.engine.lanes import repetitions
         from segment5b_lib.phases.engine.attempts import read_artefact
         from segment5b_lib.store.postures import load_posture
@@ -88,9 +84,9 @@ class _Story:
         console.rule("[bold]the published posture, and where its time goes", align="left")
         published = load_posture("published")
         for seed in (_WITNESS, _SEED):
-            with _chapter(f"the published run, seed {seed}, {published.validation.runtime.min_runs} times"):
+            with _timed_step(f"the published run, seed {seed}, {published.validation.runtime.min_runs} times"):
                 run = self.run(world, published, "published", seed)
-                with watching(quiet=True) as listener:
+                with progress_listener(quiet=True) as listener:
                     repetitions(run, published.validation.runtime.min_runs, threads=self.threads, listener=listener)
         self.phase("POPT.0", run)
         order = read_artefact("popt0", run.run_id, "popt0_hotspot_map")["order_of_work"]
@@ -99,7 +95,7 @@ class _Story:
         return run
 
     def civil_time(self, baseline: Run) -> Run:
-        """P0, the local corrections, 2A reopened, P1; the corrected run."""
+        """P0, the local corrections, 2A reopened, P1; returns the corrected run."""
         from segment5b_lib.store.postures import load_posture
         from segment5b_lib.world.reopen import reopen_world
 
@@ -108,8 +104,8 @@ class _Story:
         local = self.local_lane(baseline)
         reopened = Decision.UNLOCK_P1_UPSTREAM_2A_REOPEN
         self.phase("P1", local, {"baseline": baseline.run_id}, expected=reopened)
-        self.clear_away()
-        with _chapter("reopening segment 2A: the time-zone cache now reaches 2028"):
+        self.prune_superseded()
+        with _timed_step("reopening segment 2A: the time-zone cache now reaches 2028"):
             world = reopen_world(
                 baseline.world, "2A", {"last_transition_year": 2028}, f"P1: {reopened.value}", threads=self.threads
             ).world
@@ -126,7 +122,7 @@ class _Story:
         from segment5b_lib.errors import StateRefusal
         from segment5b_lib.phases.p1_artefacts import LOCAL_LANE
 
-        with _chapter("the corrections that this segment owns, on the cache as it is"):
+        with _timed_step("the corrections that this segment owns, on the unchanged cache"):
             local = prepare_rerun(baseline, "S4", LOCAL_LANE, threads=self.threads)
             try:
                 run_states(local, threads=self.threads)
@@ -135,7 +131,7 @@ class _Story:
         return local
 
     def calibration(self, corrected: Run) -> Run:
-        """P2 by calculation, what it asks for upstream, the candidate that it proposes; the measured candidate."""
+        """P2 by calculation, the upstream changes and candidate that it proposes; returns the measured candidate."""
         from segment5b_lib.phases.engine.attempts import read_artefact
         from segment5b_lib.store.postures import load_posture, with_changes
         from segment5b_lib.world.reopen import reopen_world
@@ -146,7 +142,7 @@ class _Story:
         proposal = read_artefact("p2", corrected.run_id, "p2_sensitivity")["proposal"]
         world = corrected.world
         for segment, changes in proposal["reopened"].items():
-            with _chapter(f"reopening segment {segment}: {changes}"):
+            with _timed_step(f"reopening segment {segment}: {changes}"):
                 world = reopen_world(world, segment, changes, f"P2: {blocked.value}", threads=self.threads).world
         policies = with_changes(load_posture("remediated"), proposal["changes"])
         witness = self.run(world, policies, "remediated", _WITNESS, proposal["changes"], role="witness")
@@ -161,10 +157,10 @@ class _Story:
         console.rule("[bold]hardening, certificate, freeze", align="left")
         self.phase("P3", candidate)
         seeds = candidate.policies.validation.stability.required_seeds
-        with _chapter(f"the same world and policies on seeds {', '.join(map(str, seeds))}"):
+        with _timed_step(f"the same world and policies on seeds {', '.join(map(str, seeds))}"):
             others = panel(candidate, seeds, threads=self.threads)
-        self.phase("P4", candidate, {"panel": [one.run_id for one in others]})
-        self.clear_away()
+        self.phase("P4", candidate, {"panel": [other.run_id for other in others]})
+        self.prune_superseded()
         self.phase("P5", candidate)
 
     def run(
@@ -176,11 +172,11 @@ class _Story:
         changes: Mapping[str, Any] | None = None,
         role: str = "",
     ) -> Run:
-        """A finished run, in the role that it has in the keep-set."""
+        """A finished run, pinned into the keep-set."""
         from segment5b_lib.engine.lanes import finished
         from segment5b_lib.engine.retention import pin, pin_new
 
-        with watching(self.quiet) as listener:
+        with progress_listener(self.quiet) as listener:
             made = finished(world, policies, posture, seed, threads=self.threads, listener=listener, changes=changes)
         pin_new(made)
         if role:
@@ -190,7 +186,7 @@ class _Story:
     def phase(
         self, name: str, run: Run, parameters: Mapping[str, Any] | None = None, expected: Decision | None = None
     ) -> NotebookRecord:
-        """Execute a phase as its notebook; what is neither open nor expected ends the story, as the phase says."""
+        """Execute a phase as its notebook; a decision that is neither open nor expected raises the phase's error."""
         from segment5b_lib.reports.execute import execute_notebook
         from segment5b_lib.reports.notebooks import notebook_of_phase
 
@@ -204,30 +200,30 @@ class _Story:
         )
         return record
 
-    def clear_away(self) -> None:
+    def prune_superseded(self) -> None:
         """Prune superseded runs before the next expensive ones."""
         from segment5b_lib.engine.retention import prune, superseded
 
-        found = superseded()
-        prune(found)
-        freed = sum(one.bytes for one in found)
-        console.print(f"[green]✓[/] pruned {len(found)} superseded run(s), {freed / 1e6:,.0f} MB freed")
+        candidates = superseded()
+        prune(candidates)
+        freed = sum(candidate.bytes for candidate in candidates)
+        console.print(f"[green]✓[/] pruned {len(candidates)} superseded run(s), {freed / 1e6:,.0f} MB freed")
 
 
-def _summary(cards: list[Scorecard], candidate: Run) -> None:
+def _summary(scorecards: list[Scorecard], candidate: Run) -> None:
     from segment5b_lib.cli.verdicts import show_comparison
     from segment5b_lib.phases.engine.attempts import read_artefact
 
     console.rule("[bold]what was found", align="left")
-    show_comparison(cards)
-    before, right, after = ({row["gate"]: row["value"] for row in card.frame().to_dicts()} for card in cards)
-    owner = cards[0].owner("T1")
+    show_comparison(scorecards)
+    before, corrected, after = ({row["gate"]: row["value"] for row in card.frame().to_dicts()} for card in scorecards)
+    owner = scorecards[0].owner("T1")
     certificate = read_artefact("p4", candidate.run_id, "p4_closure")
     frozen = read_artefact("p5", candidate.run_id, "freeze_decision")
     lines: Sequence[tuple[str, str]] = [
-        ("defect", f"{before['T1']} of the arrivals carry a local time that is off, {before['T2']} by exactly an hour"),
+        ("defect", f"{before['T1']} of the arrivals have a wrong local time, {before['T2']} by exactly an hour"),
         ("cause", f"{owner.owner}: {owner.cause}" if owner else "none found"),
-        ("clock", f"T1 {right['T1']}, T11 {right['T11']}, T12 {right['T12']} after 2A was reopened"),
+        ("clock", f"T1 {corrected['T1']}, T11 {corrected['T11']}, T12 {corrected['T12']} after 2A was reopened"),
         ("bands", f"T6 {before['T6']} → {after['T6']}, T7 {before['T7']} → {after['T7']}, as predicted (P2)"),
         ("certificate", f"{certificate['closure_class']}, earned at the {certificate['earned_at']} scale"),
         ("decision", frozen["decision"]),

@@ -1,4 +1,4 @@
-"""`segment5b doctor`: whether this machine can do the work, and what to do where it cannot."""
+"""`segment5b doctor`: check this machine, with the next step for each failed check."""
 
 from __future__ import annotations
 
@@ -10,14 +10,9 @@ from segment5b_lib.cli.arguments import JsonOption, ThreadsOption, thread_count
 from segment5b_lib.cli.screen import console, show_json
 
 if TYPE_CHECKING:
-    from segment5b_lib.cli.checks import Check
+    from segment5b_lib.cli.checks import DoctorCheck
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the command tree."""
-    app.command()(doctor)
 
 
 def doctor(
@@ -27,14 +22,14 @@ def doctor(
 ) -> None:
     """Check versions, threads, disk, memory, time zones, charts and write access.
 
-    Example: `segment5b doctor --scale authority`. Exit code 4 where a check fails.
+    Example: `segment5b doctor --scale authority`. Exit code 4 if a check fails.
     """
     from dataclasses import asdict
 
-    from segment5b_lib.cli.checks import examine
+    from segment5b_lib.cli.checks import run_checks
 
-    checks: list[Check] = []
-    for check in examine(scale, thread_count(threads)):
+    checks: list[DoctorCheck] = []
+    for check in run_checks(scale, thread_count(threads)):
         checks.append(check)
         if not json:
             _show(check)
@@ -44,7 +39,7 @@ def doctor(
         raise typer.Exit(4)
 
 
-def _show(check: Check) -> None:
+def _show(check: DoctorCheck) -> None:
     from rich.text import Text
 
     status = (f"{check.status:<5}", _COLOURS[check.status])

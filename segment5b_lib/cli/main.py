@@ -1,14 +1,36 @@
-"""Entry point: the command tree, and one place where errors become exit codes."""
+"""Entry point: the command tree, and the exit codes of errors."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Final
 
 import typer
 
 from segment5b_lib.cli import attach, browse, calibrate, certify, demo, doctor, phase, runs, verdicts, world
 from segment5b_lib.cli.screen import errors, show_error
 from segment5b_lib.errors import Segment5BError
+
+_COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "run": runs.run,
+    "rerun": runs.rerun,
+    "runs": runs.runs,
+    "show": runs.show,
+    "prune": runs.prune,
+    "attach": attach.attach,
+    "score": verdicts.score,
+    "compare": verdicts.compare,
+    "open": browse.open_page,
+    "investigate": browse.investigate,
+    "lab": browse.lab,
+    "certify": certify.certify,
+    "phase": phase.phase,
+    "calibrate": calibrate.calibrate,
+    "demo": demo.demo,
+    "doctor": doctor.doctor,
+}
+"""The commands, in the order of the help page."""
 
 app = typer.Typer(
     name="segment5b",
@@ -22,19 +44,12 @@ app = typer.Typer(
     ),
 )
 app.add_typer(world.app, name="world")
-runs.register(app)
-attach.register(app)
-verdicts.register(app)
-browse.register(app)
-certify.register(app)
-phase.register(app)
-calibrate.register(app)
-demo.register(app)
-doctor.register(app)
+for name, command in _COMMANDS.items():
+    app.command(name=name)(command)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         from segment5b_lib.version import __version__
 
         typer.echo(__version__)
@@ -50,7 +65,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line and exit with the code of what happened."""
+    """Run the command line; the exit code is that of the error, if any."""
     try:
         app()
     except Segment5BError as error:
@@ -59,5 +74,5 @@ def main() -> None:
         show_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        errors.print("interrupted: nothing is half-written; the same command goes on where it stopped")
+        errors.print("interrupted: nothing is half-written; the same command continues where it stopped")
         sys.exit(130)

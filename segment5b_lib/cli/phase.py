@@ -12,11 +12,6 @@ from segment5b_lib.cli.arguments import JsonOption, RunArgument, WhatIfOption, c
 from segment5b_lib.cli.screen import console, show_json
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the command tree."""
-    app.command()(phase)
-
-
 def phase(
     name: Annotated[str, typer.Argument(metavar="PHASE", help="POPT.0 to POPT.5, or P0 to P5.")],
     run: RunArgument = "@last",
@@ -30,7 +25,7 @@ def phase(
     ] = None,
     witness: Annotated[
         list[str] | None,
-        typer.Option(help="A run of another seed that must say the same; may be repeated."),
+        typer.Option(help="A run of another seed that must give the same verdict; may be repeated."),
     ] = None,
     waiver: Annotated[str | None, typer.Option(help="POPT.3: why a target may be missed within its stretch.")] = None,
     as_what_if: WhatIfOption = False,
@@ -38,8 +33,8 @@ def phase(
 ) -> None:
     """Execute a phase as its notebook, for a run. Example: `segment5b phase P0 @baseline`.
 
-    Leaves the executed notebook, an offline page and the phase's artefacts. Exit code 1 where a predecessor has not
-    opened the phase, or where its decision does not open the next one.
+    Leaves the executed notebook, an offline page and the phase's artefacts. Exit code 1 if a predecessor has not
+    opened the phase, or if its decision does not open the next one.
     """
     given = {"baseline": baseline, "witnesses": witness, "waiver": waiver, "as_what_if": as_what_if or None}
     parameters = {"run_id": run, **{key: value for key, value in given.items() if value is not None}}
@@ -47,7 +42,7 @@ def phase(
 
 
 def execute_phase(name: str, parameters: Mapping[str, Any], *, json: bool) -> None:
-    """Execute a phase's notebook, say how that ended, and refuse where the phase does."""
+    """Execute a phase's notebook, print its decision, and raise the phase's refusal."""
     from segment5b_lib.contract.words import NotebookStatus
     from segment5b_lib.reports.execute import execute_notebook
     from segment5b_lib.reports.notebooks import notebook_of_phase

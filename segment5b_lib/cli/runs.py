@@ -19,7 +19,7 @@ from segment5b_lib.cli.arguments import (
     parse_changes,
     thread_count,
 )
-from segment5b_lib.cli.screen import console, show_json, show_table, watching
+from segment5b_lib.cli.screen import console, progress_listener, show_json, show_table
 from segment5b_lib.errors import UsageError
 from segment5b_lib.store.documents import read_json
 
@@ -28,18 +28,12 @@ if TYPE_CHECKING:
     from segment5b_lib.store.runs import Run
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands to the command tree."""
-    for command in (run, rerun, runs, show, prune):
-        app.command()(command)
-
-
 def run(
     states: Annotated[list[str] | None, typer.Argument(metavar="[S0..S5]", help="All by default.")] = None,
     world: Annotated[str, typer.Option(help="World fingerprint or prefix; the only world by default.")] = "",
     posture: Annotated[str, typer.Option(help="A named set of policies.")] = "published",
     seed: Annotated[int, typer.Option(min=0, help="Drives S2 to S4.")] = 42,
-    changes: SetOption = [],  # noqa: B006 - typer reads the default, nobody writes to it
+    changes: SetOption = [],  # noqa: B006 - typer reads the default and never writes to it
     repeat: Annotated[int, typer.Option(min=0, help="Make this many further runs of the same inputs.")] = 0,
     threads: ThreadsOption = 0,
     quiet: QuietOption = False,
@@ -47,7 +41,7 @@ def run(
 ) -> None:
     """Run states S0 to S5. Example: `segment5b run --posture published --seed 42`.
 
-    The same inputs give the same run; what is complete already is not done again.
+    The same inputs give the same run; complete states are not run again.
     """
     from segment5b_lib.engine.chain import create_run
     from segment5b_lib.engine.retention import pin_new
@@ -66,7 +60,7 @@ def run(
 def rerun(
     changed: Annotated[str, typer.Option(help="First state that changes, S0 to S5.")],
     parent: Annotated[str, typer.Option("--run", help="Run to start from.", autocompletion=complete_run)] = "@last",
-    changes: SetOption = [],  # noqa: B006 - typer reads the default, nobody writes to it
+    changes: SetOption = [],  # noqa: B006 - typer reads the default and never writes to it
     prune_first: PruneOption = False,
     threads: ThreadsOption = 0,
     quiet: QuietOption = False,
@@ -82,7 +76,7 @@ def rerun(
 
     count = thread_count(threads)
     child = prepare_rerun(origin := open_run(parent), changed, parse_changes(changes), threads=count)
-    clear_away([origin, child], quiet=quiet or json, prune_first=prune_first)
+    prune_superseded([origin, child], quiet=quiet or json, prune_first=prune_first)
     _execute(child, None, count, quiet=quiet or json, json=json)
     pin_new(child)
     _report(child, json)
@@ -98,7 +92,7 @@ def _execute(made: Run, states: list[str] | None, threads: int, *, quiet: bool, 
     for name in states or ():
         states_from(name)
     try:
-        with watching(quiet) as listener:
+        with progress_listener(quiet) as listener:
             executed = run_states(made, sorted(states) if states else STATES, threads=threads, listener=listener)
     except EnvironmentFault:
         discard_unstarted(made)
@@ -115,7 +109,7 @@ def runs(json: JsonOption = False) -> None:
     if json:
         show_json(rows)
     elif rows:
-        _table([_card(row) for row in rows])
+        _table([_run_row(row) for row in rows])
     else:
         console.print("no run yet: segment5b run")
 
@@ -126,18 +120,18 @@ def show(run: RunArgument = "@last", json: JsonOption = False) -> None:
     from segment5b_lib.workbench.listing import about
 
     chosen = open_run(run)
-    found = about(chosen)
+    summary = about(chosen)
     if json:
-        show_json({**found, "records": [record.document() for record in chosen.records()]})
+        show_json({**summary, "records": [record.document() for record in chosen.records()]})
         return
-    others = {name: found[name] for name in ("scale", "scenarios", "roles", "bytes", "pages")}
-    for name, value in {**found["receipt"], **others, **(found["attachment"] or {})}.items():
+    others = {name: summary[name] for name in ("scale", "scenarios", "roles", "bytes", "pages")}
+    for name, value in {**summary["receipt"], **others, **(summary["attachment"] or {})}.items():
         console.print(f"[dim]{name:<22}[/] {_line(value)}", soft_wrap=True)
-    _table([_state_card(row) for row in found["states"]])
+    _table([_state_row(row) for row in summary["states"]])
 
 
 def _line(value: Any) -> str:
-    """A value as a person reads it."""
+    """Human-readable text of a value: lists and mappings on one line."""
     if isinstance(value, (list, dict)):
         return ", ".join(f"{name}={value[name]}" if isinstance(value, dict) else str(name) for name in value) or "none"
     return "none" if value is None else f"{value}"
@@ -146,56 +140,54 @@ def _line(value: Any) -> str:
 def prune(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, json: JsonOption = False) -> None:
     """Remove runs outside the keep-set, with a receipt. Example: `segment5b prune --yes`.
 
-    What killed processes have left goes as well. Without `--yes` it asks; where nobody can be asked, nothing goes.
+    Leftovers of killed processes are removed as well. Without `--yes` it asks; without a terminal it removes nothing.
     """
     from segment5b_lib.engine.retention import keep_set, leftovers, superseded
     from segment5b_lib.engine.retention import prune as prune_runs
     from segment5b_lib.store.attachments import attached_homes
 
-    candidates, dead = superseded(), leftovers()
+    candidates, abandoned = superseded(), leftovers()
     if not json:
-        console.print(f"keep-set: {len(keep_set())} run(s); superseded: {len(candidates)}; leftovers: {len(dead)}")
+        console.print(f"keep-set: {len(keep_set())} run(s); superseded: {len(candidates)}; leftovers: {len(abandoned)}")
         console.print(f"attached, never touched: {len(attached_homes())}")
-        for name, size in _listed(candidates, dead):
+        for name, size in _listed(candidates, abandoned):
             console.print(f"  {name}  {size / 1e6:.1f} MB", soft_wrap=True)
-    if (candidates or dead) and not yes and not _confirmed("remove these?", asking=not json):
+    if (candidates or abandoned) and not yes and not _confirmed("remove these?", asking=not json):
         return
-    receipt = prune_runs(candidates, dead)
-    found = read_json(receipt)
+    path = prune_runs(candidates, abandoned)
+    receipt = read_json(path)
     if json:
-        removed = [one["run_id"] for one in found["removed"]]
-        show_json({"receipt": str(receipt), "removed": removed, "cleared": found["cleared"]})
+        removed = [entry["run_id"] for entry in receipt["removed"]]
+        show_json({"receipt": str(path), "removed": removed, "cleared": receipt["cleared"]})
     else:
-        console.print(f"freed {found['freed_bytes'] / 1e6:.1f} MB; receipt {receipt}", soft_wrap=True)
+        console.print(f"freed {receipt['freed_bytes'] / 1e6:.1f} MB; receipt {path}", soft_wrap=True)
 
 
-def _listed(candidates: Sequence[Superseded], dead: Sequence[Leftover]) -> list[tuple[str, int]]:
-    return [*((one.run.run_id, one.bytes) for one in candidates), *((one.folder.name, one.bytes) for one in dead)]
+def _listed(candidates: Sequence[Superseded], abandoned: Sequence[Leftover]) -> list[tuple[str, int]]:
+    runs = [(item.run.run_id, item.bytes) for item in candidates]
+    return runs + [(item.folder.name, item.bytes) for item in abandoned]
 
 
 def _confirmed(question: str, *, asking: bool) -> bool:
-    """The answer of a person at a terminal; anything else is no answer."""
+    """The user's answer at a terminal; refuse without a terminal."""
     if asking and sys.stdin.isatty():
         return typer.confirm(question)
     raise UsageError(
         "5B.RUN.NOT_CONFIRMED",
-        "runs or leftovers would be removed, and nobody can be asked",
+        "runs or leftovers would be removed, and there is no terminal to ask for confirmation",
         expected="a terminal, or --yes",
         done="nothing is removed",
         next_step="segment5b prune --yes",
     )
 
 
-def clear_away(used: Sequence[Run], *, quiet: bool, prune_first: bool) -> None:
-    """Before something expensive: remove superseded runs, if that was asked for or is agreed to; else name them.
-
-    Runs that are about to be `used` stay.
-    """
+def prune_superseded(used: Sequence[Run], *, quiet: bool, prune_first: bool) -> None:
+    """Before an expensive step: remove superseded runs if requested or confirmed, else list them; `used` runs stay."""
     from segment5b_lib.engine.retention import prune as prune_runs
     from segment5b_lib.engine.retention import superseded
 
-    kept = {one.run_id for one in used}
-    candidates = [one for one in superseded() if one.run.run_id not in kept]
+    kept = {run.run_id for run in used}
+    candidates = [item for item in superseded() if item.run.run_id not in kept]
     if not candidates:
         return
     if not quiet:
@@ -203,14 +195,14 @@ def clear_away(used: Sequence[Run], *, quiet: bool, prune_first: bool) -> None:
             console.print(f"superseded: {name}  {size / 1e6:.1f} MB", soft_wrap=True)
     if prune_first or (not quiet and sys.stdin.isatty() and typer.confirm("remove these first?")):
         freed = read_json(prune_runs(candidates))["freed_bytes"]
-        said = f"pruned {len(candidates)} superseded run(s), freed {freed / 1e6:.1f} MB"
+        message = f"pruned {len(candidates)} superseded run(s), freed {freed / 1e6:.1f} MB"
     else:
-        said = f"{len(candidates)} superseded run(s) are left: --prune removes them first"
+        message = f"{len(candidates)} superseded run(s) are left: --prune removes them first"
     if not quiet:
-        console.print(said)
+        console.print(message)
 
 
-def _card(row: dict[str, Any]) -> dict[str, Any]:
+def _run_row(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "run": row["run_id"][:8],
         "world": row["world"][:6],
@@ -224,14 +216,14 @@ def _card(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _state_card(row: dict[str, Any]) -> dict[str, str]:
-    """One state's line; a state that was not run here has no figures."""
-    card = {"state": row["state"], "status": row["status"]}
+def _state_row(row: dict[str, Any]) -> dict[str, str]:
+    """Cells of a state; a state that was not run here has no figures."""
+    cells = {"state": row["state"], "status": row["status"]}
     if row["seconds"] is None:
-        return card
+        return cells
     lanes = ("input_load", "compute", "validation", "write")
     return {
-        **card,
+        **cells,
         **{name: _figure(row[name], ".2f") for name in ("seconds", *lanes)},
         "rows out": _figure(row["rows_out"], ","),
         "peak MB": _figure(row["peak_bytes"] and row["peak_bytes"] / 1e6, ".0f"),
@@ -240,21 +232,21 @@ def _state_card(row: dict[str, Any]) -> dict[str, str]:
 
 
 def _figure(value: float | None, form: str) -> str:
-    """A figure, or a dash where an attached run's record does not say it."""
+    """A figure, or a dash if an attached run's record lacks it."""
     return "–" if value is None else format(value, form)
 
 
-def _table(cards: list[dict[str, Any]]) -> None:
+def _table(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 1, 0, 0))
-    columns = list(dict.fromkeys(name for card in cards for name in card))
-    widest = max(len(str(card.get(columns[0], ""))) for card in cards)
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    widest = max(len(str(row.get(columns[0], ""))) for row in rows)
     for name in columns:
-        # Who a row is about is never cut short.
+        # The name of a row is never cut short.
         table.add_column(name, no_wrap=True, min_width=widest if name == columns[0] else None)
-    for card in cards:
-        table.add_row(*(str(card.get(name, "")) for name in columns))
+    for row in rows:
+        table.add_row(*(str(row.get(name, "")) for name in columns))
     show_table(table)
 
 

@@ -1,4 +1,4 @@
-"""What the terminal shows: errors in a few lines, JSON for scripts, tables, and states at work."""
+"""Terminal output: errors in a few lines, JSON for scripts, tables, and progress."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ errors = Console(stderr=True, highlight=False)
 _ENDLESS = 10_000
 
 
-def room() -> int:
-    """Columns that a table may take: the terminal's, and as many as it likes where there is none."""
+def table_width() -> int:
+    """Columns for a table: those of the terminal, unlimited without one."""
     return console.width if console.is_terminal or "COLUMNS" in os.environ else _ENDLESS
 
 
 def show_table(table: Table) -> None:
-    """Print a table in the room that there is."""
-    Console(highlight=False, width=room()).print(table)
+    """Print a table as wide as the terminal allows."""
+    Console(highlight=False, width=table_width()).print(table)
 
 
 def show_error(error: Segment5BError) -> None:
@@ -47,7 +47,7 @@ def show_json(document: Any) -> None:
 
 
 @contextmanager
-def watching(quiet: bool) -> Iterator[Listener]:
-    """The listener that fits the terminal: a live table, or lines where nobody can see one."""
-    with reporting.watching(console, quiet=quiet) as listener:
+def progress_listener(quiet: bool) -> Iterator[Listener]:
+    """The listener for the terminal: a live table; lines without a terminal or if `quiet`."""
+    with reporting.progress_listener(console, quiet=quiet) as listener:
         yield listener

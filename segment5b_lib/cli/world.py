@@ -38,7 +38,7 @@ def build(
 @app.command()
 def reopen(
     world: WorldArgument,
-    segment: Annotated[str, typer.Option(help="Upstream segment that is reopened: 2A, 2B or 3B.")],
+    segment: Annotated[str, typer.Option(help="Upstream segment to reopen: 2A, 2B or 3B.")],
     changes: SetOption,
     reason: Annotated[str, typer.Option(help="Why; recorded in the child world.")] = "",
     json: JsonOption = False,
@@ -60,10 +60,10 @@ def show(world: Annotated[str, typer.Argument()] = "", json: JsonOption = False)
 
     worlds = [open_world(world)] if world else list_worlds()
     if json:
-        show_json([_card(one) for one in worlds])
+        show_json([_summary(item) for item in worlds])
         return
-    for one in worlds:
-        console.print("  ".join(f"{name} {value}" for name, value in _card(one).items()))
+    for item in worlds:
+        console.print("  ".join(f"{name} {value}" for name, value in _summary(item).items()))
     if not worlds:
         console.print("no world yet: segment5b world build --scale small")
 
@@ -77,21 +77,21 @@ def verify(world: WorldArgument, json: JsonOption = False) -> None:
     checked = open_world(world)
     verify_world(checked, threads=thread_count(0))
     if json:
-        show_json({**_card(checked), "verified": True})
+        show_json({**_summary(checked), "verified": True})
     else:
-        console.print(f"world [bold]{checked.mf[:12]}[/] verified: every file is what was sealed")
+        console.print(f"world [bold]{checked.mf[:12]}[/] verified: every file has its sealed digest")
 
 
-def _card(world: World) -> dict[str, Any]:
+def _summary(world: World) -> dict[str, Any]:
     return {"world": world.mf[:12], "scale": world.scale, "scenarios": ",".join(world.scenarios)}
 
 
 def _report(built: Built, json: bool) -> None:
-    card = {**_card(built.world), "existed": built.existed, "folder": str(built.world.root)}
+    summary = {**_summary(built.world), "existed": built.existed, "folder": str(built.world.root)}
     if json:
-        show_json(card)
+        show_json(summary)
         return
-    already = " was there already, unchanged:" if built.existed else ""
+    already = " existed already, unchanged:" if built.existed else ""
     console.print(
         f"world [bold]{built.world.mf[:12]}[/] ({built.world.scale}){already} {built.world.root}", soft_wrap=True
     )

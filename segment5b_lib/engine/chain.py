@@ -39,10 +39,10 @@ MODULES: Final[dict[str, ModuleType]] = dict(
 
 
 class Listener(Protocol):
-    """Who wants to see a chain at work."""
+    """Observer of a running chain."""
 
     def state_started(self, spec: StateSpec) -> None:
-        """A state begins."""
+        """A state starts."""
 
     def progress(self, progress: Progress) -> None:
         """A shard of a state is done."""
@@ -54,24 +54,23 @@ class Listener(Protocol):
         """A state's outputs are complete and unchanged: nothing to do."""
 
 
-class Silent:
-    """The listener that nobody looks at."""
+class NullListener:
+    """Listener that ignores everything."""
 
     def state_started(self, spec: StateSpec) -> None:
-        """Ignore."""
+        pass
 
     def progress(self, progress: Progress) -> None:
-        """Ignore."""
+        pass
 
     def state_finished(self, record: StateRecord) -> None:
-        """Ignore."""
+        pass
 
     def state_skipped(self, spec: StateSpec) -> None:
-        """Ignore."""
+        pass
 
 
 def spec_of(state: str) -> StateSpec:
-    """Contract of a state by name."""
     spec: StateSpec = MODULES[state].SPEC
     return spec
 
@@ -87,10 +86,10 @@ def create_run(
     changed_states: Sequence[str] = STATES,
     changes: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Make the run root of (world, policies, seed), or return the one that exists.
+    """Make the run root of (world, policies, seed), or return the existing run.
 
-    The same inputs give the same run. A run that another version of the library has made, or that is attached, is left
-    alone: the next free nonce is taken.
+    The same inputs give the same run. A run of another version of the library, or an attached
+    run, is not reused: the next free nonce is taken.
     """
     with locked(runs_folder() / ".lock", "make a run", wait_seconds=60):
         while True:
@@ -132,20 +131,20 @@ def run_states(
 
     Raises
     ------
-    EnvironmentFault : what is left to do does not fit on the disk or in memory; nothing is started.
+    EnvironmentFault : the states to run do not fit on the disk or in memory; nothing is started.
     Segment5BError : from the first state that fails; its record is written, later states do not run.
     """
     run.require_ours("run its states")
-    watcher = listener or Silent()
+    listener = listener or NullListener()
     executed: list[str] = []
     with locked(run.root / ".lock", f"run {' '.join(states)}"):
         for position, state in enumerate(states):
             if is_complete(run, state, threads):
-                watcher.state_skipped(spec_of(state))
+                listener.state_skipped(spec_of(state))
             else:
                 if not executed:
                     require_run(run, states[position:], threads)
-                _execute(run, state, threads, watcher)
+                _execute(run, state, threads, listener)
                 executed.append(state)
     return executed
 
@@ -175,7 +174,7 @@ def _execute(run: Run, state: str, threads: int, listener: Listener) -> None:
 
 
 def is_complete(run: Run, state: str, threads: int) -> bool:
-    """Whether a state's outputs are there, unchanged, and made from the inputs and policies of today."""
+    """Whether a state's outputs exist, unchanged, and were made from the current inputs and policies."""
     marker = run.marker(state)
     if marker is None:
         return False
@@ -198,7 +197,7 @@ def is_complete(run: Run, state: str, threads: int) -> bool:
 
 
 def check_reusable(run: Run, state: str, policies: Policies) -> None:
-    """Refuse to reuse a state's outputs under policies other than those that they were made with."""
+    """Refuse to reuse a state's outputs under other policies than those they were made with."""
     marker = run.marker(state)
     if marker is None:
         raise MissingInputError(

@@ -1,4 +1,4 @@
-"""Runs as the plan needs them together: repetitions of one, witnesses, the panel of required seeds."""
+"""Sets of runs that the plan needs: repetitions of a run, witnesses, the panel of required seeds."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def finished(
     nonce: int = 0,
     changes: Mapping[str, Any] | None = None,
 ) -> Run:
-    """A run of all states; one that exists and is complete is not run again."""
+    """A run of all states; an existing complete run is not run again."""
     run = create_run(world, policies, seed=seed, posture=posture, nonce=nonce, changes=changes)
     run_states(run, threads=threads, listener=listener)
     return run
 
 
 def repetitions(run: Run, number: int, *, threads: int, listener: Listener | None = None) -> list[Run]:
-    """A run and as many further ones of its inputs as make the number full; the run itself comes first."""
+    """`number` runs of the same inputs: the run itself, then further runs."""
     receipt = run.receipt
     return [
         run,
@@ -71,10 +71,10 @@ def panel(run: Run, seeds: Iterable[int], *, threads: int, listener: Listener | 
         for seed in seeds
         if seed != run.receipt.seed
     ]
-    for one in _repeated([run, *others], number, threads=threads, listener=listener):
-        pin("certification", one)
+    for repetition in _repeated([run, *others], number, threads=threads, listener=listener):
+        pin("certification", repetition)
     return others
 
 
 def _repeated(runs: Sequence[Run], number: int, *, threads: int, listener: Listener | None) -> list[Run]:
-    return [one for run in runs for one in repetitions(run, number, threads=threads, listener=listener)]
+    return [item for run in runs for item in repetitions(run, number, threads=threads, listener=listener)]

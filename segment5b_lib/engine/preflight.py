@@ -1,15 +1,15 @@
-"""Whether a run or a world build fits this machine, found out before it starts.
+"""Check before a run or a world build starts that it fits this machine.
 
 The arithmetic, with n = series × buckets rows per scenario, s scenarios, t threads, and a = arrivals that the
 world forecasts, times s (a stress scenario counts like the baseline: its surplus is within `DISK_MARGIN`):
 
 * disk of a run: the sum over its states of (bytes per row · n · s + bytes per arrival · a), times `DISK_MARGIN`,
-  plus `DISK_RESERVE`. Of the states that are only made again the largest counts, because the new output lies
-  beside the old one until it replaces it;
+  plus `DISK_RESERVE`. Of the states that are only made again the largest counts, because the new output exists
+  next to the old one until it replaces it;
 * memory of a run: base + bytes per row · n + bytes per thread · t (scenarios follow each other);
 * disk and memory of a world build: the same without threads, the surface being written slab by slab.
 
-The constants are rounded up from runs of the small, medium and authority worlds; what those took stands beside them.
+The constants are rounded up from runs of the small, medium and authority worlds; the measured values are next to them.
 Not counted: the sorted copy of a surface that does not come in order.
 """
 
@@ -34,9 +34,9 @@ STATE_BYTES: Final = {
     "S3": (1.5, 0.0),  # 1.2 per row
     "S4": (0.5, 14.0),  # 0.4 per row, 13.0 per arrival
 }
-"""Bytes on disk per row and per arrival; the states that are not here write less than a megabyte."""
+"""Bytes on disk per row and per arrival; the other states write less than a megabyte."""
 LATENT_FIELD_BYTES: Final = 10.0
-"""More per row where lgcp.emit_latent_field is set: each group has its own random numbers, which do not shrink."""
+"""More per row if lgcp.emit_latent_field is set: each group has its own random numbers, which do not shrink."""
 WORLD_BYTES: Final = 1.5
 """Bytes on disk per row of a world: 0.9 (small), 0.7 (medium)."""
 RUN_MEMORY: Final = (650 * MB, 12.0, 320 * MB)
@@ -49,12 +49,12 @@ WORLD_MEMORY: Final = (400 * MB, 32.0)
 """Base and per row of a world build: 393 MB taken of 421 (small), 539 MB of 587 (medium)."""
 DISK_MARGIN: Final = 1.2
 DISK_RESERVE: Final = 256 * MB
-"""Stays free beside what is written: for records, notebooks, pages, and everybody else on the disk."""
+"""Stays free in addition to the outputs: for records, notebooks, pages and other users of the disk."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large a world is: rows of one scenario, scenarios, expected arrivals of all scenarios."""
+    """Size of a world: rows of one scenario, scenarios, expected arrivals of all scenarios."""
 
     rows: int
     scenarios: int
@@ -69,7 +69,7 @@ class Needs:
     memory: float
 
     def __add__(self, other: Needs) -> Needs:
-        """One after the other: disk adds up, memory is given back."""
+        """Needs of two runs, one after the other: disk adds up, memory is freed between them."""
         return Needs(self.disk + other.disk, max(self.memory, other.memory))
 
 
@@ -87,7 +87,7 @@ def size_of_world(world: World) -> Size:
 
 
 def world_needs(size: Size) -> Needs:
-    """What building a world takes."""
+    """Disk and memory for building a world."""
     base, per_row = WORLD_MEMORY
     return Needs(WORLD_BYTES * size.rows * size.scenarios * DISK_MARGIN, base + per_row * size.rows)
 
@@ -95,7 +95,7 @@ def world_needs(size: Size) -> Needs:
 def run_needs(
     size: Size, threads: int, *, new: Sequence[str] = STATES, again: Sequence[str] = (), latent_field: bool = False
 ) -> Needs:
-    """What a run takes whose states `new` are made and whose states `again` are replaced."""
+    """Disk and memory for a run that makes the states `new` and replaces the states `again`."""
     made = [_state_bytes(state, size, latent_field) for state in new]
     replaced = [_state_bytes(state, size, latent_field) for state in again]
     base, per_row, per_thread = RUN_MEMORY
@@ -104,7 +104,7 @@ def run_needs(
 
 
 def scale_needs(spec: WorldSpec, threads: int, *, runs: int) -> Needs:
-    """What a world and some runs of it take."""
+    """Disk and memory for a world and `runs` runs of it."""
     size = size_of_spec(spec)
     needs = world_needs(size)
     for _ in range(runs):
@@ -134,7 +134,7 @@ def require_world(spec: WorldSpec, folder: Path) -> None:
 
 
 def require(needs: Needs, folder: Path, purpose: str) -> None:
-    """Refuse what cannot fit in memory or on the disk of `folder`.
+    """Refuse needs that exceed memory or the disk of `folder`.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def require(needs: Needs, folder: Path, purpose: str) -> None:
     if (free := free_disk(folder)) < needs.disk + DISK_RESERVE:
         raise EnvironmentFault(
             "5B.ENV.DISK_SHORT",
-            "there is not enough free disk for what was asked, so it was not started",
+            "there is not enough free disk, so nothing was started",
             where=f"{purpose}, in {folder}",
             expected=f"{needs.disk + DISK_RESERVE:,.0f} bytes free",
             found=f"{free:,} bytes free",
@@ -152,7 +152,7 @@ def require(needs: Needs, folder: Path, purpose: str) -> None:
     if (free := free_memory()) < needs.memory:
         raise EnvironmentFault(
             "5B.ENV.MEMORY_SHORT",
-            "there is not enough free memory for what was asked, so it was not started",
+            "there is not enough free memory, so nothing was started",
             where=purpose,
             expected=f"{needs.memory:,.0f} bytes free",
             found=f"{free:,} bytes free",

@@ -68,7 +68,7 @@ def _error_code(error: BaseException | None) -> str | None:
 
 
 def append_record(run: Run, record: StateRecord) -> None:
-    """Add a state record, its log lines, and (after a pass) its RNG totals."""
+    """Append a state record, its log lines, and (after a pass) its RNG totals."""
     day = str(record.started_at_utc)[:10]
     _append(run.records_root / f"utc_day={day}" / "segment_state_runs.jsonl", [json.dumps(record.document())])
     _append(run.log, _log_lines(record))
@@ -79,7 +79,7 @@ def append_record(run: Run, record: StateRecord) -> None:
 
 
 def write_rng_audit(run: Run) -> None:
-    """One row per run: which generator, in which build, keyed how."""
+    """Audit row of a run: generator, build and key."""
     policy = run.policies.rng
     row = {
         "algorithm": policy.algorithm,

@@ -1,4 +1,4 @@
-"""How a chain at work shows itself: one line per state, or a live table with step, share done, rate and time left."""
+"""Progress of a running chain: one line per state, or a live table with step, share done, rate and time left."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from segment5b_lib.states.context import Progress, StateSpec
 
 REFRESHES_PER_SECOND: Final = 4
-"""How often the live table is drawn, however often a state reports. Drawing takes about 4 ms of one core."""
+"""Refresh rate of the live table, independent of how often a state reports. Drawing takes about 4 ms of one core."""
 
 
 class LineListener:
@@ -28,19 +28,17 @@ class LineListener:
         self._console = console
 
     def state_started(self, spec: StateSpec) -> None:
-        """Nothing: the line comes when the state has ended."""
+        """No-op: the line is printed when the state has ended."""
 
     def progress(self, progress: Progress) -> None:
-        """Nothing: a pipe is not a screen."""
+        """No-op: a pipe shows no progress."""
 
     def state_finished(self, record: StateRecord) -> None:
-        """The state with its time and rows."""
         code = f" {record.error_code}" if record.error_code else ""
         rows = f"{record.rows_out:,} rows"
         self._console.print(f"{record.state} {record.status}{code} {record.seconds:.2f} s, {rows}")
 
     def state_skipped(self, spec: StateSpec) -> None:
-        """The state has nothing to do."""
         self._console.print(f"{spec.name} unchanged")
 
 
@@ -53,12 +51,10 @@ class LiveListener:
         self._started = 0.0
 
     def state_started(self, spec: StateSpec) -> None:
-        """A new row appears."""
         self._started = time.perf_counter()
         self._set(spec.name, spec.title, "[cyan]running[/]", "", "", "")
 
     def progress(self, progress: Progress) -> None:
-        """The running row moves on."""
         elapsed = time.perf_counter() - self._started
         left = elapsed / progress.done * (progress.total - progress.done)
         title = self._rows[progress.state][0]
@@ -67,14 +63,12 @@ class LiveListener:
         self._set(progress.state, title, f"[cyan]{done}[/]", rate, f"{elapsed:.1f} s", f"{left:.0f} s left")
 
     def state_finished(self, record: StateRecord) -> None:
-        """The row keeps its verdict, rows and the lane that took most of the time."""
         title = self._rows[record.state][0]
         verdict = "[green]PASS[/]" if record.passed else f"[red]FAIL {record.error_code}[/]"
         rows, seconds = f"{record.rows_out:,} rows", f"{record.seconds:.2f} s"
         self._set(record.state, title, verdict, rows, seconds, _main_lane(record))
 
     def state_skipped(self, spec: StateSpec) -> None:
-        """The row says that nothing had to be done."""
         self._set(spec.name, spec.title, "[dim]unchanged[/]", "", "", "")
 
     def _set(self, state: str, title: str, status: str, rows: str, seconds: str, note: str) -> None:
@@ -99,8 +93,8 @@ def _main_lane(record: StateRecord) -> str:
 
 
 @contextmanager
-def watching(console: Console, *, quiet: bool) -> Iterator[Listener]:
-    """The listener that fits a console: a live table, or lines where nobody can see one or wants to."""
+def progress_listener(console: Console, *, quiet: bool) -> Iterator[Listener]:
+    """The listener for a console: a live table on a terminal; lines without a terminal or if `quiet`."""
     if quiet or not console.is_terminal:
         yield LineListener(console)
         return

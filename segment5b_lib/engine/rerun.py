@@ -15,7 +15,7 @@ from segment5b_lib.store.verify import require_unchanged
 
 
 def states_from(changed: str) -> tuple[str, ...]:
-    """The states to run when one has changed: it and all that follow."""
+    """A changed state and all states after it."""
     if changed not in STATES:
         raise UsageError(
             "5B.RUN.UNKNOWN_STATE",
@@ -29,12 +29,12 @@ def states_from(changed: str) -> tuple[str, ...]:
 def prepare_rerun(parent: Run, changed: str, changes: Mapping[str, Any], *, threads: int) -> Run:
     """Make the child run of `parent` with some policy keys changed; earlier states are linked.
 
-    With nothing changed at all this is the parent itself: same inputs, same run.
+    Without any change the parent itself is returned: same inputs, same run.
 
     Raises
     ------
     StaleError : a change touches a policy that an earlier state was made with, or the parent's outputs
-        are no longer what their marker says.
+        differ from their marker.
     """
     parent.require_ours("rerun a state of it")
     states = states_from(changed)
@@ -59,14 +59,14 @@ def prepare_rerun(parent: Run, changed: str, changes: Mapping[str, Any], *, thre
 
 
 def _link_state(parent: Run, child: Run, state: str, threads: int) -> None:
-    """Hard-link a state's outputs and copy its marker, unless the child has them."""
+    """Hard-link a state's outputs and its marker, unless the child has them."""
     if child.marker(state) is not None:
         return
     published = parent.digests(state)
     require_unchanged(
         published,
         "5B.RUN.STALE_OUTPUT",
-        f"an output of {state} is not what its marker says",
+        f"an output of {state} differs from its marker",
         next_step=f"segment5b rerun --changed {state}",
         threads=threads,
     )

@@ -1,4 +1,4 @@
-"""Keep-set and prune: which runs stay, and how the others go, with a receipt."""
+"""Pin runs into the keep-set, and prune the others with a receipt."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from segment5b_lib.store.roots import outputs_folder, runs_folder
 from segment5b_lib.store.runs import RECEIPT_FILE, Run, list_runs
 
 _PARTS: Final = ("data", "logs", "markers", "policies", "reports", RECEIPT_FILE, ".lock")
-"""What lies in a run root, beside the log that carries the run's id."""
+"""Contents of a run root, apart from the log that carries the run's id."""
 
 
 def pin(role: str, run: Run) -> None:
@@ -37,13 +37,12 @@ def pin(role: str, run: Run) -> None:
 
 
 def keep_set() -> set[str]:
-    """Ids of all pinned runs."""
     return read_pins().kept
 
 
 @dataclass(frozen=True)
 class Superseded:
-    """A run outside the keep-set, and how many bytes its removal would free."""
+    """A run outside the keep-set, and the bytes that its removal would free."""
 
     run: Run
     bytes: int
@@ -51,36 +50,36 @@ class Superseded:
 
 @dataclass(frozen=True)
 class Leftover:
-    """A temporary folder that a killed process has left behind, and its bytes."""
+    """A temporary folder left by a killed process, and its bytes."""
 
     folder: Path
     bytes: int
 
 
 def superseded() -> list[Superseded]:
-    """Runs that prune would remove: real folders with a receipt of ours, which nobody keeps."""
+    """Runs that prune would remove: real folders with a receipt of this library, outside the keep-set."""
     kept = keep_set()
-    runs = [run for run in list_runs() if run.run_id not in kept and _is_ours(run)]
+    runs = [run for run in list_runs() if run.run_id not in kept and _is_local(run)]
     return [Superseded(run, size) for run, size in zip(runs, _freed([run.root for run in runs]), strict=True)]
 
 
 def leftovers() -> list[Leftover]:
-    """Temporary folders in the places of worlds, runs and throw-away copies that no living process holds."""
+    """Temporary folders among worlds, runs and temporary copies that no living process has locked."""
     places = (outputs_folder(), outputs_folder() / "worlds", runs_folder(), attached_folder())
-    found = [path for place in places for path in sorted(place.glob(f"{STAGING_PREFIX}*")) if path.is_dir()]
-    dead = [path for path in found if not path.is_symlink() and not is_held(path)]
-    return [Leftover(path, size) for path, size in zip(dead, _freed(dead), strict=True)]
+    folders = [path for place in places for path in sorted(place.glob(f"{STAGING_PREFIX}*")) if path.is_dir()]
+    unlocked = [path for path in folders if not path.is_symlink() and not is_held(path)]
+    return [Leftover(path, size) for path, size in zip(unlocked, _freed(unlocked), strict=True)]
 
 
-def _is_ours(run: Run) -> bool:
-    """Made here, and the receipt's own fields give the run id: an edited or invented receipt does not."""
+def _is_local(run: Run) -> bool:
+    """Made here, and the run id follows from the receipt's fields: an edited or invented receipt is refused."""
     receipt = run.receipt
     made = run_id(receipt.manifest_fingerprint, receipt.parameter_hash, receipt.seed, receipt.nonce)
     return run.own is None and run.run_id == made
 
 
 def _freed(folders: Sequence[Path]) -> list[int]:
-    """Bytes that each folder's removal frees, in this order: a file counts where its last link goes."""
+    """Bytes that each folder's removal frees, in this order: a file counts when its last link is removed."""
     links: Counter[tuple[int, int]] = Counter()
     freed = []
     for folder in folders:
@@ -94,28 +93,28 @@ def _freed(folders: Sequence[Path]) -> list[int]:
     return freed
 
 
-def prune(candidates: Sequence[Superseded], dead: Sequence[Leftover] = ()) -> Path:
-    """Remove runs and leftovers with a receipt, also when there is nothing to do. Returns the receipt's path.
+def prune(candidates: Sequence[Superseded], abandoned: Sequence[Leftover] = ()) -> Path:
+    """Remove runs and leftovers with a receipt, also if there is nothing to do. Returns the receipt's path.
 
-    The receipt says what will go before anything goes, and grows with what has gone; one without a `finished_utc` is
-    that of a prune that was interrupted, after which another one clears the rest away. A folder leaves the place
-    of runs whole, in one move, before its files go.
+    The receipt lists the planned removals before the first one, and each removal when it is done; a receipt without
+    `finished_utc` is that of an interrupted prune, and the next prune removes the rest. A folder is moved out of the
+    folder of runs as a whole before its files are removed.
 
     Raises
     ------
-    ConflictError : a run has been pinned since it was listed, is being worked on, or holds what is not ours; nothing
-        is removed.
+    ConflictError : a run has been pinned since it was listed, is being worked on, or holds files of another tool;
+        nothing is removed.
     """
-    with ExitStack() as held_together:
-        held_together.enter_context(locked(runs_folder() / ".pins.lock", "prune", wait_seconds=60))
-        for one in candidates:
-            _check(one.run)
-            held_together.enter_context(locked(one.run.root / ".lock", "prune the run"))
-        receipt = _ReceiptFile(candidates, dead)
-        for one in candidates:
-            _remove_run(one.run.root)
-            receipt.removed(RemovedRun(run_id=one.run.run_id, freed_bytes=one.bytes))
-        for leftover in dead:
+    with ExitStack() as locks:
+        locks.enter_context(locked(runs_folder() / ".pins.lock", "prune", wait_seconds=60))
+        for candidate in candidates:
+            _check(candidate.run)
+            locks.enter_context(locked(candidate.run.root / ".lock", "prune the run"))
+        receipt = _ReceiptFile(candidates, abandoned)
+        for candidate in candidates:
+            _remove_run(candidate.run.root)
+            receipt.removed(RemovedRun(run_id=candidate.run.run_id, freed_bytes=candidate.bytes))
+        for leftover in abandoned:
             _remove(leftover.folder)
             receipt.cleared(_below_outputs(leftover), leftover.bytes)
         receipt.finish()
@@ -123,16 +122,16 @@ def prune(candidates: Sequence[Superseded], dead: Sequence[Leftover] = ()) -> Pa
 
 
 def _check(run: Run) -> None:
-    """A last look, with the keep-set held."""
-    foreign = sorted(path.name for path in run.root.iterdir() if not _is_part(run, path.name))
-    if run.run_id in keep_set() or run.root.is_symlink() or run.root.parent != runs_folder() or foreign:
+    """Final check, with the keep-set locked."""
+    unknown = sorted(path.name for path in run.root.iterdir() if not _is_part(run, path.name))
+    if run.run_id in keep_set() or run.root.is_symlink() or run.root.parent != runs_folder() or unknown:
         raise ConflictError(
             "5B.RUN.NOT_PRUNABLE",
-            "a run is in the keep-set, or holds what is not ours to remove",
+            "a run is in the keep-set, or holds files that are not part of a run",
             where=str(run.root),
-            found=", ".join(foreign),
+            found=", ".join(unknown),
             done="nothing is removed",
-            next_step=f"move {foreign[0]} elsewhere" if foreign else "segment5b prune",
+            next_step=f"move {unknown[0]} elsewhere" if unknown else "segment5b prune",
         )
 
 
@@ -141,9 +140,9 @@ def _is_part(run: Run, name: str) -> bool:
 
 
 def _remove_run(root: Path) -> None:
-    gone = root.with_name(f"{STAGING_PREFIX}pruned-{root.name}-{uuid.uuid4().hex}")
-    root.rename(gone)
-    _remove(gone)
+    moved = root.with_name(f"{STAGING_PREFIX}pruned-{root.name}-{uuid.uuid4().hex}")
+    root.rename(moved)
+    _remove(moved)
 
 
 def _remove(folder: Path) -> None:
@@ -157,14 +156,14 @@ def _below_outputs(leftover: Leftover) -> str:
 
 
 class RemovedRun(Recorded):
-    """A run that a prune has removed, and the bytes that this has freed."""
+    """A removed run, and the bytes that its removal freed."""
 
     run_id: str
     freed_bytes: int
 
 
 class PruneReceipt(Recorded):
-    """What a prune will remove and has removed; and which foreign roots it leaves alone."""
+    """Planned and done removals of a prune; and the attached roots, which it never touches."""
 
     created_utc: str
     finished_utc: str | None = None
@@ -176,19 +175,18 @@ class PruneReceipt(Recorded):
     freed_bytes: int = 0
 
     def content(self) -> bytes:
-        """The receipt as it is written."""
         return (json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n").encode()
 
 
 class _ReceiptFile:
-    """A prune's receipt, on disk at every moment."""
+    """A prune's receipt, written after each step."""
 
-    def __init__(self, candidates: Sequence[Superseded], dead: Sequence[Leftover]) -> None:
+    def __init__(self, candidates: Sequence[Superseded], abandoned: Sequence[Leftover]) -> None:
         self._receipt = PruneReceipt(
             created_utc=utc_now(),
             keep_set=read_pins(),
-            attached=tuple(str(one.root) for one in list_runs() if one.own),
-            planned=(*(one.run.run_id for one in candidates), *(_below_outputs(one) for one in dead)),
+            attached=tuple(str(run.root) for run in list_runs() if run.own),
+            planned=(*(item.run.run_id for item in candidates), *(_below_outputs(item) for item in abandoned)),
         )
         self.path = _receipts_folder() / f"prune_receipt_{self._receipt.created_utc}.json".replace(":", "")
         self._write()
@@ -208,7 +206,7 @@ class _ReceiptFile:
 
 
 def latest_receipt() -> Path | None:
-    """The receipt of the latest prune; None where there has been none."""
+    """The receipt of the latest prune; None before the first."""
     return max(_receipts_folder().glob("prune_receipt_*.json"), default=None)
 
 
@@ -217,10 +215,7 @@ def _receipts_folder() -> Path:
 
 
 def pin_new(run: Run) -> None:
-    """Give a run whose S5 has passed the roles it earns.
-
-    It is the last good run; the first published one is the baseline as well, any other a candidate.
-    """
+    """Pin a run whose S5 has passed: as last good run, and as baseline (the first published run) or candidate."""
     if run.marker("S5") is None:
         return
     pin("last_good", run)
@@ -231,6 +226,6 @@ def pin_new(run: Run) -> None:
 
 
 def discard_unstarted(run: Run) -> None:
-    """Remove the root of a run that was made but never started: nothing but its receipt would be lost."""
+    """Remove the root of a run that was made but never started: it holds nothing except its receipt."""
     if not run.records():
         shutil.rmtree(run.root)

@@ -1,4 +1,4 @@
-"""A throw-away copy of a run, to run its states again and measure: its files are links, and it is gone afterwards."""
+"""A temporary copy of a run, made of links, in which its states can be run again and measured."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _LOGS = "logs"
 def throwaway(run: Run) -> Iterator[Run]:
     """A run root with the run's receipt, policies, markers and outputs, its random number logs, and no records.
 
-    States replace files and never write into them, so that the run itself stays as it is. The copy lies outside the
-    folder of runs: nothing lists or pins it, and prune clears away only what a killed process has left.
+    States replace files and never write into them, so the run itself stays unchanged. The copy is outside the folder
+    of runs: nothing lists or pins it, and prune removes it only if a killed process has left it behind.
     """
     run.require_ours("run its states again")
     folder = outputs_folder() / f"{STAGING_PREFIX}throwaway-{uuid.uuid4().hex}"

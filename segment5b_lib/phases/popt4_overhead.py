@@ -23,7 +23,7 @@ from rich.console import Console
 from scipy.special import stdtrit
 
 from segment5b_lib.engine.chain import run_states
-from segment5b_lib.engine.reporting import watching
+from segment5b_lib.engine.reporting import progress_listener
 from segment5b_lib.engine.throwaway import stale_bundles
 from segment5b_lib.errors import Segment5BError
 from segment5b_lib.phases.engine.envelope import Node
@@ -83,7 +83,7 @@ def replay(copy: Run, states: tuple[str, ...], threads: int, *, quiet: bool) -> 
         copy.marker_path(state).unlink(missing_ok=True)
     error, started = "", time.perf_counter()
     try:
-        with _unseen_terminal() as console, watching(console, quiet=quiet) as listener:
+        with _unseen_terminal() as console, progress_listener(console, quiet=quiet) as listener:
             run_states(copy, states, threads=threads, listener=listener)
     except Segment5BError as failure:
         error = failure.code

@@ -143,7 +143,7 @@ def test_prune_asks_first(segment5b, own_world, monkeypatch):
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_prune_removes_nothing_where_nobody_can_be_asked(segment5b, own_world, options):
+def test_prune_removes_nothing_without_a_terminal(segment5b, own_world, options):
     run = create_run(own_world, load_posture("published"), seed=5, posture="published")
     code, _, err = segment5b("prune", *options)
     assert code == 2 and "5B.RUN.NOT_CONFIRMED" in err and run.root.is_dir()

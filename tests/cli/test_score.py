@@ -72,7 +72,7 @@ def test_one_gate_in_full(segment5b, published_run, kept_outputs):
 def test_a_narrow_terminal_shows_what_fits_and_says_where_the_rest_is(
     segment5b, published_run, kept_outputs, monkeypatch
 ):
-    monkeypatch.setattr(verdicts, "room", lambda: 80)
+    monkeypatch.setattr(verdicts, "table_width", lambda: 80)
     _, out, _ = segment5b("score", published_run.run_id[:8])
     assert out.splitlines()[1].split() == ["gate", "value", "verdict", "B", "B+"]
     assert "population, title, thresholds from, measured by: --gate GATE, --json" in " ".join(out.split())

@@ -42,7 +42,7 @@ def receipt() -> dict[str, Any]:
 
 
 @pytest.fixture
-def treasure(tmp_path: Path) -> Path:
+def user_file(tmp_path: Path) -> Path:
     """A folder outside, with something in it that must survive."""
     folder = tmp_path / "elsewhere"
     folder.mkdir()
@@ -50,52 +50,52 @@ def treasure(tmp_path: Path) -> Path:
     return folder
 
 
-def is_whole(treasure: Path) -> bool:
-    return [path.read_text() for path in treasure.iterdir()] == ["keep me"]
+def is_whole(user_file: Path) -> bool:
+    return [path.read_text() for path in user_file.iterdir()] == ["keep me"]
 
 
-def test_a_run_folder_that_is_a_link_is_no_candidate(own_world: World, treasure: Path) -> None:
+def test_a_run_folder_that_is_a_link_is_no_candidate(own_world: World, user_file: Path) -> None:
     run = empty_run(own_world, 1)
-    moved = run.root.rename(treasure.with_name(run.run_id))
+    moved = run.root.rename(user_file.with_name(run.run_id))
     run.root.symlink_to(moved)
     assert superseded() == []
-    with pytest.raises(ConflictError, match="not ours"):
+    with pytest.raises(ConflictError, match="not part of a run"):
         prune([retention.Superseded(Run(run.root), 0)])
     assert run.root.is_symlink() and (moved / RECEIPT_FILE).is_file()
 
 
-def test_links_inside_a_run_go_and_what_they_lead_to_stays(own_world: World, treasure: Path) -> None:
+def test_links_inside_a_run_go_and_what_they_lead_to_stays(own_world: World, user_file: Path) -> None:
     run = empty_run(own_world, 1)
-    (run.root / "data").symlink_to(treasure)
+    (run.root / "data").symlink_to(user_file)
     (run.root / "reports").mkdir(exist_ok=True)
-    (run.root / "reports" / "file").symlink_to(treasure / "precious.txt")
+    (run.root / "reports" / "file").symlink_to(user_file / "precious.txt")
     assert superseded()[0].bytes < 1_000_000
     prune(superseded())
-    assert not run.root.exists() and is_whole(treasure)
+    assert not run.root.exists() and is_whole(user_file)
 
 
-def test_a_lock_that_is_a_link_is_refused_and_not_written_through(own_world: World, treasure: Path) -> None:
+def test_a_lock_that_is_a_link_is_refused_and_not_written_through(own_world: World, user_file: Path) -> None:
     run = empty_run(own_world, 1)
-    (run.root / ".lock").symlink_to(treasure / "precious.txt")
+    (run.root / ".lock").symlink_to(user_file / "precious.txt")
     with pytest.raises(ConflictError) as caught:
         prune(superseded())
-    assert caught.value.code == "5B.STORE.LOCK_IS_LINK" and is_whole(treasure) and run.root.is_dir()
+    assert caught.value.code == "5B.STORE.LOCK_IS_LINK" and is_whole(user_file) and run.root.is_dir()
 
 
 @pytest.mark.parametrize("linked", ["outputs", "outputs/runs"])
 def test_an_outputs_folder_behind_a_link_is_pruned_where_it_really_lies(
-    own_world: World, private_outputs: Path, treasure: Path, linked: str
+    own_world: World, private_outputs: Path, user_file: Path, linked: str
 ) -> None:
     gone, kept = empty_run(own_world, 1), empty_run(own_world, 2)
     pin("baseline", kept)
     link = private_outputs.parent / linked
-    real = link.rename(treasure / "real")
+    real = link.rename(user_file / "real")
     link.symlink_to(real)
-    names = {path.name for path in treasure.iterdir()}
+    names = {path.name for path in user_file.iterdir()}
     prune([one for one in superseded() if one.run.run_id == gone.run_id])
     assert not gone.root.exists() and (kept.root / RECEIPT_FILE).is_file()
-    assert link.is_symlink() and {path.name for path in treasure.iterdir()} == names
-    (treasure / "precious.txt").read_text()
+    assert link.is_symlink() and {path.name for path in user_file.iterdir()} == names
+    (user_file / "precious.txt").read_text()
 
 
 def test_an_attached_run_is_never_a_candidate(own_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,14 +291,14 @@ def test_a_throw_away_copy_is_cleared_only_when_its_process_is_dead(own_run: Run
     assert receipt()["cleared"] == [copy.name]
 
 
-def test_leftovers_that_are_links_or_alive_stay(own_run: Run, private_outputs: Path, treasure: Path) -> None:
-    (private_outputs / ".staging-throwaway-link").symlink_to(treasure)
+def test_leftovers_that_are_links_or_alive_stay(own_run: Run, private_outputs: Path, user_file: Path) -> None:
+    (private_outputs / ".staging-throwaway-link").symlink_to(user_file)
     (private_outputs / ".staging-file").write_text("")
     (private_outputs / "worlds" / ".staging-world-dead").mkdir()
     with throwaway(own_run):
         assert [one.folder.name for one in leftovers()] == [".staging-world-dead"]
     prune([], leftovers())
-    assert leftovers() == [] and is_whole(treasure)
+    assert leftovers() == [] and is_whole(user_file)
 
 
 def test_a_run_in_the_making_is_no_run_and_no_leftover(own_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,7 +313,7 @@ def test_a_run_in_the_making_is_no_run_and_no_leftover(own_world: World, monkeyp
     assert seen == [([], [], 1)] and len(list_runs()) == 1
 
 
-def test_a_folder_is_held_by_one_process_and_a_vanished_one_is_nobody_s_leftover(tmp_path: Path) -> None:
+def test_a_folder_is_held_by_one_process_and_a_vanished_one_is_no_leftover(tmp_path: Path) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
     with held(folder):
