@@ -16,8 +16,7 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from segment5b_lib.civil_time.minute_steps import BEFORE_TIME, Transitions
-from segment5b_lib.civil_time.tzif import IANA_RELEASE, database_sha256, read_zone, year_start
+from segment5b_lib.civil_time.tzif import BEFORE_TIME, IANA_RELEASE, Transitions, database_sha256, read_zone, year_start
 from segment5b_lib.errors import InputError
 
 MAGIC = b"TZC1"

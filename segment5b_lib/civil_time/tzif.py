@@ -1,7 +1,7 @@
 """Zones of the pinned `tzdata` wheel as step functions. The system's database is never read.
 
-Files here, binary layout in `tzif_format`, the rule after the last transition in `posix_rule`, rounding in
-`minute_steps`.
+Files here, binary layout in `tzif_format`, the rule after the last transition in `posix_rule`. Steps follow the
+cache's offset policy: whole minutes, and only real changes of the minute-rounded offset.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from importlib import resources
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import tzdata
 
-from segment5b_lib.civil_time.minute_steps import Transitions, minute_steps
 from segment5b_lib.civil_time.posix_rule import parse_rule, transitions_of_year
 from segment5b_lib.civil_time.tzif_format import TzifData, parse_tzif
 from segment5b_lib.errors import InputError
@@ -26,6 +26,8 @@ IANA_RELEASE: str = tzdata.IANA_VERSION
 EXPANDED_THROUGH_YEAR = 2100
 """Last calendar year (UTC) for which a footer rule is written out as explicit transitions."""
 
+BEFORE_TIME = -(2**63)
+"""Second of every zone's first entry: its offset holds since always."""
 _FIRST_RULE_YEAR = 1900
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -107,3 +109,28 @@ def _with_rule(data: TzifData, through_year: int, where: str) -> tuple[npt.NDArr
         np.concatenate([data.seconds, np.array(list(implied), np.int64)]),
         np.concatenate([data.offsets, np.array(list(implied.values()), np.int32)]),
     )
+
+
+class Transitions(NamedTuple):
+    """Offset of one zone as a step function; entry `i` holds on [utc_seconds[i], utc_seconds[i + 1]).
+
+    Attributes
+    ----------
+    utc_seconds : ndarray(int64, ndim=1), epoch seconds UTC, strictly increasing, first entry BEFORE_TIME
+    offset_minutes : ndarray(int32, ndim=1), local minus UTC in minutes, neighbours differ
+    """
+
+    utc_seconds: npt.NDArray[np.int64]
+    offset_minutes: npt.NDArray[np.int32]
+
+
+def minute_steps(base_offset: int, seconds: npt.NDArray[np.int64], offsets: npt.NDArray[np.int32]) -> Transitions:
+    """Offsets in seconds to a minimal step function in minutes (nearest; a tie goes to the even minute).
+
+    Local mean times such as +00:53:28 are the reason for the rounding; since 1972 every offset of the
+    database is a whole minute.
+    """
+    minutes = np.rint(np.concatenate([[base_offset], offsets]) / 60).astype(np.int32)
+    instants = np.concatenate([np.array([BEFORE_TIME], np.int64), seconds])
+    real = np.concatenate([[True], minutes[1:] != minutes[:-1]])
+    return Transitions(instants[real], minutes[real])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,26 @@ from segment5b_lib.store.publish import STAGING_PREFIX, replace_folder, sync_tre
 from segment5b_lib.store.worlds import WORLD_FILE, World
 from segment5b_lib.version import __version__
 from segment5b_lib.world.cities import package_versions
+from segment5b_lib.world.edge_files import write_3b
 from segment5b_lib.world.forecast import forecast
 from segment5b_lib.world.mf_members import created_utc, member_digests, write_mf_members
 from segment5b_lib.world.plan import Plan
-from segment5b_lib.world.segments import WRITERS
+from segment5b_lib.world.site_files import write_1a, write_1b, write_2a, write_3a
 from segment5b_lib.world.spec import WorldSpec
 from segment5b_lib.world.stage import Stage, name_folders
+from segment5b_lib.world.surface_files import write_5a
+from segment5b_lib.world.weight_files import write_2b
 
+WRITERS: Final[dict[str, Callable[[Plan, Stage], None]]] = {
+    "1A": write_1a,
+    "1B": write_1b,
+    "2A": write_2a,
+    "2B": write_2b,
+    "3A": write_3a,
+    "3B": write_3b,
+    "5A": write_5a,
+}
+"""Writers by segment, in the order in which data flow. Each writes all that its segment owns, and nothing else."""
 SPEC_PATH: Final = "config/world_spec.json"
 ATTRIBUTION: Final = (
     "City names, coordinates, populations and zones: GeoNames (geonames.org), CC BY 4.0. "

@@ -13,7 +13,7 @@ from segment5b_lib.world.footprint import Series
 from segment5b_lib.world.merchants import Merchants
 from segment5b_lib.world.randomness import Randomness
 from segment5b_lib.world.sharing import Floats
-from segment5b_lib.world.site_weights import SiteWeights
+from segment5b_lib.world.sites import SiteWeights
 from segment5b_lib.world.spec import WorldSpec
 
 

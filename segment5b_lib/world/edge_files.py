@@ -8,9 +8,8 @@ import pyarrow as pa
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.identity import sha256_hex, site_id
 from segment5b_lib.store.alias_blob import encode_slices
-from segment5b_lib.world.columns import named
 from segment5b_lib.world.plan import Plan
-from segment5b_lib.world.stage import Stage
+from segment5b_lib.world.stage import Stage, named
 
 
 def write_3b(plan: Plan, stage: Stage) -> None:

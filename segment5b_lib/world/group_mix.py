@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from segment5b_lib.world.blocks import blocks
 from segment5b_lib.world.cells import Cells
 from segment5b_lib.world.footprint import Series
 from segment5b_lib.world.merchants import Merchants
 from segment5b_lib.world.randomness import Randomness
-from segment5b_lib.world.sharing import Floats, Ints
-from segment5b_lib.world.site_weights import SiteWeights
+from segment5b_lib.world.sharing import Floats, Ints, blocks
+from segment5b_lib.world.sites import SiteWeights
 from segment5b_lib.world.spec import GroupMix, WorldSpec
 
 _GRID = 2.0**40

@@ -12,8 +12,7 @@ from segment5b_lib.world.group_mix import GroupWeights, build_group_weights
 from segment5b_lib.world.merchants import Merchants, build_merchants
 from segment5b_lib.world.randomness import Randomness
 from segment5b_lib.world.rhythm import build_weeks
-from segment5b_lib.world.site_weights import SiteWeights, build_site_weights
-from segment5b_lib.world.sites import Sites, build_sites
+from segment5b_lib.world.sites import Sites, SiteWeights, build_site_weights, build_sites
 from segment5b_lib.world.spec import ChannelRule, WorldSpec
 from segment5b_lib.world.surface import Surface, build_surface
 from segment5b_lib.world.virtual import Edges, build_edges, classify

@@ -8,9 +8,8 @@ from typing import Any, Final
 from segment5b_lib.errors import UsageError
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.worlds import World
-from segment5b_lib.world.build import SPEC_PATH, Built, digests_of, seal, staging
+from segment5b_lib.world.build import SPEC_PATH, WRITERS, Built, digests_of, seal, staging
 from segment5b_lib.world.plan import Plan
-from segment5b_lib.world.segments import WRITERS
 from segment5b_lib.world.spec import Upstream, WorldSpec
 from segment5b_lib.world.stage import PLACEHOLDER, Stage, config_path
 from segment5b_lib.world.verify import verify_world

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+
+def blocks(starts: Ints) -> list[slice]:
+    """Rows [starts[i], starts[i + 1]) of each owner, as slices."""
+    return [slice(a, b) for a, b in pairwise(starts.tolist())]
 
 
 def apportion(weights: Floats, total: int, least: int = 0, most: Ints | None = None) -> Ints:

@@ -7,9 +7,8 @@ import numpy as np
 
 from segment5b_lib.civil_time import cache as tz_cache
 from segment5b_lib.identity import canonical_json, sha256_hex
-from segment5b_lib.world.columns import named, site_key, zone_key
 from segment5b_lib.world.plan import Plan
-from segment5b_lib.world.stage import Stage
+from segment5b_lib.world.stage import Stage, named, site_key, zone_key
 
 
 def write_1a(plan: Plan, stage: Stage) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -14,9 +14,36 @@ from segment5b_lib.errors import EnvironmentFault
 from segment5b_lib.identity import canonical_json
 from segment5b_lib.store.digest import sha256_files
 from segment5b_lib.store.parquet import write_table
+from segment5b_lib.world.plan import Plan
+from segment5b_lib.world.sharing import Ints
 
 PLACEHOLDER: Final = "{mf}"
 """Stands for the fingerprint in inventory paths, and in folder names until it is known."""
+
+
+def named(names: Sequence[str], index: Ints) -> pa.Array:
+    """Text column from names and indices."""
+    return pa.array(names, pa.string()).take(pa.array(index))
+
+
+def site_key(plan: Plan) -> dict[str, object]:
+    """Key columns of datasets with one row per site."""
+    series, sites = plan.series, plan.sites
+    return {
+        "merchant_id": plan.merchants.ids[series.merchant[sites.series]],
+        "legal_country_iso": named(plan.cells.country, series.cell[sites.series]),
+        "site_order": sites.order,
+    }
+
+
+def zone_key(plan: Plan) -> dict[str, object]:
+    """Key columns of datasets with one row per series."""
+    series = plan.series
+    return {
+        "merchant_id": plan.merchants.ids[series.merchant],
+        "legal_country_iso": named(plan.cells.country, series.cell),
+        "tzid": named(plan.cells.tzid, series.cell),
+    }
 
 
 class Stage:

@@ -11,10 +11,9 @@ import pyarrow as pa
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.store.parquet import ROW_GROUP_ROWS, open_writer
 from segment5b_lib.world.calendar import without_calendar
-from segment5b_lib.world.columns import zone_key
 from segment5b_lib.world.plan import Plan
 from segment5b_lib.world.spec import ScenarioId
-from segment5b_lib.world.stage import Stage
+from segment5b_lib.world.stage import Stage, zone_key
 
 DATASET: Final = "merchant_zone_scenario_local_5A"
 SLABS_PER_PART: Final = 8

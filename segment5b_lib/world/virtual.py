@@ -15,7 +15,7 @@ from segment5b_lib.world.cells import Cells
 from segment5b_lib.world.merchants import Merchants
 from segment5b_lib.world.randomness import Randomness
 from segment5b_lib.world.sharing import Floats, Ints
-from segment5b_lib.world.site_weights import gridded
+from segment5b_lib.world.sites import gridded
 from segment5b_lib.world.spec import Category, ChannelRule, WorldSpec
 
 

@@ -7,10 +7,9 @@ import numpy as np
 from segment5b_lib.identity import canonical_json, sha256_hex
 from segment5b_lib.kernel.alias import build_alias_slices
 from segment5b_lib.store.alias_blob import ALIGNMENT, PROBABILITY_BITS, encode_slices
-from segment5b_lib.world.columns import named, site_key
 from segment5b_lib.world.plan import Plan
-from segment5b_lib.world.site_weights import QUANTISED_BITS
-from segment5b_lib.world.stage import Stage
+from segment5b_lib.world.sites import QUANTISED_BITS
+from segment5b_lib.world.stage import Stage, named, site_key
 
 
 def write_2b(plan: Plan, stage: Stage) -> None:

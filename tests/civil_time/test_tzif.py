@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from segment5b_lib.civil_time import oracle
-from segment5b_lib.civil_time.minute_steps import BEFORE_TIME, minute_steps
 from segment5b_lib.civil_time.posix_rule import parse_rule, transitions_of_year
 from segment5b_lib.civil_time.tzif import (
+    BEFORE_TIME,
     IANA_RELEASE,
     database_sha256,
+    minute_steps,
     read_zone,
     year_start,
     zone_names,

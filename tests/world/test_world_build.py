@@ -8,7 +8,7 @@ import pytest
 from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS
 from segment5b_lib.identity import manifest_fingerprint
 from segment5b_lib.store.bundles import read_bundle
-from segment5b_lib.world import segments
+from segment5b_lib.world import build
 from segment5b_lib.world.build import build_world
 from segment5b_lib.world.world_file import load_spec
 
@@ -92,7 +92,7 @@ def test_a_failure_on_the_way_leaves_nothing(tmp_path, monkeypatch):
     def fails(plan, stage):
         raise OSError("disk full")
 
-    monkeypatch.setitem(segments.WRITERS, "5A", fails)
+    monkeypatch.setitem(build.WRITERS, "5A", fails)
     with pytest.raises(OSError, match="disk full"):
         build_world(load_spec("tiny"), tmp_path)
     assert list((tmp_path / "worlds").iterdir()) == []
