@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Final
 
 import polars as pl
 
-from segment5b_lib.calibrate.candidates import GROUP_MIX, channel_rules, described
+from segment5b_lib.calibrate.knobs import (
+    GROUP_MIX,
+    HYBRID_SHARE,
+    NO_TILT,
+    TEMPER,
+    ZONE_BINDING,
+    ZONE_MIX,
+    channel_rules,
+    described,
+)
 from segment5b_lib.calibrate.mix import Mix, group_weight_mix, row_zone_mix
 from segment5b_lib.calibrate.prediction import Prediction
 from segment5b_lib.calibrate.predictor import Predictor
@@ -17,12 +25,6 @@ from segment5b_lib.calibrate.zone_tilt import Solution, solve_tilt
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.errors import GateRefusal
 from segment5b_lib.store.postures import with_changes
-
-HYBRID_SHARE: Final = "routing.hybrid_policy.p_virtual_hybrid"
-ZONE_BINDING: Final = "routing.physical_router.zone_binding"
-ZONE_MIX: Final = "lgcp.zone_mix"
-TEMPER: Final = "routing.concentration_temper"
-NO_TILT: Final[dict[str, Any]] = {"mode": "none", "eta": 0.0, "scores": {}}
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def _show(proposal: Proposal, leverage: pl.DataFrame) -> None:
     console.print("\n[bold]in this world[/]")
     _show_verdicts(proposal.local)
     if proposal.reopened:
-        from segment5b_lib.calibrate.candidates import described
+        from segment5b_lib.calibrate.knobs import described
 
         console.print(f"[bold]with {described(proposal.reopened)}[/]")
         _show_verdicts(proposal.verdicts)

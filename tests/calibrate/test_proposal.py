@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 import yaml
 
-from segment5b_lib.calibrate.candidates import channel_rules
 from segment5b_lib.calibrate.feasibility import BLOCKED, REACHABLE, admissible, feasibility
 from segment5b_lib.calibrate.forensics import largest_zones, merchant_zones, merchants_behind
+from segment5b_lib.calibrate.knobs import channel_rules
 from segment5b_lib.calibrate.mix import volumes
 from segment5b_lib.calibrate.predictor import Predictor, predict
 from segment5b_lib.calibrate.proposal import propose

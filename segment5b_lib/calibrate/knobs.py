@@ -1,4 +1,4 @@
-"""What may be changed upstream of the segment, smallest change first: 3B's channel rules and 2B's group mix."""
+"""The knobs of calibration: the segment's own policy keys, and upstream 3B's channel rules and 2B's group mix."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.store.worlds import World
 from segment5b_lib.world.reopen import world_spec
 
+HYBRID_SHARE: Final = "routing.hybrid_policy.p_virtual_hybrid"
+ZONE_BINDING: Final = "routing.physical_router.zone_binding"
+ZONE_MIX: Final = "lgcp.zone_mix"
+TEMPER: Final = "routing.concentration_temper"
+NO_TILT: Final[dict[str, Any]] = {"mode": "none", "eta": 0.0, "scores": {}}
 GROUP_MIX: Final[Changes] = {"2B": {"soft_cap": 0.68, "strength": 0.52, "entropy_floor": 0.62}}
 """2B's reopened values: zone weights are kept further from collapsing into one zone."""
 
