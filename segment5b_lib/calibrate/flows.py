@@ -1,7 +1,8 @@
 """From demand to destinations: the chance that an arrival of some demand lands in a zone, and is virtual.
 
-A *lot* is demand that S4 routes alike: a series under `row_zone`, a merchant and UTC day under `group_weights`.
-A block holds lots and the spans over which their chances hold: the whole horizon, or one day.
+A *routing unit* is demand that S4 routes alike: a series under `row_zone`, a merchant and UTC day under
+`group_weights`.
+A block holds routing units and the spans over which their chances hold: the whole horizon, or one day.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ I64 = NDArray[np.int64]
 
 
 class Block(NamedTuple):
-    """Lots and the spans that their chances hold for.
+    """Routing units and the spans that their chances hold for.
 
-    `to_zone` float64 [lot, zone] sums to 1; `virtual` float64 [lot]; `mean`, `excess` float64 [lot, span] as in
+    `to_zone` float64 [unit, zone] sums to 1; `virtual` float64 [unit]; `mean`, `excess` float64 [unit, span] as in
     `Demand`; `span` int64, indices into the demand's spans.
     """
 
@@ -86,7 +87,7 @@ def codes_of(names: pl.Series, words: tuple[str, ...]) -> I64:
 
 
 def blocks(demand: Demand, tables: RoutingTables, policies: Policies) -> Iterator[Block]:
-    """The demand under some policies: zone mix applied, every lot with its destinations.
+    """The demand under some policies: zone mix applied, every routing unit with its destinations.
 
     The caps of S2 on λ and of S3 on counts are applied without the mix, or not at all: no shipped world meets them.
     """
@@ -94,19 +95,19 @@ def blocks(demand: Demand, tables: RoutingTables, policies: Policies) -> Iterato
     tilt = tilt_multipliers(demand.series, demand.surface, policies.lgcp.zone_mix)[:, None]
     mean, excess = demand.mean * tilt, demand.excess * tilt**2
     virtual = places.virtual(policies.routing.hybrid_policy.p_virtual_hybrid)
-    astray = policies.routing.fail_closed_rules.site_missing_in_zone == "anomaly"
+    redirect = policies.routing.fail_closed_rules.site_missing_in_zone == "anomaly"
     if policies.routing.physical_router.zone_binding == "row_zone":
         own = virtual[places.merchant_of]
         to_zone = own[:, None] * places.edges[places.merchant_of]
         zone = (
             _destination(demand.series.rename({"zone_representation": "tzid"}), MERCHANT_COUNTRY_ZONE, tables)
-            if astray
+            if redirect
             else places.zone_of
         )
         to_zone[np.arange(len(own)), zone] += 1.0 - own
         yield Block(to_zone, own, mean, excess, np.arange(len(demand.day)))
         return
-    weights = _zone_weights(demand, tables, places, policies.routing.concentration_temper, astray=astray)
+    weights = _zone_weights(demand, tables, places, policies.routing.concentration_temper, redirect=redirect)
     for day in range(len(demand.days)):
         span = np.flatnonzero(demand.day == day)
         of_day = np.add.reduceat(mean[:, span], places.starts), np.add.reduceat(excess[:, span], places.starts)
@@ -139,13 +140,13 @@ class _ZoneWeights(NamedTuple):
 
 
 def _zone_weights(
-    demand: Demand, tables: RoutingTables, places: Destinations, temper: ZoneTilt, *, astray: bool
+    demand: Demand, tables: RoutingTables, places: Destinations, temper: ZoneTilt, *, redirect: bool
 ) -> _ZoneWeights:
     of_horizon = tables.group_weights.filter(pl.col("utc_day").is_in(demand.days))
     rows = of_horizon.join(places.merchants, on="merchant_id", how="inner", maintain_order="left")
     zone = codes_of(rows["tzid"], tables.zones)
     weight = rows["p_group"].to_numpy() * np.exp(-temper.eta * scores(temper, tables.zones))[zone]
-    destination = _destination(rows, MERCHANT_ZONE, tables) if astray else zone
+    destination = _destination(rows, MERCHANT_ZONE, tables) if redirect else zone
     d, m = codes_of(rows["utc_day"], demand.days), rows["m"].cast(pl.Int64).to_numpy()
     order = np.argsort(d, kind="stable")
     starts = np.searchsorted(d[order], np.arange(len(demand.days) + 1)).astype(np.int64)

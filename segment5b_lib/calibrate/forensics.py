@@ -20,10 +20,14 @@ def merchant_zones(predictor: Predictor, policies: Policies | None = None) -> pl
     `rank` is the zone's, 1 for the largest. Ordered by rank, then by arrivals, largest first.
     """
     chosen = policies or predictor.run.policies
-    parts = [_landed(predictor, demand, chosen) for demand in predictor.demands(chosen)]
-    landed = pl.concat(parts).group_by("merchant_id", "tzid").agg(pl.col("arrivals").sum())
-    zones = landed.group_by("tzid").agg(pl.col("arrivals").sum()).sort(["arrivals", "tzid"], descending=[True, False])
-    ranked = landed.join(zones.select("tzid").with_row_index("rank", offset=1), on="tzid")
+    parts = [_arrivals_of_scenario(predictor, demand, chosen) for demand in predictor.demands(chosen)]
+    merchant_arrivals = pl.concat(parts).group_by("merchant_id", "tzid").agg(pl.col("arrivals").sum())
+    zones = (
+        merchant_arrivals.group_by("tzid")
+        .agg(pl.col("arrivals").sum())
+        .sort(["arrivals", "tzid"], descending=[True, False])
+    )
+    ranked = merchant_arrivals.join(zones.select("tzid").with_row_index("rank", offset=1), on="tzid")
     return (
         ranked.join(predictor.tables.modes, on="merchant_id", how="left")
         .select("merchant_id", "virtual_mode", "tzid", "arrivals", "rank")
@@ -31,7 +35,7 @@ def merchant_zones(predictor: Predictor, policies: Policies | None = None) -> pl
     )
 
 
-def _landed(predictor: Predictor, demand: Demand, policies: Policies) -> pl.DataFrame:
+def _arrivals_of_scenario(predictor: Predictor, demand: Demand, policies: Policies) -> pl.DataFrame:
     """Arrivals by merchant and zone of one scenario."""
     ids = demand.series["merchant_id"].to_numpy()
     merchants, merchant_of = np.unique(ids, return_inverse=True)
@@ -49,13 +53,13 @@ def _landed(predictor: Predictor, demand: Demand, policies: Policies) -> pl.Data
     )
 
 
-def largest_zones(landed: pl.DataFrame) -> pl.DataFrame:
+def largest_zones(merchant_arrivals: pl.DataFrame) -> pl.DataFrame:
     """The ten largest zones of `merchant_zones`: rank, tzid, share, merchants, and the three largest behind each.
 
     `share` is of all arrivals, `leaders` merchant ids, `leaders_share` their part of the zone.
     """
-    total = landed["arrivals"].sum()
-    zones = landed.filter(pl.col("rank") <= TOP).group_by("rank", "tzid", maintain_order=True)
+    total = merchant_arrivals["arrivals"].sum()
+    zones = merchant_arrivals.filter(pl.col("rank") <= TOP).group_by("rank", "tzid", maintain_order=True)
     return zones.agg(
         share=pl.col("arrivals").sum() / total,
         merchants=pl.len(),
@@ -64,14 +68,14 @@ def largest_zones(landed: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def merchants_behind(landed: pl.DataFrame) -> pl.DataFrame:
+def merchants_in_top_zones(merchant_arrivals: pl.DataFrame) -> pl.DataFrame:
     """Merchants by their arrivals in the ten largest zones: what each adds to T6, and where it could go instead.
 
     Returns merchant_id, virtual_mode, `share` (of all arrivals), `in_top_ten` (its part of T6), `elsewhere` (number
     of its zones outside the top ten: with 0 no allocation inside its own zones takes it out), `cumulative`.
     """
-    total, top = landed["arrivals"].sum(), pl.col("rank") <= TOP
-    merchants = landed.group_by("merchant_id", "virtual_mode").agg(
+    total, top = merchant_arrivals["arrivals"].sum(), pl.col("rank") <= TOP
+    merchants = merchant_arrivals.group_by("merchant_id", "virtual_mode").agg(
         share=pl.col("arrivals").sum() / total,
         in_top_ten=pl.col("arrivals").filter(top).sum() / total,
         elsewhere=(~top).sum(),

@@ -107,7 +107,7 @@ def _physical_rule(row: np.uintp, merchant: int, rows: Rows, tables: Tables) -> 
     if rows.primary[row] != sites.zone[site]:
         return ZONE
     pool = series.pool[rows.series[row]]
-    bound = pool != DRAWN and not tables.pools.astray[pool]
+    bound = pool != DRAWN and not tables.pools.unroutable[pool]
     if bound and (sites.zone[site] != rows.zone[row] or sites.country[site] != rows.country[row]):
         return ZONE
     return KEPT

@@ -75,14 +75,14 @@ class Sites(NamedTuple):
 class Pools(NamedTuple):
     """Site pools. Pool p owns the rows [start[p], start[p] + size[p]) of the alias tables in ``share`` and ``choice``.
 
-    What they draw is a row of the site table. ``zone`` is the code of the zone that leads to the pool; ``astray``
+    What they draw is a row of the site table. ``zone`` is the code of the zone that leads to the pool; ``unroutable``
     marks pools whose zone has no site of the merchant: they hold the sites of another zone, or none.
     """
 
     start: I64
     size: I32
     zone: I32
-    astray: Flags
+    unroutable: Flags
     share: F64
     choice: I32
 
@@ -163,16 +163,16 @@ class Rows(NamedTuple):
 class Tallies(NamedTuple):
     """What cells add up to, for the series [series_from, …) and the buckets [bucket_from, …).
 
-    ``virtual`` int32 and ``first_seq`` int64 [series, bucket], 0 where there is no arrival; ``astray``
+    ``virtual`` int32 and ``first_seq`` int64 [series, bucket], 0 where there is no arrival; ``unroutable``
     int32 [series, zone] counts arrivals whose zone has no site of the merchant; it may have no columns
-    where no pool is astray.
+    where no pool is unroutable.
     """
 
     series_from: int
     bucket_from: int
     virtual: I32
     first_seq: I64
-    astray: I32
+    unroutable: I32
 
 
 class Scratch(NamedTuple):
@@ -205,10 +205,10 @@ def new_rows(capacity: int) -> Rows:
 
 
 def new_tallies(series_from: int, series: int, bucket_from: int, buckets: int, zones: int) -> Tallies:
-    """Zeroed tallies of ``series`` × ``buckets``, and of ``zones`` where arrivals may go astray."""
+    """Zeroed tallies of ``series`` × ``buckets``, and of ``zones`` where arrivals may be unroutable."""
     shape = (series, buckets)
-    astray = np.zeros((series, zones), np.int32)
-    return Tallies(series_from, bucket_from, np.zeros(shape, np.int32), np.zeros(shape, np.int64), astray)
+    unroutable = np.zeros((series, zones), np.int32)
+    return Tallies(series_from, bucket_from, np.zeros(shape, np.int32), np.zeros(shape, np.int64), unroutable)
 
 
 def new_scratch(largest_cell: int) -> Scratch:

@@ -16,7 +16,7 @@ from segment5b_lib.kernel.arrival_tables import Counts, Rows, Scratch, Tables, T
 from segment5b_lib.kernel.bucket_order import OFFSET_BITS, ORDINAL_BITS, sort_bucket
 from segment5b_lib.kernel.offsets import offset_at
 from segment5b_lib.kernel.philox import philox_lanes, u01
-from segment5b_lib.kernel.routing import NOWHERE, place_series
+from segment5b_lib.kernel.routing import NO_SITE, place_series
 
 MINUTE_US = 60_000_000
 ORDINAL_MASK = np.uint64((1 << ORDINAL_BITS) - 1)
@@ -66,9 +66,9 @@ def _draw_cell(
             to.lane0,
             to.lane1,
             to.places[at:],
-            tallies.astray[s - tallies.series_from],
+            tallies.unroutable[s - tallies.series_from],
         )
-        if virtual == NOWHERE:
+        if virtual == NO_SITE:
             return False
         tallies.virtual[s - tallies.series_from, bucket - tallies.bucket_from] = virtual
         at += count
@@ -141,7 +141,7 @@ def _expand(
         if total == 0:
             continue
         if not _draw_cell(merchant, bucket, total, counts, tables, tallies, scratch):
-            return NOWHERE
+            return NO_SITE
         sort_bucket(scratch.words, scratch.bins, total, scratch.ends, scratch.ordered)
         seq = counts.first_seq[merchant, bucket]
         _write_cell(merchant, bucket, total, seq, tables, tallies, scratch, rows, at)
@@ -160,8 +160,8 @@ def expand(
 ) -> int:
     """Expand the cells [cell_from, cell_to) into the first rows of ``rows``; return how many rows.
 
-    Adds to ``tallies``, which must cover the cells' series and buckets. Returns NOWHERE, with
-    ``tallies.astray`` saying which series and zone, where an arrival has no site to go to. Releases the
+    Adds to ``tallies``, which must cover the cells' series and buckets. Returns NO_SITE, with
+    ``tallies.unroutable`` saying which series and zone, where an arrival has no site to go to. Releases the
     interpreter lock.
     """
     inside = counts.cell.reshape(-1)[cell_from:cell_to]

@@ -19,7 +19,7 @@ from segment5b_lib.kernel.alias import pick
 from segment5b_lib.kernel.arrival_tables import DRAWN, HYBRID, I32, U64, VIRTUAL, Edges, Pools, ZoneDraws
 from segment5b_lib.kernel.philox import philox2x64, philox_lanes, u01
 
-NOWHERE = -1
+NO_SITE = -1
 """Status: an arrival has no site to go to."""
 LEAST_U = 2.0**-53
 GREATEST_U = 1.0 - 2.0**-53
@@ -67,11 +67,11 @@ def place_series(
     lane0: U64,
     lane1: U64,
     places: I32,
-    astray: I32,
+    unroutable: I32,
 ) -> int:
     """Fill ``places[:count]`` with site rows, or ~edge row for virtual arrivals; return how many are virtual.
 
-    ``astray``, by zone code, counts arrivals whose zone has no site of the merchant. Returns NOWHERE as
+    ``unroutable``, by zone code, counts arrivals whose zone has no site of the merchant. Returns NO_SITE as
     soon as such an arrival's pool is empty; places are undefined then. The lanes are working memory.
     """
     if mode == VIRTUAL:
@@ -91,9 +91,9 @@ def place_series(
                     continue
                 u = rescale(u, p_virtual)
             pool = draw_pool(u, zones, merchant, day) if bound_pool == DRAWN else bound_pool
-            if pools.astray[pool]:
-                astray[pools.zone[pool]] += 1
+            if pools.unroutable[pool]:
+                unroutable[pools.zone[pool]] += 1
                 if pools.size[pool] == 0:
-                    return NOWHERE
+                    return NO_SITE
             places[first + i] = draw_site(u01(lane1[i]), pools, pool)
     return virtual

@@ -39,16 +39,16 @@ def build_demand(
     weights: SiteWeights,
     randomness: Randomness,
 ) -> Demand:
-    """Mostly where the sites weigh most, partly alike for every site, with log-normal luck.
+    """Mostly where the sites weigh most, partly alike for every site, with log-normal noise.
 
     A set share of the series is dormant: opened, but without trade in the horizon. Each merchant
     trades in at least one series, and each required zone has one in which somebody trades.
     """
     law = spec.demand
-    luck = randomness.normals("demand", merchants.ids, np.diff(series.starts))
+    noise = randomness.normals("demand", merchants.ids, np.diff(series.starts))
     even = series.sites / np.add.reduceat(series.sites, series.starts[:-1])[series.merchant]
     spread = (1 - law.even_share) * weights.series_share + law.even_share * even
-    pull = spread * np.exp(law.series_sigma * luck)
+    pull = spread * np.exp(law.series_sigma * noise)
     dormant = _dormant(spec, cells, merchants, series, pull, randomness)
     pull = np.where(dormant, 0.0, pull)
     total = np.add.reduceat(pull, series.starts[:-1])

@@ -59,8 +59,8 @@ def _site_counts(spec: WorldSpec, merchants: Merchants, randomness: Randomness) 
     others of their need, do not count.
     """
     law, count = spec.footprint, len(merchants)
-    luck = randomness.normals("sites_per_merchant", merchants.ids, np.ones(count, np.int64))
-    need = merchants.volume**law.sites_size_exponent * np.exp(law.sites_sigma * luck)
+    noise = randomness.normals("sites_per_merchant", merchants.ids, np.ones(count, np.int64))
+    need = merchants.volume**law.sites_size_exponent * np.exp(law.sites_sigma * noise)
     outlets = need[~merchants.online]
     sites: Ints = np.maximum(1, np.rint(need / outlets.sum() * law.sites)).astype(np.int64)
     sites[~merchants.online] = apportion(outlets, law.sites, least=1)

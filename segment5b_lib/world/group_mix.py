@@ -29,7 +29,7 @@ class GroupWeights:
     merchant : ndarray(int64, ndim=1)
     tzid : names, one per row, ascending within a merchant
     base_share : ndarray(float64, ndim=1), the site weights of the zone
-    gamma : ndarray(float64, ndim=2), [row, day], the day's luck, mean 1
+    gamma : ndarray(float64, ndim=2), [row, day], the day's noise, mean 1
     p_group : ndarray(float64, ndim=2), [row, day], sums to 1 over a merchant's rows on every day
     starts : ndarray(int64, ndim=1), merchant `m` owns rows [starts[m], starts[m + 1])
     """
@@ -50,14 +50,14 @@ def build_group_weights(
     weights: SiteWeights,
     randomness: Randomness,
 ) -> GroupWeights:
-    """Weights of a zone's sites, times the day's luck, kept from collapsing into one zone by the mix."""
+    """Weights of a zone's sites, times the day's noise, kept from collapsing into one zone by the mix."""
     zones, zone_of = np.unique(np.array(cells.tzid), return_inverse=True)
     pair = series.merchant * len(zones) + zone_of[series.cell]
     pairs, row = np.unique(pair, return_inverse=True)
     merchant = pairs // len(zones)
     starts = np.searchsorted(merchant, np.arange(len(merchants) + 1))
     base = np.bincount(row, weights=weights.series_share).astype(np.float64)
-    gamma = _day_luck(spec, merchants, starts, randomness)
+    gamma = _day_noise(spec, merchants, starts, randomness)
     raw = base[:, None] * gamma
     sites = np.bincount(row, weights=series.sites).astype(np.float64)
     p = np.concatenate(
@@ -110,12 +110,12 @@ def _entropy(share: Floats) -> Floats:
     return entropy
 
 
-def _day_luck(spec: WorldSpec, merchants: Merchants, starts: Ints, randomness: Randomness) -> Floats:
+def _day_noise(spec: WorldSpec, merchants: Merchants, starts: Ints, randomness: Randomness) -> Floats:
     """Log-normal with mean 1, one per (merchant, zone, day)."""
     days, sigma = spec.horizon.days, spec.site_weights.day_sigma
     normal = randomness.normals("day_effects", merchants.ids, np.diff(starts) * days)
-    luck: Floats = np.exp(sigma * normal - sigma**2 / 2).reshape(-1, days)
-    return luck
+    noise: Floats = np.exp(sigma * normal - sigma**2 / 2).reshape(-1, days)
+    return noise
 
 
 def _closed(p: Floats, starts: Ints) -> Floats:

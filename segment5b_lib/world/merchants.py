@@ -53,9 +53,9 @@ def build_merchants(spec: WorldSpec, cells: Cells, randomness: Randomness) -> Me
     law, count = spec.merchants, spec.merchants.count
     _check_categories((*law.categories, *law.online_categories))
     ids = _ids(count, spec.world_seed)
-    luck = np.array([randomness.generator("merchant", int(i)).random(2) for i in ids])
+    noise = np.array([randomness.generator("merchant", int(i)).random(2) for i in ids])
     online = np.zeros(count, bool)
-    online[np.argsort(luck[:, 0], kind="stable")[: law.online.count]] = True
+    online[np.argsort(noise[:, 0], kind="stable")[: law.online.count]] = True
     online_volume = law.online.volume_share * spec.arrivals_expected if online.any() else 0.0
     volume, category = np.empty(count), np.empty(count, dtype=object)
     for kind, sizes, total in (
@@ -63,7 +63,7 @@ def build_merchants(spec: WorldSpec, cells: Cells, randomness: Randomness) -> Me
         (online, _sizes(int(online.sum()), law.online.size_sigma), online_volume),
     ):
         members = np.flatnonzero(kind)
-        members = members[np.argsort(luck[members, 1], kind="stable")]
+        members = members[np.argsort(noise[members, 1], kind="stable")]
         volume[members] = total * sizes / (sizes.sum() or 1.0)
         category[members] = _online_categories(sizes, law) if kind is online else _categories(sizes, law)
     return Merchants(ids, volume, tuple(category), online, _homes(cells, volume))

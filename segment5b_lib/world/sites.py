@@ -100,14 +100,14 @@ def build_site_weights(
     sites: Sites,
     randomness: Randomness,
 ) -> SiteWeights:
-    """A site trades more where demand is and where its merchant is at home; luck of cell and of site."""
+    """A site trades more where demand is and where its merchant is at home, with noise of cell and of site."""
     law = spec.site_weights
-    luck = randomness.normals("cell_weights", merchants.ids, np.diff(series.starts))
-    pull = cells.demand[series.cell] ** law.cell_demand_exponent * np.exp(law.cell_sigma * luck)
+    noise = randomness.normals("cell_weights", merchants.ids, np.diff(series.starts))
+    pull = cells.demand[series.cell] ** law.cell_demand_exponent * np.exp(law.cell_sigma * noise)
     pull = np.where(series.cell == merchants.home[series.merchant], law.home_pull, 1.0) * pull
     starts = np.searchsorted(series.merchant[sites.series], np.arange(len(merchants) + 1))
-    luck = randomness.normals("site_weights", merchants.ids, np.diff(starts))
-    raw = pull[sites.series] * np.exp(law.site_sigma * luck)
+    noise = randomness.normals("site_weights", merchants.ids, np.diff(starts))
+    raw = pull[sites.series] * np.exp(law.site_sigma * noise)
     masses, floored = gridded(raw, starts)
     weight = masses / GRID
     share: Floats = np.bincount(sites.series, weights=weight).astype(np.float64)

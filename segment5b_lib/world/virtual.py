@@ -97,8 +97,8 @@ def _draw_edges(spec: WorldSpec, cells: Cells, merchants: Merchants, m: int, ran
     cell = np.searchsorted(running, generator.random(count) * running[-1], side="right")
     cell = np.minimum(cell, len(cells) - 1)
     place = cells.pick_places(cell, generator.random(count), law.city_population_exponent)
-    luck = np.exp(law.weight_sigma * generator.standard_normal(count))
-    raw = cells.places.population[place].astype(np.float64) ** law.weight_population_exponent * luck
+    noise = np.exp(law.weight_sigma * generator.standard_normal(count))
+    raw = cells.places.population[place].astype(np.float64) ** law.weight_population_exponent * noise
     ids = np.array([edge_id(merchant, seq) for seq in range(count)], np.uint64)
     order = np.argsort(ids, kind="stable")
     return _Drawn(ids[order], order, place[order], cell[order], raw[order])

@@ -99,7 +99,7 @@ def test_tables_of_a_reopening_in_thought_are_those_that_it_seals(published_run,
 
 
 @pytest.mark.parametrize("binding", ["row_zone", "group_weights"])
-def test_arrivals_that_may_go_astray_are_expected_where_s4_sends_them(own_run, binding):
+def test_arrivals_that_may_be_unroutable_are_expected_where_s4_sends_them(own_run, binding):
     """A merchant's sites leave one of its zones: what is expected there lands in the nearest of the others."""
     _, zone = move_sites_out_of_a_shared_zone(own_run)
     changes = {"routing.zone_binding": binding, "routing.site_missing_in_zone": "anomaly"}
@@ -144,7 +144,7 @@ ZONES = tuple(f"Zone/{z:02d}" for z in range(14))
 
 
 def made_up(seed, *, alike=False):
-    """Eight lots over three spans; zones 0 to 11 alike, or all different."""
+    """Eight routing units over three spans; zones 0 to 11 alike, or all different."""
     rng = np.random.default_rng(seed)
     to_zone = rng.dirichlet(np.full(14, 0.6), size=8)
     if alike:
@@ -165,11 +165,11 @@ def simulated(demand, block, draws, seed=1):
     counts = rng.negative_binomial(kappa, kappa / (kappa + block.mean), size=(draws, *block.mean.shape))
     zones = np.zeros((draws, 14))
     wrong = np.zeros(draws)
-    for lot in range(8):
+    for unit in range(8):
         for span in range(3):
-            landed = rng.multinomial(counts[:, lot, span], block.to_zone[lot])
-            zones += landed
-            wrong += rng.binomial(landed, demand.wrong[:, span]).sum(axis=1)
+            by_zone = rng.multinomial(counts[:, unit, span], block.to_zone[unit])
+            zones += by_zone
+            wrong += rng.binomial(by_zone, demand.wrong[:, span]).sum(axis=1)
     virtual = rng.binomial(counts.sum(axis=2), block.virtual).sum(axis=1)
     total = counts.sum(axis=(1, 2))
     ordered = -np.sort(-zones, axis=1) / total[:, None]

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from segment5b_lib.calibrate.feasibility import BLOCKED, REACHABLE, admissible, feasibility
-from segment5b_lib.calibrate.forensics import largest_zones, merchant_zones, merchants_behind
+from segment5b_lib.calibrate.forensics import largest_zones, merchant_zones, merchants_in_top_zones
 from segment5b_lib.calibrate.knobs import channel_rules
 from segment5b_lib.calibrate.mix import volumes
 from segment5b_lib.calibrate.predictor import Predictor, predict
@@ -166,12 +166,12 @@ def test_leverage_is_what_a_prediction_with_the_step_says(roomy_run):
 
 
 def test_forensics_add_up_to_t6(published_run):
-    landed = merchant_zones(Predictor(published_run))
+    merchant_arrivals = merchant_zones(Predictor(published_run))
     prediction = predict(published_run)
     top = prediction.zones.head(10)
-    assert largest_zones(landed)["tzid"].to_list() == top["tzid"].to_list()
-    assert largest_zones(landed)["share"].to_list() == pytest.approx(top["share"].to_list(), rel=1e-9)
-    merchants = merchants_behind(landed)
+    assert largest_zones(merchant_arrivals)["tzid"].to_list() == top["tzid"].to_list()
+    assert largest_zones(merchant_arrivals)["share"].to_list() == pytest.approx(top["share"].to_list(), rel=1e-9)
+    merchants = merchants_in_top_zones(merchant_arrivals)
     assert merchants["cumulative"][-1] == pytest.approx(top["share"].sum(), rel=1e-9)
     assert merchants["share"].sum() == pytest.approx(1.0)
     assert merchants["in_top_ten"].is_sorted(descending=True)

@@ -65,9 +65,9 @@ class Expected:
         for share, places in ((virtual, self.edges[merchant]), (1 - virtual, self._physical(row, start))):
             whole = sum(places.values())
             for tzid, weight in places.items() if share else ():
-                landed = expected * share * weight / whole
-                self.zones[tzid] += landed
-                self.wrong_on[start.date().isoformat(), tzid] += landed * self._wrong_part(tzid, start)
+                arrivals_in_zone = expected * share * weight / whole
+                self.zones[tzid] += arrivals_in_zone
+                self.wrong_on[start.date().isoformat(), tzid] += arrivals_in_zone * self._wrong_part(tzid, start)
 
     def _physical(self, row: dict[str, Any], start: datetime) -> dict[str, float]:
         routing = self.policies.routing

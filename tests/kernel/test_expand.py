@@ -28,7 +28,7 @@ from segment5b_lib.kernel.arrival_tables import (
 )
 from segment5b_lib.kernel.expand import expand
 from segment5b_lib.kernel.offsets import BEGINNING, offset_table
-from segment5b_lib.kernel.routing import NOWHERE
+from segment5b_lib.kernel.routing import NO_SITE
 from tests.reference.randomness import philox2x64, uniform
 
 HOUR_US = 3600 * 10**6
@@ -88,7 +88,7 @@ def tables(width_us=HOUR_US):
             start=i64(0, 2, 3, 4, 3),
             size=i32(2, 1, 1, 1, 1),
             zone=i32(0, 1, 2, 2, 3),
-            astray=np.array([False, False, False, False, True]),
+            unroutable=np.array([False, False, False, False, True]),
             share=pool_tables[0],
             choice=pool_tables[1],
         ),
@@ -173,13 +173,13 @@ def test_sequence_numbers_and_tallies_are_those_of_the_rows():
             assert tallies.first_seq[s, b] == (rows.seq[mine].min() if mine.any() else 0)
 
 
-def test_astray_arrivals_are_counted_by_series_and_zone():
+def test_unroutable_arrivals_are_counted_by_series_and_zone():
     t, counts, tallies, _, _ = expanded()
     drawn = (uniform(philox2x64(j, b, 13)[0]) for b in range(BUCKETS) for j in range(counts.series[2, b]))
-    assert tallies.astray[2, 3] == sum(u >= 0.5 for u in drawn) > 0
-    assert tallies.astray.sum() == tallies.astray[2, 3]
+    assert tallies.unroutable[2, 3] == sum(u >= 0.5 for u in drawn) > 0
+    assert tallies.unroutable.sum() == tallies.unroutable[2, 3]
     empty = t._replace(pools=t.pools._replace(size=i32(2, 1, 1, 1, 0)))
-    assert expanded(empty)[4] == NOWHERE
+    assert expanded(empty)[4] == NO_SITE
 
 
 def test_any_range_of_cells_gives_the_same_rows():
@@ -288,13 +288,13 @@ def test_each_rule_finds_the_row_that_breaks_it(broken):
     assert finding.row == row or rule == check.COUNT
 
 
-def test_the_bound_zone_is_checked_unless_the_pool_is_astray():
+def test_the_bound_zone_is_checked_unless_the_pool_is_unroutable():
     t, counts, _, rows, n = expanded(good_tables())
     moved = t._replace(sites=t.sites._replace(zone=i32(0, 3, 1, 2, 2)))
     rows.primary[:] = np.where(rows.place == 1, 3, rows.primary)
     assert found(moved, counts, rows)[0].rule == check.ZONE
-    astray = moved._replace(pools=moved.pools._replace(astray=np.array([True, False, False, False, True])))
-    assert found(astray, counts, rows)[0] == check.Finding(check.KEPT, n, 4 * BUCKETS)
+    unroutable = moved._replace(pools=moved.pools._replace(unroutable=np.array([True, False, False, False, True])))
+    assert found(unroutable, counts, rows)[0] == check.Finding(check.KEPT, n, 4 * BUCKETS)
 
 
 def test_every_rule_is_broken_by_some_test():

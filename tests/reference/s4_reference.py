@@ -145,7 +145,7 @@ class Routing:
         (self.physical_universe,) = {row["routing_universe_hash"] for row in rows_of(world, "layer1/3A/zone_alloc")}
         self.virtual_universe = document_of(world, "layer1/3B/edge_universe_hash")["universe_hash"]
         self.tables: dict = {}
-        self.astray: dict[tuple, int] = {}
+        self.unroutable: dict[tuple, int] = {}
 
     def table(self, key, weights):
         if key not in self.tables:
@@ -163,7 +163,7 @@ class Routing:
         found = self.sites_in(key)
         if not found:
             assert self.policy["fail_closed_rules"]["site_missing_in_zone"] == "anomaly", key
-            self.astray[series, tzid] = self.astray.get((series, tzid), 0) + 1
+            self.unroutable[series, tzid] = self.unroutable.get((series, tzid), 0) + 1
             key = (merchant, self.nearest(merchant, tzid))
             found = self.sites_in(key)
         site, zone, _, _ = found[pick(u, self.table(("site", *key), lambda: [site[2] for site in found]))]
@@ -229,7 +229,7 @@ def reference_arrivals(
     frozen_at: datetime | None,
     merchants: set[int] | None = None,
 ) -> tuple[dict, Routing]:
-    """All columns of a scenario as lists (times in epoch microseconds), and the routing with its `astray` counts.
+    """All columns of a scenario as lists (times in epoch microseconds), and the routing with its `unroutable` counts.
 
     `policies` are the nine as plain data by short name; `merchants` limits the work to some of them.
     """

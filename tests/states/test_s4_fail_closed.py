@@ -212,7 +212,7 @@ def test_no_distance_no_redirect(own_run):
     assert "Pacific/Apia" in caught.value.where
 
 
-def test_anomalies_count_what_went_astray(own_run):
+def test_anomalies_count_unroutable_arrivals(own_run):
     merchant, zone = move_sites_out_of_a_shared_zone(own_run)
     changes = {**ROW_ZONE, "routing.site_missing_in_zone": "anomaly"}
     counters = run_s4(own_run, policies_of("published", changes))

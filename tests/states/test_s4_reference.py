@@ -93,7 +93,7 @@ def test_redirected_rows_are_the_references(own_run, binding):
     listed = [row for row in anomalies(own_run) if row["anomaly_code"] == "SITE_MISSING_IN_ZONE"]
     contexts = [json.loads(row["context"]) for row in listed]
     found = {(*(row[name] for name in SERIES_KEY), row["tzid_needed"]): row["arrivals"] for row in contexts}
-    assert found == {(*series, tzid): count for (series, tzid), count in routing.astray.items()}
+    assert found == {(*series, tzid): count for (series, tzid), count in routing.unroutable.items()}
     assert {row["tzid_needed"] for row in contexts} == {zone}
     assert {row["tzid_used"] for row in contexts} == {routing.nearest(merchant, zone)}
     codes = counters["scenarios"][own_run.scenarios[0]]["anomaly_codes"]

@@ -19,10 +19,10 @@ from segment5b_lib.states.s4.summary import (
     Anomaly,
     SummaryParts,
     anomaly_table,
-    astray_anomalies,
     horizon_anomalies,
     rng_totals,
     summary_table,
+    unroutable_anomalies,
 )
 from segment5b_lib.states.s4.tables import build_tables
 from segment5b_lib.states.s4.upstream import Upstream, load_upstream
@@ -75,7 +75,7 @@ def run(context: Context) -> None:
         for scenario_id in context.run.scenarios:
             expansion, anomalies = load_expansion(context, upstream, scenario_id)
             results = _expand(context, publication, expansion)
-            anomalies += astray_anomalies(expansion, results)
+            anomalies += unroutable_anomalies(expansion, results)
             _write_anomalies(context, publication, scenario_id, anomalies)
             _count(publication, expansion, results, anomalies)
 

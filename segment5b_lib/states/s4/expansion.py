@@ -33,7 +33,7 @@ from segment5b_lib.kernel.arrival_tables import (
     new_tallies,
 )
 from segment5b_lib.kernel.expand import expand
-from segment5b_lib.kernel.routing import NOWHERE
+from segment5b_lib.kernel.routing import NO_SITE
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s4.codes import Codes
 from segment5b_lib.states.s4.counts import CountFiles, Shard, buffer_sizes, row_groups
@@ -60,12 +60,12 @@ class Workspace:
 class ShardResult:
     """What a shard adds to the scenario.
 
-    `virtual` int64 [series] counts virtual arrivals; `astray` int32 [series, zone]; `sums` are over all rows.
+    `virtual` int64 [series] counts virtual arrivals; `unroutable` int32 [series, zone]; `sums` are over all rows.
     """
 
     shard: Shard
     virtual: NDArray[np.int64]
-    astray: NDArray[np.int32]
+    unroutable: NDArray[np.int32]
     sums: Sums
 
 
@@ -93,7 +93,7 @@ class Expansion:
         with self.context.step("read counts", Lane.INPUT_LOAD):
             return self.counts.read(*self.series_range(shard))
 
-    def astray_key(self, series: int, zone: int) -> tuple[dict[str, Any], str]:
+    def unroutable_key(self, series: int, zone: int) -> tuple[dict[str, Any], str]:
         """Key columns of a series, and the name of the zone in which its merchant has no site."""
         key = self.domain.frame.select(SERIES_KEY).row(series, named=True)
         return key, self.scenario.codes.zones[zone]
@@ -120,7 +120,7 @@ def expand_shard(expansion: Expansion, shard: Shard, counts: Counts, path: Path)
     """Write one part file, row group by row group, each checked before it is written."""
     first, stop = expansion.series_range(shard)
     codes = expansion.scenario.codes
-    zones = len(codes.zones) if expansion.scenario.tables.pools.astray.any() else 0
+    zones = len(codes.zones) if expansion.scenario.tables.pools.unroutable.any() else 0
     tallies = new_tallies(first, stop - first, shard.bucket_from, shard.bucket_to - shard.bucket_from, zones)
     sums = new_sums(len(codes.zones))
     with (
@@ -136,14 +136,14 @@ def expand_shard(expansion: Expansion, shard: Shard, counts: Counts, path: Path)
                 step.rows = table.num_rows
     with expansion.context.step("write arrivals", Lane.WRITE) as step:
         step.bytes = path.stat().st_size
-    return ShardResult(shard, tallies.virtual.sum(axis=1, dtype=np.int64), tallies.astray, sums), tallies
+    return ShardResult(shard, tallies.virtual.sum(axis=1, dtype=np.int64), tallies.unroutable, sums), tallies
 
 
 def _compute(expansion: Expansion, cells: tuple[int, int], counts: Counts, space: Workspace, tallies: Tallies) -> int:
     with expansion.context.step("expand arrivals", Lane.COMPUTE) as step:
         tables = expansion.scenario.tables
         written = expand(*cells, counts, tables, tallies, space.scratch, space.rows)
-        if written == NOWHERE:
+        if written == NO_SITE:
             raise _no_site(expansion, tallies)
         step.rows = written
     return written
@@ -153,8 +153,8 @@ def _no_site(expansion: Expansion, tallies: Tallies) -> StateError:
     """Names the series and zone whose arrival met an empty pool."""
     lost = [
         (key, needed)
-        for row, zone in np.argwhere(tallies.astray).tolist()
-        for key, needed in [expansion.astray_key(tallies.series_from + row, zone)]
+        for row, zone in np.argwhere(tallies.unroutable).tolist()
+        for key, needed in [expansion.unroutable_key(tallies.series_from + row, zone)]
         if expansion.scenario.zone_used(key, needed) is None
     ]
     key, needed = lost[0]

@@ -81,18 +81,18 @@ def horizon_anomalies(shortfalls: Sequence[Shortfall]) -> list[Anomaly]:
     ]
 
 
-def astray_anomalies(expansion: Expansion, results: Sequence[ShardResult]) -> list[Anomaly]:
+def unroutable_anomalies(expansion: Expansion, results: Sequence[ShardResult]) -> list[Anomaly]:
     """One row per series and zone whose arrivals went to the merchant's nearest zone instead, with their number."""
     counted: Counter[tuple[int, int]] = Counter()
     for result in results:
         first, _ = expansion.series_range(result.shard)
-        for row, zone in np.argwhere(result.astray).tolist():
-            counted[first + row, zone] += int(result.astray[row, zone])
-    return [_astray(expansion, series, zone, counted[series, zone]) for series, zone in sorted(counted)]
+        for row, zone in np.argwhere(result.unroutable).tolist():
+            counted[first + row, zone] += int(result.unroutable[row, zone])
+    return [_unroutable(expansion, series, zone, counted[series, zone]) for series, zone in sorted(counted)]
 
 
-def _astray(expansion: Expansion, series: int, zone: int, arrivals: int) -> Anomaly:
-    key, needed = expansion.astray_key(series, zone)
+def _unroutable(expansion: Expansion, series: int, zone: int, arrivals: int) -> Anomaly:
+    key, needed = expansion.unroutable_key(series, zone)
     used = expansion.scenario.zone_used(key, needed)
     context = {**key, "tzid_needed": needed, "tzid_used": used, "arrivals": arrivals}
     return _row(

@@ -99,7 +99,7 @@ def _pool_table(pools: SitePools, codes: Codes) -> Pools:
         start=pools.keys["start"].to_numpy(),
         size=pools.keys["size"].cast(pl.Int32).to_numpy(),
         zone=encode(pools.keys["tzid"], codes.zones),
-        astray=pools.keys["unroutable"].to_numpy(),
+        unroutable=pools.keys["unroutable"].to_numpy(),
         share=pools.share,
         choice=pools.choice,
     )
