@@ -17,11 +17,11 @@ import polars as pl
 from scipy import stats
 
 from segment5b_lib.contract.datasets import SERIES_KEY
+from segment5b_lib.contract.verdicts import Measurement, without_power
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.clock import MICROSECOND
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.evidence.trace import blocks_used_twice, defined_offsets, draws_that_differ
-from segment5b_lib.gates.results import Measurement, without_power
 from segment5b_lib.kernel.tally_tables import CELL_PAIRS, SAME_INSTANT
 
 _LISTED = 20

@@ -15,10 +15,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from segment5b_lib.contract.verdicts import Measurement, not_measured, without_power
 from segment5b_lib.gates.evidence.census import NO_HOUR
 from segment5b_lib.gates.evidence.clock import ExpectedClock
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import Measurement, not_measured, without_power
 from segment5b_lib.kernel.tally_tables import IN_ROW_ZONE, PLACED
 
 POOLED = "(pooled)"

@@ -14,8 +14,8 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from segment5b_lib.contract.verdicts import Measurement, without_power
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import Measurement, without_power
 
 _QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 

@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
+from segment5b_lib.contract.verdicts import Measurement, without_power
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import Measurement, without_power
 
 _SITE_KEY = ("merchant_id", "legal_country_iso", "site_order")
 _LISTED = 10

@@ -14,8 +14,8 @@ import math
 import numpy as np
 from scipy import special
 
+from segment5b_lib.contract.verdicts import Measurement, without_power
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import Measurement, without_power
 from segment5b_lib.kernel.tally_tables import OUT_OF_ORDER, OUTSIDE_BUCKET
 
 

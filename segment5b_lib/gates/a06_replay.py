@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segment5b_lib.gates.results import GateResult, Measurement, judge, not_measured
+from segment5b_lib.contract.verdicts import GateResult, Measurement, not_measured
 from segment5b_lib.gates.table import gate
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.runs import Run
@@ -32,7 +32,7 @@ def replay(run: Run, parts: Mapping[str, Sequence[int]] | None = None) -> GateRe
     """
     policy = run.policies.validation
     chosen = parts or _picked(run, policy.sampling.seed)
-    return judge(gate("A6"), _measure(run, chosen), policy, f"{__name__}.replay")
+    return gate("A6").judged(_measure(run, chosen), policy, f"{__name__}.replay")
 
 
 def other_threads(run: Run) -> int:

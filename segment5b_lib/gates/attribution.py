@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from segment5b_lib.contract.commands import Command, CommandText, command
+from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import STATES, Verdict
-from segment5b_lib.gates.results import GateResult
 
 LANE_GATES: Final = ("R-candidate", "R-witness", "R-certification")
 CLOCK_GATES: Final = ("T1", "T1.settlement", "T1.operational", "T2", "T3")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from segment5b_lib.contract.validation_policy import Stability
+from segment5b_lib.contract.verdicts import STANDS, GateResult
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.errors import UsageError
-from segment5b_lib.gates.results import PASSES, GateResult
 from segment5b_lib.gates.table import DEMANDED
 
 NOT_CERTIFIABLE: Final = ("tiny",)
@@ -106,7 +106,7 @@ def _holds(result: GateResult, scale: str) -> bool:
     measured, an audit gate also without power where the scale should give it that.
     """
     if result.severity == "hard":
-        return result.verdict not in (*PASSES, Verdict.NOT_APPLICABLE)
+        return result.verdict not in STANDS
     powerless = result.verdict is Verdict.INSUFFICIENT_POWER
     return result.verdict in (Verdict.FAIL, Verdict.NOT_MEASURED) or (
         powerless and result.severity == "audit" and scale in AUDIT_NEEDS_POWER
@@ -117,7 +117,7 @@ def _demand_holds(demanded: Sequence[GateResult]) -> Iterator[str]:
     found = {result.gate_id for result in demanded}
     yield from (f"{entry.gate_id}: not measured" for entry in DEMANDED if entry.gate_id not in found)
     for result in demanded:
-        if result.verdict not in (*PASSES, Verdict.NOT_APPLICABLE):
+        if result.verdict not in STANDS:
             yield _said(result)
 
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import Verdict
-from segment5b_lib.gates.results import GateResult
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.wording import VERDICT_COLOURS, value_text
 

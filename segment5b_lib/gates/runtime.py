@@ -11,10 +11,18 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any, Final
 
-from segment5b_lib.contract.validation_policy import Budget, GateThresholds, Limit, RuntimePolicy
+from segment5b_lib.contract.validation_policy import Budget, Limit, RuntimePolicy
+from segment5b_lib.contract.verdicts import (
+    THRESHOLD_FILE,
+    Bound,
+    GateResult,
+    Level,
+    Measurement,
+    not_measured,
+    without_power,
+)
 from segment5b_lib.contract.words import Verdict
-from segment5b_lib.gates.results import GateResult, Measurement, Threshold, judged, not_measured, without_power
-from segment5b_lib.gates.table import THRESHOLD_FILE, gate
+from segment5b_lib.gates.table import gate
 from segment5b_lib.store.runs import Run
 
 RUNTIME_STATES: Final = ("S1", "S2", "S3", "S4", "S5")
@@ -25,14 +33,11 @@ def runtime_gate(name: str, seconds: Sequence[float], scale: str, policy: Runtim
     """The gate of a state (`S4`) or lane (`certification`); `seconds` has one wall time per repetition."""
     kind, budgets = ("states", policy.states) if name in RUNTIME_STATES else ("lanes", policy.lanes)
     budget: Budget = {str(key): value for key, value in budgets.items()}[name]
-    limit = Limit(max=budget.target_s)
-    limits = GateThresholds(severity="hard", b=limit, bplus=limit)
-    listed = tuple(
-        Threshold(level, "max", budget.target_s, THRESHOLD_FILE, f"runtime.{kind}.{name}.target_s")
-        for level in ("b", "bplus")
-    )
+    limit, key = Limit(max=budget.target_s), f"runtime.{kind}.{name}.target_s"
+    levels: tuple[Level, ...] = ("b", "bplus")
+    bounds = [Bound(limit, THRESHOLD_FILE, key, level, one_number=True) for level in levels]
     measurement = _measure(name, seconds, scale, budget, policy)
-    return judged(gate(f"R-{name}"), measurement, limits, listed, f"{__name__}.runtime_gate")
+    return gate(f"R-{name}").judged_by(measurement, "hard", bounds, f"{__name__}.runtime_gate")
 
 
 def state_gates(runs: Sequence[Run]) -> tuple[GateResult, ...]:

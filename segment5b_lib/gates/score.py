@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from segment5b_lib.contract.verdicts import GateResult, Measurement, not_measured
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.errors import InputError, MissingInputError
 from segment5b_lib.gates import (
@@ -27,9 +28,9 @@ from segment5b_lib.gates import (
 )
 from segment5b_lib.gates.attribution import Attribution, attribute
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import GateResult, Measurement, judge, not_measured
+from segment5b_lib.gates.gate import Gate
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.table import GATES, Gate
+from segment5b_lib.gates.table import GATES
 from segment5b_lib.store.runs import Run
 
 MEASURES: Final[dict[str, Callable[[Evidence], Measurement]]] = {
@@ -67,7 +68,7 @@ def score(run: Run) -> Scorecard:
     """
     evidence = Evidence(run)
     policy = run.policies.validation
-    results = tuple(judge(entry, _measure(entry, evidence), policy, _name(MEASURES[entry.gate_id])) for entry in GATES)
+    results = tuple(entry.judged(_measure(entry, evidence), policy, _name(MEASURES[entry.gate_id])) for entry in GATES)
     return Scorecard(_identity(run), results, _attributed(run, results), evidence)
 
 

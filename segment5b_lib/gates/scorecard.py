@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import polars as pl
 
+from segment5b_lib.contract.verdicts import STANDS, GateResult
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.errors import UsageError
 from segment5b_lib.gates.attribution import Attribution
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import GateResult
 from segment5b_lib.gates.wording import VERDICT_COLOURS, distance_text, provenance_text, threshold_text, value_text
 
 _SHOWN: Final = {
@@ -30,7 +30,6 @@ _SHOWN: Final = {
 }
 """Columns of the frame that the page shows, and their headings; the last one has two lines."""
 _ON_ONE_LINE: Final = ("gate", "verdict", "value", "b", "bplus", "distance")
-_CLOSED: Final = (Verdict.PASS_BPLUS, Verdict.PASS_B, Verdict.NOT_APPLICABLE)
 
 
 @dataclass(frozen=True)
@@ -79,11 +78,11 @@ class Scorecard:
     @property
     def hard_gates_pass(self) -> bool:
         """Whether every hard gate passes; one that does not apply does not stand in the way."""
-        return all(entry.verdict in _CLOSED for entry in self.results if entry.severity == "hard")
+        return all(entry.verdict in STANDS for entry in self.results if entry.severity == "hard")
 
     def stands(self, gate_id: str = "") -> bool:
         """Whether one gate, or without a name every hard gate, passes or does not apply."""
-        return self.result(gate_id).verdict in _CLOSED if gate_id else self.hard_gates_pass
+        return self.result(gate_id).verdict in STANDS if gate_id else self.hard_gates_pass
 
     def frame(self) -> pl.DataFrame:
         """One row per gate: gate, title, severity, verdict, the texts of value and thresholds, owner, rerun.

@@ -13,10 +13,10 @@ from typing import Any
 
 import polars as pl
 
+from segment5b_lib.contract.verdicts import Measurement
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.census import NO_HOUR
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import Measurement
 
 _WORST = 20
 WRONG = pl.col("error_seconds").ne_missing(0)

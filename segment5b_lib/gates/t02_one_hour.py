@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from segment5b_lib.contract.verdicts import Measurement
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import Measurement
 
 HOUR = 3600
 

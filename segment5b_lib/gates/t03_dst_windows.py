@@ -15,11 +15,10 @@ from typing import Any, Final
 
 import polars as pl
 
+from segment5b_lib.contract.verdicts import Measurement, gate_bound
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.census import NO_HOUR
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import Measurement, thresholds_of
-from segment5b_lib.gates.table import gate
 
 _HOURS: Final = pl.DataFrame({"hour": range(24)}, schema={"hour": pl.Int16})
 _WEEK: Final = 7 * 86_400
@@ -114,7 +113,7 @@ def _distance(left: pl.DataFrame, right: pl.DataFrame) -> pl.DataFrame:
 
 def _verdict(evidence: Evidence, table: pl.DataFrame) -> Measurement:
     policy = evidence.policy.civil_time
-    limit = thresholds_of(gate("T3"), evidence.policy).b.max
+    limit = gate_bound(evidence.policy, "T3", "b").limit.max
     table = table.with_columns(
         thin=pl.col("support") < policy.dst_window_min_support,
         cannot_fail=pl.col("power_pp") < 2 * (limit or 0),

@@ -7,8 +7,8 @@ engine's logical key, which has no country. Source: plan §3.1.
 
 from __future__ import annotations
 
+from segment5b_lib.contract.verdicts import Measurement
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import Measurement
 
 
 def measure(evidence: Evidence) -> Measurement:

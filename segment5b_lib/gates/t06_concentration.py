@@ -10,8 +10,8 @@ from typing import Final
 
 import polars as pl
 
+from segment5b_lib.contract.verdicts import Measurement
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import Measurement
 
 TOP: Final = 10
 _LISTED = 20

@@ -5,8 +5,8 @@ Value: share of arrivals with is_virtual, over all arrivals. B+ asks for both ba
 
 from __future__ import annotations
 
+from segment5b_lib.contract.verdicts import Measurement
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import Measurement
 
 
 def measure(evidence: Evidence) -> Measurement:

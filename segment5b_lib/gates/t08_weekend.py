@@ -11,10 +11,9 @@ import math
 
 import polars as pl
 
+from segment5b_lib.contract.verdicts import Measurement, gate_bound, not_measured
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import Measurement, not_measured, thresholds_of
-from segment5b_lib.gates.table import gate
 
 STANDARD_ERRORS = 4
 _FRIDAY_END = 5 * 24
@@ -28,7 +27,7 @@ def measure(evidence: Evidence) -> Measurement:
         return not_measured("S2 expects no arrivals", "arrivals")
     difference = 100 * abs(shares["observed"] - shares["expected"])
     noise = 100 * STANDARD_ERRORS * shares["standard_error"]
-    limit = thresholds_of(gate("T8"), evidence.policy).b.max
+    limit = gate_bound(evidence.policy, "T8", "b").limit.max
     blind = limit is not None and noise > limit and difference <= limit + noise
     needed = math.ceil(total * (noise / limit) ** 2) if blind and limit else None
     detail = {

@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
+from segment5b_lib.contract.verdicts import Measurement, not_measured
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import Measurement, not_measured
 
 
 def measure(evidence: Evidence) -> Measurement:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 from typing import Any, Final
 
+from segment5b_lib.contract.verdicts import GateResult, Measurement, not_measured
 from segment5b_lib.contract.words import Verdict
-from segment5b_lib.gates.results import GateResult, Measurement, judge, not_measured
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import gate
 
@@ -29,7 +29,7 @@ _SHARED: Final = {
 def stability(cards: Sequence[Scorecard]) -> GateResult:
     """T10 over the runs of some scorecards, by the policy of the first."""
     policy = cards[0].evidence.policy
-    return judge(gate("T10"), _measure(cards), policy, f"{__name__}.stability")
+    return gate("T10").judged(_measure(cards), policy, f"{__name__}.stability")
 
 
 def _measure(cards: Sequence[Scorecard]) -> Measurement:

@@ -13,9 +13,9 @@ import numpy as np
 
 from segment5b_lib.civil_time.horizon import Shortfall, Steps, shortfalls
 from segment5b_lib.civil_time.oracle import expected_offsets
+from segment5b_lib.contract.verdicts import Measurement, not_measured
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import Measurement, not_measured
 
 _DAY = 86_400
 

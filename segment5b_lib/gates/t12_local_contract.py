@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from segment5b_lib.contract.datasets import WALL, dataset
+from segment5b_lib.contract.verdicts import Measurement, not_measured
 from segment5b_lib.errors import InputError
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import Measurement, not_measured
 from segment5b_lib.store.arrival_files import LOCAL_COLUMNS, open_arrivals
 from segment5b_lib.store.engine_columns import MARK, is_text, typed
 

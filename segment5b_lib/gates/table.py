@@ -7,35 +7,11 @@ and conservation first, calibration after them, then the audit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import UsageError
-
-THRESHOLD_FILE: Final = "validation_policy_5B"
-
-
-@dataclass(frozen=True)
-class Gate:
-    """One measured property.
-
-    `unit` is the unit of the value: `share` is a fraction of the population, `pp` percentage points, `sd` a
-    standard deviation in units of the square root of the mean, `p` a p-value, `cv` a standard deviation over a
-    mean, `s` seconds, `keys`, `rows`, `blocks` and `columns` are counts. `policy_gate` names the entry of the
-    policy's `gates` that holds severity and thresholds; runtime gates have theirs in its `runtime`. `power` says
-    when the data cannot decide. `owner` is the usual one; the owner of a failure comes from `attribution`.
-    """
-
-    gate_id: str
-    title: str
-    unit: str
-    formula: str
-    policy_gate: str
-    evidence: tuple[str, ...]
-    owner: str
-    power: str = ""
-
+from segment5b_lib.gates.gate import Gate
 
 _ARRIVALS = "arrival_events_5B"
 _COUNTS = "s3_bucket_counts_5B"

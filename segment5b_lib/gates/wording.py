@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import Verdict
-from segment5b_lib.gates.results import GateResult
 
 VERDICT_COLOURS: Final[dict[Verdict, str]] = {
     Verdict.PASS_BPLUS: "#0072B2",

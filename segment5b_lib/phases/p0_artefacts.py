@@ -7,8 +7,8 @@ from typing import ClassVar, Final, Literal
 
 import polars as pl
 
+from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import Verdict
-from segment5b_lib.gates.results import GateResult
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.wording import value_text
 from segment5b_lib.phases.engine.envelope import Body, Node

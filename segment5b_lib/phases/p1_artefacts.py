@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final
 
 from segment5b_lib.contract.policies import POLICIES
+from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.identity import canonical_json, sha256_hex
-from segment5b_lib.phases.engine.envelope import Body, GateLine, Node, gate_lines
+from segment5b_lib.phases.engine.envelope import Body, Node
 from segment5b_lib.store.runs import Run
 
 LOCKED: Final = (
@@ -42,7 +43,7 @@ class SeedGates(Node):
     run_id: str
     seed: int
     role: str
-    gates: list[GateLine]
+    gates: list[GateResult]
 
 
 class P1ContractLock(Body):
@@ -116,4 +117,4 @@ def lock_lines(run: Run) -> list[LockLine]:
 def seed_gates(card: Scorecard) -> SeedGates:
     """The gates of a witness."""
     identity = card.identity
-    return SeedGates(run_id=identity["run_id"], seed=identity["seed"], role="witness", gates=gate_lines(card.results))
+    return SeedGates(run_id=identity["run_id"], seed=identity["seed"], role="witness", gates=list(card.results))

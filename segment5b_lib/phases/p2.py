@@ -29,7 +29,7 @@ from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE
 from segment5b_lib.gates.wording import value_text
-from segment5b_lib.phases.engine.envelope import Body, DodItem, gate_lines
+from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, gate_section
 from segment5b_lib.phases.engine.parameters import WITNESSES, OnCandidate, RunName, RunNames
@@ -180,7 +180,7 @@ def bodies(measured: P2Measured) -> list[Body]:
     policies = card.evidence.run.policies
     return [
         P2ContractLock(
-            rails=gate_lines([card.result(gate) for gate in FROZEN]),
+            rails=[card.result(gate) for gate in FROZEN],
             target=proposal.target.document(),
             policies=policies.document("lgcp") | policies.document("routing"),
         ),

@@ -11,8 +11,9 @@ import polars as pl
 
 from segment5b_lib.calibrate.feasibility import Verdict
 from segment5b_lib.calibrate.prediction import Estimate, Prediction
+from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.phases.engine.envelope import Body, GateLine, Node, gate_lines
+from segment5b_lib.phases.engine.envelope import Body, Node
 from segment5b_lib.phases.engine.page import Section
 
 CALIBRATED = ("T6", "T7")
@@ -25,7 +26,7 @@ class P2ContractLock(Body):
 
     ARTEFACT: ClassVar[str] = "p2_contract_lock"
 
-    rails: list[GateLine]
+    rails: list[GateResult]
     target: dict[str, Any]
     policies: dict[str, Any]
 
@@ -73,7 +74,7 @@ class P2Gateboard(Body):
 
     ARTEFACT: ClassVar[str] = "p2_gateboard"
 
-    others_gates: dict[str, list[GateLine]]
+    others_gates: dict[str, list[GateResult]]
 
 
 class Forensics(Body):
@@ -129,10 +130,10 @@ def matrix_csv(lines: Sequence[CandidateLine]) -> bytes:
     return buffer.getvalue()
 
 
-def gates_of_others(candidates: Sequence[Candidate]) -> dict[str, list[GateLine]]:
+def gates_of_others(candidates: Sequence[Candidate]) -> dict[str, list[GateResult]]:
     """Gates of the runs that are no candidate, by role and run."""
     return {
-        f"{candidate.role} {candidate.card.identity['run_id']}": gate_lines(candidate.card.results)
+        f"{candidate.role} {candidate.card.identity['run_id']}": list(candidate.card.results)
         for candidate in candidates
         if candidate.role != "candidate"
     }

@@ -12,10 +12,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from segment5b_lib.contract.validation_policy import ValidationPolicy
+from segment5b_lib.contract.verdicts import Bound
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.phases.engine.envelope import Node
 from segment5b_lib.states.context import Context
-from segment5b_lib.states.s5.check import Bound, Check
+from segment5b_lib.states.s5.check import Check
 from segment5b_lib.states.s5.inputs import Evidence, gather
 from segment5b_lib.states.s5.validation import SPEC, judge
 from segment5b_lib.store.postures import with_changes
@@ -102,14 +103,14 @@ def mutations(run: Run) -> list[Mutation]:
         _moved(evidence, check, bound, side, value)
         for check in judge(evidence)
         for bound in check.bounds
-        if bound.key.startswith(GATE_KEYS)
-        for side, value in bound.limit.model_dump(exclude_none=True).items()
+        if bound.policy_key.startswith(GATE_KEYS)
+        for side, value in bound.sides()
     ]
 
 
 def _moved(evidence: Evidence, check: Check, bound: Bound, side: str, value: float) -> Mutation:
-    key = f"{bound.key}.{side}"
-    common: dict[str, Any] = {"check_id": check.check_id, "policy_key": bound.key, "bound": side, "value": value}
+    key = f"{bound.policy_key}.{side}"
+    common: dict[str, Any] = {"check_id": check.check_id, "policy_key": bound.policy_key, "bound": side, "value": value}
     before = check.status.value
     if check.value is None:
         return Mutation(**common, mutated=value, before=before, after=before, note="nothing was measured")

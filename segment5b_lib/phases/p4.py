@@ -10,23 +10,23 @@ from typing import Final
 import polars as pl
 from pydantic import Field
 
+from segment5b_lib.contract.verdicts import STANDS, GateResult
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.engine.retention import pin
 from segment5b_lib.gates.a06_replay import replay
 from segment5b_lib.gates.closing import ClosureClass, SeedResults, close
-from segment5b_lib.gates.results import GateResult
 from segment5b_lib.gates.runtime import runtime_gate, state_gates
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.t10_stability import stability
 from segment5b_lib.gates.table import EVIDENCE
-from segment5b_lib.phases.engine.envelope import Body, DodItem, GateLine, gate_lines
+from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, gate_section
 from segment5b_lib.phases.engine.parameters import OnCandidate, RunName, RunNames
 from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item, not_applicable
 from segment5b_lib.phases.engine.repair import NextStep, NextSteps, next_steps
-from segment5b_lib.phases.engine.shared_items import STANDS, chain_complete, gates_hold
+from segment5b_lib.phases.engine.shared_items import chain_complete, gates_hold
 from segment5b_lib.phases.p4_artefacts import (
     P4Closure,
     RuntimeReceipts,
@@ -80,9 +80,9 @@ class P4Measured(Measured):
         return seed_lines(self.runs, self.runs[0].policies.validation.stability.required_seeds)
 
     @property
-    def runtime_lines(self) -> list[GateLine]:
+    def runtime_lines(self) -> list[GateResult]:
         """`runtime` as the artefact carries it."""
-        return gate_lines(self.runtime)
+        return list(self.runtime)
 
     @cached_property
     def by_seed(self) -> pl.DataFrame:
@@ -155,7 +155,7 @@ def bodies(measured: P4Measured) -> list[Body]:
         SeedMatrix(seeds=measured.seeds),
         SeedGateboard(by_seed=gates_by_seed(measured.scorecards)),
         Stability(
-            t10=gate_lines([t10]),
+            t10=[t10],
             metrics=t10.detail.get("metrics", []),
             shared_inputs=t10.detail.get("shared_inputs", {}),
         ),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.phases.engine.envelope import Body, GateLine, Node, gate_lines
+from segment5b_lib.phases.engine.envelope import Body, Node
 from segment5b_lib.phases.popt_timing import TimingLine
 from segment5b_lib.store.runs import Run
 
@@ -37,7 +38,7 @@ class SeedGateboard(Body):
 
     ARTEFACT: ClassVar[str] = "p4_seed_gateboard"
 
-    by_seed: dict[str, list[GateLine]]
+    by_seed: dict[str, list[GateResult]]
 
 
 class Stability(Body):
@@ -45,7 +46,7 @@ class Stability(Body):
 
     ARTEFACT: ClassVar[str] = "p4_t10_stability"
 
-    t10: list[GateLine]
+    t10: list[GateResult]
     metrics: list[dict[str, Any]]
     shared_inputs: dict[str, str]
 
@@ -55,7 +56,7 @@ class RuntimeReceipts(Body):
 
     ARTEFACT: ClassVar[str] = "p4_state_runtime_receipts"
 
-    runtime: list[GateLine]
+    runtime: list[GateResult]
     samples: list[TimingLine]
 
 
@@ -85,6 +86,6 @@ def seed_lines(runs: Sequence[Run], required: Sequence[int]) -> list[SeedAuthori
     ]
 
 
-def gates_by_seed(cards: Sequence[Scorecard]) -> dict[str, list[GateLine]]:
+def gates_by_seed(cards: Sequence[Scorecard]) -> dict[str, list[GateResult]]:
     """The gates of every seed."""
-    return {str(card.identity["seed"]): gate_lines(card.results) for card in cards}
+    return {str(card.identity["seed"]): list(card.results) for card in cards}

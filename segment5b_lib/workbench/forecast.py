@@ -13,7 +13,7 @@ from segment5b_lib.calibrate.prediction import TOP_TENTH, Estimate, Prediction
 from segment5b_lib.calibrate.predictor import Predictor
 from segment5b_lib.calibrate.tables import Changes
 from segment5b_lib.contract.policies import Policies
-from segment5b_lib.gates.results import Measurement, judge
+from segment5b_lib.contract.verdicts import Measurement
 from segment5b_lib.gates.table import gate
 from segment5b_lib.gates.wording import VERDICT_COLOURS, threshold_text, value_text
 from segment5b_lib.store.postures import load_posture, with_changes
@@ -46,7 +46,7 @@ class Forecast:
         if name == TOP_TENTH:
             return {**row, "title": "Top 10 % of zones", "b": "", "bplus": "", "verdict": None}
         measured = Measurement(estimate.value, round(self.prediction.arrivals.value), "expected arrivals")
-        result = judge(gate(name), measured, self.policies.validation, f"{Predictor.__module__}.predict")
+        result = gate(name).judged(measured, self.policies.validation, f"{Predictor.__module__}.predict")
         limits = {level: threshold_text(result, level) for level in ("b", "bplus")}
         return {**row, "title": result.title, **limits, "verdict": result.verdict.value}
 

@@ -22,8 +22,8 @@ import pyarrow as pa
 from segment5b_lib.civil_time import cache as tz_cache
 from segment5b_lib.contract.datasets import arrival_schema, dataset
 from segment5b_lib.contract.policies import Policies
+from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import GateResult, judge
 from segment5b_lib.gates.score import MEASURES
 from segment5b_lib.gates.table import gate
 from segment5b_lib.identity import canonical_json, edge_id, site_id
@@ -313,7 +313,7 @@ def measured(frames: Frames, root: Path, gate_id: str) -> GateResult:
     """One gate of a run that is written for it."""
     run = write_run(frames, root)
     entry = gate(gate_id)
-    return judge(entry, MEASURES[gate_id](Evidence(run)), run.policies.validation, "test")
+    return entry.judged(MEASURES[gate_id](Evidence(run)), run.policies.validation, "test")
 
 
 def shifted(column: str, by: timedelta, where: pl.Expr) -> Callable[[pl.DataFrame], pl.DataFrame]:

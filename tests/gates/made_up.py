@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from segment5b_lib.contract.validation_policy import ValidationPolicy
+from segment5b_lib.contract.verdicts import GateResult, Measurement
 from segment5b_lib.contract.words import Verdict
-from segment5b_lib.gates.results import GateResult, Measurement, judge
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import GATES, gate
 from segment5b_lib.store.postures import load_posture
@@ -30,7 +30,7 @@ def policy() -> ValidationPolicy:
 def made_up(gate_id: str, value: float | None, verdict: Verdict | None = None) -> GateResult:
     """A result of this value, judged by the shipped policy unless a verdict is given."""
     detail = {"observed": 0.28} if gate_id == "T8" else {}
-    return judge(gate(gate_id), Measurement(value, 10, "things", detail, verdict), policy(), "made up")
+    return gate(gate_id).judged(Measurement(value, 10, "things", detail, verdict), policy(), "made up")
 
 
 def results(**verdicts: Any) -> tuple[GateResult, ...]:

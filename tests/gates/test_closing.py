@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.errors import UsageError
 from segment5b_lib.gates.closing import ClosureClass, SeedResults, Waiver, close
-from segment5b_lib.gates.results import GateResult
 from segment5b_lib.gates.runtime import LANES, RUNTIME_STATES, runtime_gate
 from tests.gates.made_up import made_up, policy, results
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.difference import Difference
-from segment5b_lib.gates.results import GateResult
 from segment5b_lib.gates.scorecard import Scorecard
 
 

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from segment5b_lib.contract.verdicts import PASSES, GateResult
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import PASSES, GateResult
 from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.t10_stability import stability

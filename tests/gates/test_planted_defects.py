@@ -19,11 +19,11 @@ import polars as pl
 import pytest
 
 from segment5b_lib.contract.datasets import arrival_schema
+from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.gates.a06_replay import replay
 from segment5b_lib.gates.attribution import attribute
-from segment5b_lib.gates.results import GateResult
 from segment5b_lib.gates.runtime import LANES, RUNTIME_STATES, runtime_gate
 from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard

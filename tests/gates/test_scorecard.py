@@ -10,10 +10,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from segment5b_lib.contract.verdicts import thresholds_of
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.errors import InputError, PolicyError, UsageError
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import thresholds_of
 from segment5b_lib.gates.score import MEASURES, score
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.t08_weekend import weekend_shares
@@ -90,7 +90,7 @@ def test_thresholds_come_from_the_policy_with_their_provenance(clean_card: Score
     policy = clean_card.evidence.policy
     without = policy.model_copy(update={"gates": {k: v for k, v in policy.gates.items() if k != "T6"}})
     with pytest.raises(PolicyError, match="GATE_MISSING"):
-        thresholds_of(gate("T6"), without)
+        thresholds_of(without, "T6")
 
 
 def test_the_answer_does_not_depend_on_file_order(clean_card: Scorecard, tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_a_moved_threshold_moves_the_verdict(gathered: dict[str, Evidence], key:
     assert (before.status.value, after.status.value) == (move.before, move.after)
     if key.startswith(("gates.", "count_shape.", "failure_policy.")) and not key.endswith("severity"):
         stem = key.removesuffix(".min").removesuffix(".max")
-        assert stem in {bound.key for bound in after.bounds}
+        assert stem in {bound.policy_key for bound in after.bounds}
 
 
 def moved(move: Move, key: str) -> dict[str, Any]:
@@ -227,9 +227,9 @@ def test_every_key_that_s5_consumes_has_its_row(runs: dict[str, Run], seen: set[
         checks = judge(gather(Context(under(runs[name], policies), SPEC, 2)))
         looked_at = frozenset(seen)
         wanted |= set(consumed(policies.validation, set(looked_at)))
-        bounds = {bound for check in checks for bound in check.bounds if bound.key.startswith("gates.")}
-        wanted |= {f"{bound.key}.{side}" for bound in bounds for side in bound.limit.model_dump(exclude_none=True)}
-        sentinels = {bound.key.split(".")[1] for bound in bounds if bound.key.endswith("bplus")}
+        bounds = {bound for check in checks for bound in check.bounds if bound.policy_key.startswith("gates.")}
+        wanted |= {f"{bound.policy_key}.{side}" for bound in bounds for side, _ in bound.sides()}
+        sentinels = {bound.policy_key.split(".")[1] for bound in bounds if bound.policy_key.endswith("bplus")}
         wanted |= {f"gates.{gate}.severity" for gate in sentinels}
     # One value only: no switch.
     wanted -= {"failure_policy.mode"}

@@ -13,7 +13,6 @@ from segment5b_lib import views
 from segment5b_lib.civil_time import cache as tz_cache
 from segment5b_lib.gates import t12_local_contract
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.results import judge
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import gate
 from segment5b_lib.store.runs import Run
@@ -30,7 +29,7 @@ ZONES = ("Africa/Casablanca", "America/New_York", "Europe/London", "Asia/Tokyo")
 def scorecard(published_run: Run) -> Scorecard:
     """With T12 alone: no other gate is asked here."""
     evidence = Evidence(published_run)
-    result = judge(gate("T12"), t12_local_contract.measure(evidence), evidence.policy, "T12")
+    result = gate("T12").judged(t12_local_contract.measure(evidence), evidence.policy, "T12")
     return Scorecard({}, (result,), (), evidence)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.errors import MissingInputError
 from segment5b_lib.gates.scorecard import Scorecard
@@ -55,4 +56,6 @@ class Closure:
 def _row(entry: object, field: str) -> Mapping[str, Any]:
     if isinstance(entry, Node):
         return entry.model_dump(mode="json")
+    if isinstance(entry, GateResult):
+        return entry.document()
     return entry if isinstance(entry, Mapping) else {field: entry}

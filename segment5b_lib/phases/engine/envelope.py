@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
-from segment5b_lib.contract.words import Decision, ItemStatus, Verdict
-from segment5b_lib.gates.results import GateResult
+from segment5b_lib.contract.verdicts import GateResult
+from segment5b_lib.contract.words import Decision, ItemStatus
 from segment5b_lib.identity import canonical_json
 from segment5b_lib.store.runs import Run
 
@@ -40,33 +40,6 @@ class InputDigest(Node):
 
     path: str
     sha256: str
-
-
-class ThresholdLine(Node):
-    """One bound that a value was held against, and the policy key it comes from."""
-
-    level: Literal["b", "bplus"]
-    bound: Literal["min", "max"]
-    value: float
-    policy_file: str
-    policy_key: str
-
-
-class GateLine(Node):
-    """One gate's result as an artefact carries it."""
-
-    gate_id: str
-    title: str
-    severity: str
-    verdict: Verdict
-    value: float | None
-    unit: str
-    population: int | None
-    population_unit: str
-    thresholds: list[ThresholdLine]
-    reason: str
-    produced_by: str
-    detail: dict[str, Any]
 
 
 class MeasuredValue(Node):
@@ -112,7 +85,7 @@ class Envelope(Node):
     opened_by: list[Opening]
     inputs: list[InputDigest]
     measured: list[MeasuredValue]
-    gates: list[GateLine]
+    gates: list[GateResult]
     definition_of_done: list[DodItem]
     decision: Decision
     reasons: list[str]
@@ -169,11 +142,6 @@ def identity_of(run: Run) -> RunIdentity:
         posture=receipt.posture,
         parent_run=receipt.parent_run,
     )
-
-
-def gate_lines(results: Sequence[GateResult]) -> list[GateLine]:
-    """Gate results as artefact lines."""
-    return [GateLine.model_validate(result.document()) for result in results]
 
 
 def measured_values(results: Sequence[GateResult]) -> list[MeasuredValue]:

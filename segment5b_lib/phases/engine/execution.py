@@ -19,7 +19,6 @@ from segment5b_lib.phases.engine.envelope import (
     InputDigest,
     Opening,
     content,
-    gate_lines,
     identity_of,
     measured_values,
 )
@@ -203,7 +202,7 @@ class PhaseExecution(Generic[P, M]):
                 "opened_by": opened,
                 "inputs": list(evidence.inputs),
                 "measured": [*measured_values(evidence.measured.gates), *evidence.measured.values],
-                "gates": gate_lines(evidence.measured.gates),
+                "gates": list(evidence.measured.gates),
                 "definition_of_done": list(evidence.items),
                 "decision": decision.word,
                 "reasons": list(decision.reasons),

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import Decision, ItemStatus
 from segment5b_lib.errors import Segment5BError
-from segment5b_lib.gates.results import GateResult
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.identity import canonical_json, utc_now
 from segment5b_lib.phases.engine.attempts import Attempt, next_attempt, slug
@@ -26,7 +26,6 @@ from segment5b_lib.phases.engine.envelope import (
     FailedArtefact,
     InputDigest,
     MeasuredValue,
-    gate_lines,
     identity_of,
     measured_values,
 )
@@ -185,7 +184,7 @@ def _write(
     shared = {
         **common,
         "measured": [*measured_values(finding.gates), *finding.measured],
-        "gates": gate_lines(finding.gates),
+        "gates": list(finding.gates),
         "definition_of_done": list(finding.items),
         "decision": decision,
         "reasons": reasons,

@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel
 
+from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.errors import MissingInputError
-from segment5b_lib.gates.results import GateResult
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.phases.engine.envelope import MeasuredValue
 from segment5b_lib.views.listing import html_table

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from segment5b_lib.contract.verdicts import STANDS
 from segment5b_lib.contract.words import STATES, Verdict
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import GATES
@@ -27,7 +28,6 @@ _UNMOVED: Final = {
     "S4": ("total_bucket_rows", "total_rows_written", "missing_group_weights"),
 }
 """The plan's structural counters, by state, that a correction of the clock must not move."""
-STANDS: Final = (Verdict.PASS_BPLUS, Verdict.PASS_B, Verdict.NOT_APPLICABLE)
 
 
 def chain_complete(name: str, runs: Sequence[Run]) -> DodItem:

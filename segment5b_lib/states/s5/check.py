@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from segment5b_lib.contract.policies import POLICIES, Policies
+from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.validation_policy import Limit
-from segment5b_lib.errors import PolicyError
+from segment5b_lib.contract.verdicts import Bound, Measurement, judge
+from segment5b_lib.contract.words import Verdict
 
 MAX_ISSUES: Final = 20
 """Offenders that a check lists one by one; its `found` counts them all."""
-LAW: Final = "3-states.md, S5"
+SPECIFICATION: Final = "3-states.md, S5"
 """Where a bound comes from that no policy may move."""
 
 
@@ -26,52 +27,13 @@ class CheckStatus(StrEnum):
     ADVISORY = "advisory"
 
 
-@dataclass(frozen=True)
-class Bound:
-    """A limit and where it comes from: policy file, key within it, and value."""
-
-    limit: Limit
-    source: str
-    key: str
-
-    def __str__(self) -> str:
-        words = {"min": "at least", "max": "at most"}
-        limits = self.limit.model_dump(exclude_none=True).items()
-        text = " and ".join(f"{words[name]} {value:g}" for name, value in limits)
-        return f"{text} ({self.source}, {self.key})"
-
-    def document(self) -> dict[str, Any]:
-        """The bound as the report shows it."""
-        return {"policy_file": self.source, "policy_key": self.key, **self.limit.model_dump(exclude_none=True)}
-
-
-def by_policy(policy: str, key: str, *, min: float | None = None, max: float | None = None) -> Bound:
-    """A bound that a policy owns; `policy` is its short name, `key` the path within it."""
-    return Bound(Limit(min=min, max=max), POLICIES[policy], key)
-
-
-def by_gate(policies: Policies, gate: str, level: str) -> Bound:
-    """The B (`b`) or B+ (`bplus`) bound of a gate of the validation policy."""
-    gates = policies.validation.gates
-    if gate not in gates:
-        raise PolicyError(
-            "5B.POLICY.GATE_MISSING",
-            f"the policy has no thresholds for {gate}, which S5 checks",
-            where=f"{POLICIES['validation']}, key gates.{gate}",
-            expected="severity, b, bplus",
-            found=", ".join(gates),
-            next_step=f"add gates.{gate} to the validation policy",
-        )
-    return Bound(getattr(gates[gate], level), POLICIES["validation"], f"gates.{gate}.{level}")
-
-
-def governed(policies: Policies) -> CheckStatus:
-    """What a breach of a clock check means under `civil_time_enforcement`."""
+def when_clock_violated(policies: Policies) -> CheckStatus:
+    """What a violation of a clock check means under `civil_time_enforcement`."""
     strict = policies.validation.civil_time_enforcement == "fail_closed"
     return CheckStatus.FAIL if strict else CheckStatus.ADVISORY
 
 
-NONE_ALLOWED: Final = Bound(Limit(max=0), LAW, "no exception")
+NONE_ALLOWED: Final = Bound(Limit(max=0), SPECIFICATION, "no exception")
 """What a structural law says: not one offender."""
 
 
@@ -130,7 +92,7 @@ class Check:
         }
 
 
-def held(
+def check_bounds(
     check_id: str,
     value: float | None,
     unit: str,
@@ -138,15 +100,19 @@ def held(
     population: tuple[int, str],
     message: str,
     *,
-    when_broken: CheckStatus = CheckStatus.FAIL,
+    when_violated: CheckStatus = CheckStatus.FAIL,
     detail: dict[str, Any] | None = None,
     issues: Sequence[Issue] = (),
+    ruling: Verdict | None = None,
 ) -> Check:
-    """Hold a value against all its bounds; a value that could not be measured breaks them."""
-    kept = value is not None and all(bound.limit.holds(value) for bound in bounds)
+    """Hold a value against all its bounds; a value that could not be measured violates them.
+
+    `ruling` is a verdict that holds whatever the value is: without power it is an advisory.
+    """
+    verdict = judge(Measurement(value, *population, ruling=ruling), bounds)
     return Check(
         check_id,
-        CheckStatus.PASS if kept else when_broken,
+        _STATUS.get(verdict, when_violated),
         value,
         unit,
         tuple(bounds),
@@ -157,15 +123,25 @@ def held(
     )
 
 
-def structural(
+_STATUS: Final = {
+    Verdict.PASS_BPLUS: CheckStatus.PASS,
+    Verdict.NOT_APPLICABLE: CheckStatus.PASS,
+    Verdict.INSUFFICIENT_POWER: CheckStatus.ADVISORY,
+}
+"""Status of a check whose bounds were not violated; `PASS_B` holds only one of the bounds that it should."""
+
+
+def check_invariant(
     check_id: str,
     offenders: int,
     population: tuple[int, str],
-    law: str,
+    invariant: str,
     issues: Sequence[Issue] = (),
     *,
     detail: dict[str, Any] | None = None,
 ) -> Check:
-    """A law without exception: `offenders` of the population break it, none may."""
-    message = law if offenders == 0 else f"{offenders} break this: {law}"
-    return held(check_id, offenders, population[1], [NONE_ALLOWED], population, message, detail=detail, issues=issues)
+    """An invariant without exception: `offenders` of the population violate it, none may."""
+    message = invariant if offenders == 0 else f"{offenders} break this: {invariant}"
+    return check_bounds(
+        check_id, offenders, population[1], [NONE_ALLOWED], population, message, detail=detail, issues=issues
+    )

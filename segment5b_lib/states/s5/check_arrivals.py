@@ -11,7 +11,7 @@ import numpy as np
 
 from segment5b_lib.contract.datasets import TS, WALL
 from segment5b_lib.states.s5 import arrival_rules
-from segment5b_lib.states.s5.check import NONE_ALLOWED, Check, CheckStatus, Issue, held, structural
+from segment5b_lib.states.s5.check import NONE_ALLOWED, Check, CheckStatus, Issue, check_bounds, check_invariant
 from segment5b_lib.states.s5.expected_clock import MICROSECOND
 from segment5b_lib.states.s5.inputs import Evidence, ScenarioEvidence, total
 from segment5b_lib.states.s5.parts import OPTIONAL, Part
@@ -29,7 +29,7 @@ def arrival_checks(evidence: Evidence) -> list[Check]:
     checks = []
     for check_id, find, law in laws:
         issues = [issue for scenario in evidence.scenarios for issue in find(evidence, scenario)]
-        checks.append(structural(check_id, len(issues), (parts, "part files"), law, issues))
+        checks.append(check_invariant(check_id, len(issues), (parts, "part files"), law, issues))
     return [*checks, *_row_laws(evidence), _anomalies(evidence)]
 
 
@@ -38,7 +38,9 @@ def _row_laws(evidence: Evidence) -> list[Check]:
     rows = total(scenario.audit.rows for scenario in evidence.scenarios)
     detail = {"arrivals": evidence.arrivals, "sampled_parts": _names(evidence)}
     return [
-        structural(law, noted.rows[law], (rows, "arrivals of sampled parts"), text, noted.issues[law], detail=detail)
+        check_invariant(
+            law, noted.rows[law], (rows, "arrivals of sampled parts"), text, noted.issues[law], detail=detail
+        )
         for law, text in arrival_rules.LAWS.items()
     ]
 
@@ -136,14 +138,14 @@ def _anomalies(evidence: Evidence) -> Check:
     for scenario in evidence.scenarios:
         codes.update(scenario.anomalies)
     rows = sum(codes.values())
-    return held(
+    return check_bounds(
         "ANOMALIES",
         rows,
         "rows of s4_arrival_anomalies_5B",
         [NONE_ALLOWED],
         (evidence.arrivals, "arrivals"),
         f"S4 let pass: {', '.join(f'{count} {code}' for code, count in sorted(codes.items()))}" if rows else "none",
-        when_broken=CheckStatus.ADVISORY,
+        when_violated=CheckStatus.ADVISORY,
         detail=dict(sorted(codes.items())),
     )
 

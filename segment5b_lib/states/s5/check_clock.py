@@ -11,7 +11,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from segment5b_lib.states.s5.check import Bound, Check, CheckStatus, Issue, by_gate, by_policy, governed, held
+from segment5b_lib.contract.verdicts import Bound, gate_bound, number_bound
+from segment5b_lib.contract.words import Verdict
+from segment5b_lib.states.s5.check import Check, Issue, check_bounds, when_clock_violated
 from segment5b_lib.states.s5.clock_sample import ClockSample
 from segment5b_lib.states.s5.expected_clock import MICROSECOND, clock_errors, instant
 from segment5b_lib.states.s5.inputs import Evidence, ScenarioEvidence, total
@@ -52,7 +54,7 @@ def _mismatch(evidence: Evidence, errors: Sequence[I64]) -> Check:
         evidence,
         "CIVIL_MISMATCH",
         max(measured, default=None),
-        [by_gate(evidence.policies, "T1", "b")],
+        [gate_bound(evidence.policies.validation, "T1", "b")],
         "local times differ from the oracle's wall clock",
         detail={"share_by_column": shares},
         issues=[*_worst(evidence, errors, tolerance), *_wrong_roles(shares)],
@@ -67,7 +69,7 @@ def _one_hour(evidence: Evidence, errors: Sequence[I64]) -> Check:
         evidence,
         "ONE_HOUR_MASS",
         _estimate(evidence, exact),
-        [by_gate(evidence.policies, "T2", "b")],
+        [gate_bound(evidence.policies.validation, "T2", "b")],
         "primary local times are off by exactly one hour",
     )
 
@@ -94,14 +96,14 @@ def _of_sample(
     clocks = [scenario.clock for scenario in evidence.scenarios]
     sampled = total(clock.rows.size for clock in clocks)
     said = "no arrivals" if share is None else f"{100 * share:.4f} % of the {what}"
-    return held(
+    return check_bounds(
         check_id,
         share,
         "share of arrivals",
         bounds,
         (evidence.arrivals, "arrivals"),
         f"{said}; estimated from {sampled} arrivals, every DST window first",
-        when_broken=governed(evidence.policies),
+        when_violated=when_clock_violated(evidence.policies),
         detail={"sampled": sampled, "windows": total(len(clock.windows) for clock in clocks), **(detail or {})},
         issues=issues,
     )
@@ -157,31 +159,33 @@ def _hour_bins(evidence: Evidence, windows: list[dict[str, Any]]) -> list[Check]
     population = (support, "arrivals in DST windows")
     if not windows:
         return [_not_exposed(name, evidence) for name in ("HOUR_BIN_MAE", "DST_WINDOWS", "DST_SUPPORT")]
-    strict = governed(evidence.policies)
+    strict = when_clock_violated(evidence.policies)
     key = "civil_time.dst_window_min_"
-    exposed = by_policy("validation", f"{key}exposed_windows", min=civil.dst_window_min_exposed_windows)
-    least = by_policy("validation", f"{key}total_support", min=civil.dst_window_min_total_support)
+    exposed = number_bound("validation", f"{key}exposed_windows", min=civil.dst_window_min_exposed_windows)
+    least = number_bound("validation", f"{key}total_support", min=civil.dst_window_min_total_support)
     enough = f"{len(used)} of {len(windows)} windows hold at least {civil.dst_window_min_support} arrivals each"
     return [
-        held(
+        check_bounds(
             "HOUR_BIN_MAE",
             value,
             "percentage points",
-            [by_gate(evidence.policies, "T3", "b")],
+            [gate_bound(evidence.policies.validation, "T3", "b")],
             population,
             "no window has support" if value is None else f"{value:.3f} pp over {len(used)} windows",
-            when_broken=strict,
+            when_violated=strict,
             detail={"windows": windows},
         ),
-        held("DST_WINDOWS", len(used), "windows", [exposed], (len(windows), "windows"), enough, when_broken=strict),
-        held("DST_SUPPORT", support, "arrivals", [least], population, enough, when_broken=strict),
+        check_bounds(
+            "DST_WINDOWS", len(used), "windows", [exposed], (len(windows), "windows"), enough, when_violated=strict
+        ),
+        check_bounds("DST_SUPPORT", support, "arrivals", [least], population, enough, when_violated=strict),
     ]
 
 
 def _not_exposed(check_id: str, evidence: Evidence) -> Check:
     zones = len(evidence.places.primary_tzids)
     message = f"not applicable: none of {zones} zones changes its offset within the horizon"
-    return Check(check_id, CheckStatus.PASS, None, "", (), 0, "windows", message)
+    return check_bounds(check_id, None, "", (), (0, "windows"), message, ruling=Verdict.NOT_APPLICABLE)
 
 
 def _window_name(clock: ClockSample, number: int) -> str:

@@ -7,10 +7,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from segment5b_lib.contract.verdicts import gate_bound, number_bound
 from segment5b_lib.kernel.clock_windows import ELSEWHERE
 from segment5b_lib.states.s5 import ledger as s5_ledger
 from segment5b_lib.states.s5 import summary as s5_summary
-from segment5b_lib.states.s5.check import NONE_ALLOWED, Check, CheckStatus, by_gate, by_policy, held, structural
+from segment5b_lib.states.s5.check import NONE_ALLOWED, Check, CheckStatus, check_bounds, check_invariant
 from segment5b_lib.states.s5.clock_sample import ClockSample
 from segment5b_lib.states.s5.expected_clock import MICROSECOND, Horizon
 from segment5b_lib.states.s5.inputs import Evidence, total
@@ -27,13 +28,13 @@ def count_checks(evidence: Evidence) -> list[Check]:
     summarised = evidence.breaches(lambda scenario: scenario.summary.breaches)
     return [
         *(
-            structural(law, noted.rows[law], (rows, "rows"), text, noted.issues[law])
+            check_invariant(law, noted.rows[law], (rows, "rows"), text, noted.issues[law])
             for law, text in s5_ledger.LAWS.items()
         ),
         _capped(evidence, rows),
         _conservation(evidence),
         *(
-            structural(law, summarised.rows[law], (summary_rows, "rows"), text, summarised.issues[law])
+            check_invariant(law, summarised.rows[law], (summary_rows, "rows"), text, summarised.issues[law])
             for law, text in s5_summary.LAWS.items()
         ),
         _nonzero(evidence, rows),
@@ -45,14 +46,14 @@ def count_checks(evidence: Evidence) -> list[Check]:
 def _capped(evidence: Evidence, rows: int) -> Check:
     """A cap cuts the count law's tail off: it may not go unseen."""
     capped = total(scenario.ledger.capped for scenario in evidence.scenarios)
-    return held(
+    return check_bounds(
         "COUNTS_CAPPED",
         capped,
         "rows",
         [NONE_ALLOWED],
         (rows, "rows"),
         f"{capped} counts were cut to max_count" if capped else "no count was cut",
-        when_broken=CheckStatus.WARN,
+        when_violated=CheckStatus.WARN,
     )
 
 
@@ -62,11 +63,11 @@ def _conservation(evidence: Evidence) -> Check:
     keys = total(summary.keys_compared for summary in summaries)
     differ = total(summary.keys_that_differ for summary in summaries)
     difference = total(summary.total_difference for summary in summaries)
-    return held(
+    return check_bounds(
         "CONSERVATION",
         differ + difference,
         "keys that differ + arrivals of difference",
-        [by_gate(evidence.policies, "T4", "b")],
+        [gate_bound(evidence.policies.validation, "T4", "b")],
         (keys, "keys"),
         f"{differ} of {keys} keys differ between S3 and the summary, {difference} arrivals in total",
         detail={"keys_that_differ": differ, "total_difference": difference},
@@ -86,11 +87,11 @@ def _nonzero(evidence: Evidence, rows: int) -> Check:
     positive = int(_histogram(evidence)[1:].sum())
     share = positive / rows if rows else None
     least = evidence.policies.validation.count_shape.min_nonzero_fraction
-    return held(
+    return check_bounds(
         "NONZERO_FRACTION",
         share,
         "share of rows",
-        [by_policy("validation", "count_shape.min_nonzero_fraction", min=least)],
+        [number_bound("validation", "count_shape.min_nonzero_fraction", min=least)],
         (rows, "rows"),
         f"{positive} of {rows} rows have arrivals",
     )
@@ -105,11 +106,11 @@ def _tail(evidence: Evidence) -> Check:
     if positive:
         median, high = (_quantile(histogram, level) for level in (0.50, 0.99))
         ratio, message = high / median, f"p50 is {median}, p99 is {high}"
-    return held(
+    return check_bounds(
         "COUNT_TAIL",
         ratio,
         "p99 / p50 of positive counts",
-        [by_policy("validation", "count_shape.min_p99_over_p50", min=least)],
+        [number_bound("validation", "count_shape.min_p99_over_p50", min=least)],
         (positive, "rows with arrivals"),
         message,
     )
@@ -126,11 +127,11 @@ def _offsets(evidence: Evidence) -> Check:
     batches = [batch for scenario in evidence.scenarios for batch in _batches(scenario.clock, scenario.horizon)]
     distinct = [np.unique(batch).size * _BATCH / batch.size for batch in batches]
     least = evidence.policies.validation.count_shape.min_distinct_offsets_per_1000
-    return held(
+    return check_bounds(
         "OFFSET_VARIETY",
         min(distinct, default=None),
         f"distinct offsets per {_BATCH} arrivals",
-        [by_policy("validation", "count_shape.min_distinct_offsets_per_1000", min=least)],
+        [number_bound("validation", "count_shape.min_distinct_offsets_per_1000", min=least)],
         (total(batch.size for batch in batches), "sampled arrivals"),
         f"the fewest of {len(batches)} batches from the clock sample",
     )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segment5b_lib.contract.validation_policy import Limit
+from segment5b_lib.contract.verdicts import Bound, number_bound
 from segment5b_lib.kernel.streams import (
     ARRIVAL_EDGE_PICK,
     ARRIVAL_SITE_PICK,
@@ -19,7 +20,7 @@ from segment5b_lib.kernel.streams import (
     LATENT_VECTOR,
 )
 from segment5b_lib.model.latent_law import Groups, groups_of, mean_factor_law
-from segment5b_lib.states.s5.check import LAW, Bound, Check, Issue, by_policy, held, structural
+from segment5b_lib.states.s5.check import SPECIFICATION, Check, Issue, check_bounds, check_invariant
 from segment5b_lib.states.s5.inputs import Evidence, ScenarioEvidence
 
 _DRAWING: Final = ("S2", "S3", "S4")
@@ -100,7 +101,7 @@ def _totals(evidence: Evidence) -> Check:
     unknown = sorted(set(_marked(evidence)) - {_key(wanted) for wanted in expected})
     issues += [Issue(f"marker, {' '.join(key)}", "no draws", "a total") for key in unknown]
     law = "draws per state, scenario and family are those that the data call for"
-    return structural("RNG_TOTALS", len(issues), (len(expected), "totals"), law, issues)
+    return check_invariant("RNG_TOTALS", len(issues), (len(expected), "totals"), law, issues)
 
 
 def _marked(evidence: Evidence) -> dict[tuple[str, ...], Total]:
@@ -140,14 +141,14 @@ def _mean_factor(evidence: Evidence, groups: list[Groups]) -> Check:
     for scenario, laws in zip(evidence.scenarios, groups, strict=True):
         expected, error = mean_factor_law(laws, scenario.horizon.buckets, evidence.policies.lgcp)
         found = float(scenario.ledger.factor_mean[_members(laws)].mean())
-        bound = by_policy("lgcp", "mean_factor_tolerance", max=tolerance)
+        bound = number_bound("lgcp", "mean_factor_tolerance", max=tolerance)
         if 5 * error > tolerance:
-            bound = Bound(Limit(max=5 * error), LAW, "five standard errors of the clipped law")
+            bound = Bound(Limit(max=5 * error), SPECIFICATION, "five standard errors of the clipped law")
         text = f"scenario {scenario.scenario_id}: mean factor {found:.5f}, its law says {expected:.5f}"
         rows.append((abs(found - expected), bound, text))
     difference, bound, text = max(rows, key=lambda row: row[0] / (row[1].limit.max or 1.0))
     population = (sum(len(laws.names) for laws in groups), "groups")
-    return held("MEAN_FACTOR", difference, "difference of means", [bound], population, text)
+    return check_bounds("MEAN_FACTOR", difference, "difference of means", [bound], population, text)
 
 
 def _shared_factor(evidence: Evidence, groups: list[Groups]) -> Check:
@@ -161,4 +162,4 @@ def _shared_factor(evidence: Evidence, groups: list[Groups]) -> Check:
             where = scenario.domain.place(position, 0)
             issues.append(Issue(where, f"mean factor {shared[position]}", str(mean[position])))
     law = "all series of a group carry the same latent factor"
-    return structural("SHARED_FACTOR", len(issues), (series, "series"), law, issues)
+    return check_invariant("SHARED_FACTOR", len(issues), (series, "series"), law, issues)

@@ -13,7 +13,8 @@ from segment5b_lib.civil_time.cache import decode
 from segment5b_lib.civil_time.horizon import Steps, shortfalls
 from segment5b_lib.civil_time.oracle import expected_offsets
 from segment5b_lib.contract.datasets import WALL
-from segment5b_lib.states.s5.check import Check, Issue, by_gate, governed, held
+from segment5b_lib.contract.verdicts import gate_bound
+from segment5b_lib.states.s5.check import Check, Issue, check_bounds, when_clock_violated
 from segment5b_lib.states.s5.expected_clock import instant
 from segment5b_lib.states.s5.inputs import Evidence
 
@@ -50,14 +51,14 @@ def _horizon_guard(evidence: Evidence) -> Check:
         for entry in short
     ]
     active = len(places.tzids)
-    return held(
+    return check_bounds(
         "HORIZON_GUARD",
         (active - len(short)) / active if active else None,
         "share of active zones",
-        [by_gate(evidence.policies, "T11", "b")],
+        [gate_bound(evidence.policies.validation, "T11", "b")],
         (active, "active zones"),
         f"the cache is wrong for {len(short)} of {active} active zones up to {instant(end + margin)}",
-        when_broken=governed(evidence.policies),
+        when_violated=when_clock_violated(evidence.policies),
         detail={"zones_that_fall_short": [entry.tzid for entry in short]},
         issues=issues,
     )
@@ -73,13 +74,13 @@ def _local_contract(evidence: Evidence) -> Check:
         for scenario, part in marked
     ]
     arrivals = evidence.arrivals
-    return held(
+    return check_bounds(
         "LOCAL_TIME_CONTRACT",
         1 - rows / arrivals if arrivals else None,
         "share of arrivals",
-        [by_gate(evidence.policies, "T12", "b")],
+        [gate_bound(evidence.policies.validation, "T12", "b")],
         (arrivals, "arrivals"),
         f"{rows} of {arrivals} arrivals store local times that are marked as UTC",
-        when_broken=governed(evidence.policies),
+        when_violated=when_clock_violated(evidence.policies),
         issues=issues,
     )

@@ -10,7 +10,7 @@ import pyarrow as pa
 from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS
 from segment5b_lib.errors import Segment5BError
 from segment5b_lib.identity import canonical_json, sha256_hex
-from segment5b_lib.states.s5.check import Check, Issue, structural
+from segment5b_lib.states.s5.check import Check, Issue, check_invariant
 from segment5b_lib.states.s5.expected_clock import MICROSECOND
 from segment5b_lib.states.s5.inputs import Evidence, ScenarioEvidence
 from segment5b_lib.store.bundles import read_bundle
@@ -37,7 +37,7 @@ def _upstream_bundles(evidence: Evidence) -> Check:
         if entry.get("status") != "PASS" or entry.get("bundle_digest") != found:
             issues.append(Issue(f"segment {segment}", f"PASS, {entry.get('bundle_digest')}", found))
     law = "every upstream segment's bundle verifies and is the one in S0's receipt"
-    return structural("UPSTREAM_BUNDLES", len(issues), (len(UPSTREAM_SEGMENTS), "segments"), law, issues)
+    return check_invariant("UPSTREAM_BUNDLES", len(issues), (len(UPSTREAM_SEGMENTS), "segments"), law, issues)
 
 
 def _bundle_digest(evidence: Evidence, segment: str) -> str:
@@ -68,7 +68,7 @@ def _sealed_inputs(evidence: Evidence) -> Check:
         if row["sha256_hex"] != sha256_hex(canonical_json(row["files"]))
     ]
     law = "the sealed inputs are those of S0's receipt"
-    return structural("SEALED_INPUTS", len(issues), (len(sealed), "inputs"), law, issues)
+    return check_invariant("SEALED_INPUTS", len(issues), (len(sealed), "inputs"), law, issues)
 
 
 def _state_markers(evidence: Evidence) -> Check:
@@ -90,7 +90,7 @@ def _state_markers(evidence: Evidence) -> Check:
         ]
         known |= {output.path: output.sha256 for output in marker.outputs}
     law = "every state was made from today's policies and from the inputs that were sealed or published before it"
-    return structural("STATE_MARKERS", len(issues), (seen, "recorded digests"), law, issues)
+    return check_invariant("STATE_MARKERS", len(issues), (seen, "recorded digests"), law, issues)
 
 
 def _time_grid(evidence: Evidence) -> Check:
@@ -98,7 +98,7 @@ def _time_grid(evidence: Evidence) -> Check:
     issues = [issue for scenario in evidence.scenarios for issue in _grid_issues(evidence, scenario)]
     buckets = sum(scenario.horizon.buckets for scenario in evidence.scenarios)
     law = "buckets number from 0, touch each other, and fill the horizon exactly"
-    return structural("TIME_GRID", len(issues), (buckets, "buckets"), law, issues)
+    return check_invariant("TIME_GRID", len(issues), (buckets, "buckets"), law, issues)
 
 
 def _grid_issues(evidence: Evidence, scenario: ScenarioEvidence) -> list[Issue]:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import replace
 from typing import Any, Final
 
+from segment5b_lib.contract.verdicts import Bound, Level, gate_bound
+from segment5b_lib.contract.words import Verdict
 from segment5b_lib.kernel.drawn_sums import NOTHING_DRAWN, DrawnSums
-from segment5b_lib.states.s5.check import Bound, Check, CheckStatus, by_gate, held
+from segment5b_lib.states.s5.check import Check, CheckStatus, check_bounds
 from segment5b_lib.states.s5.inputs import Evidence
 
 TOP: Final = 10
 STANDARD_ERRORS: Final = 4
-_LEVELS: Final = {"warn_only": ("b",), "enforce_b": ("b",), "enforce_bplus": ("b", "bplus")}
+_LEVELS: Final[dict[str, tuple[Level, ...]]] = {
+    "warn_only": ("b",),
+    "enforce_b": ("b",),
+    "enforce_bplus": ("b", "bplus"),
+}
 """Which thresholds each mode holds a value against. B+ always needs B too."""
 
 
@@ -39,26 +44,29 @@ def _sentinel(
     population: tuple[int, str],
     message: str,
     detail: dict[str, Any],
+    *,
+    ruling: Verdict | None = None,
 ) -> Check:
-    """A breach of a hard gate fails, that of a major one warns; under `warn_only` either is an advisory."""
+    """A violation of a hard gate fails, that of a major one warns; under `warn_only` either is an advisory."""
     mode = evidence.policies.validation.calibration_sentinels.evaluation_mode
     severity = evidence.policies.validation.gates[gate].severity
     enforced = CheckStatus.FAIL if severity == "hard" else CheckStatus.WARN
-    return held(
+    return check_bounds(
         f"{gate}_{name}",
         value,
         unit,
         _bounds(evidence, gate),
         population,
         message,
-        when_broken=CheckStatus.ADVISORY if mode == "warn_only" else enforced,
+        when_violated=CheckStatus.ADVISORY if mode == "warn_only" else enforced,
         detail={"evaluation_mode": mode, "severity": severity, **detail},
+        ruling=ruling,
     )
 
 
 def _bounds(evidence: Evidence, gate: str) -> list[Bound]:
     mode = evidence.policies.validation.calibration_sentinels.evaluation_mode
-    return [by_gate(evidence.policies, gate, level) for level in _LEVELS[mode]]
+    return [gate_bound(evidence.policies.validation, gate, level) for level in _LEVELS[mode]]
 
 
 def _concentration(evidence: Evidence) -> Check:
@@ -107,18 +115,17 @@ def _weekend(evidence: Evidence, drawn: DrawnSums) -> Check:
     difference = 100 * abs(observed - expected)
     message = f"weekend share {observed:.5f} by counts, {expected:.5f} by intensity; 4 SE = {noise:.3f} pp"
     detail = {"observed": observed, "expected": expected, "four_standard_errors_pp": noise}
-    population = (round(drawn.arrivals), "arrivals")
-    check = _sentinel(evidence, "T8", "WEEKEND", difference, "percentage points", population, message, detail)
-    limit = min(bound.limit.max for bound in check.bounds if bound.limit.max is not None)
-    return _without_power(check, noise, limit) if noise > limit and difference <= limit + noise else check
-
-
-def _without_power(check: Check, noise: float, limit: float) -> Check:
-    """Too few arrivals to tell: neither a pass nor a breach, and it says how many it would take."""
-    needed = math.ceil(check.population * (noise / limit) ** 2)
-    message = f"insufficient power: needs about {needed} arrivals; {check.message}"
-    return replace(
-        check, status=CheckStatus.ADVISORY, message=message, detail=check.detail | {"arrivals_needed": needed}
+    arrivals = round(drawn.arrivals)
+    limit = min(bound.limit.max for bound in _bounds(evidence, "T8") if bound.limit.max is not None)
+    ruling = None
+    if noise > limit and difference <= limit + noise:
+        # Too few arrivals to tell: neither a pass nor a violation, and it says how many it would take.
+        needed = math.ceil(arrivals * (noise / limit) ** 2)
+        message = f"insufficient power: needs about {needed} arrivals; {message}"
+        detail, ruling = detail | {"arrivals_needed": needed}, Verdict.INSUFFICIENT_POWER
+    population = (arrivals, "arrivals")
+    return _sentinel(
+        evidence, "T8", "WEEKEND", difference, "percentage points", population, message, detail, ruling=ruling
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
+from segment5b_lib.contract.verdicts import number_bound
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StateRefusal
 from segment5b_lib.states.context import Context, StateSpec
-from segment5b_lib.states.s5.check import Check, CheckStatus, by_policy, held
+from segment5b_lib.states.s5.check import Check, CheckStatus, check_bounds
 from segment5b_lib.states.s5.check_arrivals import arrival_checks
 from segment5b_lib.states.s5.check_clock import clock_checks
 from segment5b_lib.states.s5.check_counts import count_checks
@@ -65,11 +66,11 @@ def _warnings(evidence: Evidence, checks: list[Check]) -> Check:
     """Warnings are tolerated up to a number; advisories do not count."""
     most = evidence.policies.validation.failure_policy.max_warnings
     warned = [check.check_id for check in checks if check.status is CheckStatus.WARN]
-    return held(
+    return check_bounds(
         "WARNINGS",
         len(warned),
         "checks that warn",
-        [by_policy("validation", "failure_policy.max_warnings", max=most)],
+        [number_bound("validation", "failure_policy.max_warnings", max=most)],
         (len(checks), "checks"),
         f"warnings: {', '.join(warned)}" if warned else "no check warns",
     )
