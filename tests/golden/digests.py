@@ -18,10 +18,13 @@ import pyarrow.parquet as pq
 from tests.golden.masks import Mask, in_order, masked
 from tests.notebooks.prepare import OLDER_VERSION
 
-EXACT, FLOAT = "=", "~"
-"""Classes: the same on every CPU; the same where the probe is."""
+EXACT, WORLD, FLOAT = "=", "-", "~"
+"""Classes: the same on every CPU; the same where worlds have the same fingerprints; the same where the probe is."""
+_PARTS: Final = {EXACT: "policies", WORLD: "integers", FLOAT: "floats"}
+"""How the lines of a run that is pinned as a whole are called."""
 _DIGEST: Final = re.compile(r"\b[0-9a-f]{64}\b")
-_DECIMAL: Final = re.compile(r"\d\.\d|\de-\d")
+_CPU_DEPENDENT: Final = re.compile(r'\d\.\d|\de-\d|"bytes"')
+"""A float, or the size of a file."""
 _PARTITION: Final = re.compile(
     r"(?:seed|manifest_fingerprint|parameter_hash|run_id|scenario_id|utc_day|segment)=[^/]*/"
 )
@@ -80,11 +83,11 @@ class Outputs:
         found = {f"{name}#paths": pin for name, pin in self._paths()}
         for name, paths in self.files.items():
             if name.endswith(".parquet"):
-                parts = _parquet(paths[0], world=name.startswith("worlds/"))
+                parts = _parquet(paths[0], EXACT if name.startswith("worlds/") else WORLD)
             elif name.endswith(_TEXTS):
                 parts = self._parts(name, self._text(name, paths))
             else:
-                parts = {"bytes": Pin(EXACT, _sha256(paths[0].read_bytes()))}
+                parts = {"bytes": Pin(FLOAT, _sha256(paths[0].read_bytes()))}
             found |= {f"{name}#{part}": pin for part, pin in parts.items()}
         return dict(sorted(_summarised(found).items()))
 
@@ -100,7 +103,7 @@ class Outputs:
             (root,) = (root for kind in ("runs", "worlds") if (root := self.folder / kind / one).is_dir())
             paths = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
             text = re.sub(r"utc_day=[\d-]+", "utc_day=", "\n".join(path for path in paths if "/." not in f"/{path}"))
-            yield f"{root.parent.name}/{role}", Pin(EXACT, _sha256(text.encode()))
+            yield f"{root.parent.name}/{role}", Pin(WORLD, _sha256(text.encode()))
 
     @cached_property
     def _clocked(self) -> dict[str, str]:
@@ -121,13 +124,14 @@ class Outputs:
     def _parts(self, name: str, text: str) -> dict[str, Pin]:
         """Parts of a text: of a JSON document its fields, or its columns where it is a list of objects."""
         found = {"text": text, **_fields(name, text)}
-        return {part: Pin(self._kind(name, value), _sha256(value.encode())) for part, value in found.items()}
+        kinds = {part: self._kind(name, f'"{part.removeprefix("[].")}" {value}') for part, value in found.items()}
+        return {part: Pin(kinds[part], _sha256(value.encode())) for part, value in found.items()}
 
     def _kind(self, name: str, text: str) -> str:
         if "/policies/" in name:  # copies of what ships
             return EXACT
         digests = set(_DIGEST.findall(text)) - self._identities
-        return FLOAT if digests or _DECIMAL.search(text) else EXACT
+        return FLOAT if digests or _CPU_DEPENDENT.search(text) else WORLD
 
 
 def _role(receipt: Mapping[str, Any]) -> str:
@@ -149,17 +153,17 @@ def _fields(name: str, text: str) -> dict[str, str]:
     return {key: json.dumps(value, sort_keys=True, ensure_ascii=False) for key, value in document.items()}
 
 
-def _parquet(path: Path, *, world: bool) -> dict[str, Pin]:
-    """The columns of a file, and its bytes; those of a world are the same on every CPU: its fingerprint says so."""
+def _parquet(path: Path, without_floats: str) -> dict[str, Pin]:
+    """The columns of a file, and its bytes, which may hold a fingerprint; the class of what has no floats is given."""
     with pq.ParquetFile(path) as file:
         table = file.read().combine_chunks()
-    kinds = {name: _column_kind(table.schema.field(name).type, world) for name in table.column_names}
+    kinds = {name: _column_kind(table.schema.field(name).type, without_floats) for name in table.column_names}
     pins = {name: Pin(kind, _sha256(_column_bytes(table.column(name)))) for name, kind in kinds.items()}
-    return {**pins, "bytes": Pin(max(kinds.values()), _sha256(path.read_bytes()))}
+    return {**pins, "bytes": Pin(max(WORLD, *kinds.values()), _sha256(path.read_bytes()))}
 
 
-def _column_kind(kind: pa.DataType, world: bool) -> str:
-    return FLOAT if not world and ("double" in str(kind) or "float" in str(kind)) else EXACT
+def _column_kind(kind: pa.DataType, without_floats: str) -> str:
+    return FLOAT if "double" in str(kind) or "float" in str(kind) else without_floats
 
 
 def _column_bytes(column: pa.ChunkedArray) -> bytes:
@@ -174,7 +178,7 @@ def _column_bytes(column: pa.ChunkedArray) -> bytes:
 
 
 def _summarised(pins: Mapping[str, Pin]) -> dict[str, Pin]:
-    """Runs other than the four main ones get one line for each class, over all that it holds."""
+    """Runs other than the four main ones get one line for each class, over all that they hold."""
     found: dict[str, Pin] = {}
     several: dict[str, list[str]] = defaultdict(list)
     for name, pin in pins.items():
@@ -183,8 +187,8 @@ def _summarised(pins: Mapping[str, Pin]) -> dict[str, Pin]:
         if kind != "runs" or run in MAIN_RUNS or "/" not in rest:
             found[name] = pin
         else:
-            several[f"runs/{run}#{'exact' if pin.kind == EXACT else 'float'}"].append(f"{name} {pin.digest}")
-    kinds = {"exact": EXACT, "float": FLOAT}
+            several[f"runs/{run}#{_PARTS[pin.kind]}"].append(f"{name} {pin.digest}")
+    kinds = {part: kind for kind, part in _PARTS.items()}
     lines = {name: "\n".join(sorted(parts)).encode() for name, parts in several.items()}
     return {**found, **{name: Pin(kinds[name.split("#")[1]], _sha256(text)) for name, text in lines.items()}}
 
