@@ -22,8 +22,8 @@ from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.states.surface import series_slices
 from segment5b_lib.store.parquet import open_writer
 from segment5b_lib.store.roots import outputs_folder
-from segment5b_lib.store.row_ranges import RowRanges
 from segment5b_lib.store.runs import Run
+from segment5b_lib.store.scan import RowRanges
 
 SURFACE = "merchant_zone_scenario_local_5A"
 PARTS_PER_THREAD = 2

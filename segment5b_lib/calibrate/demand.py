@@ -34,8 +34,8 @@ from segment5b_lib.model.latent_law import Groups, groups_of
 from segment5b_lib.model.scenario import Scenario, scenario_of
 from segment5b_lib.model.zone_draws import days_of_buckets
 from segment5b_lib.states.surface import SeriesSlice, Surface, series_slices, sorted_surface, source_surface
-from segment5b_lib.store.row_ranges import RowRanges
 from segment5b_lib.store.runs import Run
+from segment5b_lib.store.scan import RowRanges
 from segment5b_lib.store.worlds import World
 
 F64 = NDArray[np.float64]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from segment5b_lib.contract.dataset import PART_FILE, TS, WALL, Dataset
-from segment5b_lib.contract.outputs import OUTPUTS, SERIES_KEY, arrival_schema
+from segment5b_lib.contract.outputs import LOCAL_COLUMNS, OUTPUTS, SERIES_KEY, arrival_schema
 from segment5b_lib.contract.upstream import UPSTREAM
 from segment5b_lib.errors import UsageError
 
 __all__ = [
     "DATASETS",
+    "LOCAL_COLUMNS",
     "OUTPUTS",
     "PART_FILE",
     "SERIES_KEY",

@@ -29,6 +29,8 @@ from segment5b_lib.contract.dataset import (
 
 SERIES_KEY: Final = ("merchant_id", "legal_country_iso", "zone_representation", "channel_group")
 """Identity of a series within a scenario; also the domain of its random streams."""
+LOCAL_COLUMNS: Final = ("ts_local_primary", "ts_local_settlement", "ts_local_operational")
+"""The local times of an arrival: wall clock, or the same digits marked as UTC."""
 _SERIES = {
     "merchant_id": U64,
     "legal_country_iso": TEXT,

@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from segment5b_lib.contract.datasets import WALL, dataset
+from segment5b_lib.contract.datasets import LOCAL_COLUMNS, WALL, dataset
 from segment5b_lib.contract.verdicts import Measurement, not_measured
 from segment5b_lib.errors import InputError
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.store.arrival_files import LOCAL_COLUMNS, open_arrivals
 from segment5b_lib.store.engine_columns import MARK, is_text, typed
+from segment5b_lib.store.parquet import open_file
 
 _READER_WALL: Final = ("TIMESTAMP", "TEXT WITHOUT Z")
 _EPOCH: Final = datetime(1970, 1, 1)
@@ -56,7 +56,7 @@ def measure(evidence: Evidence) -> Measurement:
 
 def _inspect(path: Path) -> list[dict[str, Any]]:
     """One row per local column of one file."""
-    with open_arrivals(path, foreign=True) as file:
+    with open_file(path, dataset("arrival_events_5B"), foreign=True) as file:
         seen = _reader_view(path, [is_text(file.schema_arrow.field(name).type) for name in LOCAL_COLUMNS])
         return [_column(file, name, str(path), *seen[3 * i : 3 * i + 3]) for i, name in enumerate(LOCAL_COLUMNS)]
 

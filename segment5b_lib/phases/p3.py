@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
-from segment5b_lib.contract.datasets import dataset
+from segment5b_lib.contract.datasets import LOCAL_COLUMNS, dataset
 from segment5b_lib.contract.policies import POLICIES
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.gates.saved import scorecard
@@ -22,7 +22,6 @@ from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
 from segment5b_lib.phases.engine.repair import next_steps
 from segment5b_lib.phases.engine.shared_items import FROZEN, audit_holds, chain_complete, gates_hold
 from segment5b_lib.phases.p3_thresholds import Mutation, ThresholdInventory, inventory, mutations, watched_gates
-from segment5b_lib.store.arrival_files import LOCAL_COLUMNS
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.runs import Run
 

@@ -19,7 +19,7 @@ from segment5b_lib.model.dispersion import dispersion
 from segment5b_lib.states.context import Context, Publication, StateSpec
 from segment5b_lib.states.series import SeriesDomain, load_domain
 from segment5b_lib.states.surface import SeriesSlice, series_slices
-from segment5b_lib.store.row_ranges import RowRanges
+from segment5b_lib.store.scan import RowRanges
 
 SPEC: Final = StateSpec(
     name="S3",

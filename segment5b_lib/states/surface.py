@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.errors import InputError
-from segment5b_lib.store.row_ranges import RowRanges
+from segment5b_lib.store.scan import RowRanges
 from segment5b_lib.store.worlds import World
 
 _SURFACE: Final = dataset("merchant_zone_scenario_local_5A")

@@ -1,71 +1,16 @@
-"""Row groups of Parquet files as flat NumPy columns: numbers as they are, text as codes, and what is null."""
+"""Arrow tables as flat NumPy columns: numbers as they are, text as codes, and what is null."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from os import sched_getaffinity
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from segment5b_lib.contract.datasets import Dataset, dataset
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel.tally_tables import UNKNOWN
-from segment5b_lib.store.engine_columns import typed, with_country
-from segment5b_lib.store.parquet import damaged, open_file
-
-MOST_THREADS: Final = 4
-"""Every thread counts into tables of its own: more of them would cost more memory than time."""
-
-Part = TypeVar("Part")
-Result = TypeVar("Result")
-
-
-def threads() -> int:
-    """How many threads a pass uses: the cores this process may run on, at most MOST_THREADS."""
-    return min(MOST_THREADS, len(sched_getaffinity(0)))
-
-
-def each(work: Callable[[Part], Result], parts: Sequence[Part]) -> Iterator[Result]:
-    """Results of `work` on every part in the order of the parts, computed on several threads."""
-    with ThreadPoolExecutor(threads()) as pool:
-        yield from pool.map(work, parts)
-
-
-def rows_of(path: Path, contract: Dataset) -> int:
-    """Number of rows of a part file, by its footer."""
-    with open_file(path, contract, foreign=True) as file:
-        return int(file.metadata.num_rows)
-
-
-def read_group(file: pq.ParquetFile, group: int, columns: Sequence[str], what: str) -> pa.Table:
-    """Some columns of one row group of the dataset `what`, each in one chunk and in its contract's type.
-
-    Damage inside a file becomes a typed error.
-    """
-    try:
-        table = file.read_row_group(group, columns=list(columns), use_threads=False)
-    except (pa.ArrowException, OSError) as error:
-        raise damaged(what, error) from error
-    contract = dataset(what).schema
-    assert contract is not None, what
-    return typed(with_country(table.combine_chunks(), columns), contract, what)
-
-
-def no_rows(dataset_id: str, scenario_id: str) -> InputError:
-    """A scenario without rows is no evidence."""
-    return InputError(
-        "5B.GATES.EMPTY_SCENARIO",
-        f"{dataset_id} has no rows in scenario {scenario_id}",
-        where=dataset_id,
-        expected="rows in every scenario",
-        found=f"none in {scenario_id}",
-    )
 
 
 def numbers(table: pa.Table, name: str) -> NDArray[Any]:

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segment5b_lib.contract.datasets import Dataset
+from segment5b_lib.contract.datasets import LOCAL_COLUMNS, TS, WALL, Dataset
 from segment5b_lib.errors import InputError, MissingInputError
 from segment5b_lib.store.engine_columns import COUNTRY, is_text, is_time, typed, with_country
 
@@ -18,7 +18,6 @@ ROW_GROUP_ROWS: Final = 1 << 20
 """Rows per row group: large enough to compress, small enough that readers can skip."""
 
 _RISING: Final = ("bucket_index", "local_horizon_bucket_index", "arrival_seq", "first_arrival_seq", "ts_utc")
-_LOCAL: Final = ("ts_local_primary", "ts_local_settlement", "ts_local_operational")
 _REPEATED: Final = ("site_id", "edge_id")
 _WRITE_BATCH_ROWS: Final = 1 << 14
 """Values handed to an encoder at a time; Arrow's own 1,024 costs a fifth of the writing time of short columns."""
@@ -31,8 +30,8 @@ def open_writer(path: Path | BinaryIO, schema: pa.Schema, metadata: dict[str, st
     """
     if metadata:
         schema = schema.with_metadata(metadata)
-    coded = [f.name for f in schema if f.name in _REPEATED or _is_text(f.type)]
-    delta = {f.name: "DELTA_BINARY_PACKED" for f in schema if f.name in (*_RISING, *_LOCAL)}
+    coded = [f.name for f in schema if f.name in _REPEATED or is_text(f.type)]
+    delta = {f.name: "DELTA_BINARY_PACKED" for f in schema if f.name in (*_RISING, *LOCAL_COLUMNS)}
     return pq.ParquetWriter(
         path,
         schema,
@@ -44,10 +43,6 @@ def open_writer(path: Path | BinaryIO, schema: pa.Schema, metadata: dict[str, st
         write_page_index=True,
         write_batch_size=_WRITE_BATCH_ROWS,
     )
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind))
 
 
 def write_table(path: Path, table: pa.Table, dataset: Dataset, metadata: dict[str, str] | None = None) -> None:
@@ -72,10 +67,10 @@ def parquet_files(folder: Path, dataset: Dataset) -> list[Path]:
     return files
 
 
-_RESTORE: Final = "restore the file or rebuild the root it belongs to"
+RESTORE: Final = "restore the file or rebuild the root it belongs to"
 
 
-def damaged(where: str, error: Exception, next_step: str = _RESTORE) -> InputError:
+def damaged(where: str, error: Exception, next_step: str = RESTORE) -> InputError:
     """The error to raise from what a reader says of a file's inside."""
     return InputError(
         "5B.STORE.NOT_PARQUET",
@@ -87,10 +82,10 @@ def damaged(where: str, error: Exception, next_step: str = _RESTORE) -> InputErr
 
 
 def open_file(path: Path, dataset: Dataset, *, foreign: bool = False) -> pq.ParquetFile:
-    """Open one file and check its schema; a truncated or foreign file is a typed error.
+    """Open one file and check its schema; a truncated file, or one of another schema, is a typed error.
 
-    `foreign`: columns may be as the data engine writes them (see `engine_columns`); who reads on makes them the
-    contract's.
+    `foreign`: columns may be as the data engine writes them (see `engine_columns`); the reader converts them into
+    the contract's.
     """
     try:
         file = pq.ParquetFile(path)
@@ -101,26 +96,36 @@ def open_file(path: Path, dataset: Dataset, *, foreign: bool = False) -> pq.Parq
             where=f"{dataset.dataset_id}: {path}",
             expected="a complete Parquet file",
             found=str(error).splitlines()[0][:200],
-            next_step=_RESTORE,
+            next_step=RESTORE,
         ) from error
     check_schema(file.schema_arrow, dataset, path, foreign=foreign)
     return file
 
 
+def check_files(files: Iterable[Path], dataset: Dataset) -> None:
+    """Check the schemas of files, which may be as the data engine writes them; no row is read."""
+    for path in files:
+        open_file(path, dataset, foreign=True).close()
+
+
 def check_schema(found: pa.Schema, dataset: Dataset, path: Path, *, foreign: bool = False) -> None:
-    """Every contracted column must be there with its type; dictionary-coded text counts as text."""
+    """Every contracted column must be there with its type.
+
+    Dictionary-coded text counts as text; local times of arrivals may be wall clock or marked as UTC.
+    """
     assert dataset.schema is not None, dataset.dataset_id
     for field in dataset.schema:
         position = found.get_field_index(field.name)
         kind = found.field(position).type if position >= 0 else None
         if foreign and _as_engine_has_it(field, kind, dataset):
             continue
-        if kind is None or _plain(kind) != _plain(field.type):
+        allowed = (WALL, TS) if field.name in LOCAL_COLUMNS else (_plain(field.type),)
+        if kind is None or _plain(kind) not in allowed:
             raise InputError(
                 "5B.STORE.SCHEMA_MISMATCH",
                 "a column is missing or has another type",
                 where=f"{dataset.dataset_id}: {path}, column {field.name}",
-                expected=field.type,
+                expected=f"{WALL} or {TS}" if field.name in LOCAL_COLUMNS else field.type,
                 found=kind if kind is not None else f"columns {', '.join(found.names)}",
             )
 

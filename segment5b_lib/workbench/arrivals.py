@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import polars as pl
 
-from segment5b_lib.contract.datasets import dataset
-from segment5b_lib.store.arrival_files import LOCAL_COLUMNS, open_arrivals
+from segment5b_lib.contract.datasets import LOCAL_COLUMNS, dataset
 from segment5b_lib.store.engine_columns import COUNTRY, MARK, NOWHERE
 from segment5b_lib.store.runs import Run
+from segment5b_lib.store.scan import scan_files
 
 _ARRIVALS = dataset("arrival_events_5B")
 
@@ -27,13 +26,11 @@ def scan(run: Run, scenario_ids: Sequence[str]) -> pl.LazyFrame:
 def _parts(run: Run, scenario_id: str) -> list[pl.LazyFrame]:
     assert _ARRIVALS.schema is not None
     files = run.files(_ARRIVALS.dataset_id, scenario_id)
-    for path in files:
-        open_arrivals(path, foreign=True).close()
-    return [_part(path, _ARRIVALS.schema.names).with_columns(scenario_id=pl.lit(scenario_id)) for path in files]
+    names = _ARRIVALS.schema.names
+    return [_part(rows, names).with_columns(scenario_id=pl.lit(scenario_id)) for rows in scan_files(files, _ARRIVALS)]
 
 
-def _part(path: Path, columns: Sequence[str]) -> pl.LazyFrame:
-    rows = pl.scan_parquet(path, hive_partitioning=False)
+def _part(rows: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFrame:
     if COUNTRY not in rows.collect_schema():
         rows = rows.with_columns(pl.lit(NOWHERE, pl.Categorical).alias(COUNTRY))
     rows = rows.select(columns)

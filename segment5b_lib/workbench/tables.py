@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
 
 import duckdb
 
 from segment5b_lib.contract.datasets import OUTPUTS, UPSTREAM, Dataset
 from segment5b_lib.errors import MissingInputError
-from segment5b_lib.store.arrival_files import open_arrivals
 from segment5b_lib.store.engine_columns import sql_column
-from segment5b_lib.store.parquet import open_file
+from segment5b_lib.store.parquet import check_files
 from segment5b_lib.store.query import connect
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
-
-_ARRIVALS: Final = "arrival_events_5B"
 
 
 def open_views(run: Run) -> duckdb.DuckDBPyConnection:
@@ -42,10 +38,8 @@ def _files(root: World | Run, contract: Dataset, scenarios: tuple[str, ...]) -> 
             files = root.files(contract.dataset_id, scenario)
         except MissingInputError:
             continue
-        for path in files:
-            arrivals = contract.dataset_id == _ARRIVALS
-            (open_arrivals(path, foreign=True) if arrivals else open_file(path, contract, foreign=True)).close()
-            yield path
+        check_files(files, contract)
+        yield from files
 
 
 def _columns(contract: Dataset, there: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.verdicts import thresholds_of
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.errors import InputError, PolicyError, UsageError
@@ -18,7 +19,7 @@ from segment5b_lib.gates.score import MEASURES, score
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.t08_weekend import weekend_shares
 from segment5b_lib.gates.table import GATES, gate
-from segment5b_lib.store.arrival_files import open_arrivals
+from segment5b_lib.store.parquet import open_file
 from tests.gates.hand_made import SCENARIO, SEED, clean, measured, write_run
 
 
@@ -74,7 +75,7 @@ def test_local_columns_must_be_timestamps(tmp_path: Path) -> None:
     path = run.files("arrival_events_5B", SCENARIO)[0]
     pl.read_parquet(path, hive_partitioning=False).with_columns(ts_local_primary=pl.lit("noon")).write_parquet(path)
     with pytest.raises(InputError, match="SCHEMA_MISMATCH"):
-        open_arrivals(path)
+        open_file(path, dataset("arrival_events_5B"))
 
 
 def test_thresholds_come_from_the_policy_with_their_provenance(clean_card: Scorecard, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.errors import InputError, MissingInputError
 from segment5b_lib.store.parquet import read_table, write_table
-from segment5b_lib.store.row_ranges import RowRanges
+from segment5b_lib.store.scan import RowRanges
 
 PROFILE = dataset("merchant_zone_profile_5A")
 

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 import segment5b_lib as s5
+from segment5b_lib.contract.datasets import LOCAL_COLUMNS
 from segment5b_lib.engine.rerun import prepare_rerun
 from segment5b_lib.errors import UsageError
-from segment5b_lib.store.arrival_files import LOCAL_COLUMNS
 from segment5b_lib.workbench.open_run import OpenRun
 from tests.arrivals import frame as rows_as_written
 

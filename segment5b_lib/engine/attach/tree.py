@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow.parquet as pq
 
-from segment5b_lib.contract.datasets import OUTPUTS, UPSTREAM, Dataset, folder_of, validation_folder
+from segment5b_lib.contract.datasets import OUTPUTS, UPSTREAM, Dataset, dataset, folder_of, validation_folder
 from segment5b_lib.errors import InputError
-from segment5b_lib.store.arrival_files import open_arrivals
 from segment5b_lib.store.engine_columns import NOWHERE, is_text, is_time
 from segment5b_lib.store.parquet import open_file
 
@@ -108,7 +107,7 @@ def parameter_hash_of(root: Path, stated: str | None, tree: Tree) -> str:
     """
     said = set() if stated is None else {stated}
     for path in tree.files.get(_ARRIVALS, []):
-        with open_arrivals(path, foreign=True) as file:
+        with open_file(path, dataset(_ARRIVALS), foreign=True) as file:
             said |= {*_in_metadata(file), *_in_column(file)}
     if len(said) == 1 and re.fullmatch("[0-9a-f]{64}", found := said.pop()):
         return found
@@ -150,9 +149,7 @@ def _collect(tree: Tree, contract: Dataset, mf: str, seed: int | None, scenarios
 
 def _normalised(path: Path, contract: Dataset) -> list[str]:
     """Columns that readers make into the contract's, and what they are; the schema is checked on the way."""
-    arrivals = contract.dataset_id == _ARRIVALS
-    opened: Any = open_arrivals(path, foreign=True) if arrivals else open_file(path, contract, foreign=True)
-    with opened as file:
+    with open_file(path, contract, foreign=True) as file:
         assert contract.schema is not None, contract.dataset_id
         kinds = {kind.name: kind.type for kind in file.schema_arrow}
     texts = [f.name for f in contract.schema if is_time(f.type) and is_text(kinds[f.name])]

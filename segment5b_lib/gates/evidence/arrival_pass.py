@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from segment5b_lib.contract.datasets import SERIES_KEY
+from segment5b_lib.contract.datasets import SERIES_KEY, dataset
 from segment5b_lib.gates.evidence.arrival_tables import ArrivalTables
 from segment5b_lib.gates.evidence.listed_rows import Listed, grouped, odd_census, taken, together
 from segment5b_lib.kernel.arrival_tally import clock_errors, finish_part, tally_rows
@@ -36,10 +36,11 @@ from segment5b_lib.kernel.tally_tables import (
     Tally,
     new_odd,
 )
-from segment5b_lib.store.arrival_files import open_arrivals
-from segment5b_lib.store.columns import codes, each, flags, no_rows, numbers, numbers_or_zero, read_group, words
+from segment5b_lib.store.columns import codes, flags, numbers, numbers_or_zero, words
 from segment5b_lib.store.engine_columns import COUNTRY, NOWHERE, nowhere
+from segment5b_lib.store.parquet import check_files, open_file
 from segment5b_lib.store.runs import Run
+from segment5b_lib.store.scan import each, no_rows, read_group
 
 DATASET: Final = "arrival_events_5B"
 ROLES: Final = ("settlement", "operational")
@@ -91,8 +92,7 @@ class ArrivalPass:
         InputError : ``5B.GATES.EMPTY_SCENARIO`` where they hold no row
         """
         files = run.files(DATASET, self.tables.scenario_id)
-        for path in files:
-            open_arrivals(path, foreign=True).close()
+        check_files(files, dataset(DATASET))
         parts = list(each(self._part, files))
         ends = [end for _, end in parts if end is not None]
         breaks = sum(before[1] >= after[0] for before, after in pairwise(ends))
@@ -106,7 +106,7 @@ class ArrivalPass:
         tally, memory = self._borrow(), self.tables.memory()
         listed, first, last = [], None, None
         try:
-            with open_arrivals(path, foreign=True) as file:
+            with open_file(path, dataset(DATASET), foreign=True) as file:
                 for group in range(file.num_row_groups):
                     table = self._keyed(read_group(file, group, _COLUMNS, DATASET))
                     if table.num_rows == 0:

@@ -15,9 +15,10 @@ from segment5b_lib.contract.datasets import SERIES_KEY, dataset
 from segment5b_lib.errors import InputError
 from segment5b_lib.gates.evidence.series_runs import KEY_SCHEMA, ZoneTables, runs_of, with_codes, zones_of
 from segment5b_lib.kernel.bucket_sums import OUTSIDE, ROWS, CountSums, Sample, add_counts, new_sample
-from segment5b_lib.store.columns import each, no_rows, numbers, read_group, rows_of
+from segment5b_lib.store.columns import numbers
 from segment5b_lib.store.parquet import open_file
 from segment5b_lib.store.runs import Run
+from segment5b_lib.store.scan import each, no_rows, read_group, rows_of
 
 DATASET: Final = "s3_bucket_counts_5B"
 _POOL: Final = 8

@@ -6,8 +6,8 @@ from typing import Final
 
 import polars as pl
 
-from segment5b_lib.gates.scan import collect, scan_dataset
 from segment5b_lib.store.runs import Run
+from segment5b_lib.store.scan import collect, scan_dataset
 
 RESIDUAL_WIDTH: Final = 0.05
 """Width of a bin of residuals, in standard deviations of a Poisson count."""

@@ -13,9 +13,10 @@ from segment5b_lib.contract.datasets import SERIES_KEY, dataset
 from segment5b_lib.gates.evidence.count_pass import CountLaw, foreign_bucket
 from segment5b_lib.gates.evidence.series_runs import ZoneTables, runs_of, with_codes, zones_of
 from segment5b_lib.kernel.bucket_sums import add_intensity
-from segment5b_lib.store.columns import each, no_rows, numbers, read_group
+from segment5b_lib.store.columns import numbers
 from segment5b_lib.store.parquet import open_file
 from segment5b_lib.store.runs import Run
+from segment5b_lib.store.scan import each, no_rows, read_group
 
 DATASET: Final = "s2_realised_intensity_5B"
 _VALUES: Final = ("bucket_index", "lambda_realised")

@@ -8,8 +8,8 @@ from typing import Final
 
 import polars as pl
 
-from segment5b_lib.gates.scan import collect, scan_parts
 from segment5b_lib.store.runs import Run
+from segment5b_lib.store.scan import collect, scan_parts
 
 FACTOR_STEP: Final = 1e-4
 """Width of a bin of factors: how exactly quantiles are known."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from segment5b_lib.gates.evidence.arrival_pass import ArrivalTally
-from segment5b_lib.gates.scan import collect, scan_dataset
 from segment5b_lib.identity import site_id
-from segment5b_lib.store.arrival_files import open_arrivals
 from segment5b_lib.store.runs import Run
+from segment5b_lib.store.scan import collect, scan_dataset
 from segment5b_lib.store.worlds import World
 
 _SITE_KEY = ["merchant_id", "legal_country_iso", "site_order"]
@@ -52,10 +51,7 @@ def take_row_zones(run: Run, scenario_id: str) -> pl.DataFrame:
     """
     known = {output.dataset_id for output in run.outputs("S4")}
     if run.own and "s4_arrival_summary_5B" not in known:
-        files = run.files("arrival_events_5B", scenario_id)
-        for path in files:
-            open_arrivals(path, foreign=True).close()
-        rows = pl.concat([pl.scan_parquet(path).select("zone_representation", "is_virtual") for path in files])
+        rows = scan_dataset(run, "arrival_events_5B", scenario_id, ["zone_representation", "is_virtual"])
         summary = rows.select("zone_representation", count_physical=~pl.col("is_virtual"))
     else:
         summary = scan_dataset(run, "s4_arrival_summary_5B", scenario_id, ["zone_representation", "count_physical"])

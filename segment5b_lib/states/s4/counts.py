@@ -23,7 +23,7 @@ from segment5b_lib.states.context import Context
 from segment5b_lib.states.series import SeriesDomain
 from segment5b_lib.states.surface import SeriesSlice, series_slices
 from segment5b_lib.store.parquet import ROW_GROUP_ROWS
-from segment5b_lib.store.row_ranges import RowRanges
+from segment5b_lib.store.scan import RowRanges
 
 SHARD_ARRIVALS: Final = 1 << 22
 """Upper bound of arrivals in a shard, unless a single cell has more. One part file per shard."""

@@ -13,14 +13,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from segment5b_lib.contract.datasets import SERIES_KEY
+from segment5b_lib.contract.datasets import LOCAL_COLUMNS, SERIES_KEY
 from segment5b_lib.states.s5.expected_clock import MICROSECOND, Horizon
 from segment5b_lib.states.s5.parts import OPTIONAL, Row
 from segment5b_lib.states.s5.places import Places
 from segment5b_lib.states.s5.rows import Breaches, Wrong, distinct, text_codes
 from segment5b_lib.states.s5.summary import Sequences
 from segment5b_lib.states.series import SeriesDomain
-from segment5b_lib.store.arrival_files import LOCAL_COLUMNS
 
 COLUMNS: Final = (
     *SERIES_KEY,

@@ -24,7 +24,7 @@ from segment5b_lib.states.s5.check import Issue
 from segment5b_lib.states.s5.rows import KEY, Breaches, KeyCodes, require_values
 from segment5b_lib.states.series import SeriesDomain
 from segment5b_lib.states.surface import SeriesSlice, series_slices
-from segment5b_lib.store.row_ranges import RowRanges
+from segment5b_lib.store.scan import RowRanges
 
 _S2: Final = ("lambda_baseline", "lambda_random_component", "lambda_realised")
 _COUNTED: Final = ("mu", "count_N", "count_capped")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -13,10 +13,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segment5b_lib.contract.datasets import dataset
+from segment5b_lib.contract.datasets import LOCAL_COLUMNS, dataset
 from segment5b_lib.states.s5.rows import require_values
-from segment5b_lib.store.arrival_files import LOCAL_COLUMNS, open_arrivals
-from segment5b_lib.store.parquet import damaged
+from segment5b_lib.store.parquet import open_file
+from segment5b_lib.store.scan import open_group, scan_file
 
 OPTIONAL: Final = ("site_id", "edge_id", "tzid_settlement", "tzid_operational", *LOCAL_COLUMNS[1:])
 """Columns that are null for one of the two kinds of arrival."""
@@ -92,17 +92,8 @@ def read_batches(group: RowGroup, columns: Sequence[str], rows: int) -> Iterator
             yield _complete(group, pa.Table.from_batches([batch]))
 
 
-@contextmanager
-def _opened(group: RowGroup, columns: Sequence[str]) -> Iterator[pq.ParquetFile]:
-    """The file of a row group, its text dictionary-encoded; damage inside becomes a typed error."""
-    assert _ARRIVALS.schema is not None
-    text = [name for name in columns if pa.types.is_dictionary(_ARRIVALS.schema.field(name).type)]
-    try:
-        with pq.ParquetFile(group.path, metadata=group.footer, read_dictionary=text, memory_map=True) as file:
-            yield file
-    except (pa.ArrowException, OSError) as error:
-        where = f"arrival_events_5B: {group.path}, row group {group.index}"
-        raise damaged(where, error, next_step="segment5b run S4") from error
+def _opened(group: RowGroup, columns: Sequence[str]) -> AbstractContextManager[pq.ParquetFile]:
+    return open_group(group.path, group.index, _ARRIVALS, columns, group.footer, next_step="segment5b run S4")
 
 
 def _complete(group: RowGroup, table: pa.Table) -> pa.Table:
@@ -113,7 +104,7 @@ def _complete(group: RowGroup, table: pa.Table) -> pa.Table:
 
 
 def _read(path: Path) -> Part:
-    with open_arrivals(path) as file:
+    with open_file(path, _ARRIVALS) as file:
         metadata, schema = file.metadata, file.schema_arrow
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     statistics = [_statistics(group) for group in groups]
@@ -145,6 +136,6 @@ def _range(groups: Sequence[dict[str, Any]], name: str) -> tuple[int, int]:
 
 def _outermost(path: Path, *, last: bool) -> Row:
     """The first or the last row of a part."""
-    frame = pl.scan_parquet(path, glob=False).select(_ORDER).with_columns(pl.col("ts_utc").to_physical())
+    frame = scan_file(path).select(_ORDER).with_columns(pl.col("ts_utc").to_physical())
     merchant, instant, seq = (frame.tail(1) if last else frame.head(1)).collect().row(0)
     return int(merchant), int(instant), int(seq)

@@ -19,7 +19,7 @@ from segment5b_lib.states.s4.counts import merchant_cells, merchant_starts
 from segment5b_lib.states.s5.check import MAX_ISSUES, Issue
 from segment5b_lib.states.s5.ledger import Counts, Ledger
 from segment5b_lib.states.s5.rows import KEY, Breaches, KeyCodes, require_values
-from segment5b_lib.store.row_ranges import RowRanges
+from segment5b_lib.store.scan import RowRanges
 
 _SUMMARY: Final = "s4_arrival_summary_5B"
 _COLUMNS: Final = (*KEY, "count_N", "count_physical", "count_virtual", "first_arrival_seq")
