@@ -29,9 +29,9 @@ def channel_rules(world: World) -> Iterator[Changes]:
 
 def described(changes: Changes) -> str:
     """Changes in one line: segment, then its knobs as `segment5b world reopen --set` takes them."""
-    return "; ".join(f"{segment} {settings_of(own)}" for segment, own in changes.items())
+    return "; ".join(f"{segment} {' '.join(settings_of(own))}" for segment, own in changes.items())
 
 
-def settings_of(knobs: Mapping[str, Any], prefix: str = "") -> str:
-    """`key=value` of some knobs, each after `prefix`."""
-    return " ".join(f"{prefix}{key}={value}" for key, value in knobs.items())
+def settings_of(knobs: Mapping[str, Any]) -> list[str]:
+    """`key=value` of some knobs."""
+    return [f"{key}={value}" for key, value in knobs.items()]

@@ -10,6 +10,7 @@ import yaml
 
 from segment5b_lib.calibrate.knobs import settings_of
 from segment5b_lib.calibrate.proposal import Proposal
+from segment5b_lib.contract.commands import Command, command
 from segment5b_lib.contract.policies import POLICIES, Policies
 from segment5b_lib.store.postures import load_posture
 from segment5b_lib.store.publish import write_file
@@ -53,7 +54,7 @@ def write_changes(proposal: Proposal, path: Path) -> None:
     write_file(path, ("\n".join(lines) + "\n" + text).encode())
 
 
-def commands(proposal: Proposal, path: Path | str) -> tuple[str, ...]:
+def commands(proposal: Proposal, path: Path | str) -> tuple[Command, ...]:
     """What to type to make the candidate, its changes being in a file; nothing where there is no candidate.
 
     In the run's own world it is a rerun from S2 on. Where a segment is reopened the child world comes first, whose
@@ -63,13 +64,13 @@ def commands(proposal: Proposal, path: Path | str) -> tuple[str, ...]:
         return ()
     receipt = proposal.run.receipt
     if not proposal.reopened:
-        return (f"segment5b rerun --run {proposal.run.run_id[:8]} --changed S2 --set @{path}",)
+        return (command("rerun", "--run", proposal.run.run_id[:8], "--changed", "S2", "--set", f"@{path}"),)
     blocked = " and ".join(verdict.gate for verdict in proposal.local if not verdict.reachable)
     world, steps = receipt.manifest_fingerprint[:12], []
     for segment, own in proposal.reopened.items():
-        settings = settings_of(own, "--set ")
+        settings = [word for setting in settings_of(own) for word in ("--set", setting)]
         reason = f"P2: {blocked} locally blocked"
-        steps.append(f'segment5b world reopen {world} --segment {segment} {settings} --reason "{reason}"')
+        steps.append(command("world reopen", world, "--segment", segment, *settings, "--reason", reason))
         world = "CHILD"
-    run = f"segment5b run --world {world} --posture {receipt.posture} --seed {receipt.seed} --set @{path}"
-    return (*steps, run)
+    identity = ("--world", world, "--posture", receipt.posture, "--seed", str(receipt.seed))
+    return (*steps, command("run", *identity, "--set", f"@{path}"))

@@ -46,11 +46,11 @@ def calibrate(
     steps = commands(proposal, out or _NO_FILE)
     if json:
         document = {**proposal.document(), "sensitivity": leverage.to_dicts()}
-        show_json({**document, "changes": candidate_changes(proposal), "next": steps})
+        show_json({**document, "changes": candidate_changes(proposal), "next": [step.text for step in steps]})
     else:
         _show(proposal, leverage)
         for step in steps:
-            console.print(f"next: {step}", soft_wrap=True)
+            console.print(f"next: {step.text}", soft_wrap=True)
     raise typer.Exit(0 if proposal.reached else 1)
 
 

@@ -78,7 +78,7 @@ def show_scorecard(scorecard: Scorecard) -> None:
     for owner, gates in _by_owner(rows).items():
         console.print(f"[bold]{owner}[/] ({', '.join(gates)})")
     for step in next_steps(scorecard).steps:
-        console.print(f"next: {step.command}", soft_wrap=True)
+        console.print(f"next: {step.text}", soft_wrap=True)
     if hidden := [heading for name, heading in _COLUMNS.items() if name not in shown]:
         console.print(f"[dim]{', '.join(hidden)}: --gate GATE, --json, or a wider terminal[/]")
 

@@ -191,7 +191,7 @@ def _report(run: Run) -> Mapping[str, Any] | None:
 
 def _reopen_command(card: Scorecard) -> str:
     (step,) = [step for step in next_steps(card).steps if step.owner == "2A"]
-    return step.command
+    return step.text
 
 
 def _locked(runs: Sequence[Run]) -> DodItem:

@@ -24,6 +24,7 @@ from segment5b_lib.calibrate.proposal import Proposal, propose
 from segment5b_lib.calibrate.sensitivity import sensitivity
 from segment5b_lib.calibrate.settings import candidate_changes, commands
 from segment5b_lib.calibrate.zone_tilt import GAP, Solution, certificate
+from segment5b_lib.contract.commands import command
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
@@ -291,9 +292,9 @@ def _next_steps(card: Scorecard, proposal: Proposal) -> NextSteps:
     failing = tuple(gate for gate in CALIBRATED if card.result(gate).verdict is Verdict.FAIL)
     if not failing or not proposal.reached:
         return next_steps(card)
-    out = f"segment5b calibrate {card.identity['run_id'][:8]} --target bplus --out bplus.yaml"
-    steps = [NextStep("calibration", failing, command) for command in (out, *commands(proposal, "bplus.yaml"))]
-    others = [step for step in next_steps(card).steps if not set(step.gates) <= set(CALIBRATED)]
+    out = command("calibrate", card.identity["run_id"][:8], "--target", "bplus", "--out", "bplus.yaml")
+    steps = [NextStep("calibration", failing, (one,)) for one in (out, *commands(proposal, "bplus.yaml"))]
+    others = [step for step in next_steps(card).steps if not set(step.about) <= set(CALIBRATED)]
     return NextSteps((*steps, *others))
 
 

@@ -10,6 +10,7 @@ from typing import Final
 import polars as pl
 from pydantic import Field
 
+from segment5b_lib.contract.commands import command
 from segment5b_lib.contract.verdicts import STANDS, GateResult
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.engine.retention import pin
@@ -25,7 +26,7 @@ from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, gate_section
 from segment5b_lib.phases.engine.parameters import OnCandidate, RunName, RunNames
 from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item, not_applicable
-from segment5b_lib.phases.engine.repair import NextStep, NextSteps, next_steps
+from segment5b_lib.phases.engine.repair import NextSteps, next_steps, one_step
 from segment5b_lib.phases.engine.shared_items import chain_complete, gates_hold
 from segment5b_lib.phases.p4_artefacts import (
     P4Closure,
@@ -244,8 +245,8 @@ def _class(found: ClosureClass) -> DodItem:
 
 def _next_steps(cards: Sequence[Scorecard], found: ClosureClass) -> NextSteps:
     if found.decision is not Decision.HOLD_REMEDIATE:
-        command = f"segment5b prune --yes && segment5b phase P5 {cards[0].identity['run_id'][:8]}"
-        return NextSteps((NextStep("freeze", ("P5",), command),))
+        freeze = command("phase", "P5", cards[0].identity["run_id"][:8])
+        return one_step("freeze", ["P5"], command("prune", "--yes"), freeze)
     return NextSteps(tuple(step for card in cards for step in next_steps(card).steps))
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
+from segment5b_lib.contract.commands import command
 from segment5b_lib.contract.words import STATES, Decision, ItemStatus
 from segment5b_lib.phases import popt1, popt2
 from segment5b_lib.phases.engine.attempts import pointer_path
@@ -15,7 +16,7 @@ from segment5b_lib.phases.engine.envelope import DodItem
 from segment5b_lib.phases.engine.legacy import Finding, LegacyEnvelope, Phase, conduct
 from segment5b_lib.phases.engine.order import SUBJECTS
 from segment5b_lib.phases.engine.page import Section
-from segment5b_lib.phases.engine.repair import NextStep, NextSteps
+from segment5b_lib.phases.engine.repair import NextSteps, one_step
 from segment5b_lib.phases.popt0_budgets import LaneBudget, StateBudget, lane_budgets, state_budgets
 from segment5b_lib.phases.popt0_done import (
     PIN_FILE,
@@ -132,11 +133,13 @@ def _reasons(ranking: Sequence[Owner], order: Sequence[str]) -> list[str]:
 def _next_steps(run: Run, items: Sequence[DodItem], order: Sequence[str]) -> NextSteps:
     red = tuple(found.id for found in items if found.status is ItemStatus.RED)
     if not red and order:
-        return NextSteps((NextStep("performance", (order[0],), f"segment5b phase {order[0]} @last"),))
-    again = f"segment5b run --repeat 3 --posture {run.receipt.posture} --seed {run.receipt.seed}"
+        return one_step("performance", [order[0]], command("phase", order[0], "@last"))
     if run.own:
-        again = f"segment5b show {run.run_id[:8]} (what the attached tree does not say)"
-    return NextSteps((NextStep("baseline", red, again),))
+        show = command("show", run.run_id[:8])
+        return one_step("baseline", red, show, note="what the attached tree does not say")
+    receipt = run.receipt
+    again = command("run", "--repeat", "3", "--posture", receipt.posture, "--seed", str(receipt.seed))
+    return one_step("baseline", red, again)
 
 
 def _lock(run: Run) -> Section:

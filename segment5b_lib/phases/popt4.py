@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 import polars as pl
 from pydantic import Field
 
+from segment5b_lib.contract.commands import command
 from segment5b_lib.contract.words import Decision, ItemStatus
 from segment5b_lib.engine.chain import run_states
 from segment5b_lib.engine.throwaway import stale_bundles, throwaway
@@ -18,7 +19,7 @@ from segment5b_lib.phases.engine.envelope import DodItem, MeasuredValue
 from segment5b_lib.phases.engine.legacy import Finding, LegacyEnvelope, Phase, conduct
 from segment5b_lib.phases.engine.page import Section
 from segment5b_lib.phases.engine.phase import item, not_applicable
-from segment5b_lib.phases.engine.repair import NextStep, NextSteps
+from segment5b_lib.phases.engine.repair import NextSteps, next_phase, one_step
 from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt4_overhead import (
     FEW_PAIRS,
@@ -214,8 +215,8 @@ def _sections(lines: Sequence[PairLine], found: Overhead | None) -> list[Section
 def _next_steps(run: Run, checks: Sequence[DodItem]) -> NextSteps:
     red = tuple(found.id for found in checks if found.status is ItemStatus.RED)
     if red:
-        return NextSteps((NextStep("S5", red, f"segment5b rerun --run {run.run_id[:8]} --changed S5"),))
-    return NextSteps((NextStep("performance", ("POPT.5",), f"segment5b phase POPT.5 {run.run_id[:8]}"),))
+        return one_step("S5", red, command("rerun", "--run", run.run_id[:8], "--changed", "S5"))
+    return next_phase("POPT.5", "performance", run)
 
 
 def overhead_frames(closure: Closure) -> tuple[pl.DataFrame, pl.DataFrame]:

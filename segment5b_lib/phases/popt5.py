@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
+from segment5b_lib.contract.commands import command
 from segment5b_lib.contract.words import STATES, Decision, ItemStatus
 from segment5b_lib.phases.engine.closure import Closure
 from segment5b_lib.phases.engine.envelope import DodItem, Node
@@ -14,7 +15,7 @@ from segment5b_lib.phases.engine.legacy import Finding, LegacyEnvelope, Phase, c
 from segment5b_lib.phases.engine.order import latest_decision
 from segment5b_lib.phases.engine.page import Section
 from segment5b_lib.phases.engine.phase import item, not_applicable
-from segment5b_lib.phases.engine.repair import NextStep, NextSteps
+from segment5b_lib.phases.engine.repair import NextSteps, next_phase, one_step
 from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt0_hotspots import LaneShare, Owner, StateLanes, owners, segment_lanes, state_lanes
 from segment5b_lib.phases.popt_budgets import below_scale, budget_item, budgets_of, state_budgets, too_few
@@ -219,6 +220,6 @@ def _track_section(track: Sequence[TrackLine]) -> Section:
 def _next_steps(run: Run, items: Sequence[DodItem]) -> NextSteps:
     red = tuple(found.id for found in items if found.status is ItemStatus.RED)
     if not red:
-        return NextSteps((NextStep("remediation", ("P0",), f"segment5b phase P0 {run.run_id[:8]}"),))
-    again = f"segment5b run --repeat 3 --posture {run.receipt.posture} --seed 7"
-    return NextSteps((NextStep("performance", red, again),))
+        return next_phase("P0", "remediation", run)
+    again = command("run", "--repeat", "3", "--posture", run.receipt.posture, "--seed", "7")
+    return one_step("performance", red, again)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import polars as pl
 from pydantic import Field
 
+from segment5b_lib.contract.commands import command
 from segment5b_lib.contract.words import STATES, Decision, ItemStatus
 from segment5b_lib.phases.engine.attempts import slug
 from segment5b_lib.phases.engine.closure import Closure
@@ -16,7 +17,7 @@ from segment5b_lib.phases.engine.legacy import Finding, LegacyEnvelope, Phase, c
 from segment5b_lib.phases.engine.legacy_order import ranked
 from segment5b_lib.phases.engine.order import SUBJECTS
 from segment5b_lib.phases.engine.page import Section
-from segment5b_lib.phases.engine.repair import NextStep, NextSteps
+from segment5b_lib.phases.engine.repair import NextSteps, next_phase, one_step
 from segment5b_lib.phases.popt_items import ReplayLine
 from segment5b_lib.phases.popt_pair import BASELINE, CANDIDATE, Pair, RuntimeLine, pair_of, runtime_lines
 from segment5b_lib.phases.popt_structure import EVIDENCE, CounterLine, DatasetLine
@@ -115,10 +116,10 @@ def _next_steps(phase: Phase, pair: Pair, opens: Decision, items: Sequence[DodIt
     run = pair.run
     red = tuple(found.id for found in items if found.status is ItemStatus.RED)
     if not red:
-        name = _OPENED[opens]
-        return NextSteps((NextStep("performance", (name,), f"segment5b phase {name} {run.run_id[:8]}"),))
-    again = f"segment5b run --repeat 3 --posture {run.receipt.posture} --seed {run.receipt.seed}"
-    return NextSteps((NextStep(" and ".join(SUBJECTS[phase.name]), red, again),))
+        return next_phase(_OPENED[opens], "performance", run)
+    receipt = run.receipt
+    again = command("run", "--repeat", "3", "--posture", receipt.posture, "--seed", str(receipt.seed))
+    return one_step(" and ".join(SUBJECTS[phase.name]), red, again)
 
 
 def samples(pair: Pair, phase: str) -> list[TimingLine]:

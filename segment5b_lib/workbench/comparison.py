@@ -9,12 +9,13 @@ from typing import Any, Final
 
 import polars as pl
 
+from segment5b_lib.contract.commands import command
 from segment5b_lib.contract.words import STATES, Verdict
 from segment5b_lib.errors import UsageError
 from segment5b_lib.gates.difference import Difference
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.wording import VERDICT_COLOURS
-from segment5b_lib.phases.engine.repair import NextStep, NextSteps, next_steps
+from segment5b_lib.phases.engine.repair import NextSteps, next_steps, one_step
 from segment5b_lib.phases.popt_budgets import too_few
 from segment5b_lib.phases.popt_timing import Sample, Timing, compared, timing_of
 from segment5b_lib.store.runs import Run
@@ -148,8 +149,8 @@ class Comparison:
         """What the last run's failing gates ask for; where none fails, its certificate."""
         last = self.scorecards[-1]
         found = next_steps(last)
-        certify = NextStep("certification", ("T10",), f"segment5b certify {last.identity['run_id'][:8]}")
-        return found if found.steps else NextSteps((certify,))
+        certify = command("certify", last.identity["run_id"][:8])
+        return found if found.steps else one_step("certification", ["T10"], certify)
 
     @cached_property
     def _timings(self) -> tuple[Timing, ...]:

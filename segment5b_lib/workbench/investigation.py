@@ -197,7 +197,7 @@ class Investigation:
 
     def _next_steps(self) -> Face:
         steps = next_steps(self.case.scorecard).steps
-        return NextSteps(tuple(step for step in steps if set(step.gates) & set(_REPAIRED)))._repr_html_()
+        return NextSteps(tuple(step for step in steps if set(step.about) & set(_REPAIRED)))._repr_html_()
 
     def __repr__(self) -> str:
         return f"investigation of {self.case.run!r}: {self.case.about_day}"

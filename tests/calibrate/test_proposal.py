@@ -136,7 +136,7 @@ def test_the_file_of_changes_carries_the_candidate_exactly(proposal, tmp_path):
     assert with_changes(load_posture("civil_time"), load_changes(path)) == proposal.policies
     assert set(yaml.safe_load(path.read_text())) == {"changes"}
     assert proposal.run.run_id in path.read_text()
-    reopen, run = commands(proposal, path)
+    reopen, run = (command.text for command in commands(proposal, path))
     assert "--segment 3B --set rules.card_not_present.mode=HYBRID" in reopen
     assert run.endswith(f"--posture civil_time --seed 42 --set @{path}")
 

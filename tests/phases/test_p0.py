@@ -197,14 +197,14 @@ def test_next_steps_name_the_run_and_the_world_and_cover_every_failure(
 ) -> None:
     steps = next_steps(scorecard)
     failing = [result.gate_id for result in scorecard.results if result.verdict is Verdict.FAIL]
-    assert sorted(name for step in steps.steps for name in step.gates) == sorted(failing)
-    commands = {step.owner: step.command for step in steps.steps}
+    assert sorted(name for step in steps.steps for name in step.about) == sorted(failing)
+    commands = {step.owner: step.text for step in steps.steps}
     world, run = published_run.world.mf[:8], published_run.run_id[:8]
     assert commands["2A"].startswith(
         f"segment5b world reopen {world} --segment 2A --set last_transition_year=2028 --reason "
     )
     assert commands["S4"].startswith(f"segment5b rerun --run {run} --changed S4 --set ")
-    assert len({(step.owner, step.command) for step in steps.steps}) == len(steps.steps)
+    assert len({(step.owner, step.text) for step in steps.steps}) == len(steps.steps)
     assert f"world reopen {world}" in steps._repr_html_()
     assert "nothing to repair" in next_steps(replace(scorecard, attributions=()))._repr_html_()
 

@@ -74,7 +74,7 @@ def test_without_hybrid_merchants_the_decision_names_3b(corrected: Run) -> None:
     phase = execute("P2", corrected, baseline=corrected, as_what_if=True)
     assert phase.decision.word is Decision.UNLOCK_P2_UPSTREAM_REOPEN
     assert any("locally_blocked (3B)" in reason for reason in phase.decision.reasons)
-    commands = [step.command for step in phase.next_steps.steps]
+    commands = [step.text for step in phase.next_steps.steps]
     assert any(command.startswith("segment5b calibrate") for command in commands)
     assert any("--segment 3B --set rules.card_not_present.mode=HYBRID" in command for command in commands)
 

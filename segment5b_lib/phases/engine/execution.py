@@ -278,5 +278,5 @@ def _summary(envelope: Artefact | FailedArtefact, evidence: Evidence) -> dict[st
         "created_utc": envelope.created_utc,
         "items": {found.id: found.status.value for found in evidence.items},
         "reasons": envelope.reasons,
-        "next": [step.command for step in evidence.conclusion.next_steps.steps],
+        "next": [step.text for step in evidence.conclusion.next_steps.steps],
     }

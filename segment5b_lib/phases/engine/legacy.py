@@ -201,6 +201,6 @@ def _write(
         "created_utc": plain.created_utc,
         "items": {found.id: found.status.value for found in finding.items},
         "reasons": reasons,
-        "next": [step.command for step in finding.next_steps.steps],
+        "next": [step.text for step in finding.next_steps.steps],
     }
     return attempt.publish({**files, **finding.files}, summary)

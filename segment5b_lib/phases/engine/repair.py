@@ -2,38 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from segment5b_lib.contract.commands import Command, RunAddress, addressed
+from segment5b_lib.contract.commands import Command, RunAddress, addressed, command
 from segment5b_lib.gates.attribution import Attribution
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.store.runs import Run
 from segment5b_lib.views.listing import html_table
 
 
 @dataclass(frozen=True)
 class NextStep:
-    """One command, who would give it, and which failed gates it is for."""
+    """Commands to give one after the other, who would give them, and what they are about.
+
+    `about` names failed gates, red items or the phase that is open; `note` is said beside the commands.
+    """
 
     owner: str
-    gates: tuple[str, ...]
-    command: str
+    about: tuple[str, ...]
+    commands: tuple[Command, ...]
+    note: str = ""
+
+    @property
+    def text(self) -> str:
+        """The commands as a shell takes them, and the note."""
+        line = " && ".join(command.text for command in self.commands)
+        return f"{line} ({self.note})" if self.note else line
 
 
 @dataclass(frozen=True)
 class NextSteps:
-    """The smallest set of commands that address every failed gate."""
+    """The smallest set of commands that address what a phase has found."""
 
     steps: tuple[NextStep, ...]
 
     def _repr_html_(self) -> str:
         if not self.steps:
             return "<p>No gate fails: there is nothing to repair.</p>"
-        rows = [(step.owner, ", ".join(step.gates), step.command) for step in self.steps]
+        rows = [(step.owner, ", ".join(step.about), step.text) for step in self.steps]
         return html_table(("owner", "for", "command"), rows)
 
 
 NOTHING: Final = NextSteps(())
+
+
+def one_step(owner: str, about: Sequence[str], *commands: Command, note: str = "") -> NextSteps:
+    """A single next step."""
+    return NextSteps((NextStep(owner, tuple(about), commands, note),))
+
+
+def next_phase(name: str, owner: str, run: Run) -> NextSteps:
+    """The phase that a decision has opened, on a run."""
+    return one_step(owner, [name], command("phase", name, run.run_id[:8]))
 
 
 def next_steps(scorecard: Scorecard) -> NextSteps:
@@ -43,7 +65,7 @@ def next_steps(scorecard: Scorecard) -> NextSteps:
         steps.setdefault((found.owner, found.command), []).append(found)
     return NextSteps(
         tuple(
-            NextStep(owner, tuple(entry.gate_id for entry in same), runnable(same[0], scorecard).text)
+            NextStep(owner, tuple(entry.gate_id for entry in same), (runnable(same[0], scorecard),))
             for (owner, _), same in steps.items()
         )
     )
