@@ -45,7 +45,7 @@ def _kept_around(match: re.Match[str]) -> str:
 
 
 _RECEIPT, _RECORDS, _LOG, _AUDIT = "runs/*/run_receipt.json", "runs/*.jsonl", "runs/*.log", "runs/*/rng_audit.jsonl"
-_REPORTS, _PRINTED, _P0, _POPT4 = "reports/*", "printed/*", "reports/*segment5b_p0_*", "reports/*popt4_*"
+_REPORTS, _PRINTED, _POPT4 = "reports/*", "printed/*", "reports/*popt4_*"
 
 MASKS: Final = (
     Mask((_RECEIPT, _REPORTS, _PRINTED), rf'("created_utc": ?"){_INSTANT}(")', "when a run or an artefact was made"),
@@ -61,11 +61,6 @@ MASKS: Final = (
     Mask((_RECORDS, _REPORTS, _PRINTED), r'("threads": ?)\d+()', "threads, also those of A6's replay"),
     Mask((_REPORTS,), r"(\| threads \| )\d+( \|)", "threads"),
     Mask((_RECORDS,), r'("machine": )\{"system": "\w+", "architecture": "\w+", "cpus": \d+\}()', "the machine"),
-    Mask(
-        (_P0,), r"(oracle \d{4}[a-z]; )system (?:none|\d{4}[a-z])(?:, \w+ \d{4}[a-z])*()", "time zones of the machine"
-    ),
-    Mask((_P0,), r'("tz_databases":)\[(?:\{(?:[^{}]|\{[^{}]*\})*\},?)*\]()', "time zones of the machine"),
-    Mask((_P0,), r"(## Other tz databases on this machine\n)(?:\|.*\n)+()", "time zones of the machine"),
     Mask((_RECEIPT, _REPORTS, _PRINTED, "worlds/*/world.json"), rf'("library_version": ?"){_VERSION}(")', "version"),
     Mask((_AUDIT,), rf'("library_version": "){_VERSION}(")', "version"),
     Mask((_AUDIT,), r'("build": )\{"numba": "[\w.]+", "numpy": "[\w.]+", "python": "[\w.]+"\}()', "versions"),
