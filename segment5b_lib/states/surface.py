@@ -6,17 +6,18 @@ bucket, slices are read in place; otherwise the rows are sorted once into a work
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.errors import InputError
+from segment5b_lib.store.query import connect, q
 from segment5b_lib.store.scan import RowRanges
 from segment5b_lib.store.worlds import World
 
@@ -111,26 +112,28 @@ def sorted_surface(world: World, scenario_id: str, buckets: int, folder: Path) -
     source = source_surface(world, scenario_id, buckets)
     check_complete(source)
     target = folder / "part-000000.parquet"
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        rows = connection.read_parquet([str(path) for path in source.files])
+    with connect([*_folders(source.files), folder]) as connection:
+        rows = connection.read_parquet([str(path) for path in source.files], hive_partitioning=False)
         rows.order(", ".join((*KEY, _BUCKET))).to_parquet(str(target), compression="zstd")
     return Surface([target], scenario_id, buckets)
 
 
+_INCOMPLETE: Final = f"""
+SELECT {", ".join(KEY)}, count(*), count(DISTINCT {_BUCKET}) AS buckets, min({_BUCKET}) AS first, max({_BUCKET}) AS last
+FROM read_parquet($1, hive_partitioning = false) GROUP BY {", ".join(KEY)}
+HAVING count(*) <> $2 OR buckets <> $2 OR first <> 0 OR last <> $2 - 1 ORDER BY {", ".join(KEY)} LIMIT 1
+"""
+
+
+def _folders(files: Sequence[Path]) -> list[Path]:
+    return sorted({path.parent for path in files})
+
+
 def check_complete(surface: Surface) -> None:
     """Every series has each of the H buckets once; the error names the first series that does not."""
-    with duckdb.connect() as connection:
-        rows = connection.read_parquet([str(path) for path in surface.files])
-        key = ", ".join(KEY)
-        offender = connection.execute(
-            f"SELECT {key}, count(*), count(DISTINCT {_BUCKET}), min({_BUCKET}), max({_BUCKET}) FROM rows"
-            f" GROUP BY {key} HAVING count(*) <> $h OR count(DISTINCT {_BUCKET}) <> $h"
-            f" OR min({_BUCKET}) <> 0 OR max({_BUCKET}) <> $h - 1 ORDER BY {key} LIMIT 1",
-            {"h": surface.buckets},
-        ).fetchone()
-    del rows
-    if offender is not None:
+    with connect(_folders(surface.files)) as connection:
+        offenders = q(connection, _INCOMPLETE, [[str(path) for path in surface.files], surface.buckets])
+    for offender in offenders.rows():
         raise InputError(
             "5B.S1.SURFACE_INCOMPLETE",
             "a series of the surface does not have every bucket exactly once",

@@ -6,7 +6,6 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Final
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from segment5b_lib.states.s4.counts import merchant_cells, merchant_starts
 from segment5b_lib.states.s5.check import MAX_ISSUES, Issue
 from segment5b_lib.states.s5.ledger import Counts, Ledger
 from segment5b_lib.states.s5.rows import KEY, Breaches, KeyCodes, require_values
+from segment5b_lib.store.query import connect, q
 from segment5b_lib.store.scan import RowRanges
 
 _SUMMARY: Final = "s4_arrival_summary_5B"
@@ -174,17 +174,12 @@ class _Reader:
     def _join(self) -> tuple[int, int, list[Issue]]:
         """Keys in either, keys that differ, and the first of them: the full join both ways."""
         run, scenario = self.context.run, self.domain.scenario_id
-        key = ", ".join(KEY)
-        with self.context.step("join keys", Lane.VALIDATION), duckdb.connect() as connection:
-            for name, dataset_id in (("s3", "s3_bucket_counts_5B"), ("s4", _SUMMARY)):
-                files = [str(path) for path in run.files(dataset_id, scenario)]
-                connection.read_parquet(files).create_view(name)
-            compared, differ = connection.execute(
-                f"SELECT count(*), count_if(a <> b) FROM ({_BOTH.format(key=key)})"
-            ).fetchall()[0]
-            rows = connection.execute(
-                f"SELECT * FROM ({_BOTH.format(key=key)}) WHERE a <> b ORDER BY {key} LIMIT {MAX_ISSUES}"
-            ).fetchall()
+        files = [[str(path) for path in run.files(name, scenario)] for name in ("s3_bucket_counts_5B", _SUMMARY)]
+        with self.context.step("join keys", Lane.VALIDATION), connect([run.root]) as connection:
+            ((compared, differ),) = q(
+                connection, f"SELECT count(*), count_if(a <> b) AS n FROM ({_BOTH})", files
+            ).rows()
+            rows = q(connection, f"FROM ({_BOTH}) WHERE a <> b ORDER BY {_KEY} LIMIT {MAX_ISSUES}", files).rows()
         issues = [
             Issue(f"scenario {scenario}, key {list(row[:5])}", f"S3 counts {row[5]}", f"summary counts {row[6]}")
             for row in rows
@@ -192,10 +187,12 @@ class _Reader:
         return int(compared), int(differ), issues
 
 
-_BOTH: Final = """
-SELECT {key}, coalesce(s3.n, 0) AS a, coalesce(s4.n, 0) AS b
-FROM (SELECT {key}, sum(count_N) AS n FROM s3 WHERE count_N <> 0 GROUP BY ALL) s3
-FULL JOIN (SELECT {key}, sum(count_N) AS n FROM s4 GROUP BY ALL) s4 USING ({key})
+_KEY: Final = ", ".join(KEY)
+_SUMS: Final = f"SELECT {_KEY}, sum(count_N)::BIGINT AS n FROM read_parquet({{files}}, hive_partitioning = false)"
+_BOTH: Final = f"""
+SELECT {_KEY}, coalesce(s3.n, 0) AS a, coalesce(s4.n, 0) AS b
+FROM ({_SUMS.format(files="$1")} WHERE count_N <> 0 GROUP BY ALL) s3
+FULL JOIN ({_SUMS.format(files="$2")} GROUP BY ALL) s4 USING ({_KEY})
 """
 
 
