@@ -6,7 +6,7 @@ One base class; each error also inherits the builtin a caller would naturally ca
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 
 class Segment5BError(Exception):
@@ -64,6 +64,28 @@ class Segment5BError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.code, self.what, dict(self.__dict__))
+
+
+_LABELS: Final = ("where", "expected", "found", "done", "next")
+
+
+def context_of(text: str) -> dict[str, str]:
+    """The context of an error from its text: the inverse of `str`, for what has come out of another process.
+
+    A text that is no workbench error's is its own `what`, without a code.
+    """
+    first, *rest = text.splitlines() or [""]
+    code, colon, what = first.partition(": ")
+    context = {"code": code, "what": what} if colon and code.startswith("5B.") else {"what": first}
+    last = "what"
+    for line in rest:
+        label = line[2:11].rstrip()
+        if line.startswith("  ") and label in _LABELS:
+            last, line = label, line[11:]
+            context[label] = line
+        else:
+            context[last] += f"\n{line}"
+    return context
 
 
 def _rebuild(kind: type[Segment5BError], code: str, what: str, state: dict[str, Any]) -> Segment5BError:

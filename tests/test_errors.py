@@ -31,6 +31,23 @@ def test_errors_survive_pickling_with_all_their_parts(kind):
 
 
 @pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        {"where": "here", "expected": "1", "found": "2", "done": "half", "next_step": "retry: now"},
+        {"found": "two lines\nand  next to it", "next_step": "segment5b phase P0 01234567"},
+    ],
+)
+def test_an_error_s_context_is_read_back_from_its_text(parts):
+    error = errors.InputError("5B.X.Y", "it broke: badly", **parts)
+    assert errors.context_of(str(error)) == error.context()
+
+
+def test_any_other_text_is_what_went_wrong():
+    assert errors.context_of("by zero") == {"what": "by zero"} and errors.context_of("") == {"what": ""}
+
+
+@pytest.mark.parametrize(
     ("kind", "builtin", "exit_code"),
     [
         (errors.InputError, ValueError, 3),

@@ -45,7 +45,7 @@ app = typer.Typer(
 )
 app.add_typer(world.app, name="world")
 for name, command in _COMMANDS.items():
-    app.command(name=name)(command)
+    app.command(name=name, cls=phase.PhaseCommand if name == "phase" else None)(command)
 
 
 def _version(requested: bool) -> None:

@@ -3,42 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
+from typer.core import TyperCommand
 
-from segment5b_lib.cli.arguments import JsonOption, RunArgument, WhatIfOption, complete_run
+from segment5b_lib.cli.arguments import JsonOption, RunArgument, WhatIfOption
 from segment5b_lib.cli.screen import console, show_json
 
 
-def phase(
-    name: Annotated[str, typer.Argument(metavar="PHASE", help="POPT.0 to POPT.5, or P0 to P5.")],
-    run: RunArgument = "@last",
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            help="The run to compare with, by default @baseline; POPT.1 to POPT.3 also take a file of figures, "
-            "by default the plan's (published_run).",
-            autocompletion=complete_run,
-        ),
-    ] = None,
-    witness: Annotated[
-        list[str] | None,
-        typer.Option(help="A run of another seed that must give the same verdict; may be repeated."),
-    ] = None,
-    waiver: Annotated[str | None, typer.Option(help="POPT.3: why a target may be missed within its stretch.")] = None,
-    as_what_if: WhatIfOption = False,
-    json: JsonOption = False,
-) -> None:
+class PhaseCommand(TyperCommand):
+    """`segment5b phase`, whose parameters are made when it is called: most are those that the phases declare."""
+
+    @cached_property
+    def _whole(self) -> Any:
+        from segment5b_lib.cli.phase_command import with_declared_options
+
+        return with_declared_options(execute, phase.__doc__)
+
+    def get_params(self, ctx: Any) -> Any:
+        """The command's own parameters and the phases'."""
+        return self._whole.get_params(ctx)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Call `execute` with all of them."""
+        return self._whole.invoke(ctx)
+
+
+def phase() -> None:
     """Execute a phase as its notebook, for a run. Example: `segment5b phase P0 @baseline`.
 
     Leaves the executed notebook, an offline page and the phase's artefacts. Exit code 1 if a predecessor has not
     opened the phase, or if its decision does not open the next one.
     """
-    given = {"baseline": baseline, "witnesses": witness, "waiver": waiver, "as_what_if": as_what_if or None}
-    parameters = {"run_id": run, **{key: value for key, value in given.items() if value is not None}}
-    execute_phase(name, parameters, json=json)
+
+
+def execute(
+    name: Annotated[str, typer.Argument(metavar="PHASE", help="POPT.0 to POPT.5, or P0 to P5.")],
+    run: RunArgument = "@last",
+    as_what_if: WhatIfOption = False,
+    json: JsonOption = False,
+    *,
+    declared: Mapping[str, Any],
+) -> None:
+    """Execute a phase with the parameters that were given, `declared` being those of the phases."""
+    what_if = {"as_what_if": True} if as_what_if else {}
+    execute_phase(name, {"run_id": run, **declared, **what_if}, json=json)
 
 
 def execute_phase(name: str, parameters: Mapping[str, Any], *, json: bool) -> None:

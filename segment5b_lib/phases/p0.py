@@ -20,7 +20,7 @@ from segment5b_lib.gates.table import EVIDENCE, GATES
 from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, frame_section, gate_section
-from segment5b_lib.phases.engine.parameters import OnBaseline
+from segment5b_lib.phases.engine.parameters import PhaseParameters
 from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
 from segment5b_lib.phases.engine.repair import next_steps
 from segment5b_lib.phases.engine.shared_items import chain_complete
@@ -88,7 +88,7 @@ class P0Measured(Measured):
         return figures_frame(self.figures)
 
 
-def measure(subject: Subject[OnBaseline]) -> P0Measured:
+def measure(subject: Subject[PhaseParameters]) -> P0Measured:
     """Score the run and measure every published figure."""
     return measured_on(subject.run, saved.scorecard(subject.run))
 
@@ -229,7 +229,7 @@ PHASE: Final = Phase(
     notebook="p0_realism_baseline",
     after=("POPT.5",),
     hold=Decision.HOLD_P0_REOPEN,
-    parameters=OnBaseline,
+    parameters=PhaseParameters,
     artefacts=(RealismGateboard, OwnerStateMatrix, PublishedFigures),
     pages=(RealismGateboard.ARTEFACT,),
     measure=measure,

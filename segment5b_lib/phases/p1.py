@@ -59,7 +59,7 @@ class P1Parameters(OnCandidate):
     """A candidate, its witnesses, and the run that P0 was about."""
 
     baseline: RunName = Field("@baseline", description="the run that P0 was about")
-    witnesses: RunNames = Field([], description=WITNESSES)
+    witnesses: RunNames = Field([], title="witness", description=WITNESSES)
 
 
 @dataclass(frozen=True, kw_only=True)

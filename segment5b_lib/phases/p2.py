@@ -65,7 +65,7 @@ class P2Parameters(OnCandidate):
     """A candidate, its witnesses, and the run that calibration starts from."""
 
     baseline: RunName = Field("@baseline", description="the run that calibration starts from")
-    witnesses: RunNames = Field([], description=WITNESSES)
+    witnesses: RunNames = Field([], title="witness", description=WITNESSES)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 from pydantic import Field
 
 from segment5b_lib.errors import MissingInputError, UsageError
-from segment5b_lib.phases.engine.parameters import Parameters, PhaseParameters, RunName, checked
+from segment5b_lib.phases.engine.parameters import ANY_RUN, Parameters, PhaseParameters, RunName, RunNames, checked
 from segment5b_lib.phases.engine.table import MODULES, PHASES
 from segment5b_lib.phases.popt_figures import PUBLISHED
 from segment5b_lib.phases.popt_pair import is_figures
@@ -22,16 +22,6 @@ class OfPhase(PhaseParameters):
     """Of a phase whose parameters are declared here."""
 
     run_id: RunName
-
-
-class WithBaseline(OfPhase):
-    """And the run that it is compared with."""
-
-    baseline: str = "@baseline"
-
-    def resolved(self) -> Self:
-        """The same with run ids for names."""
-        return super().resolved().model_copy(update={"baseline": open_run(self.baseline).run_id})
 
 
 class AgainstFigures(OfPhase):
@@ -51,42 +41,23 @@ class WithWaiver(AgainstFigures):
     waiver: str = ""
 
 
-class WithWitnesses(WithBaseline):
-    """And runs of other seeds that must say the same."""
-
-    witnesses: list[str] = Field([])
-
-    def resolved(self) -> Self:
-        """The same with run ids for names."""
-        return super().resolved().model_copy(update={"witnesses": [open_run(name).run_id for name in self.witnesses]})
-
-
-class WithPanel(OfPhase):
-    """And the runs of the other seeds that are certified with it."""
-
-    panel: list[str] = Field([])
-
-    def resolved(self) -> Self:
-        """The same with run ids for names."""
-        return super().resolved().model_copy(update={"panel": [open_run(name).run_id for name in self.panel]})
-
-
 class Clocks(Parameters):
-    """And where the investigation of the clock begins; empty: at the most telling place."""
+    """Where the investigation of the clock begins; empty: at the most telling place."""
 
-    zone: str = ""
-    transition: str = ""
-    """UTC date (YYYY-MM-DD) of one of the zone's changes of offset."""
+    run_id: RunName = Field("@last", description=ANY_RUN)
+    zone: str = Field("", description="the zone to begin with; empty: the one with most wrong clocks")
+    transition: str = Field(
+        "", description="UTC date of one of its changes; empty: the one after which its clock is wrong"
+    )
 
 
-class WithOthers(Parameters):
-    """And the runs that are compared with it."""
+class Compared(Parameters):
+    """The runs that are compared with one."""
 
-    others: list[str] = Field([])
-
-    def resolved(self) -> Self:
-        """The same with run ids for names."""
-        return super().resolved().model_copy(update={"others": [open_run(name).run_id for name in self.others]})
+    run_id: RunName = Field(
+        "@baseline", description="the run that the others are held against: an id, the start of one, or a role"
+    )
+    others: RunNames = Field(["@last"], description="one or more runs that are compared with it")
 
 
 @dataclass(frozen=True)
@@ -128,6 +99,7 @@ class Notebook:
             code="5B.NOTEBOOK.PARAMETER",
             where=f"notebook {self.name}",
             next_step="correct the parameter; no kernel has been started",
+            needed=("run_id",),
         )
 
 
@@ -146,7 +118,7 @@ NOTEBOOKS: Final[dict[str, Notebook]] = {
     for entry in (
         *(Notebook(_PHASES[name][0], name, _PHASES[name][1]) for name in MODULES),
         Notebook("investigate_dst", None, Clocks, "investigate"),
-        Notebook("compare_runs", None, WithOthers, "compare --page"),
+        Notebook("compare_runs", None, Compared, "compare --page"),
     )
 }
 """The installed set by name."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, Final
@@ -10,7 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict
 
 from segment5b_lib.contract.words import NotebookStatus
-from segment5b_lib.errors import EnvironmentFault, GateRefusal, Segment5BError, StateError
+from segment5b_lib.errors import EnvironmentFault, GateRefusal, Segment5BError, StateError, context_of
 from segment5b_lib.reports.notebooks import NOTEBOOKS, notebook
 
 _LONGEST: Final = 400
@@ -34,8 +33,6 @@ _ENDED: Final = {
     NotebookStatus.TIMEOUT: "timed out",
     NotebookStatus.KILLED: "killed",
 }
-_NEXT: Final = re.compile(r"^  next\s+(.+)$", re.MULTILINE)
-"""The line of an error's text that says what to do."""
 
 
 class NotebookRecord(BaseModel):
@@ -100,17 +97,18 @@ def found(record: NotebookRecord) -> list[str]:
     if record.status is NotebookStatus.KILLED:
         return ["the notebook was ended before it had an answer: by hand, or for want of memory"]
     if record.error is not None:
-        text = _NEXT.sub("", record.error["what"])
-        named = text if text.startswith("5B.") else f"{record.error['kind']}: {text}"
-        return [line.strip() for line in named.splitlines() if line.strip()]
+        context = context_of(record.error["what"])
+        first = f"{context.pop('code', record.error['kind'])}: {context.pop('what')}"
+        parts = [first, *(f"{label:<9}{text}" for label, text in context.items() if label != "next")]
+        return [line.strip() for part in parts for line in part.splitlines() if line.strip()]
     return list(record.reasons) or ["the phase has left no new artefact"]
 
 
 def next_commands(record: NotebookRecord) -> list[str]:
     """What to do: what the error or the phase says, else the same again."""
-    told = _NEXT.search(record.error["what"]) if record.error else None
-    if told:
-        return [told[1].strip()]
+    said = context_of(record.error["what"]).get("next") if record.error else None
+    if said:
+        return [said]
     what_if = " --as-what-if" if record.parameters.get("as_what_if") else ""
     again = f"{notebook(record.notebook).command} {record.run_id[:8]}{what_if}"
     if record.status in (NotebookStatus.KILLED, NotebookStatus.TIMEOUT):

@@ -13,8 +13,10 @@ import pytest
 
 from segment5b_lib.contract.words import NotebookStatus
 from segment5b_lib.errors import ConflictError, EnvironmentFault, GateRefusal, MissingInputError, StateError, UsageError
+from segment5b_lib.phases.engine.parameters import Parameters, parameters_cell
+from segment5b_lib.phases.engine.table import PHASES
 from segment5b_lib.reports.execute import execute_notebook
-from segment5b_lib.reports.notebooks import NOTEBOOKS, Parameters, notebook, notebook_of_phase
+from segment5b_lib.reports.notebooks import NOTEBOOKS, notebook, notebook_of_phase
 from segment5b_lib.reports.record import NotebookRecord, found, next_commands
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.roots import notebooks_folder
@@ -171,6 +173,8 @@ def test_the_parameters_cell_and_the_model_agree(entry: Any) -> None:
     fields = entry.parameters.model_fields
     assert declared == {name: info.annotation.__name__ for name, info in fields.items()}
     assert issubclass(entry.parameters, Parameters)
+    if entry.phase is None or entry.phase in PHASES:
+        assert cell.source == parameters_cell(entry.parameters)
 
 
 @pytest.mark.parametrize("path", sorted(notebooks_folder().glob("*.ipynb")), ids=lambda path: path.stem)

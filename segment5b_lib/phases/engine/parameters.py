@@ -7,7 +7,8 @@ into 750; so parameters are checked here, by name and type.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Self, TypeVar
 
@@ -19,6 +20,7 @@ from segment5b_lib.store.runs import open_run
 
 P = TypeVar("P", bound="Parameters")
 
+ANY_RUN: Final = "the run to look at: an id, the start of one, or a role such as @baseline"
 CANDIDATE: Final = "the candidate: an id, the start of one, or a role"
 WITNESSES: Final = "runs of other seeds, made from the same world and policies"
 
@@ -46,7 +48,7 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    run_id: RunName = Field("@last", description="the run to look at: an id, the start of one, or a role")
+    run_id: RunName = Field("@last", description=ANY_RUN)
     """Not `run`: IPython takes a line that begins with `run:` for a magic."""
 
     def resolved(self) -> Self:
@@ -66,14 +68,6 @@ class PhaseParameters(Parameters):
     as_what_if: bool = Field(False, description="go ahead out of order; the result counts for nothing")
 
 
-class OnBaseline(PhaseParameters):
-    """Of a phase that looks at any run, by default the latest."""
-
-    run_id: RunName = Field(
-        "@last", description="the run to look at: an id, the start of one, or a role such as @baseline"
-    )
-
-
 class OnCandidate(PhaseParameters):
     """Of a phase that judges a candidate."""
 
@@ -84,13 +78,22 @@ def _resolved(value: str | list[str], id_of: Callable[[str], str]) -> str | list
     return id_of(value) if isinstance(value, str) else [id_of(name) for name in value]
 
 
-def checked(model: type[P], values: Mapping[str, Any], *, code: str, where: str, next_step: str) -> P:
-    """Parameters by name and type, or an error that names the offender.
+def checked(
+    model: type[P], values: Mapping[str, Any], *, code: str, where: str, next_step: str, needed: Collection[str] = ()
+) -> P:
+    """Parameters by name and type, or an error that names the offender; those `needed` may not be left to a default.
 
     Raises
     ------
     UsageError : an unknown, missing or wrongly typed parameter.
     """
+    expected = ", ".join(f"{field} ({type_name(info)})" for field, info in model.model_fields.items())
+    for name in needed:
+        if name not in values:
+            where, found = f"{where}, parameter {name}", repr(dict(values))[:200]
+            raise UsageError(
+                code, f"Field required: {name}", where=where, expected=expected, found=found, next_step=next_step
+            )
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
@@ -100,10 +103,15 @@ def checked(model: type[P], values: Mapping[str, Any], *, code: str, where: str,
             code,
             f"there is no parameter {name}" if first["type"] == "extra_forbidden" else f"{first['msg']}: {name}",
             where=f"{where}, parameter {name}",
-            expected=", ".join(f"{field} ({type_name(info)})" for field, info in model.model_fields.items()),
+            expected=expected,
             found=repr(first.get("input"))[:200],
             next_step=next_step,
         ) from error
+
+
+def option_name(name: str, field: FieldInfo) -> str:
+    """The command line's option for a parameter; a list is repeated, so that its title is the singular."""
+    return (field.title or name).replace("_", "-")
 
 
 def type_name(field: FieldInfo) -> str:
@@ -117,6 +125,6 @@ def parameters_cell(model: type[Parameters]) -> str:
 
 
 def _line(name: str, field: FieldInfo) -> str:
-    default = f'"{field.default}"' if isinstance(field.default, str) else repr(field.default)
+    default = json.dumps(field.default) if isinstance(field.default, (str, list)) else repr(field.default)
     kind = type_name(field).partition("[")[0]
     return f"{name}: {kind} = {default}  # {field.description}"
