@@ -20,7 +20,7 @@ BLOCKED: Final = "locally_blocked"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Reachability:
     """One gate: can it be reached, what was aimed at, and the proof; `owner` is who must move where it cannot."""
 
     gate: str
@@ -42,7 +42,7 @@ class Verdict:
         }
 
 
-def feasibility(predictor: Predictor, policies: Policies, target: Target) -> tuple[Verdict, Verdict]:
+def feasibility(predictor: Predictor, policies: Policies, target: Target) -> tuple[Reachability, Reachability]:
     """Verdicts of T7 and T6, in this order: T6 is judged over the hybrid shares that T7 admits."""
     own = volumes(predictor.demands(policies), predictor.tables)
     hybrid = policies.routing.hybrid_policy
@@ -60,7 +60,7 @@ def admissible(own: Volumes, hybrid: HybridPolicy, target: Target) -> tuple[floa
     return (low, high) if low <= high else None
 
 
-def _online(own: Volumes, hybrid: HybridPolicy, target: Target) -> Verdict:
+def _online(own: Volumes, hybrid: HybridPolicy, target: Target) -> Reachability:
     lowest, highest = own.online(hybrid.bounds.min), own.online(hybrid.bounds.max)
     found = admissible(own, hybrid, target)
     wanted = f"[{target.t7_low:.1%}, {target.t7_high:.1%}]"
@@ -77,10 +77,12 @@ def _online(own: Volumes, hybrid: HybridPolicy, target: Target) -> Verdict:
         "t7_at_bounds": [lowest, highest],
         "admissible": None if found is None else list(found),
     }
-    return Verdict("T7", REACHABLE if found else BLOCKED, statement, "S4 routing" if found else "3B", proof)
+    return Reachability("T7", REACHABLE if found else BLOCKED, statement, "S4 routing" if found else "3B", proof)
 
 
-def _concentration(predictor: Predictor, policies: Policies, target: Target, own: Volumes, online: Verdict) -> Verdict:
+def _concentration(
+    predictor: Predictor, policies: Policies, target: Target, own: Volumes, online: Reachability
+) -> Reachability:
     share = policies.routing.hybrid_policy.p_virtual_hybrid
     low, high = online.proof["admissible"] or (share, share)
     demands, tables = predictor.demands(policies), predictor.tables
@@ -92,4 +94,6 @@ def _concentration(predictor: Predictor, policies: Policies, target: Target, own
         f"arrivals are allocated among their own zones; wanted is at most {target.t6:.1%}"
     )
     proof = {**floor.document(), "hybrid_share": [low, high]}
-    return Verdict("T6", REACHABLE if reachable else BLOCKED, statement, "S2 zone mix" if reachable else "3B", proof)
+    return Reachability(
+        "T6", REACHABLE if reachable else BLOCKED, statement, "S2 zone mix" if reachable else "3B", proof
+    )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from segment5b_lib.calibrate.feasibility import Verdict, admissible, feasibility
+from segment5b_lib.calibrate.feasibility import Reachability, admissible, feasibility
 from segment5b_lib.calibrate.knobs import HYBRID_SHARE, NO_TILT, TEMPER, ZONE_BINDING, ZONE_MIX, channel_rules
 from segment5b_lib.calibrate.mix import row_zone_mix, volumes
 from segment5b_lib.calibrate.prediction import Estimate, Prediction
@@ -50,9 +50,9 @@ class Proposal:
 
     run: Run
     target: Target
-    local: tuple[Verdict, Verdict]
+    local: tuple[Reachability, Reachability]
     reopened: Changes
-    verdicts: tuple[Verdict, Verdict]
+    verdicts: tuple[Reachability, Reachability]
     policies: Policies | None
     solution: Solution | None
     predicted: Mapping[int, Prediction]
@@ -101,7 +101,7 @@ def propose(
     policies = with_changes(run.policies, {ZONE_BINDING: "row_zone", TEMPER: NO_TILT, ZONE_MIX: NO_TILT})
     target = target_of(run.policies.validation, level)
     local = feasibility(start, policies, target)
-    tried: list[tuple[Changes, tuple[Verdict, Verdict]]] = []
+    tried: list[tuple[Changes, tuple[Reachability, Reachability]]] = []
     for changes in _settings(start, local):
         chosen = start.reopen(changes) if changes else start
         verdicts = feasibility(chosen, policies, target) if changes else local
@@ -113,7 +113,7 @@ def propose(
     return Proposal(run, target, local, changes, verdicts, None, None, {}, _blocked(verdicts))
 
 
-def _blocked(verdicts: tuple[Verdict, Verdict]) -> str:
+def _blocked(verdicts: tuple[Reachability, Reachability]) -> str:
     """What stays out of reach at the best upstream setting, with its figures."""
     missed = "; ".join(f"{verdict.gate}: {verdict.statement}" for verdict in verdicts if not verdict.reachable)
     return (
@@ -122,7 +122,7 @@ def _blocked(verdicts: tuple[Verdict, Verdict]) -> str:
     )
 
 
-def _settings(start: Predictor, local: tuple[Verdict, Verdict]) -> Iterator[Changes]:
+def _settings(start: Predictor, local: tuple[Reachability, Reachability]) -> Iterator[Changes]:
     """Nothing upstream first; the channel rules only after a proof that this does not do."""
     yield {}
     if not all(verdict.reachable for verdict in local):

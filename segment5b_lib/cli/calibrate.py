@@ -13,7 +13,7 @@ from segment5b_lib.cli.screen import console, show_json
 if TYPE_CHECKING:
     import polars as pl
 
-    from segment5b_lib.calibrate.feasibility import Verdict
+    from segment5b_lib.calibrate.feasibility import Reachability
     from segment5b_lib.calibrate.proposal import Proposal
 
 _NO_FILE = "FILE"
@@ -95,7 +95,7 @@ def _points(delta: float | None) -> str:
     return "unreachable" if delta is None else f"{100 * delta:+.2f}"
 
 
-def _show_verdicts(verdicts: tuple[Verdict, Verdict]) -> None:
+def _show_verdicts(verdicts: tuple[Reachability, Reachability]) -> None:
     for verdict in verdicts:
         style = "green" if verdict.reachable else "red"
         console.print(f"{verdict.gate} [{style}]{verdict.verdict}[/] ({verdict.owner}): {verdict.statement}")

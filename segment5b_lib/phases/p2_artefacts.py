@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from segment5b_lib.calibrate.feasibility import Verdict
+from segment5b_lib.calibrate.feasibility import Reachability
 from segment5b_lib.calibrate.prediction import Estimate, Prediction
 from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.gates.scorecard import Scorecard
@@ -157,7 +157,7 @@ def matrix_section(lines: Sequence[CandidateLine]) -> Section:
     return Section("Predicted and measured", columns, rows)
 
 
-def reach_section(verdicts: Sequence[Verdict]) -> Section:
+def reach_section(verdicts: Sequence[Reachability]) -> Section:
     """What this segment can reach, with proof, as a table."""
     rows = [(verdict.gate, verdict.verdict, verdict.owner, verdict.statement) for verdict in verdicts]
     return Section("What this segment can reach", ("gate", "verdict", "owner", "proof"), rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from typing import Any, Generic, NamedTuple, Self
 
 from segment5b_lib.errors import Segment5BError
@@ -48,7 +49,7 @@ _NAMES = (
 )
 
 
-class Evidence(NamedTuple):
+class StepResults(NamedTuple):
     """Everything that one execution has taken and derived; nothing in it is read or computed a second time."""
 
     inputs: Sequence[InputDigest]
@@ -94,23 +95,23 @@ class PhaseExecution(Generic[P, M]):
         ------
         Segment5BError : the evidence could not be taken; the attempt's artefacts record the error and hold.
         """
-        measured: M = self._evidence.measured  # type: ignore[assignment]
+        measured: M = self._results.measured  # type: ignore[assignment]
         return measured
 
     @property
     def items(self) -> Items:
         """The definition of done."""
-        return self._evidence.items
+        return self._results.items
 
     @cached_property
     def decision(self) -> PhaseDecision:
         """The word, why, and the definition of done that it rests on."""
-        return self._decision(self.items, self._evidence.conclusion)
+        return self._decision(self.items, self._results.conclusion)
 
     @property
     def next_steps(self) -> NextSteps:
         """What to do next."""
-        return self._evidence.conclusion.next_steps
+        return self._results.conclusion.next_steps
 
     @property
     def scorecard(self) -> Scorecard:
@@ -133,20 +134,20 @@ class PhaseExecution(Generic[P, M]):
 
     @cached_property
     def _published(self) -> Published:
-        evidence = self._evidence
-        published = self._write(evidence, self.decision, None)
+        results = self._results
+        published = self._write(results, self.decision, None)
         if self.decision.opens and not self.parameters.as_what_if:
             self.phase.effects(self.measured)
         return published
 
     @property
-    def _evidence(self) -> Evidence:
+    def _results(self) -> StepResults:
         if isinstance(self._taken, Segment5BError):
             raise self._taken
         return self._taken
 
     @cached_property
-    def _taken(self) -> Evidence | Segment5BError:
+    def _taken(self) -> StepResults | Segment5BError:
         inputs: list[InputDigest] = []
         try:
             inputs += self._inputs()
@@ -155,7 +156,7 @@ class PhaseExecution(Generic[P, M]):
             self._record(inputs, error)
             return error
 
-    def _take(self, inputs: Sequence[InputDigest]) -> Evidence:
+    def _take(self, inputs: Sequence[InputDigest]) -> StepResults:
         phase = self.phase
         measured = phase.measure(self.subject)
         items = Items(phase.items(measured))
@@ -163,13 +164,13 @@ class PhaseExecution(Generic[P, M]):
         if [type(body) for body in bodies] != list(phase.artefacts):
             raise TypeError(f"{phase.name}: bodies are not those of its artefacts")
         conclusion = phase.conclude(measured, items)
-        return Evidence(inputs, measured, items, conclusion, bodies, phase.sections(measured), phase.files(measured))
+        return StepResults(inputs, measured, items, conclusion, bodies, phase.sections(measured), phase.files(measured))
 
     def _record(self, inputs: Sequence[InputDigest], error: Segment5BError) -> None:
         """An attempt whose evidence could not be taken."""
         items = Items([item(f"{self.phase.name}.0", "the evidence can be taken", [error.what], "")])
         nothing = Conclusion(opens=self.phase.hold, next_steps=NOTHING)
-        failed = Evidence(inputs, Measured(), items, nothing, [None] * len(self.phase.artefacts), (), {})
+        failed = StepResults(inputs, Measured(), items, nothing, [None] * len(self.phase.artefacts), (), {})
         self._write(failed, self._decision(items, nothing), error)
 
     def _decision(self, items: Items, conclusion: Conclusion) -> PhaseDecision:
@@ -186,7 +187,7 @@ class PhaseExecution(Generic[P, M]):
                 ]
         return lines
 
-    def _write(self, evidence: Evidence, decision: PhaseDecision, error: Segment5BError | None) -> Published:
+    def _write(self, results: StepResults, decision: PhaseDecision, error: Segment5BError | None) -> Published:
         phase, run, what_if = self.phase, self.subject.run, self.parameters.as_what_if
         opened = opened_by(phase, self.subject)
         with next_attempt(phase.slug, run.run_id, what_if=what_if) as attempt:
@@ -200,20 +201,23 @@ class PhaseExecution(Generic[P, M]):
                 "others": {role: [identity_of(other) for other in runs] for role, runs in self.subject.others.items()},
                 "scale": run.world.scale,
                 "opened_by": opened,
-                "inputs": list(evidence.inputs),
-                "measured": [*measured_values(evidence.measured.gates), *evidence.measured.values],
-                "gates": list(evidence.measured.gates),
-                "definition_of_done": list(evidence.items),
+                "inputs": list(results.inputs),
+                "measured": [*measured_values(results.measured.gates), *results.measured.values],
+                "gates": list(results.measured.gates),
+                "definition_of_done": list(results.items),
                 "decision": decision.word,
                 "reasons": list(decision.reasons),
                 "created_utc": utc_now(),
             }
             envelope = FailedArtefact(**fields, error=error.context()) if error else Artefact(**fields, error=None)
-            paths = attempt.publish(_files(phase, envelope, evidence), _summary(envelope, evidence))
+            paths = attempt.publish(_files(phase, envelope, results), _summary(envelope, results))
         return Published(phase.name, attempt.number, decision, tuple(paths))
 
     def __dir__(self) -> list[str]:
         return list(_NAMES)
+
+    def _repr_html_(self) -> str:
+        return f"<p><b>{escape(self.phase.name)}</b> {escape(self.question)}</p>{self.identity._repr_html_()}"
 
     def __repr__(self) -> str:
         return f"{self.phase.name} on run {self.subject.run.run_id[:8]}: {self.question}"
@@ -261,22 +265,22 @@ def _prepared(phase: Phase[P, M], values: Mapping[str, Any]) -> tuple[Phase[P, M
     return phase, subject
 
 
-def _files(phase: Phase[Any, Any], envelope: Artefact | FailedArtefact, evidence: Evidence) -> Files:
+def _files(phase: Phase[Any, Any], envelope: Artefact | FailedArtefact, results: StepResults) -> Files:
     """Every artefact's bytes by (name, extension)."""
     files = {
         (kind.ARTEFACT, "json"): content(envelope.model_copy(update={"artefact": kind.ARTEFACT}), body)
-        for kind, body in zip(phase.artefacts, evidence.bodies, strict=True)
+        for kind, body in zip(phase.artefacts, results.bodies, strict=True)
     }
-    page = markdown(envelope, phase.question, evidence.sections).encode()
-    return {**files, **{(name, "md"): page for name in phase.pages}, **evidence.files}
+    page = markdown(envelope, phase.question, results.sections).encode()
+    return {**files, **{(name, "md"): page for name in phase.pages}, **results.files}
 
 
-def _summary(envelope: Artefact | FailedArtefact, evidence: Evidence) -> dict[str, Any]:
+def _summary(envelope: Artefact | FailedArtefact, results: StepResults) -> dict[str, Any]:
     """What the pointer says about the attempt."""
     return {
         "decision": envelope.decision.value,
         "created_utc": envelope.created_utc,
-        "items": {found.id: found.status.value for found in evidence.items},
+        "items": {found.id: found.status.value for found in results.items},
         "reasons": envelope.reasons,
-        "next": [step.text for step in evidence.conclusion.next_steps.steps],
+        "next": [step.text for step in results.conclusion.next_steps.steps],
     }

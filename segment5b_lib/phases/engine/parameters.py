@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from segment5b_lib.errors import UsageError
 from segment5b_lib.store.runs import open_run
 
-P = TypeVar("P", bound="Parameters")
+Checked = TypeVar("Checked", bound="Parameters")
 
 ANY_RUN: Final = "the run to look at: an id, the start of one, or a role such as @baseline"
 CANDIDATE: Final = "the candidate: an id, the start of one, or a role"
@@ -79,8 +79,14 @@ def _resolved(value: str | list[str], id_of: Callable[[str], str]) -> str | list
 
 
 def checked(
-    model: type[P], values: Mapping[str, Any], *, code: str, where: str, next_step: str, needed: Collection[str] = ()
-) -> P:
+    model: type[Checked],
+    values: Mapping[str, Any],
+    *,
+    code: str,
+    where: str,
+    next_step: str,
+    needed: Collection[str] = (),
+) -> Checked:
     """Parameters by name and type, or an error that names the offender; those `needed` may not be left to a default.
 
     Raises
