@@ -45,7 +45,7 @@ _US: Final = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Demand:
+class ExpectedDemand:
     """One scenario's expected arrivals by series and span.
 
     A span is a run of buckets of one UTC day over which no zone's cached clock changes between right and wrong.
@@ -86,7 +86,7 @@ class Source:
         return self.run.world
 
 
-def load_demand(source: Source, scenario_id: str, policies: Policies) -> Demand:
+def load_demand(source: Source, scenario_id: str, policies: Policies) -> ExpectedDemand:
     """Read one scenario's surface and multiply it by its latent factors.
 
     Raises
@@ -103,7 +103,7 @@ def load_demand(source: Source, scenario_id: str, policies: Policies) -> Demand:
     first = np.flatnonzero(np.append(True, changes))
     surface, mean, square = _sums(source, scenario, series, policies, first)
     kappa = dispersion(series["demand_class"], scenario.band, policies.count)[:, None]
-    return Demand(
+    return ExpectedDemand(
         scenario_id=scenario_id,
         series=series.select("merchant_id", "legal_country_iso", "zone_representation", "channel_group"),
         days=tuple(days),

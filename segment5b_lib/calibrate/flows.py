@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from segment5b_lib.calibrate.demand import Demand
+from segment5b_lib.calibrate.demand import ExpectedDemand
 from segment5b_lib.calibrate.tables import RoutingTables
 from segment5b_lib.contract.policies import Policies, ZoneTilt
 from segment5b_lib.contract.words import VirtualMode
@@ -31,7 +31,7 @@ class Block(NamedTuple):
     """Routing units and the spans that their chances hold for.
 
     `to_zone` float64 [unit, zone] sums to 1; `virtual` float64 [unit]; `mean`, `excess` float64 [unit, span] as in
-    `Demand`; `span` int64, indices into the demand's spans.
+    `ExpectedDemand`; `span` int64, indices into the demand's spans.
     """
 
     to_zone: F64
@@ -62,7 +62,7 @@ class Destinations:
         return np.array([shares.get(name, 0.0) for name in self.mode])
 
 
-def destinations(demand: Demand, tables: RoutingTables) -> Destinations:
+def destinations(demand: ExpectedDemand, tables: RoutingTables) -> Destinations:
     """Look the merchants of a demand up in the routing tables."""
     ids = demand.series["merchant_id"].to_numpy()
     starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
@@ -86,7 +86,7 @@ def codes_of(names: pl.Series, words: tuple[str, ...]) -> I64:
     return names.cast(pl.Enum(words)).to_physical().cast(pl.Int64).to_numpy()
 
 
-def blocks(demand: Demand, tables: RoutingTables, policies: Policies) -> Iterator[Block]:
+def blocks(demand: ExpectedDemand, tables: RoutingTables, policies: Policies) -> Iterator[Block]:
     """The demand under some policies: zone mix applied, every routing unit with its destinations.
 
     The caps of S2 on λ and of S3 on counts are applied without the mix, or not at all: no shipped world meets them.
@@ -140,7 +140,7 @@ class _ZoneWeights(NamedTuple):
 
 
 def _zone_weights(
-    demand: Demand, tables: RoutingTables, places: Destinations, temper: ZoneTilt, *, redirect: bool
+    demand: ExpectedDemand, tables: RoutingTables, places: Destinations, temper: ZoneTilt, *, redirect: bool
 ) -> _ZoneWeights:
     of_horizon = tables.group_weights.filter(pl.col("utc_day").is_in(demand.days))
     rows = of_horizon.join(places.merchants, on="merchant_id", how="inner", maintain_order="left")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from segment5b_lib.calibrate.demand import Demand
+from segment5b_lib.calibrate.demand import ExpectedDemand
 from segment5b_lib.calibrate.flows import blocks
 from segment5b_lib.calibrate.predictor import Predictor
 from segment5b_lib.contract.policies import Policies
@@ -35,7 +35,7 @@ def merchant_zones(predictor: Predictor, policies: Policies | None = None) -> pl
     )
 
 
-def _arrivals_of_scenario(predictor: Predictor, demand: Demand, policies: Policies) -> pl.DataFrame:
+def _arrivals_of_scenario(predictor: Predictor, demand: ExpectedDemand, policies: Policies) -> pl.DataFrame:
     """Arrivals by merchant and zone of one scenario."""
     ids = demand.series["merchant_id"].to_numpy()
     merchants, merchant_of = np.unique(ids, return_inverse=True)

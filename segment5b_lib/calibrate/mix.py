@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from segment5b_lib.calibrate.demand import Demand
+from segment5b_lib.calibrate.demand import ExpectedDemand
 from segment5b_lib.calibrate.flows import blocks, destinations
 from segment5b_lib.calibrate.tables import RoutingTables
 from segment5b_lib.contract.policies import Policies
@@ -82,7 +82,7 @@ class Volumes(NamedTuple):
         return self.virtual_only + hybrid_share * self.hybrid
 
 
-def volumes(demands: Sequence[Demand], tables: RoutingTables) -> Volumes:
+def volumes(demands: Sequence[ExpectedDemand], tables: RoutingTables) -> Volumes:
     """How much of the surface belongs to merchants of each mode."""
     sums = dict.fromkeys(VirtualMode, 0.0)
     for demand in demands:
@@ -96,7 +96,7 @@ def volumes(demands: Sequence[Demand], tables: RoutingTables) -> Volumes:
     )
 
 
-def row_zone_mix(demands: Sequence[Demand], tables: RoutingTables, hybrid_share: float) -> Mix:
+def row_zone_mix(demands: Sequence[ExpectedDemand], tables: RoutingTables, hybrid_share: float) -> Mix:
     """What S2's zone mix can move under `row_zone`, as shares of the surface, which no seed changes."""
     parts = []
     for demand in demands:
@@ -108,7 +108,7 @@ def row_zone_mix(demands: Sequence[Demand], tables: RoutingTables, hybrid_share:
     return _joined(parts, len(tables.zones))
 
 
-def group_weight_mix(demands: Sequence[Demand], tables: RoutingTables, policies: Policies) -> Mix:
+def group_weight_mix(demands: Sequence[ExpectedDemand], tables: RoutingTables, policies: Policies) -> Mix:
     """Owners are merchants with their weights averaged over the days: what S4's temper can move.
 
     The temper works day by day; on the average it is solved in a moment, and the difference is of second order in how

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from segment5b_lib.calibrate.demand import Demand
+from segment5b_lib.calibrate.demand import ExpectedDemand
 from segment5b_lib.calibrate.flows import Block
 from segment5b_lib.gates.t06_concentration import TOP
 
@@ -107,7 +107,7 @@ class Ledger:
         self.total = np.zeros(len(self.zones))
         self.covariance = np.zeros((len(self.zones), len(self.zones)))
 
-    def add(self, demand: Demand, blocks: Iterable[Block]) -> None:
+    def add(self, demand: ExpectedDemand, blocks: Iterable[Block]) -> None:
         """Take one scenario in."""
         landed = np.zeros(demand.wrong.shape)
         for block in blocks:
@@ -122,7 +122,7 @@ class Ledger:
         self.total += landed.sum(axis=1)
         self.days.append(self._mismatches(demand, landed))
 
-    def _mismatches(self, demand: Demand, landed: F64) -> pl.DataFrame:
+    def _mismatches(self, demand: ExpectedDemand, landed: F64) -> pl.DataFrame:
         exposed = np.flatnonzero(demand.wrong.any(axis=1) & (landed.sum(axis=1) > 0))
         frame = pl.DataFrame(
             {

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from functools import cached_property
 
-from segment5b_lib.calibrate.demand import Demand, Source, load_demand
+from segment5b_lib.calibrate.demand import ExpectedDemand, Source, load_demand
 from segment5b_lib.calibrate.flows import blocks
 from segment5b_lib.calibrate.prediction import Ledger, Prediction
 from segment5b_lib.calibrate.tables import Changes, RoutingTables, tables_of_world, tables_reopened
@@ -30,14 +30,14 @@ class Predictor:
         self.reopened = dict(reopened or {})
         self.seed = run.receipt.seed if seed is None else seed
         self._threads = threads or len(os.sched_getaffinity(0))
-        self._demands: dict[bytes, tuple[Demand, ...]] = {}
+        self._demands: dict[bytes, tuple[ExpectedDemand, ...]] = {}
 
     @cached_property
     def tables(self) -> RoutingTables:
         """Routing tables of the world, with the reopened segments in place."""
         return tables_reopened(self.run.world, self.reopened) if self.reopened else tables_of_world(self.run.world)
 
-    def demands(self, policies: Policies | None = None) -> tuple[Demand, ...]:
+    def demands(self, policies: Policies | None = None) -> tuple[ExpectedDemand, ...]:
         """Expected arrivals of every scenario, by id; read again only where a policy that shapes them differs."""
         chosen = policies or self.run.policies
         key = canonical_json(_shaping(chosen))

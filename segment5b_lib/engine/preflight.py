@@ -26,7 +26,7 @@ from segment5b_lib.errors import EnvironmentFault
 from segment5b_lib.store.documents import validated
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
-from segment5b_lib.world.spec import Horizon, WorldSpec
+from segment5b_lib.world.spec import HorizonSpec, WorldSpec
 
 MB: Final = 10**6
 STATE_BYTES: Final = {
@@ -82,7 +82,7 @@ def size_of_spec(spec: WorldSpec) -> Size:
 def size_of_world(world: World) -> Size:
     """Size of a built world, from its forecast."""
     forecast, scenarios = world.document["forecast"], len(world.scenarios)
-    horizon = validated(Horizon, world.document["horizon"], f"world {world.mf[:12]}, horizon")
+    horizon = validated(HorizonSpec, world.document["horizon"], f"world {world.mf[:12]}, horizon")
     return Size(forecast["series"] * horizon.buckets, scenarios, forecast["arrivals"] * scenarios)
 
 

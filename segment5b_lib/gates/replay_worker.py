@@ -14,7 +14,7 @@ from segment5b_lib.states.context import Context
 from segment5b_lib.states.s4 import arrivals as s4_arrivals
 from segment5b_lib.states.s4.counts import Shard
 from segment5b_lib.states.s4.expansion import Expansion, expand_shard
-from segment5b_lib.states.s4.upstream import load_upstream
+from segment5b_lib.states.s4.routing_inputs import load_routing_inputs
 from segment5b_lib.store.runs import Run
 
 
@@ -22,7 +22,7 @@ def execute(root: Path, folder: Path, threads: int, parts: list[tuple[str, int]]
     """Execute the parts, by scenario and number, on so many threads."""
     context = Context(Run(root), s4_arrivals.SPEC, threads)
     context.verify_inputs()
-    upstream = load_upstream(context)
+    upstream = load_routing_inputs(context)
     for scenario_id in sorted({name for name, _ in parts}):
         expansion, _ = s4_arrivals.load_expansion(context, upstream, scenario_id)
         wanted = [shard for shard in expansion.shards if (scenario_id, shard.part) in parts]

@@ -29,8 +29,8 @@ from segment5b_lib.store.publish import STAGING_PREFIX, replace_folder, sync, sy
 from segment5b_lib.store.runs import Run, policies_digest
 from segment5b_lib.store.verify import require_unchanged
 
-Shard = TypeVar("Shard")
-Result = TypeVar("Result")
+_Shard = TypeVar("_Shard")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ class Context:
         return self.steps.step(name, lane)
 
     def map_shards(
-        self, name: str, work: Callable[[Shard], Result], shards: Sequence[Shard], rows: Sequence[int]
-    ) -> list[Result]:
+        self, name: str, work: Callable[[_Shard], _Result], shards: Sequence[_Shard], rows: Sequence[int]
+    ) -> list[_Result]:
         """Run `work` on every shard, `threads` at a time; results come in shard order.
 
         `rows` says how many rows each shard stands for, for progress; the largest begin first, so that the threads
@@ -88,7 +88,7 @@ class Context:
         """
         done_rows, lock = [0, 0], threading.Lock()
 
-        def one(position: int) -> Result:
+        def one(position: int) -> _Result:
             result = work(shards[position])
             with lock:
                 done_rows[0] += 1

@@ -20,7 +20,7 @@ from segment5b_lib.model.grouping import grouped, with_attributes
 from segment5b_lib.model.scenario import Scenario, scenario_of
 from segment5b_lib.states.context import Context, Publication, StateSpec
 from segment5b_lib.states.surface import (
-    KEY,
+    SURFACE_KEY,
     SeriesSlice,
     Surface,
     check_intensity,
@@ -101,9 +101,9 @@ def _scan(context: Context, surface: Surface) -> pl.DataFrame | None:
     tables = context.map_shards("scan surface", keys_of, slices, rows)
     if any(table is None for table in tables):
         return None
-    text = pl.col(KEY[1:]).cast(pl.String)
+    text = pl.col(SURFACE_KEY[1:]).cast(pl.String)
     keys = pl.concat([pl.DataFrame(table).with_columns(text) for table in tables if table is not None])
-    ordered = keys.unique().sort(KEY)
+    ordered = keys.unique().sort(SURFACE_KEY)
     return ordered if ordered.equals(keys) else None
 
 

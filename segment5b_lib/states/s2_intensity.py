@@ -38,7 +38,7 @@ _FIELD_ROWS: Final = 1 << 17
 
 
 @dataclass(frozen=True)
-class SliceTotals:
+class IntensityTotals:
     """What one slice of series adds to the scenario's totals."""
 
     rows: int
@@ -196,7 +196,7 @@ def _realise(
     """λ_realised = min(λ · factor · zone mix, cap), slice by slice: load, compute, validate, write."""
     mix, cap = _zone_mix(context, domain, surface), context.run.policies.lgcp.lambda_max
 
-    def one(bounds: SeriesSlice) -> SliceTotals:
+    def one(bounds: SeriesSlice) -> IntensityTotals:
         start, stop = bounds.start, bounds.stop
         with context.step("read surface", Lane.INPUT_LOAD) as step:
             baseline = surface.intensity(start, stop)
@@ -215,7 +215,7 @@ def _realise(
         with context.step("build columns", Lane.WRITE):
             table = domain.per_bucket(start, stop, columns)
         publication.write_part("s2_realised_intensity_5B", domain.scenario_id, bounds.part, table)
-        return SliceTotals(realised.size, float(baseline.sum(dtype=np.float64)), float(realised.sum()), capped)
+        return IntensityTotals(realised.size, float(baseline.sum(dtype=np.float64)), float(realised.sum()), capped)
 
     slices = surface.slices()
     rows = [len(bounds) * domain.buckets for bounds in slices]

@@ -32,7 +32,7 @@ SPEC: Final = StateSpec(
 
 
 @dataclass(frozen=True)
-class SliceTotals:
+class CountTotals:
     """What one slice of series adds to the scenario's totals."""
 
     rows: int
@@ -75,7 +75,7 @@ def _draw(
     files = context.run.files("s2_realised_intensity_5B", domain.scenario_id)
     intensity = RowRanges(files, dataset("s2_realised_intensity_5B"))
 
-    def one(bounds: SeriesSlice) -> SliceTotals:
+    def one(bounds: SeriesSlice) -> CountTotals:
         part = slice(bounds.start, bounds.stop)
         with context.step("read intensity", Lane.INPUT_LOAD) as step:
             rows = intensity.read(["lambda_realised"], part.start * domain.buckets, part.stop * domain.buckets)
@@ -97,7 +97,7 @@ def _draw(
             table = domain.per_bucket(part.start, part.stop, _columns(domain, kappa[part], mu, counts, capped, policy))
         publication.write_part("s3_bucket_counts_5B", domain.scenario_id, bounds.part, table)
         drawn, positive, cut = (np.count_nonzero(rows) for rows in (mu > policy.lambda_zero_eps, counts, capped))
-        return SliceTotals(mu.size, int(drawn), int(counts.sum()), int(cut), int(mu.size - positive))
+        return CountTotals(mu.size, int(drawn), int(counts.sum()), int(cut), int(mu.size - positive))
 
     slices = series_slices(len(domain), domain.buckets)
     totals = context.map_shards("draw counts", one, slices, [len(bounds) * domain.buckets for bounds in slices])
@@ -141,7 +141,7 @@ def _validate(
         )
 
 
-def _count(publication: Publication, domain: SeriesDomain, totals: list[SliceTotals]) -> None:
+def _count(publication: Publication, domain: SeriesDomain, totals: list[CountTotals]) -> None:
     counters = {
         "rows": sum(total.rows for total in totals),
         "rows_drawn": sum(total.drawn for total in totals),

@@ -22,7 +22,7 @@ from segment5b_lib.store.scan import RowRanges
 from segment5b_lib.store.worlds import World
 
 _SURFACE: Final = dataset("merchant_zone_scenario_local_5A")
-KEY: Final = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
+SURFACE_KEY: Final = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
 """Columns that name a series, in the order by which series are sorted."""
 _BUCKET: Final = "local_horizon_bucket_index"
 _LAMBDA: Final = "lambda_local_scenario"
@@ -84,16 +84,16 @@ class Surface:
 
     def read(self, start: int, stop: int) -> SurfaceSlice | None:
         """Read the series [start, stop); None where the rows do not come series by series."""
-        rows = self._rows.read((*KEY, _BUCKET, _LAMBDA), start * self.buckets, stop * self.buckets)
+        rows = self._rows.read((*SURFACE_KEY, _BUCKET, _LAMBDA), start * self.buckets, stop * self.buckets)
         shape = (stop - start, self.buckets)
         bucket = rows[_BUCKET].to_numpy().reshape(shape)
         in_order = bool((bucket == np.arange(self.buckets, dtype=bucket.dtype)).all())
-        for name in KEY:
+        for name in SURFACE_KEY:
             codes = _codes(rows[name]).reshape(shape)
             in_order = in_order and bool((codes == codes[:, :1]).all())
         if not in_order:
             return None
-        keys = rows.select(list(KEY)).take(pa.array(np.arange(stop - start) * self.buckets))
+        keys = rows.select(list(SURFACE_KEY)).take(pa.array(np.arange(stop - start) * self.buckets))
         return SurfaceSlice(start, stop, keys, rows[_LAMBDA].to_numpy().reshape(shape))
 
     def intensity(self, start: int, stop: int) -> NDArray[np.float32]:
@@ -114,14 +114,15 @@ def sorted_surface(world: World, scenario_id: str, buckets: int, folder: Path) -
     target = folder / "part-000000.parquet"
     with connect([*_folders(source.files), folder]) as connection:
         rows = connection.read_parquet([str(path) for path in source.files], hive_partitioning=False)
-        rows.order(", ".join((*KEY, _BUCKET))).to_parquet(str(target), compression="zstd")
+        rows.order(", ".join((*SURFACE_KEY, _BUCKET))).to_parquet(str(target), compression="zstd")
     return Surface([target], scenario_id, buckets)
 
 
 _INCOMPLETE: Final = f"""
-SELECT {", ".join(KEY)}, count(*), count(DISTINCT {_BUCKET}) AS buckets, min({_BUCKET}) AS first, max({_BUCKET}) AS last
-FROM read_parquet($1, hive_partitioning = false) GROUP BY {", ".join(KEY)}
-HAVING count(*) <> $2 OR buckets <> $2 OR first <> 0 OR last <> $2 - 1 ORDER BY {", ".join(KEY)} LIMIT 1
+SELECT {", ".join(SURFACE_KEY)},
+  count(*), count(DISTINCT {_BUCKET}) AS buckets, min({_BUCKET}) AS first, max({_BUCKET}) AS last
+FROM read_parquet($1, hive_partitioning = false) GROUP BY {", ".join(SURFACE_KEY)}
+HAVING count(*) <> $2 OR buckets <> $2 OR first <> 0 OR last <> $2 - 1 ORDER BY {", ".join(SURFACE_KEY)} LIMIT 1
 """
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from segment5b_lib.civil_time.tzif import read_zone
 from segment5b_lib.world.rhythm import QUARTERS_PER_DAY, QUARTERS_PER_WEEK
 from segment5b_lib.world.sharing import Ints
-from segment5b_lib.world.spec import QUARTER_SECONDS, Horizon
+from segment5b_lib.world.spec import QUARTER_SECONDS, HorizonSpec
 
 _THURSDAY = 3
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
@@ -34,7 +34,7 @@ class LocalClock:
     day: Ints
 
 
-def local_clock(tzid: str, horizon: Horizon) -> LocalClock:
+def local_clock(tzid: str, horizon: HorizonSpec) -> LocalClock:
     """The local clock of a zone over the horizon."""
     utc = np.arange(horizon.start_second, horizon.end_second, horizon.bucket_seconds)
     seconds, minutes = read_zone(tzid)
@@ -53,13 +53,13 @@ def public_holidays(country: str, first_year: int, last_year: int) -> Ints | Non
     return np.array(sorted(day.toordinal() - _EPOCH_DAY for day in found), np.int64)
 
 
-def is_holiday(country: str, days: Ints, horizon: Horizon) -> npt.NDArray[np.bool_]:
+def is_holiday(country: str, days: Ints, horizon: HorizonSpec) -> npt.NDArray[np.bool_]:
     """Which of the local days are public holidays of a country."""
     found = public_holidays(country, horizon.start.year - 1, horizon.end.year)
     return np.zeros(len(days), bool) if found is None else np.isin(days, found)
 
 
-def without_calendar(countries: Iterable[str], horizon: Horizon) -> list[str]:
+def without_calendar(countries: Iterable[str], horizon: HorizonSpec) -> list[str]:
     """Countries whose holidays the package does not know; their series have none."""
     years = (horizon.start.year - 1, horizon.end.year)
     return sorted(code for code in set(countries) if public_holidays(code, *years) is None)

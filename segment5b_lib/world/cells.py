@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segment5b_lib.errors import PolicyError
-from segment5b_lib.world.cities import Cities, Places
+from segment5b_lib.world.cities import Cities, PopulatedPlaces
 from segment5b_lib.world.spec import Geography
 
 Floats = npt.NDArray[np.float64]
@@ -41,7 +41,7 @@ class Cells:
     demand: Floats
     is_border: Flags
     hand_made: Flags
-    places: Places
+    places: PopulatedPlaces
     starts: Ints
 
     def __len__(self) -> int:
@@ -111,7 +111,7 @@ def _unknown_country(where: str, code: str) -> PolicyError:
     )
 
 
-def _all_places(cities: Cities, zones: tuple[str, ...], geography: Geography) -> tuple[Places, Flags, Flags]:
+def _all_places(cities: Cities, zones: tuple[str, ...], geography: Geography) -> tuple[PopulatedPlaces, Flags, Flags]:
     """Cities, border points within reach and hand-made places; which are border, which hand-made."""
     here = np.array([zones.index(zone) for zone in cities.zones])
     near = cities.borders.take(np.flatnonzero(cities.borders.border_km <= geography.border_km))
@@ -119,7 +119,7 @@ def _all_places(cities: Cities, zones: tuple[str, ...], geography: Geography) ->
     if unknown := [place.country for place in made if place.country not in cities.countries]:
         raise _unknown_country("key geography.hand_made", unknown[0])
     zeros = np.zeros(len(made))
-    by_hand = Places(
+    by_hand = PopulatedPlaces(
         np.array([cities.countries.index(place.country) for place in made], np.int64),
         np.array([zones.index(place.tzid) for place in made], np.int64),
         np.array([place.lat_deg for place in made], np.float64),
@@ -142,7 +142,7 @@ def _kept(code: Ints, border: Flags, population: Ints, geography: Geography) -> 
     return kept
 
 
-def _with_zone(places: Places, here: Ints) -> Places:
+def _with_zone(places: PopulatedPlaces, here: Ints) -> PopulatedPlaces:
     return replace(places, zone=here[places.zone])
 
 
@@ -170,7 +170,7 @@ def _zones_in_use(zone: Ints, demand: Floats, zones: tuple[str, ...], geography:
     return np.array([*required, *ranked][: geography.zones_in_use])
 
 
-def _demand(places: Places, starts: Ints, border: Flags, cities: Cities, geography: Geography) -> Floats:
+def _demand(places: PopulatedPlaces, starts: Ints, border: Flags, cities: Cities, geography: Geography) -> Floats:
     """Demand of each cell: its country's, by zone; a border cell draws its people's part, times a pull."""
     population = np.add.reduceat(places.population.astype(np.float64), starts)
     country = places.country[starts]

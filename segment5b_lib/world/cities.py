@@ -43,7 +43,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class PopulatedPlaces:
     """Points where something may stand, column by column; all arrays have one length.
 
     Attributes
@@ -64,14 +64,14 @@ class Places:
     room_km: Floats
     border_km: Floats
 
-    def take(self, index: Ints) -> Places:
+    def take(self, index: Ints) -> PopulatedPlaces:
         """Some of the places, in the order of `index`."""
-        return Places(*(getattr(self, field.name)[index] for field in fields(self)))
+        return PopulatedPlaces(*(getattr(self, field.name)[index] for field in fields(self)))
 
-    def followed_by(self, other: Places) -> Places:
+    def followed_by(self, other: PopulatedPlaces) -> PopulatedPlaces:
         """These places, then the others."""
         pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        return Places(*(np.concatenate(pair) for pair in pairs))
+        return PopulatedPlaces(*(np.concatenate(pair) for pair in pairs))
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +81,8 @@ class Cities:
     `countries` and `zones` ascend; `continents` has GeoNames' code for each country.
     """
 
-    cities: Places
-    borders: Places
+    cities: PopulatedPlaces
+    borders: PopulatedPlaces
     countries: tuple[str, ...]
     zones: tuple[str, ...]
     continents: tuple[str, ...]
@@ -227,10 +227,10 @@ def _on_sphere(lat: Floats, lon: Floats) -> Floats:
     return _EARTH_KM * np.stack([across * np.cos(theta), across * np.sin(theta), np.sin(phi)], axis=1)
 
 
-def _places(table: pa.Table, countries: tuple[str, ...], zones: tuple[str, ...]) -> Places:
+def _places(table: pa.Table, countries: tuple[str, ...], zones: tuple[str, ...]) -> PopulatedPlaces:
     coded = {
         name: pc.index_in(table[name], pa.array(names)).to_numpy().astype(np.int64)
         for name, names in (("country", countries), ("tzid", zones))
     }
     numbers = ("lat_deg", "lon_deg", "population", "room_km", "border_km")
-    return Places(coded["country"], coded["tzid"], *(table[name].to_numpy() for name in numbers))
+    return PopulatedPlaces(coded["country"], coded["tzid"], *(table[name].to_numpy() for name in numbers))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from segment5b_lib.errors import PolicyError
 from segment5b_lib.world.cells import Cells
 from segment5b_lib.world.footprint import Series
-from segment5b_lib.world.merchants import Merchants
+from segment5b_lib.world.merchants import PlannedMerchants
 from segment5b_lib.world.randomness import Randomness
 from segment5b_lib.world.sharing import Floats
 from segment5b_lib.world.sites import SiteWeights
@@ -18,7 +18,7 @@ from segment5b_lib.world.spec import WorldSpec
 
 
 @dataclass(frozen=True, eq=False)
-class Demand:
+class SeriesDemand:
     """Expected arrivals of each series over the baseline horizon.
 
     Attributes
@@ -34,11 +34,11 @@ class Demand:
 def build_demand(
     spec: WorldSpec,
     cells: Cells,
-    merchants: Merchants,
+    merchants: PlannedMerchants,
     series: Series,
     weights: SiteWeights,
     randomness: Randomness,
-) -> Demand:
+) -> SeriesDemand:
     """Mostly where the sites weigh most, partly alike for every site, with log-normal noise.
 
     A set share of the series is dormant: opened, but without trade in the horizon. Each merchant
@@ -52,13 +52,13 @@ def build_demand(
     dormant = _dormant(spec, cells, merchants, series, pull, randomness)
     pull = np.where(dormant, 0.0, pull)
     total = np.add.reduceat(pull, series.starts[:-1])
-    return Demand(merchants.volume[series.merchant] * pull / total[series.merchant], dormant)
+    return SeriesDemand(merchants.volume[series.merchant] * pull / total[series.merchant], dormant)
 
 
 def _dormant(
     spec: WorldSpec,
     cells: Cells,
-    merchants: Merchants,
+    merchants: PlannedMerchants,
     series: Series,
     pull: Floats,
     randomness: Randomness,

@@ -8,7 +8,7 @@ import numpy as np
 
 from segment5b_lib.errors import PolicyError
 from segment5b_lib.world.cells import Cells
-from segment5b_lib.world.merchants import Merchants
+from segment5b_lib.world.merchants import PlannedMerchants
 from segment5b_lib.world.randomness import Randomness
 from segment5b_lib.world.sharing import Floats, Ints, apportion
 from segment5b_lib.world.spec import WorldSpec
@@ -34,7 +34,7 @@ class Series:
         return len(self.merchant)
 
 
-def build_series(spec: WorldSpec, cells: Cells, merchants: Merchants, randomness: Randomness) -> Series:
+def build_series(spec: WorldSpec, cells: Cells, merchants: PlannedMerchants, randomness: Randomness) -> Series:
     """Exactly `footprint.series` series over every zone in use, and exactly `footprint.sites` sites that sell.
 
     A merchant that exists online only sells at edges: it has a registered place in each of its cells, on top.
@@ -52,7 +52,7 @@ def build_series(spec: WorldSpec, cells: Cells, merchants: Merchants, randomness
     return Series(np.repeat(np.arange(count), widths), cell, 1 + np.concatenate(owned), starts)
 
 
-def _site_counts(spec: WorldSpec, merchants: Merchants, randomness: Randomness) -> Ints:
+def _site_counts(spec: WorldSpec, merchants: PlannedMerchants, randomness: Randomness) -> Ints:
     """Sites of each merchant: as many as its size needs, give or take how busy its sites are.
 
     Those of merchants that sell in person sum to `footprint.sites`; online merchants, who only reach as far as
@@ -82,7 +82,7 @@ def _series_counts(spec: WorldSpec, cells: Cells, sites: Ints) -> Ints:
     return apportion(sites.astype(np.float64) ** law.series_sites_exponent, law.series, least=1, most=most)
 
 
-def _ranked_cells(spec: WorldSpec, cells: Cells, merchants: Merchants, m: int, randomness: Randomness) -> Ints:
+def _ranked_cells(spec: WorldSpec, cells: Cells, merchants: PlannedMerchants, m: int, randomness: Randomness) -> Ints:
     """Every cell in the order in which a merchant would open there: head office first.
 
     Sampling without replacement in proportion to demand, pulled towards the home country and continent, by

@@ -17,7 +17,7 @@ from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.store.parquet import ROW_GROUP_ROWS
 from segment5b_lib.world.plan import Plan
 from segment5b_lib.world.sharing import Floats
-from segment5b_lib.world.spec import Horizon
+from segment5b_lib.world.spec import HorizonSpec
 
 LARGEST_ZONES = 10
 _DIGITS = 6
@@ -139,7 +139,7 @@ def _wrong_share(plan: Plan, zones: list[str]) -> Floats:
 def _difference(
     left: tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]],
     right: tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]],
-    horizon: Horizon,
+    horizon: HorizonSpec,
 ) -> Floats:
     """Part of each bucket in which two step functions differ, at a resolution of a minute."""
     minutes = np.arange(horizon.start_second, horizon.end_second, 60)

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from segment5b_lib.world.cells import Cells
 from segment5b_lib.world.footprint import Series
-from segment5b_lib.world.merchants import Merchants
+from segment5b_lib.world.merchants import PlannedMerchants
 from segment5b_lib.world.randomness import Randomness
-from segment5b_lib.world.sharing import Floats, Ints, blocks
+from segment5b_lib.world.sharing import Floats, Ints, owner_slices
 from segment5b_lib.world.sites import SiteWeights
 from segment5b_lib.world.spec import GroupMix, WorldSpec
 
@@ -45,7 +45,7 @@ class GroupWeights:
 def build_group_weights(
     spec: WorldSpec,
     cells: Cells,
-    merchants: Merchants,
+    merchants: PlannedMerchants,
     series: Series,
     weights: SiteWeights,
     randomness: Randomness,
@@ -63,7 +63,7 @@ def build_group_weights(
     p = np.concatenate(
         [
             mixed(raw[own] / raw[own].sum(axis=0), sites[own] / sites[own].sum(), spec.upstream.s2B)
-            for own in blocks(starts)
+            for own in owner_slices(starts)
         ]
     )
     return GroupWeights(merchant, tuple(zones[pairs % len(zones)].tolist()), base, gamma, _closed(p, starts), starts)
@@ -110,7 +110,7 @@ def _entropy(share: Floats) -> Floats:
     return entropy
 
 
-def _day_noise(spec: WorldSpec, merchants: Merchants, starts: Ints, randomness: Randomness) -> Floats:
+def _day_noise(spec: WorldSpec, merchants: PlannedMerchants, starts: Ints, randomness: Randomness) -> Floats:
     """Log-normal with mean 1, one per (merchant, zone, day)."""
     days, sigma = spec.horizon.days, spec.site_weights.day_sigma
     normal = randomness.normals("day_effects", merchants.ids, np.diff(starts) * days)
@@ -122,7 +122,7 @@ def _closed(p: Floats, starts: Ints) -> Floats:
     """Rounded to a grid of 2^-40, the largest share of each merchant and day closing the sum to exactly 1."""
     steps = np.rint(p * _GRID)
     missing = _GRID - np.add.reduceat(steps, starts[:-1], axis=0)
-    for m, own in enumerate(blocks(starts)):
+    for m, own in enumerate(owner_slices(starts)):
         largest = own.start + np.argmax(steps[own], axis=0)
         steps[largest, np.arange(p.shape[1])] += missing[m]
     return steps / _GRID

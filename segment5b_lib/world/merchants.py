@@ -21,12 +21,11 @@ from segment5b_lib.identity import sha256_hex
 from segment5b_lib.world.cells import Cells
 from segment5b_lib.world.randomness import Randomness
 from segment5b_lib.world.sharing import Floats, Ints, least_covered
-from segment5b_lib.world.spec import Category, SizeLaw, WorldSpec
-from segment5b_lib.world.spec import Merchants as MerchantLaw
+from segment5b_lib.world.spec import Category, MerchantsSpec, SizeLaw, WorldSpec
 
 
 @dataclass(frozen=True, eq=False)
-class Merchants:
+class PlannedMerchants:
     """Merchants in ascending id.
 
     Attributes
@@ -48,7 +47,7 @@ class Merchants:
         return len(self.ids)
 
 
-def build_merchants(spec: WorldSpec, cells: Cells, randomness: Randomness) -> Merchants:
+def build_merchants(spec: WorldSpec, cells: Cells, randomness: Randomness) -> PlannedMerchants:
     """All merchants of the world; a category that does not exist is a PolicyError."""
     law, count = spec.merchants, spec.merchants.count
     _check_categories((*law.categories, *law.online_categories))
@@ -66,7 +65,7 @@ def build_merchants(spec: WorldSpec, cells: Cells, randomness: Randomness) -> Me
         members = members[np.argsort(noise[members, 1], kind="stable")]
         volume[members] = total * sizes / (sizes.sum() or 1.0)
         category[members] = _online_categories(sizes, law) if kind is online else _categories(sizes, law)
-    return Merchants(ids, volume, tuple(category), online, _homes(cells, volume))
+    return PlannedMerchants(ids, volume, tuple(category), online, _homes(cells, volume))
 
 
 def _ids(count: int, world_seed: int) -> npt.NDArray[np.uint64]:
@@ -110,7 +109,7 @@ def _sizes_with_tail(n: int, law: SizeLaw) -> Floats:
     return sizes
 
 
-def _categories(sizes: Floats, law: MerchantLaw) -> list[Category]:
+def _categories(sizes: Floats, law: MerchantsSpec) -> list[Category]:
     """A category for each merchant. The Pareto tail keeps to the classes of large merchants; the smallest
     merchants trade in the long tail of demand and in one channel, whatever they sell.
     """
@@ -124,7 +123,7 @@ def _categories(sizes: Floats, law: MerchantLaw) -> list[Category]:
     return [*chosen[:first_small], *small]
 
 
-def _online_categories(sizes: Floats, law: MerchantLaw) -> list[Category]:
+def _online_categories(sizes: Floats, law: MerchantsSpec) -> list[Category]:
     taker = least_covered(sizes, _demand(law.online_categories))
     return [law.online_categories[i] for i in taker]
 

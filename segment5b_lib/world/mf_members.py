@@ -12,7 +12,7 @@ from segment5b_lib.identity import canonical_json, sha256_hex
 from segment5b_lib.store.bundles import seal_bundle
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.world.spec import WorldSpec
-from segment5b_lib.world.stage import PLACEHOLDER
+from segment5b_lib.world.stage import MF_PLACEHOLDER
 
 EDGE_UNIVERSE_DATASETS: Final = ("edge_catalogue_3B", "edge_alias_index_3B", "edge_alias_blob_3B")
 """What the edge universe hash is over."""
@@ -77,7 +77,7 @@ def _bundle(root: Path, segment: str, mf: str, inventory: list[dict[str, str]]) 
     """Index and flag over the bundle's members; 2B's also lists that segment's datasets."""
     folder = root / validation_folder(segment, mf)
     own = [row for row in inventory if row["owner_segment"] == segment and row["path"].startswith("data/")]
-    paths = [row["path"].replace(PLACEHOLDER, mf) for row in own]
+    paths = [row["path"].replace(MF_PLACEHOLDER, mf) for row in own]
     inside = [Path(path).name for path in paths if (root / path).parent == folder]
     members = {path: path for path in paths} if segment == "2B" else {Path(n).stem: n for n in inside}
     before = set(folder.iterdir())

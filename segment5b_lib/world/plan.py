@@ -6,16 +6,16 @@ from functools import cached_property
 
 from segment5b_lib.world.cells import Cells, build_cells
 from segment5b_lib.world.cities import load_cities
-from segment5b_lib.world.demand import Demand, build_demand
+from segment5b_lib.world.demand import SeriesDemand, build_demand
 from segment5b_lib.world.footprint import Series, build_series
 from segment5b_lib.world.group_mix import GroupWeights, build_group_weights
-from segment5b_lib.world.merchants import Merchants, build_merchants
+from segment5b_lib.world.merchants import PlannedMerchants, build_merchants
 from segment5b_lib.world.randomness import Randomness
 from segment5b_lib.world.rhythm import build_weeks
-from segment5b_lib.world.sites import Sites, SiteWeights, build_site_weights, build_sites
+from segment5b_lib.world.sites import PlannedSites, SiteWeights, build_site_weights, build_sites
 from segment5b_lib.world.spec import ChannelRule, WorldSpec
-from segment5b_lib.world.surface import Surface, build_surface
-from segment5b_lib.world.virtual import Edges, build_edges, classify
+from segment5b_lib.world.surface import WorldSurface, build_surface
+from segment5b_lib.world.virtual import PlannedEdges, build_edges, classify
 
 
 class Plan:
@@ -31,7 +31,7 @@ class Plan:
         return build_cells(load_cities(), self.spec.geography)
 
     @cached_property
-    def merchants(self) -> Merchants:
+    def merchants(self) -> PlannedMerchants:
         """Who trades (1A)."""
         return build_merchants(self.spec, self.cells, self._randomness)
 
@@ -41,7 +41,7 @@ class Plan:
         return build_series(self.spec, self.cells, self.merchants, self._randomness)
 
     @cached_property
-    def sites(self) -> Sites:
+    def sites(self) -> PlannedSites:
         """Outlets (1B, 2A)."""
         return build_sites(self.spec, self.cells, self.merchants, self.series, self._randomness)
 
@@ -63,17 +63,17 @@ class Plan:
         return classify(self.spec, self.merchants)
 
     @cached_property
-    def edges(self) -> Edges:
+    def edges(self) -> PlannedEdges:
         """Online edges (3B)."""
         return build_edges(self.spec, self.cells, self.merchants, self.rules, self._randomness)
 
     @cached_property
-    def demand(self) -> Demand:
+    def demand(self) -> SeriesDemand:
         """Expected arrivals per series (5A)."""
         return build_demand(self.spec, self.cells, self.merchants, self.series, self.site_weights, self._randomness)
 
     @cached_property
-    def surface(self) -> Surface:
+    def surface(self) -> WorldSurface:
         """Expected arrivals per series and bucket (5A), made slab by slab."""
         weeks = build_weeks(self.spec, self.merchants, self._randomness)
         return build_surface(self.spec, self.cells, self.merchants, self.series, self.demand, weeks)

@@ -10,12 +10,12 @@ from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.worlds import World
 from segment5b_lib.world.build import SPEC_PATH, WRITERS, Built, digests_of, seal, staging
 from segment5b_lib.world.plan import Plan
-from segment5b_lib.world.spec import Upstream, WorldSpec
-from segment5b_lib.world.stage import PLACEHOLDER, Stage, config_path
+from segment5b_lib.world.spec import UpstreamSpec, WorldSpec
+from segment5b_lib.world.stage import MF_PLACEHOLDER, Stage, config_path
 from segment5b_lib.world.verify import verify_world
 from segment5b_lib.world.world_file import spec_of, with_changes
 
-REOPENABLE: Final = tuple(str(field.alias) for field in Upstream.model_fields.values())
+REOPENABLE: Final = tuple(str(field.alias) for field in UpstreamSpec.model_fields.values())
 """Segments that have knobs."""
 ANCESTRY_PATH: Final = "config/ancestry.json"
 """Only child worlds have it. It makes a child another world than one that was built with the same knobs from
@@ -103,6 +103,6 @@ def _take_over(world: World, segment: str, stage: Stage) -> dict[str, str]:
     """Link every file that the segment does not own; returns their digests by path."""
     kept = [row for row in world.document["inventory"] if row["owner_segment"] != segment]
     for row in kept:
-        source = world.root / row["path"].replace(PLACEHOLDER, world.mf)
+        source = world.root / row["path"].replace(MF_PLACEHOLDER, world.mf)
         stage.link(source, row["dataset_id"], row["owner_segment"], row["path"])
     return digests_of(kept)

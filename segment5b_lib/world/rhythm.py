@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from segment5b_lib.world.merchants import Merchants
+from segment5b_lib.world.merchants import PlannedMerchants
 from segment5b_lib.world.randomness import Randomness
 from segment5b_lib.world.sharing import Floats
 from segment5b_lib.world.spec import QUARTER_SECONDS, Rhythm, WorldSpec
@@ -14,7 +14,7 @@ QUARTERS_PER_WEEK = 7 * QUARTERS_PER_DAY
 _PER_HOUR = 3600 // QUARTER_SECONDS
 
 
-def build_weeks(spec: WorldSpec, merchants: Merchants, randomness: Randomness) -> Floats:
+def build_weeks(spec: WorldSpec, merchants: PlannedMerchants, randomness: Randomness) -> Floats:
     """Relative intensity of a bucket that starts in a given quarter of the local week.
 
     Returns

@@ -11,7 +11,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-def blocks(starts: Ints) -> list[slice]:
+def owner_slices(starts: Ints) -> list[slice]:
     """Rows [starts[i], starts[i + 1]) of each owner, as slices."""
     return [slice(a, b) for a, b in pairwise(starts.tolist())]
 

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from segment5b_lib.kernel.alias import GRID, GRID_BITS, quantise
 from segment5b_lib.world.cells import Cells
 from segment5b_lib.world.footprint import Series
-from segment5b_lib.world.merchants import Merchants
+from segment5b_lib.world.merchants import PlannedMerchants
 from segment5b_lib.world.randomness import Randomness
-from segment5b_lib.world.sharing import Floats, Ints, blocks
+from segment5b_lib.world.sharing import Floats, Ints, owner_slices
 from segment5b_lib.world.spec import WorldSpec
 
 KM_PER_DEGREE = 111.195
@@ -23,7 +23,7 @@ _WITHIN_ROOM = 0.8
 
 
 @dataclass(frozen=True, eq=False)
-class Sites:
+class PlannedSites:
     """One row per site, in ascending (merchant, country, site_order).
 
     Attributes
@@ -44,7 +44,9 @@ class Sites:
         return len(self.series)
 
 
-def build_sites(spec: WorldSpec, cells: Cells, merchants: Merchants, series: Series, randomness: Randomness) -> Sites:
+def build_sites(
+    spec: WorldSpec, cells: Cells, merchants: PlannedMerchants, series: Series, randomness: Randomness
+) -> PlannedSites:
     """A site stands near a city of its cell, so near that no other city is nearer: its zone is the cell's."""
     per_merchant = np.add.reduceat(series.sites, series.starts[:-1])
     u = randomness.uniforms("sites", merchants.ids, 3 * per_merchant).reshape(-1, 3)
@@ -52,7 +54,7 @@ def build_sites(spec: WorldSpec, cells: Cells, merchants: Merchants, series: Ser
     cell = series.cell[of_series]
     at = cells.pick_places(cell, u[:, 0], spec.geography.city_population_exponent)
     lat, lon = _nearby(cells, at, u[:, 1], u[:, 2])
-    return Sites(of_series, _site_order(cells, series, of_series), lat, lon, cells.hand_made[cell])
+    return PlannedSites(of_series, _site_order(cells, series, of_series), lat, lon, cells.hand_made[cell])
 
 
 def _nearby(cells: Cells, at: Ints, u_radius: Floats, u_angle: Floats) -> tuple[Floats, Floats]:
@@ -95,9 +97,9 @@ class SiteWeights:
 def build_site_weights(
     spec: WorldSpec,
     cells: Cells,
-    merchants: Merchants,
+    merchants: PlannedMerchants,
     series: Series,
-    sites: Sites,
+    sites: PlannedSites,
     randomness: Randomness,
 ) -> SiteWeights:
     """A site trades more where demand is and where its merchant is at home, with noise of cell and of site."""
@@ -119,9 +121,9 @@ def gridded(raw: Floats, starts: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
 
     What the lifted ones need is taken from the block's largest mass.
     """
-    masses = np.concatenate([np.empty(0, np.int64), *(quantise(raw[own]) for own in blocks(starts))])
+    masses = np.concatenate([np.empty(0, np.int64), *(quantise(raw[own]) for own in owner_slices(starts))])
     floored = masses == 0
-    for own in blocks(starts):
+    for own in owner_slices(starts):
         if floored[own].any():
             largest = own.start + int(np.argmax(masses[own]))
             masses[own][floored[own]] = 1

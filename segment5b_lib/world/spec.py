@@ -26,7 +26,7 @@ class _Node(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Horizon(_Node):
+class HorizonSpec(_Node):
     """Scenario horizon [start, end) in whole UTC days, cut into buckets of `bucket_seconds`."""
 
     start: date
@@ -34,7 +34,7 @@ class Horizon(_Node):
     bucket_seconds: Count
 
     @model_validator(mode="after")
-    def _aligned(self) -> Horizon:
+    def _aligned(self) -> HorizonSpec:
         if self.end <= self.start:
             raise ValueError("end must be after start")
         if self.bucket_seconds % QUARTER_SECONDS or 86_400 % self.bucket_seconds:
@@ -135,7 +135,7 @@ class Category(_Node):
     demand: Positive
 
 
-class Merchants(_Node):
+class MerchantsSpec(_Node):
     """Who trades: how many merchants, how large, and in which categories."""
 
     count: Count
@@ -149,7 +149,7 @@ class Merchants(_Node):
     online_categories: Annotated[tuple[Category, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _somebody_is_large(self) -> Merchants:
+    def _somebody_is_large(self) -> MerchantsSpec:
         if not self.online.count < self.count:
             raise ValueError("some merchants must not be online merchants")
         if not any(category.demand_class in self.largest_classes for category in self.categories):
@@ -174,7 +174,7 @@ class Footprint(_Node):
     continent_pull: Positive
 
 
-class SiteWeights(_Node):
+class SiteWeightsSpec(_Node):
     """How a merchant's physical trade is spread over its sites (2B)."""
 
     cell_demand_exponent: NonNegative
@@ -184,7 +184,7 @@ class SiteWeights(_Node):
     day_sigma: NonNegative
 
 
-class Demand(_Node):
+class DemandSpec(_Node):
     """How a merchant's demand is spread over its series (5A)."""
 
     even_share: Share
@@ -229,7 +229,7 @@ class Rhythm(_Node):
         return self
 
 
-class Edges(_Node):
+class EdgesSpec(_Node):
     """Where online trade is served: edges per merchant that has any, and where they stand."""
 
     per_merchant: Count
@@ -282,7 +282,7 @@ class ChannelRules(_Node):
         return self
 
 
-class Upstream(_Node):
+class UpstreamSpec(_Node):
     """Knobs of the segments that may be reopened."""
 
     s2A: Timetable = Field(alias="2A")  # noqa: N815 - segment names begin with a digit
@@ -295,17 +295,17 @@ class WorldSpec(_Node):
 
     scale: Annotated[str, Field(pattern="^[a-z][a-z0-9_-]*$")]
     world_seed: Annotated[int, Field(ge=0, lt=2**63)]
-    horizon: Horizon
+    horizon: HorizonSpec
     scenarios: Annotated[tuple[ScenarioId, ...], Field(min_length=1)]
     geography: Geography
-    merchants: Merchants
+    merchants: MerchantsSpec
     footprint: Footprint
-    site_weights: SiteWeights
-    demand: Demand
+    site_weights: SiteWeightsSpec
+    demand: DemandSpec
     rhythms: dict[DemandClass, Rhythm]
-    edges: Edges
+    edges: EdgesSpec
     stress: StressScenario
-    upstream: Upstream
+    upstream: UpstreamSpec
 
     @model_validator(mode="after")
     def _consistent(self) -> WorldSpec:

@@ -17,7 +17,7 @@ from segment5b_lib.store.parquet import write_table
 from segment5b_lib.world.plan import Plan
 from segment5b_lib.world.sharing import Ints
 
-PLACEHOLDER: Final = "{mf}"
+MF_PLACEHOLDER: Final = "{mf}"
 """Stands for the fingerprint in inventory paths, and in folder names until it is known."""
 
 
@@ -57,7 +57,7 @@ class Stage:
     def file(self, dataset_id: str, *, part: int = 0, scenario_id: str | None = None) -> Path:
         """Register the next file of a dataset and return where it goes."""
         contract = dataset(dataset_id)
-        folder = folder_of(dataset_id, mf=PLACEHOLDER, seed=self.world_seed, scenario_id=scenario_id)
+        folder = folder_of(dataset_id, mf=MF_PLACEHOLDER, seed=self.world_seed, scenario_id=scenario_id)
         return self.register(dataset_id, contract.segment, f"{folder}/{contract.file.format(part=part)}")
 
     def register(self, dataset_id: str, segment: str, relative: str) -> Path:
@@ -74,7 +74,7 @@ class Stage:
 
     def member(self, segment: str, name: str, document: object) -> None:
         """Write one JSON member of a segment's validation bundle."""
-        relative = f"{validation_folder(segment, PLACEHOLDER)}/{name}"
+        relative = f"{validation_folder(segment, MF_PLACEHOLDER)}/{name}"
         self.json(f"validation_bundle_{segment}", segment, relative, document)
 
     def config(self, segment: str, document: object) -> None:
@@ -128,5 +128,5 @@ def table_of(contract: Dataset, columns: Mapping[str, object]) -> pa.Table:
 
 def name_folders(root: Path, manifest_fingerprint: str) -> None:
     """Put the fingerprint where the placeholder stands in folder names."""
-    for folder in sorted(root.rglob(f"*{PLACEHOLDER}*"), key=lambda path: -len(PurePosixPath(path).parts)):
-        folder.rename(folder.with_name(folder.name.replace(PLACEHOLDER, manifest_fingerprint)))
+    for folder in sorted(root.rglob(f"*{MF_PLACEHOLDER}*"), key=lambda path: -len(PurePosixPath(path).parts)):
+        folder.rename(folder.with_name(folder.name.replace(MF_PLACEHOLDER, manifest_fingerprint)))

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from segment5b_lib.world.calendar import LocalClock, day_of_month, is_holiday, local_clock
 from segment5b_lib.world.cells import Cells
-from segment5b_lib.world.demand import Demand
+from segment5b_lib.world.demand import SeriesDemand
 from segment5b_lib.world.footprint import Series
-from segment5b_lib.world.merchants import Merchants
+from segment5b_lib.world.merchants import PlannedMerchants
 from segment5b_lib.world.sharing import Floats
 from segment5b_lib.world.spec import ScenarioId, WorldSpec
 
@@ -19,7 +19,7 @@ Intensity = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Surface:
+class WorldSurface:
     """The parts that an intensity is multiplied from; slabs of it are made when they are asked for.
 
     lambda[s, b] = volume[s] · week[merchant, quarter(zone, b)] · overlay[s, b] / (sum over the baseline), so
@@ -28,9 +28,9 @@ class Surface:
 
     spec: WorldSpec
     cells: Cells
-    merchants: Merchants
+    merchants: PlannedMerchants
     series: Series
-    demand: Demand
+    demand: SeriesDemand
     weeks: Floats
     clocks: dict[str, LocalClock]
 
@@ -68,8 +68,8 @@ class Surface:
 
 
 def build_surface(
-    spec: WorldSpec, cells: Cells, merchants: Merchants, series: Series, demand: Demand, weeks: Floats
-) -> Surface:
+    spec: WorldSpec, cells: Cells, merchants: PlannedMerchants, series: Series, demand: SeriesDemand, weeks: Floats
+) -> WorldSurface:
     """The surface of a world; local phase comes from the pinned database, whatever 2A's cache holds."""
     clocks = {tzid: local_clock(tzid, spec.horizon) for tzid in sorted(set(cells.tzid))}
-    return Surface(spec, cells, merchants, series, demand, weeks, clocks)
+    return WorldSurface(spec, cells, merchants, series, demand, weeks, clocks)

@@ -14,7 +14,7 @@ from segment5b_lib.store.bundles import read_bundle
 from segment5b_lib.store.digest import sha256_files
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.worlds import WORLD_FILE, World
-from segment5b_lib.world.stage import PLACEHOLDER
+from segment5b_lib.world.stage import MF_PLACEHOLDER
 
 
 def verify_world(world: World, *, threads: int = 2) -> dict[str, int]:
@@ -48,7 +48,7 @@ def _check_world_file(world: World) -> None:
 def _check_files(world: World, threads: int) -> int:
     """Everything listed is there with its digest, and nothing else is there."""
     inventory = world.document["inventory"]
-    expected = {row["path"].replace(PLACEHOLDER, world.mf): row["sha256"] for row in inventory}
+    expected = {row["path"].replace(MF_PLACEHOLDER, world.mf): row["sha256"] for row in inventory}
     expected.update(world.document["members_with_fingerprint"])
     paths = {world.root / relative: digest for relative, digest in expected.items()}
     for path in paths:

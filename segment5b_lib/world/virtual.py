@@ -12,7 +12,7 @@ from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.identity import edge_id
 from segment5b_lib.kernel.alias import GRID, build_alias_slices
 from segment5b_lib.world.cells import Cells
-from segment5b_lib.world.merchants import Merchants
+from segment5b_lib.world.merchants import PlannedMerchants
 from segment5b_lib.world.randomness import Randomness
 from segment5b_lib.world.sharing import Floats, Ints
 from segment5b_lib.world.sites import gridded
@@ -20,7 +20,7 @@ from segment5b_lib.world.spec import Category, ChannelRule, WorldSpec
 
 
 @dataclass(frozen=True, eq=False)
-class Edges:
+class PlannedEdges:
     """Online edges in ascending (merchant, edge id).
 
     Attributes
@@ -49,7 +49,7 @@ class Edges:
         return build_alias_slices(self.weight, self.starts)
 
 
-def classify(spec: WorldSpec, merchants: Merchants) -> tuple[ChannelRule, ...]:
+def classify(spec: WorldSpec, merchants: PlannedMerchants) -> tuple[ChannelRule, ...]:
     """The rule that decides about each merchant: the first that fits its category and channel."""
     rules = spec.upstream.s3B.rules
     return tuple(next(rule for rule in rules if _fits(rule, entry)) for entry in merchants.category)
@@ -63,10 +63,10 @@ def _fits(rule: ChannelRule, entry: Category) -> bool:
 def build_edges(
     spec: WorldSpec,
     cells: Cells,
-    merchants: Merchants,
+    merchants: PlannedMerchants,
     rules: tuple[ChannelRule, ...],
     randomness: Randomness,
-) -> Edges:
+) -> PlannedEdges:
     """Edges of every merchant that is served online, at real cities, more of them on the home continent."""
     served = np.array([m for m, rule in enumerate(rules) if rule.mode != VirtualMode.NON_VIRTUAL], np.int64)
     nobody = _Drawn(np.empty(0, np.uint64), *(np.empty(0, np.int64),) * 3, np.empty(0))
@@ -75,7 +75,7 @@ def build_edges(
     starts = np.arange(len(served) + 1) * spec.edges.per_merchant
     masses, _ = gridded(joined.raw, starts)
     owner = np.repeat(served, spec.edges.per_merchant)
-    return Edges(owner, joined.edge_id, joined.seq, joined.place, joined.cell, masses / GRID, starts)
+    return PlannedEdges(owner, joined.edge_id, joined.seq, joined.place, joined.cell, masses / GRID, starts)
 
 
 class _Drawn(NamedTuple):
@@ -88,7 +88,7 @@ class _Drawn(NamedTuple):
     raw: Floats
 
 
-def _draw_edges(spec: WorldSpec, cells: Cells, merchants: Merchants, m: int, randomness: Randomness) -> _Drawn:
+def _draw_edges(spec: WorldSpec, cells: Cells, merchants: PlannedMerchants, m: int, randomness: Randomness) -> _Drawn:
     law, count, merchant = spec.edges, spec.edges.per_merchant, int(merchants.ids[m])
     generator = randomness.generator("edges", merchant)
     continent = np.array(cells.continent)

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from segment5b_lib.calibrate.demand import Demand
+from segment5b_lib.calibrate.demand import ExpectedDemand
 from segment5b_lib.calibrate.flows import Block
 from segment5b_lib.calibrate.prediction import TOP_TENTH, Ledger
 from segment5b_lib.calibrate.predictor import Predictor, predict
@@ -151,7 +151,7 @@ def made_up(seed, *, alike=False):
         to_zone = np.tile(np.r_[np.full(12, 0.99 / 12), 0.005, 0.005], (8, 1))
     mean, kappa = rng.gamma(2.0, 300.0, size=(8, 3)), rng.uniform(60, 200, size=(8, 1))
     wrong = np.where(rng.uniform(size=(14, 3)) < 0.3, rng.uniform(size=(14, 3)), 0.0)
-    demand = Demand(
+    demand = ExpectedDemand(
         "made_up", pl.DataFrame(), ("d0", "d1"), np.array([0, 1, 1]), mean.sum(1), mean, mean**2 / kappa, wrong
     )
     virtual = rng.uniform(size=8) * np.array([0, 0, 0, 1, 0, 1, 0, 0])

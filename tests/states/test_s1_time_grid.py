@@ -9,7 +9,7 @@ import pytest
 
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.errors import InputError, PolicyError, StateError
-from segment5b_lib.states.surface import KEY
+from segment5b_lib.states.surface import SURFACE_KEY
 from segment5b_lib.store.postures import load_posture, with_changes
 from tests.planted import world_with_surface
 
@@ -127,7 +127,7 @@ def test_an_unsorted_surface_gives_the_same_series_and_intensities(
     counters = run.counters("S1")["scenarios"][run.scenarios[0]]
     assert counters["surface_in_order"] is False
     assert frame(run, "s1_grouping_5B").equals(frame(published_run, "s1_grouping_5B"))
-    columns = [*(name if name != "tzid" else "zone_representation" for name in KEY), "bucket_index"]
+    columns = [*(name if name != "tzid" else "zone_representation" for name in SURFACE_KEY), "bucket_index"]
     ours = frame(run, "s2_realised_intensity_5B")
     theirs = frame(published_run, "s2_realised_intensity_5B")
     assert ours.select(*columns, "lambda_baseline").equals(theirs.select(*columns, "lambda_baseline"))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from segment5b_lib.states.s4 import counts as s4_shards
-from segment5b_lib.states.s4.counts import merchant_groups, plan_shards, ranges_below, row_groups
+from segment5b_lib.states.s4.counts import merchant_groups, plan_row_groups, plan_shards, ranges_below
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def test_row_groups_hold_all_arrivals_of_their_shard(seed):
     table = cells(np.random.default_rng(seed), mean=5.0)
     flat = table.reshape(-1)
     for shard in plan_shards(table):
-        groups = row_groups(table, shard)
+        groups = plan_row_groups(table, shard)
         sizes = [int(flat[a:b].sum()) for a, b in groups]
         assert sum(sizes) == shard.arrivals
         assert all(0 < size <= 30 or b - a == 1 for size, (a, b) in zip(sizes, groups, strict=True))
@@ -57,7 +57,7 @@ def test_row_groups_hold_all_arrivals_of_their_shard(seed):
 def test_merchants_without_arrivals_are_still_covered():
     shards = plan_shards(np.zeros((7, 24), np.int32))
     assert [(s.merchant_from, s.merchant_to, s.arrivals) for s in shards] == [(0, 7, 0)]
-    assert row_groups(np.zeros((7, 24), np.int32), shards[0]) == []
+    assert plan_row_groups(np.zeros((7, 24), np.int32), shards[0]) == []
 
 
 def test_a_split_merchant_is_one_group():

@@ -15,17 +15,17 @@ from segment5b_lib.states.context import Context, Publication, StateSpec
 from segment5b_lib.states.s4.civil_time import guard_horizon
 from segment5b_lib.states.s4.counts import Shard, load_counts, plan_shards
 from segment5b_lib.states.s4.expansion import Expansion, ShardResult, expand_shard, shard_statistics
+from segment5b_lib.states.s4.routing_inputs import RoutingInputs, load_routing_inputs
 from segment5b_lib.states.s4.summary import (
     Anomaly,
     SummaryParts,
     anomaly_table,
+    arrival_rng_totals,
     horizon_anomalies,
-    rng_totals,
     summary_table,
     unroutable_anomalies,
 )
 from segment5b_lib.states.s4.tables import build_tables
-from segment5b_lib.states.s4.upstream import Upstream, load_upstream
 from segment5b_lib.states.series import load_domain
 from segment5b_lib.store.markers import Counters
 from segment5b_lib.store.parquet import write_table
@@ -69,18 +69,18 @@ def run(context: Context) -> None:
     """Execute the state."""
     context.verify_inputs()
     with context.step("read routing inputs", Lane.INPUT_LOAD):
-        upstream = load_upstream(context)
+        inputs = load_routing_inputs(context)
     with context.publication() as publication:
         publication.counters = {"scenarios": {}, "shards": {}, "rng": [], "rows_in": 0, "rows_out": 0}
         for scenario_id in context.run.scenarios:
-            expansion, anomalies = load_expansion(context, upstream, scenario_id)
+            expansion, anomalies = load_expansion(context, inputs, scenario_id)
             results = _expand(context, publication, expansion)
             anomalies += unroutable_anomalies(expansion, results)
             _write_anomalies(context, publication, scenario_id, anomalies)
             _count(publication, expansion, results, anomalies)
 
 
-def load_expansion(context: Context, upstream: Upstream, scenario_id: str) -> tuple[Expansion, list[Anomaly]]:
+def load_expansion(context: Context, inputs: RoutingInputs, scenario_id: str) -> tuple[Expansion, list[Anomaly]]:
     """Counts, shards and tables of one scenario, and what the horizon guard lets pass."""
     with context.step("read series", Lane.INPUT_LOAD) as step:
         domain = load_domain(context.run, scenario_id)
@@ -88,14 +88,14 @@ def load_expansion(context: Context, upstream: Upstream, scenario_id: str) -> tu
         step.rows = len(domain)
     counts = load_counts(context, domain)
     with context.step("build tables", Lane.COMPUTE):
-        scenario = build_tables(context, upstream, domain, grid, counts)
+        scenario = build_tables(context, inputs, domain, grid, counts)
         shards = plan_shards(counts.cell)
     with context.step("guard horizon", Lane.VALIDATION):
         policy = context.run.policies.routing
-        short = guard_horizon(upstream.cache, scenario.active, grid, domain.buckets, policy)
+        short = guard_horizon(inputs.cache, scenario.active, grid, domain.buckets, policy)
     utc_marked = context.run.policies.placement.local_time_encoding == "utc_marked"
     schema, metadata = arrival_schema(utc_marked=utc_marked), _metadata(context, scenario_id)
-    expansion = Expansion(context, domain, counts, shards, scenario, schema, upstream.universes, metadata)
+    expansion = Expansion(context, domain, counts, shards, scenario, schema, inputs.universes, metadata)
     return expansion, horizon_anomalies(short)
 
 
@@ -168,7 +168,7 @@ def _count(
     }
     counters["scenarios"][domain.scenario_id] = scenario
     counters["shards"][domain.scenario_id] = statistics
-    counters["rng"] += rng_totals(expansion, results)
+    counters["rng"] += arrival_rng_totals(expansion, results)
     counters["rows_in"] += scenario["total_bucket_rows"]
     counters["rows_out"] += scenario["total_rows_written"]
     for name in _TOTALS:

@@ -27,7 +27,7 @@ from segment5b_lib.store.scan import RowRanges
 
 SHARD_ARRIVALS: Final = 1 << 22
 """Upper bound of arrivals in a shard, unless a single cell has more. One part file per shard."""
-Cells = NDArray[np.int32]
+CellCounts = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Shard:
         return (self.merchant_to - 1) * self.buckets + self.bucket_to
 
 
-def plan_shards(cells: Cells) -> list[Shard]:
+def plan_shards(cells: CellCounts) -> list[Shard]:
     """Shards in row order that cover all cells; `cells` int32 [merchant, bucket] counts arrivals."""
     buckets = cells.shape[1]
     ranges: list[tuple[int, int, int, int]] = []
@@ -145,17 +145,17 @@ def plan_shards(cells: Cells) -> list[Shard]:
     ]
 
 
-def row_groups(cells: Cells, shard: Shard) -> list[tuple[int, int]]:
+def plan_row_groups(cells: CellCounts, shard: Shard) -> list[tuple[int, int]]:
     """Ranges of the shard's cells, each with at most `ROW_GROUP_ROWS` arrivals, unless a single cell has more."""
     inside = cells.reshape(-1)[shard.cell_from : shard.cell_to]
     found = ranges_below(inside, ROW_GROUP_ROWS)
     return [(shard.cell_from + a, shard.cell_from + b) for a, b in found if inside[a:b].any()]
 
 
-def buffer_sizes(cells: Cells, shards: list[Shard]) -> tuple[int, int]:
+def buffer_sizes(cells: CellCounts, shards: list[Shard]) -> tuple[int, int]:
     """Arrivals of the largest row group and of the largest cell."""
     flat = cells.reshape(-1)
-    groups = (group for shard in shards for group in row_groups(cells, shard))
+    groups = (group for shard in shards for group in plan_row_groups(cells, shard))
     return max((int(flat[a:b].sum(dtype=np.int64)) for a, b in groups), default=0), int(flat.max(initial=0))
 
 

@@ -36,7 +36,7 @@ from segment5b_lib.kernel.expand import expand
 from segment5b_lib.kernel.routing import NO_SITE
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s4.codes import Codes
-from segment5b_lib.states.s4.counts import CountFiles, Shard, buffer_sizes, row_groups
+from segment5b_lib.states.s4.counts import CountFiles, Shard, buffer_sizes, plan_row_groups
 from segment5b_lib.states.s4.tables import ScenarioTables
 from segment5b_lib.states.series import SeriesDomain
 from segment5b_lib.store.markers import Counters
@@ -127,7 +127,7 @@ def expand_shard(expansion: Expansion, shard: Shard, counts: Counts, path: Path)
         expansion.workspace() as space,
         open_writer(path, expansion.schema, expansion.metadata) as writer,
     ):
-        for cells in row_groups(expansion.counts.cell, shard):
+        for cells in plan_row_groups(expansion.counts.cell, shard):
             written = _compute(expansion, cells, counts, space, tallies)
             _validate(expansion, cells, counts, space, sums)
             table = _columns(expansion, space, written)

@@ -24,10 +24,10 @@ from segment5b_lib.kernel.arrival_tables import (
 )
 from segment5b_lib.states.s4.codes import Codes, dictionary, encode
 from segment5b_lib.states.s4.counts import merchant_starts
-from segment5b_lib.states.s4.upstream import OnlineRouting
+from segment5b_lib.states.s4.routing_inputs import OnlineRouting
 from segment5b_lib.states.series import SeriesDomain
 
-MODES: Final = {
+MODE_CODES: Final = {
     VirtualMode.NON_VIRTUAL.value: PHYSICAL,
     VirtualMode.HYBRID.value: HYBRID,
     VirtualMode.VIRTUAL_ONLY.value: VIRTUAL,
@@ -79,7 +79,7 @@ def merchant_routing(domain: SeriesDomain, sites: pl.DataFrame, online: OnlineRo
 
 def _merchants(domain: SeriesDomain, online: OnlineRouting) -> pl.DataFrame:
     modes = online.modes.with_columns(
-        mode=pl.col("virtual_mode").replace_strict(MODES, default=None, return_dtype=pl.UInt8)
+        mode=pl.col("virtual_mode").replace_strict(MODE_CODES, default=None, return_dtype=pl.UInt8)
     )
     merchants = (
         domain.frame.select(pl.col("merchant_id").unique(maintain_order=True))
@@ -93,7 +93,7 @@ def _merchants(domain: SeriesDomain, online: OnlineRouting) -> pl.DataFrame:
             "5B.S4.ROUTING_ROW_MISSING",
             "a merchant has no virtual mode",
             where=f"virtual_classification_3B, key {unknown['merchant_id'][0]}",
-            expected=f"one of {', '.join(MODES)}",
+            expected=f"one of {', '.join(MODE_CODES)}",
             found=unknown["virtual_mode"][0],
             next_step="segment 3B must publish again; or rebuild the world",
         )

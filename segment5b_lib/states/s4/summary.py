@@ -117,7 +117,7 @@ def anomaly_table(anomalies: Sequence[Anomaly], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_pylist(numbered, schema=schema)
 
 
-def rng_totals(expansion: Expansion, results: Sequence[ShardResult]) -> list[dict[str, Any]]:
+def arrival_rng_totals(expansion: Expansion, results: Sequence[ShardResult]) -> list[dict[str, Any]]:
     """One row per family: events, blocks, draws, and the first and last domain in series order that drew.
 
     One time block per arrival; one site block per arrival of a merchant that is not only virtual (also where

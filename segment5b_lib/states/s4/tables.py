@@ -30,7 +30,7 @@ from segment5b_lib.states.s4.merchants import (
     merchant_table,
     site_table,
 )
-from segment5b_lib.states.s4.upstream import Upstream, load_group_weights
+from segment5b_lib.states.s4.routing_inputs import RoutingInputs, load_group_weights
 from segment5b_lib.states.s4.zone_binding import by_group, by_row
 from segment5b_lib.states.series import SeriesDomain
 
@@ -55,19 +55,19 @@ class ScenarioTables:
 
 
 def build_tables(
-    context: Context, upstream: Upstream, domain: SeriesDomain, grid: Grid, counts: CountFiles
+    context: Context, inputs: RoutingInputs, domain: SeriesDomain, grid: Grid, counts: CountFiles
 ) -> ScenarioTables:
     """Tables of one scenario, with every rule enforced that can be before compute."""
     policy = context.run.policies.routing
-    routing = merchant_routing(domain, upstream.sites, upstream.online)
+    routing = merchant_routing(domain, inputs.sites, inputs.online)
     check_online(routing, np.asarray(counts.cell.any(axis=1)), policy.fail_closed_rules)
-    check_zones(upstream.cache, routing.active_zones, policy)
+    check_zones(inputs.cache, routing.active_zones, policy)
     days, day = days_of_buckets(grid, domain.buckets)
     if policy.physical_router.zone_binding == "row_zone":
-        binding = by_row(policy, domain, routing, upstream.sites, len(days))
+        binding = by_row(policy, domain, routing, inputs.sites, len(days))
     else:
         weights = load_group_weights(context.run.world, routing.physical["merchant_id"])
-        binding = by_group(policy, domain, routing, upstream.sites, weights, days, _by_day(counts, day))
+        binding = by_group(policy, domain, routing, inputs.sites, weights, days, _by_day(counts, day))
     codes = Codes(
         dictionary(domain.frame["legal_country_iso"], routing.sites["legal_country_iso"]),
         dictionary(domain.frame["zone_representation"], binding.pools.keys["tzid"], routing.active_zones),
@@ -81,7 +81,7 @@ def build_tables(
         pools=_pool_table(binding.pools, codes),
         zones=binding.draws,
         edges=edge_table(routing, codes),
-        offsets=zone_offsets(upstream.cache, codes.zones, routing.active_zones, grid, domain.buckets),
+        offsets=zone_offsets(inputs.cache, codes.zones, routing.active_zones, grid, domain.buckets),
         day=day,
         p_virtual=policy.hybrid_policy.p_virtual_hybrid,
     )

@@ -57,7 +57,8 @@ def by_group(
 ) -> ZoneBinding:
     """The zone is drawn per arrival from 2B's weights of (merchant, UTC day); one pool per (merchant, zone) of them.
 
-    `weights` as `upstream.load_group_weights` gives them; `days` are YYYY-MM-DD; `arrivals` int64 [merchant, day].
+    `weights` as `routing_inputs.load_group_weights` gives them; `days` are YYYY-MM-DD; `arrivals` is int64
+    [merchant, day].
     """
     pools = _pools(policy, weights, MERCHANT_ZONE, routing, sites)
     physical = (routing.merchants["mode"] != VIRTUAL).to_numpy()

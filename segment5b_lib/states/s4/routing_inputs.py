@@ -37,7 +37,7 @@ _INDEX_COLUMNS: Final = (
 
 
 @dataclass(frozen=True)
-class Upstream:
+class RoutingInputs:
     """The routing inputs of a world, the same for every scenario. `universes` are the hashes of 3A and 3B."""
 
     sites: pl.DataFrame
@@ -46,13 +46,13 @@ class Upstream:
     universes: tuple[str, str]
 
 
-def load_upstream(context: Context) -> Upstream:
+def load_routing_inputs(context: Context) -> RoutingInputs:
     """Read and verify sites, online routing and the transition cache."""
     world, rules = context.run.world, context.run.policies.routing.fail_closed_rules
     online = load_online_routing(world, context.inputs, rules)
     universes = (routing_universe(world, rules), online.universe_hash)
     sites = joined_sites({name: world.frame(name, columns) for name, columns in SITE_COLUMNS.items()})
-    return Upstream(sites, online, load_cache(world), universes)
+    return RoutingInputs(sites, online, load_cache(world), universes)
 
 
 def load_group_weights(world: World, merchants: pl.Series) -> pl.DataFrame:
