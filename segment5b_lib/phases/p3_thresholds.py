@@ -17,8 +17,8 @@ from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.phases.engine.envelope import Node
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.check import Check
-from segment5b_lib.states.s5.inputs import Evidence, gather
-from segment5b_lib.states.s5.validation import SPEC, judge
+from segment5b_lib.states.s5.inputs import CheckInputs, gather
+from segment5b_lib.states.s5.validation import SPEC, run_checks
 from segment5b_lib.store.postures import with_changes
 from segment5b_lib.store.runs import Run
 
@@ -101,14 +101,14 @@ def mutations(run: Run) -> list[Mutation]:
     evidence = gather(Context(run, SPEC, os.cpu_count() or 1))
     return [
         _moved(evidence, check, bound, side, value)
-        for check in judge(evidence)
+        for check in run_checks(evidence)
         for bound in check.bounds
         if bound.policy_key.startswith(GATE_KEYS)
         for side, value in bound.sides()
     ]
 
 
-def _moved(evidence: Evidence, check: Check, bound: Bound, side: str, value: float) -> Mutation:
+def _moved(evidence: CheckInputs, check: Check, bound: Bound, side: str, value: float) -> Mutation:
     key = f"{bound.policy_key}.{side}"
     common: dict[str, Any] = {"check_id": check.check_id, "policy_key": bound.policy_key, "bound": side, "value": value}
     before = check.status.value
@@ -116,7 +116,7 @@ def _moved(evidence: Evidence, check: Check, bound: Bound, side: str, value: flo
         return Mutation(**common, mutated=value, before=before, after=before, note="nothing was measured")
     mutated = math.nextafter(check.value, -math.inf if side == "max" else math.inf)
     policies = with_changes(evidence.policies, {f"validation.{key}": mutated})
-    (again,) = [found for found in judge(replace(evidence, policies=policies)) if found.check_id == check.check_id]
+    (again,) = [found for found in run_checks(replace(evidence, policies=policies)) if found.check_id == check.check_id]
     note = "" if check.detail.get("arrivals_needed") is None else check.message
     return Mutation(**common, mutated=mutated, before=before, after=again.status.value, note=note)
 

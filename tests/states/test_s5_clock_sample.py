@@ -12,14 +12,14 @@ from segment5b_lib.contract.validation_policy import CivilTimeMeasurement, Sampl
 from segment5b_lib.kernel.clock_windows import ELSEWHERE
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.clock_sample import draw_clock_sample, dst_strata
-from segment5b_lib.states.s5.expected_clock import MICROSECOND, Horizon, clock_errors, weekend_shares
+from segment5b_lib.states.s5.expected_clock import MICROSECOND, ScenarioHorizon, bucket_weekend_shares, clock_errors
 from segment5b_lib.states.s5.part_audit import sampled_parts
 from segment5b_lib.states.s5.parts import read_parts
 from segment5b_lib.states.s5.validation import SPEC
 from segment5b_lib.store.parquet import open_writer
 
 START, END = 1_767_225_600, 1_775_001_600  # 2026-01-01 to 2026-04-01
-HORIZON = Horizon(START, 3600, (END - START) // 3600)
+HORIZON = ScenarioHorizon(START, 3600, (END - START) // 3600)
 ZONES = ("Africa/Casablanca", "America/New_York", "Asia/Tokyo", "Europe/London")
 CIVIL = CivilTimeMeasurement(
     tolerance_seconds=0.5,
@@ -203,7 +203,7 @@ def test_errors_are_those_of_zoneinfo_for_gaps_and_far_zones():
 
 
 def test_weekends_are_local_and_split_where_a_bucket_straddles_midnight():
-    shares = weekend_shares(HORIZON, ["Etc/UTC", "Asia/Kolkata", "Europe/London"])
+    shares = bucket_weekend_shares(HORIZON, ["Etc/UTC", "Asia/Kolkata", "Europe/London"])
     starts = [datetime.fromtimestamp(START + 3600 * bucket, UTC) for bucket in range(HORIZON.buckets)]
     np.testing.assert_array_equal(shares[0], [start.weekday() >= 5 for start in starts])
     kolkata = [

@@ -14,9 +14,9 @@ from segment5b_lib.contract.strict import Strict
 from segment5b_lib.contract.validation_policy import ValidationPolicy
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.check import Check
-from segment5b_lib.states.s5.inputs import Evidence, gather
+from segment5b_lib.states.s5.inputs import CheckInputs, gather
 from segment5b_lib.states.s5.part_audit import sampled_parts
-from segment5b_lib.states.s5.validation import SPEC, judge
+from segment5b_lib.states.s5.validation import SPEC, run_checks
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.store.runs import Run
 from tests.arrivals import under
@@ -141,26 +141,26 @@ def runs(published_run: Run, civil_time_run: Run) -> dict[str, Run]:
 
 
 @pytest.fixture(scope="module")
-def gathered(runs: dict[str, Run]) -> dict[str, Evidence]:
+def gathered(runs: dict[str, Run]) -> dict[str, CheckInputs]:
     """The evidence of both runs as their own policies gather it; what only judges need not gather again."""
     return {name: gather(Context(run, SPEC, 2)) for name, run in runs.items()}
 
 
-def check_of(evidence: Evidence, policies: Policies, check_id: str) -> Check:
+def check_of(evidence: CheckInputs, policies: Policies, check_id: str) -> Check:
     """A check under other policies. Windows and samples are drawn anew where the policies say so."""
     plans = [(node.sampling, node.civil_time.dst_window_hours) for node in (policies.validation, own(evidence))]
     if plans[0] != plans[1]:
         evidence = gather(Context(under(evidence.context.run, policies), SPEC, 2))
-    (found,) = [check for check in judge(replace(evidence, policies=policies)) if check.check_id == check_id]
+    (found,) = [check for check in run_checks(replace(evidence, policies=policies)) if check.check_id == check_id]
     return found
 
 
-def own(evidence: Evidence) -> ValidationPolicy:
+def own(evidence: CheckInputs) -> ValidationPolicy:
     return evidence.context.run.policies.validation
 
 
 @pytest.mark.parametrize("key", MOVES)
-def test_a_moved_threshold_moves_the_verdict(gathered: dict[str, Evidence], key: str) -> None:
+def test_a_moved_threshold_moves_the_verdict(gathered: dict[str, CheckInputs], key: str) -> None:
     move = MOVES[key]
     evidence = gathered[move.run]
     before = check_of(evidence, changed(evidence.context.run, move.base), move.check_id)
@@ -180,7 +180,7 @@ def moved(move: Move, key: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("key", SAMPLE)
-def test_a_changed_sample_is_another_sample(gathered: dict[str, Evidence], key: str) -> None:
+def test_a_changed_sample_is_another_sample(gathered: dict[str, CheckInputs], key: str) -> None:
     evidence = gathered["corrected"]
     policies = changed(evidence.context.run, {key: SAMPLE[key]})
     if key == "sampling.parts":
@@ -224,7 +224,7 @@ def test_every_key_that_s5_consumes_has_its_row(runs: dict[str, Run], seen: set[
     for name, mode in (("published", B), ("corrected", BPLUS)):
         policies = changed(runs[name], mode)
         seen.clear()
-        checks = judge(gather(Context(under(runs[name], policies), SPEC, 2)))
+        checks = run_checks(gather(Context(under(runs[name], policies), SPEC, 2)))
         looked_at = frozenset(seen)
         wanted |= set(consumed(policies.validation, set(looked_at)))
         bounds = {bound for check in checks for bound in check.bounds if bound.policy_key.startswith("gates.")}

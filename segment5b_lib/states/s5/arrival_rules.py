@@ -14,14 +14,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from segment5b_lib.contract.datasets import LOCAL_COLUMNS, SERIES_KEY
-from segment5b_lib.states.s5.expected_clock import MICROSECOND, Horizon
+from segment5b_lib.states.s5.expected_clock import MICROSECOND, ScenarioHorizon
 from segment5b_lib.states.s5.parts import OPTIONAL, Row
-from segment5b_lib.states.s5.places import Places
-from segment5b_lib.states.s5.rows import Breaches, Wrong, distinct, text_codes
+from segment5b_lib.states.s5.places import PlaceDirectory
+from segment5b_lib.states.s5.rows import Violations, Wrong, distinct, text_codes
 from segment5b_lib.states.s5.summary import Sequences
 from segment5b_lib.states.series import SeriesDomain
 
-COLUMNS: Final = (
+AUDITED_COLUMNS: Final = (
     *SERIES_KEY,
     "bucket_index",
     "arrival_seq",
@@ -101,7 +101,7 @@ def _positions(values: NDArray[np.uint64], known: NDArray[np.uint64]) -> I64:
     return np.repeat(np.where(known_here, found, -1), np.diff(np.append(starts, values.size)))
 
 
-LAWS: Final = {
+ARRIVAL_INVARIANTS: Final = {
     "TIME_WINDOW": "an arrival lies in its bucket, start inclusive and end exclusive",
     "ORDER": "arrivals rise strictly by merchant and time, and arrival_seq counts a merchant's from 1 without a gap",
     "NULLABILITY": "a physical arrival has a site and nothing virtual; a virtual one has an edge and two more clocks",
@@ -123,10 +123,12 @@ _SHOWN: Final = {
 _TEXT_KEY: Final = SERIES_KEY[1:]
 
 
-class ArrivalLaws:
-    """What the laws need to know of one scenario: its series, its counts, and where arrivals may be."""
+class ArrivalInvariants:
+    """Series, counts and places of one scenario, against which its arrivals are checked."""
 
-    def __init__(self, horizon: Horizon, domain: SeriesDomain, sequences: Sequences, places: Places) -> None:
+    def __init__(
+        self, horizon: ScenarioHorizon, domain: SeriesDomain, sequences: Sequences, places: PlaceDirectory
+    ) -> None:
         self.horizon, self.sequences, self.places = horizon, sequences, places
         zones = {tzid: code for code, tzid in enumerate(places.tzids)}
         physical = sorted(places.physical_universes - {places.virtual_universe})
@@ -140,8 +142,8 @@ class ArrivalLaws:
         columns = [np.array([self.words[name][word] for word in domain.frame[name]]) for name in _TEXT_KEY]
         self._series = np.unique(self._series_code(merchant, columns))
 
-    def breaches(self, rows: ArrivalRows) -> Breaches:
-        """How many rows break each law, and the first of each."""
+    def violations(self, rows: ArrivalRows) -> Violations:
+        """How many rows break each invariant, and the first of each."""
         offenders = {
             "TIME_WINDOW": self._outside_bucket(rows),
             "ORDER": self._out_of_order(rows),
@@ -151,10 +153,12 @@ class ArrivalLaws:
             "SERIES_MEMBERSHIP": self._foreign_series(rows),
             "ROUTING_UNIVERSE": self._foreign_universe(rows),
         }
-        breaches = Breaches(tuple(LAWS))
-        for law, wrong in offenders.items():
-            breaches.note(law, wrong, rows.where, LAWS[law], partial(rows.shown, _SHOWN[law]))
-        return breaches
+        violations = Violations(tuple(ARRIVAL_INVARIANTS))
+        for invariant, wrong in offenders.items():
+            violations.record(
+                invariant, wrong, rows.where, ARRIVAL_INVARIANTS[invariant], partial(rows.shown, _SHOWN[invariant])
+            )
+        return violations
 
     def _outside_bucket(self, rows: ArrivalRows) -> Wrong:
         offset = rows.ts - (self.horizon.start + rows.bucket * self.horizon.width) * MICROSECOND

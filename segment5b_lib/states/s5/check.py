@@ -34,7 +34,7 @@ def when_clock_violated(policies: Policies) -> CheckStatus:
 
 
 NONE_ALLOWED: Final = Bound(Limit(max=0), SPECIFICATION, "no exception")
-"""What a structural law says: not one offender."""
+"""The bound of an invariant: not one offender."""
 
 
 @dataclass(frozen=True)

@@ -13,50 +13,55 @@ from segment5b_lib.contract.datasets import TS, WALL
 from segment5b_lib.states.s5 import arrival_rules
 from segment5b_lib.states.s5.check import NONE_ALLOWED, Check, CheckStatus, Issue, check_bounds, check_invariant
 from segment5b_lib.states.s5.expected_clock import MICROSECOND
-from segment5b_lib.states.s5.inputs import Evidence, ScenarioEvidence, total
+from segment5b_lib.states.s5.inputs import CheckInputs, ScenarioInputs, total
 from segment5b_lib.states.s5.parts import OPTIONAL, Part
 
 
-def arrival_checks(evidence: Evidence) -> list[Check]:
+def arrival_checks(inputs: CheckInputs) -> list[Check]:
     """Footers, order of the parts, shard statistics, sampled rows, anomalies."""
-    parts = total(len(scenario.parts) for scenario in evidence.scenarios)
-    laws = (
+    parts = total(len(scenario.parts) for scenario in inputs.scenarios)
+    invariants = (
         ("ARRIVAL_SCHEMA", _schema_issues, "local times are stored in the encoding that the placement policy names"),
         ("PART_ROWS", _row_issues, "part files, their statistics in S4's marker and the summary agree on every count"),
         ("PART_ORDER", _order_issues, "the rows of a part come after those of the part before"),
         ("SHARD_STATISTICS", _statistic_issues, "a sampled part's statistics, derived again, are those of S4's marker"),
     )
     checks = []
-    for check_id, find, law in laws:
-        issues = [issue for scenario in evidence.scenarios for issue in find(evidence, scenario)]
-        checks.append(check_invariant(check_id, len(issues), (parts, "part files"), law, issues))
-    return [*checks, *_row_laws(evidence), _anomalies(evidence)]
+    for check_id, find, invariant in invariants:
+        issues = [issue for scenario in inputs.scenarios for issue in find(inputs, scenario)]
+        checks.append(check_invariant(check_id, len(issues), (parts, "part files"), invariant, issues))
+    return [*checks, *_row_laws(inputs), _anomalies(inputs)]
 
 
-def _row_laws(evidence: Evidence) -> list[Check]:
-    noted = evidence.breaches(lambda scenario: scenario.audit.breaches)
-    rows = total(scenario.audit.rows for scenario in evidence.scenarios)
-    detail = {"arrivals": evidence.arrivals, "sampled_parts": _names(evidence)}
+def _row_laws(inputs: CheckInputs) -> list[Check]:
+    noted = inputs.violations(lambda scenario: scenario.audit.violations)
+    rows = total(scenario.audit.rows for scenario in inputs.scenarios)
+    detail = {"arrivals": inputs.arrivals, "sampled_parts": _names(inputs)}
     return [
         check_invariant(
-            law, noted.rows[law], (rows, "arrivals of sampled parts"), text, noted.issues[law], detail=detail
+            invariant,
+            noted.rows[invariant],
+            (rows, "arrivals of sampled parts"),
+            text,
+            noted.issues[invariant],
+            detail=detail,
         )
-        for law, text in arrival_rules.LAWS.items()
+        for invariant, text in arrival_rules.ARRIVAL_INVARIANTS.items()
     ]
 
 
-def _names(evidence: Evidence) -> dict[str, list[str]]:
-    return {scenario.scenario_id: [part.path.name for part in scenario.audit.parts] for scenario in evidence.scenarios}
+def _names(inputs: CheckInputs) -> dict[str, list[str]]:
+    return {scenario.scenario_id: [part.path.name for part in scenario.audit.parts] for scenario in inputs.scenarios}
 
 
-def _schema_issues(evidence: Evidence, scenario: ScenarioEvidence) -> Iterator[Issue]:
-    expected = TS if evidence.policies.placement.local_time_encoding == "utc_marked" else WALL
+def _schema_issues(inputs: CheckInputs, scenario: ScenarioInputs) -> Iterator[Issue]:
+    expected = TS if inputs.policies.placement.local_time_encoding == "utc_marked" else WALL
     for part in scenario.parts:
         for found in {kind for kind in part.local_types if kind != expected}:
             yield Issue(_where(scenario, part), str(expected), str(found))
 
 
-def _row_issues(evidence: Evidence, scenario: ScenarioEvidence) -> Iterator[Issue]:
+def _row_issues(inputs: CheckInputs, scenario: ScenarioInputs) -> Iterator[Issue]:
     """Per part footer against marker; over all parts the totals that follow from S3 alone."""
     for part in scenario.parts:
         shard = scenario.shards.get(part.path.name)
@@ -66,11 +71,11 @@ def _row_issues(evidence: Evidence, scenario: ScenarioEvidence) -> Iterator[Issu
             yield from _footer_issues(scenario, part, shard)
     unseen = sorted(set(scenario.shards) - {part.path.name for part in scenario.parts})
     yield from (Issue(f"scenario {scenario.scenario_id}, {name}", "a part file", "none") for name in unseen)
-    counters = evidence.markers["S4"].of_scenario(scenario.scenario_id)
+    counters = inputs.markers["S4"].of_scenario(scenario.scenario_id)
     yield from _total_issues(scenario, counters)
 
 
-def _footer_issues(scenario: ScenarioEvidence, part: Part, shard: dict[str, Any]) -> Iterator[Issue]:
+def _footer_issues(scenario: ScenarioInputs, part: Part, shard: dict[str, Any]) -> Iterator[Issue]:
     rows, virtual = shard["rows"], shard["virtual"]
     expected: dict[str, Any] = {"rows": rows}
     expected |= {f"nulls of {name}": rows - virtual for name in OPTIONAL[1:]} | {"nulls of site_id": virtual}
@@ -83,7 +88,7 @@ def _footer_issues(scenario: ScenarioEvidence, part: Part, shard: dict[str, Any]
             yield Issue(f"{_where(scenario, part)}, {name}", str(value), str(found[name]))
 
 
-def _total_issues(scenario: ScenarioEvidence, counters: dict[str, Any]) -> Iterator[Issue]:
+def _total_issues(scenario: ScenarioInputs, counters: dict[str, Any]) -> Iterator[Issue]:
     shards, cells = scenario.shards.values(), scenario.summary.sequences.cells
     of_merchant = cells.sum(axis=1)
     expected = {
@@ -103,7 +108,7 @@ def _total_issues(scenario: ScenarioEvidence, counters: dict[str, Any]) -> Itera
             yield Issue(f"scenario {scenario.scenario_id}, {name} of all parts", str(wanted), str(found))
 
 
-def _order_issues(evidence: Evidence, scenario: ScenarioEvidence) -> Iterator[Issue]:
+def _order_issues(inputs: CheckInputs, scenario: ScenarioInputs) -> Iterator[Issue]:
     """Outermost rows of all parts; inside a part the rows themselves are audited."""
     filled = [part for part in scenario.parts if part.first is not None]
     horizon = scenario.horizon
@@ -123,7 +128,7 @@ def _order_issues(evidence: Evidence, scenario: ScenarioEvidence) -> Iterator[Is
             yield Issue(_where(scenario, after), f"after {before.last}, with arrival_seq {seq}", found)
 
 
-def _statistic_issues(evidence: Evidence, scenario: ScenarioEvidence) -> Iterator[Issue]:
+def _statistic_issues(inputs: CheckInputs, scenario: ScenarioInputs) -> Iterator[Issue]:
     for name, derived in scenario.audit.statistics.items():
         claimed = scenario.shards.get(name, {})
         for statistic, value in derived.items():
@@ -132,10 +137,10 @@ def _statistic_issues(evidence: Evidence, scenario: ScenarioEvidence) -> Iterato
                 yield Issue(place, f"{value} (from the rows)", f"{claimed.get(statistic)} (marker)")
 
 
-def _anomalies(evidence: Evidence) -> Check:
+def _anomalies(inputs: CheckInputs) -> Check:
     """What S4 let pass because a policy said so: counted, and shown to the reader."""
     codes: Counter[str] = Counter()
-    for scenario in evidence.scenarios:
+    for scenario in inputs.scenarios:
         codes.update(scenario.anomalies)
     rows = sum(codes.values())
     return check_bounds(
@@ -143,12 +148,12 @@ def _anomalies(evidence: Evidence) -> Check:
         rows,
         "rows of s4_arrival_anomalies_5B",
         [NONE_ALLOWED],
-        (evidence.arrivals, "arrivals"),
+        (inputs.arrivals, "arrivals"),
         f"S4 let pass: {', '.join(f'{count} {code}' for code, count in sorted(codes.items()))}" if rows else "none",
         when_violated=CheckStatus.ADVISORY,
         detail=dict(sorted(codes.items())),
     )
 
 
-def _where(scenario: ScenarioEvidence, part: Part) -> str:
+def _where(scenario: ScenarioInputs, part: Part) -> str:
     return f"scenario {scenario.scenario_id}, {part.path.name}"

@@ -16,75 +16,75 @@ from segment5b_lib.contract.words import Verdict
 from segment5b_lib.states.s5.check import Check, Issue, check_bounds, when_clock_violated
 from segment5b_lib.states.s5.clock_sample import ClockSample
 from segment5b_lib.states.s5.expected_clock import MICROSECOND, clock_errors, instant
-from segment5b_lib.states.s5.inputs import Evidence, ScenarioEvidence, total
-from segment5b_lib.states.s5.part_audit import ROLES
+from segment5b_lib.states.s5.inputs import CheckInputs, ScenarioInputs, total
+from segment5b_lib.states.s5.part_audit import VIRTUAL_ROLES
 
 _HOUR: Final = 3_600
 I64 = NDArray[np.int64]
 
 
-def clock_checks(evidence: Evidence) -> list[Check]:
+def clock_checks(inputs: CheckInputs) -> list[Check]:
     """Mismatch, one-hour mass, hour-bin MAE and its support."""
-    errors = [_errors(scenario) for scenario in evidence.scenarios]
+    errors = [_errors(scenario) for scenario in inputs.scenarios]
     windows = [
-        row for scenario, error in zip(evidence.scenarios, errors, strict=True) for row in _windows(scenario, error)
+        row for scenario, error in zip(inputs.scenarios, errors, strict=True) for row in _windows(scenario, error)
     ]
     return [
-        _mismatch(evidence, errors),
-        _one_hour(evidence, errors),
-        *_hour_bins(evidence, windows),
+        _mismatch(inputs, errors),
+        _one_hour(inputs, errors),
+        *_hour_bins(inputs, windows),
     ]
 
 
-def _errors(scenario: ScenarioEvidence) -> I64:
+def _errors(scenario: ScenarioInputs) -> I64:
     clock = scenario.clock
     return clock_errors(scenario.horizon, clock.zones, clock.rows["zone"], clock.rows["ts"], clock.rows["local"])
 
 
-def _mismatch(evidence: Evidence, errors: Sequence[I64]) -> Check:
+def _mismatch(inputs: CheckInputs, errors: Sequence[I64]) -> Check:
     """Estimated share of wrong clocks, in the column where it is largest."""
-    tolerance = evidence.policies.validation.civil_time.tolerance_seconds * MICROSECOND
-    shares: dict[str, float | None] = {"primary": _estimate(evidence, [abs(error) > tolerance for error in errors])}
-    for role in ROLES:
-        found = np.concatenate([scenario.audit.role_errors[role] for scenario in evidence.scenarios])
+    tolerance = inputs.policies.validation.civil_time.tolerance_seconds * MICROSECOND
+    shares: dict[str, float | None] = {"primary": _estimate(inputs, [abs(error) > tolerance for error in errors])}
+    for role in VIRTUAL_ROLES:
+        found = np.concatenate([scenario.audit.role_errors[role] for scenario in inputs.scenarios])
         if found.size:
             shares[role] = float((abs(found) > tolerance).mean())
     measured = [share for share in shares.values() if share is not None]
     return _of_sample(
-        evidence,
+        inputs,
         "CIVIL_MISMATCH",
         max(measured, default=None),
-        [gate_bound(evidence.policies.validation, "T1", "b")],
+        [gate_bound(inputs.policies.validation, "T1", "b")],
         "local times differ from the oracle's wall clock",
         detail={"share_by_column": shares},
-        issues=[*_worst(evidence, errors, tolerance), *_wrong_roles(shares)],
+        issues=[*_worst(inputs, errors, tolerance), *_wrong_roles(shares)],
     )
 
 
-def _one_hour(evidence: Evidence, errors: Sequence[I64]) -> Check:
+def _one_hour(inputs: CheckInputs, errors: Sequence[I64]) -> Check:
     """Estimated share of clocks that are off by exactly an hour: the signature of a missed transition."""
-    tolerance = evidence.policies.validation.civil_time.tolerance_seconds * MICROSECOND
+    tolerance = inputs.policies.validation.civil_time.tolerance_seconds * MICROSECOND
     exact = [abs(abs(error) - _HOUR * MICROSECOND) <= tolerance for error in errors]
     return _of_sample(
-        evidence,
+        inputs,
         "ONE_HOUR_MASS",
-        _estimate(evidence, exact),
-        [gate_bound(evidence.policies.validation, "T2", "b")],
+        _estimate(inputs, exact),
+        [gate_bound(inputs.policies.validation, "T2", "b")],
         "primary local times are off by exactly one hour",
     )
 
 
-def _estimate(evidence: Evidence, hits: Sequence[NDArray[np.bool_]]) -> float | None:
+def _estimate(inputs: CheckInputs, hits: Sequence[NDArray[np.bool_]]) -> float | None:
     """Share of all arrivals, each stratum of the sample standing for its own."""
     wrong = sum(
-        float(scenario.clock.weights()[hit].sum()) for scenario, hit in zip(evidence.scenarios, hits, strict=True)
+        float(scenario.clock.weights()[hit].sum()) for scenario, hit in zip(inputs.scenarios, hits, strict=True)
     )
-    arrivals = evidence.arrivals
+    arrivals = inputs.arrivals
     return wrong / arrivals if arrivals else None
 
 
 def _of_sample(
-    evidence: Evidence,
+    inputs: CheckInputs,
     check_id: str,
     share: float | None,
     bounds: Sequence[Bound],
@@ -93,7 +93,7 @@ def _of_sample(
     detail: dict[str, Any] | None = None,
     issues: Sequence[Issue] = (),
 ) -> Check:
-    clocks = [scenario.clock for scenario in evidence.scenarios]
+    clocks = [scenario.clock for scenario in inputs.scenarios]
     sampled = total(clock.rows.size for clock in clocks)
     said = "no arrivals" if share is None else f"{100 * share:.4f} % of the {what}"
     return check_bounds(
@@ -101,18 +101,18 @@ def _of_sample(
         share,
         "share of arrivals",
         bounds,
-        (evidence.arrivals, "arrivals"),
+        (inputs.arrivals, "arrivals"),
         f"{said}; estimated from {sampled} arrivals, every DST window first",
-        when_violated=when_clock_violated(evidence.policies),
+        when_violated=when_clock_violated(inputs.policies),
         detail={"sampled": sampled, "windows": total(len(clock.windows) for clock in clocks), **(detail or {})},
         issues=issues,
     )
 
 
-def _worst(evidence: Evidence, errors: Sequence[I64], tolerance: float) -> list[Issue]:
+def _worst(inputs: CheckInputs, errors: Sequence[I64], tolerance: float) -> list[Issue]:
     """The strata with the largest share of wrong clocks."""
     found: list[tuple[float, str, float]] = []
-    for scenario, error in zip(evidence.scenarios, errors, strict=True):
+    for scenario, error in zip(inputs.scenarios, errors, strict=True):
         stratum = scenario.clock.rows["stratum"]
         for number in np.unique(stratum).tolist():
             inside = error[stratum == number]
@@ -127,12 +127,12 @@ def _wrong_roles(shares: dict[str, float | None]) -> list[Issue]:
     """The further clocks of virtual arrivals that are wrong, all sampled parts together."""
     return [
         Issue(f"ts_local_{role} of virtual arrivals in sampled parts", "0 s", f"{100 * share:.2f} % wrong")
-        for role in ROLES
+        for role in VIRTUAL_ROLES
         if (share := shares.get(role))
     ]
 
 
-def _windows(scenario: ScenarioEvidence, errors: I64) -> list[dict[str, Any]]:
+def _windows(scenario: ScenarioInputs, errors: I64) -> list[dict[str, Any]]:
     """Per window: rows in all, and the MAE in percentage points between stored and expected local hours."""
     clock, found = scenario.clock, []
     for number, rows in enumerate(clock.window_rows.tolist()):
@@ -150,16 +150,16 @@ def _hour_distance(stored: I64, expected: I64) -> float:
     return float(100 * np.abs(bins[0] - bins[1]).mean() / stored.size)
 
 
-def _hour_bins(evidence: Evidence, windows: list[dict[str, Any]]) -> list[Check]:
+def _hour_bins(inputs: CheckInputs, windows: list[dict[str, Any]]) -> list[Check]:
     """MAE weighted by support, and whether there is support enough to speak of it."""
-    civil = evidence.policies.validation.civil_time
+    civil = inputs.policies.validation.civil_time
     used = [row for row in windows if row["arrivals"] >= civil.dst_window_min_support]
     support = sum(row["arrivals"] for row in used)
     value = sum(row["mae_pp"] * row["arrivals"] for row in used) / support if support else None
     population = (support, "arrivals in DST windows")
     if not windows:
-        return [_not_exposed(name, evidence) for name in ("HOUR_BIN_MAE", "DST_WINDOWS", "DST_SUPPORT")]
-    strict = when_clock_violated(evidence.policies)
+        return [_not_exposed(name, inputs) for name in ("HOUR_BIN_MAE", "DST_WINDOWS", "DST_SUPPORT")]
+    strict = when_clock_violated(inputs.policies)
     key = "civil_time.dst_window_min_"
     exposed = number_bound("validation", f"{key}exposed_windows", min=civil.dst_window_min_exposed_windows)
     least = number_bound("validation", f"{key}total_support", min=civil.dst_window_min_total_support)
@@ -169,7 +169,7 @@ def _hour_bins(evidence: Evidence, windows: list[dict[str, Any]]) -> list[Check]
             "HOUR_BIN_MAE",
             value,
             "percentage points",
-            [gate_bound(evidence.policies.validation, "T3", "b")],
+            [gate_bound(inputs.policies.validation, "T3", "b")],
             population,
             "no window has support" if value is None else f"{value:.3f} pp over {len(used)} windows",
             when_violated=strict,
@@ -182,8 +182,8 @@ def _hour_bins(evidence: Evidence, windows: list[dict[str, Any]]) -> list[Check]
     ]
 
 
-def _not_exposed(check_id: str, evidence: Evidence) -> Check:
-    zones = len(evidence.places.primary_tzids)
+def _not_exposed(check_id: str, inputs: CheckInputs) -> Check:
+    zones = len(inputs.places.primary_tzids)
     message = f"not applicable: none of {zones} zones changes its offset within the horizon"
     return check_bounds(check_id, None, "", (), (0, "windows"), message, ruling=Verdict.NOT_APPLICABLE)
 

@@ -13,39 +13,41 @@ from segment5b_lib.states.s5 import ledger as s5_ledger
 from segment5b_lib.states.s5 import summary as s5_summary
 from segment5b_lib.states.s5.check import NONE_ALLOWED, Check, CheckStatus, check_bounds, check_invariant
 from segment5b_lib.states.s5.clock_sample import ClockSample
-from segment5b_lib.states.s5.expected_clock import MICROSECOND, Horizon
-from segment5b_lib.states.s5.inputs import Evidence, total
+from segment5b_lib.states.s5.expected_clock import MICROSECOND, ScenarioHorizon
+from segment5b_lib.states.s5.inputs import CheckInputs, total
 
 _BATCH: Final = 1000
 """Arrivals among which distinct offsets are counted."""
 
 
-def count_checks(evidence: Evidence) -> list[Check]:
-    """Row laws of S2 and S3, conservation, row laws of the summary, and the shape of counts and offsets."""
-    rows = total(scenario.ledger.rows for scenario in evidence.scenarios)
-    noted = evidence.breaches(lambda scenario: scenario.ledger.breaches)
-    summary_rows = total(scenario.summary.rows for scenario in evidence.scenarios)
-    summarised = evidence.breaches(lambda scenario: scenario.summary.breaches)
+def count_checks(inputs: CheckInputs) -> list[Check]:
+    """Row invariants of S2 and S3, conservation, row invariants of the summary, and the shape of counts and offsets."""
+    rows = total(scenario.ledger.rows for scenario in inputs.scenarios)
+    noted = inputs.violations(lambda scenario: scenario.ledger.violations)
+    summary_rows = total(scenario.summary.rows for scenario in inputs.scenarios)
+    summarised = inputs.violations(lambda scenario: scenario.summary.violations)
     return [
         *(
-            check_invariant(law, noted.rows[law], (rows, "rows"), text, noted.issues[law])
-            for law, text in s5_ledger.LAWS.items()
+            check_invariant(invariant, noted.rows[invariant], (rows, "rows"), text, noted.issues[invariant])
+            for invariant, text in s5_ledger.LEDGER_INVARIANTS.items()
         ),
-        _capped(evidence, rows),
-        _conservation(evidence),
+        _capped(inputs, rows),
+        _conservation(inputs),
         *(
-            check_invariant(law, summarised.rows[law], (summary_rows, "rows"), text, summarised.issues[law])
-            for law, text in s5_summary.LAWS.items()
+            check_invariant(
+                invariant, summarised.rows[invariant], (summary_rows, "rows"), text, summarised.issues[invariant]
+            )
+            for invariant, text in s5_summary.SUMMARY_INVARIANTS.items()
         ),
-        _nonzero(evidence, rows),
-        _tail(evidence),
-        _offsets(evidence),
+        _nonzero(inputs, rows),
+        _tail(inputs),
+        _offsets(inputs),
     ]
 
 
-def _capped(evidence: Evidence, rows: int) -> Check:
+def _capped(inputs: CheckInputs, rows: int) -> Check:
     """A cap cuts the count law's tail off: it may not go unseen."""
-    capped = total(scenario.ledger.capped for scenario in evidence.scenarios)
+    capped = total(scenario.ledger.capped for scenario in inputs.scenarios)
     return check_bounds(
         "COUNTS_CAPPED",
         capped,
@@ -57,9 +59,9 @@ def _capped(evidence: Evidence, rows: int) -> Check:
     )
 
 
-def _conservation(evidence: Evidence) -> Check:
+def _conservation(inputs: CheckInputs) -> Check:
     """S3 against the summary, key by key, both ways."""
-    summaries = [scenario.summary for scenario in evidence.scenarios]
+    summaries = [scenario.summary for scenario in inputs.scenarios]
     keys = total(summary.keys_compared for summary in summaries)
     differ = total(summary.keys_that_differ for summary in summaries)
     difference = total(summary.total_difference for summary in summaries)
@@ -67,7 +69,7 @@ def _conservation(evidence: Evidence) -> Check:
         "CONSERVATION",
         differ + difference,
         "keys that differ + arrivals of difference",
-        [gate_bound(evidence.policies.validation, "T4", "b")],
+        [gate_bound(inputs.policies.validation, "T4", "b")],
         (keys, "keys"),
         f"{differ} of {keys} keys differ between S3 and the summary, {difference} arrivals in total",
         detail={"keys_that_differ": differ, "total_difference": difference},
@@ -75,18 +77,18 @@ def _conservation(evidence: Evidence) -> Check:
     )
 
 
-def _histogram(evidence: Evidence) -> NDArray[np.int64]:
+def _histogram(inputs: CheckInputs) -> NDArray[np.int64]:
     """Number of rows by count, over all scenarios."""
     histogram = np.zeros(1, np.int64)
-    for scenario in evidence.scenarios:
+    for scenario in inputs.scenarios:
         histogram = s5_ledger.added(histogram, scenario.ledger.histogram)
     return histogram
 
 
-def _nonzero(evidence: Evidence, rows: int) -> Check:
-    positive = int(_histogram(evidence)[1:].sum())
+def _nonzero(inputs: CheckInputs, rows: int) -> Check:
+    positive = int(_histogram(inputs)[1:].sum())
     share = positive / rows if rows else None
-    least = evidence.policies.validation.count_shape.min_nonzero_fraction
+    least = inputs.policies.validation.count_shape.min_nonzero_fraction
     return check_bounds(
         "NONZERO_FRACTION",
         share,
@@ -97,11 +99,11 @@ def _nonzero(evidence: Evidence, rows: int) -> Check:
     )
 
 
-def _tail(evidence: Evidence) -> Check:
+def _tail(inputs: CheckInputs) -> Check:
     """p99/p50 of positive counts: a flat law has no tail."""
-    histogram = _histogram(evidence)[1:]
+    histogram = _histogram(inputs)[1:]
     positive = int(histogram.sum())
-    least = evidence.policies.validation.count_shape.min_p99_over_p50
+    least = inputs.policies.validation.count_shape.min_p99_over_p50
     ratio, message = None, "no positive count"
     if positive:
         median, high = (_quantile(histogram, level) for level in (0.50, 0.99))
@@ -122,11 +124,11 @@ def _quantile(histogram: NDArray[np.int64], level: float) -> int:
     return int(np.searchsorted(running, level * running[-1])) + 1
 
 
-def _offsets(evidence: Evidence) -> Check:
+def _offsets(inputs: CheckInputs) -> Check:
     """Distinct offsets within the bucket among 1,000 sampled arrivals, in the batch that has the fewest."""
-    batches = [batch for scenario in evidence.scenarios for batch in _batches(scenario.clock, scenario.horizon)]
+    batches = [batch for scenario in inputs.scenarios for batch in _batches(scenario.clock, scenario.horizon)]
     distinct = [np.unique(batch).size * _BATCH / batch.size for batch in batches]
-    least = evidence.policies.validation.count_shape.min_distinct_offsets_per_1000
+    least = inputs.policies.validation.count_shape.min_distinct_offsets_per_1000
     return check_bounds(
         "OFFSET_VARIETY",
         min(distinct, default=None),
@@ -137,7 +139,7 @@ def _offsets(evidence: Evidence) -> Check:
     )
 
 
-def _batches(clock: ClockSample, horizon: Horizon) -> list[NDArray[np.int64]]:
+def _batches(clock: ClockSample, horizon: ScenarioHorizon) -> list[NDArray[np.int64]]:
     ts = clock.rows["ts"][clock.rows["stratum"] == ELSEWHERE]
     offsets = (ts - horizon.start * MICROSECOND) % (horizon.width * MICROSECOND)
     whole = offsets[: offsets.size - offsets.size % _BATCH] if offsets.size >= _BATCH else offsets

@@ -21,43 +21,43 @@ from segment5b_lib.kernel.streams import (
 )
 from segment5b_lib.model.latent_law import Groups, groups_of, mean_factor_law
 from segment5b_lib.states.s5.check import SPECIFICATION, Check, Issue, check_bounds, check_invariant
-from segment5b_lib.states.s5.inputs import Evidence, ScenarioEvidence
+from segment5b_lib.states.s5.inputs import CheckInputs, ScenarioInputs
 
 _DRAWING: Final = ("S2", "S3", "S4")
 Total = dict[str, Any]
 
 
-def draw_checks(evidence: Evidence) -> list[Check]:
+def draw_checks(inputs: CheckInputs) -> list[Check]:
     """RNG totals, mean factor, shared factor."""
-    groups = [_groups(evidence, scenario) for scenario in evidence.scenarios]
+    groups = [_groups(inputs, scenario) for scenario in inputs.scenarios]
     return [
-        _totals(evidence),
-        _mean_factor(evidence, groups),
-        _shared_factor(evidence, groups),
+        _totals(inputs),
+        _mean_factor(inputs, groups),
+        _shared_factor(inputs, groups),
     ]
 
 
-def _groups(evidence: Evidence, scenario: ScenarioEvidence) -> Groups:
-    return groups_of(scenario.domain.frame, scenario.domain.band, evidence.policies.lgcp)
+def _groups(inputs: CheckInputs, scenario: ScenarioInputs) -> Groups:
+    return groups_of(scenario.domain.frame, scenario.domain.band, inputs.policies.lgcp)
 
 
-def rng_totals(evidence: Evidence) -> list[Total]:
+def rng_totals(inputs: CheckInputs) -> list[Total]:
     """Events, blocks, draws and outermost domains per state, scenario and family, from S1 and S3 alone.
 
     One normal per group and bucket; one count per row with mu > lambda_zero_eps; one time per arrival; one site
     block per arrival of a merchant that is not only virtual; one edge per virtual arrival.
     """
-    return [total for scenario in evidence.scenarios for total in _of_scenario(evidence, scenario)]
+    return [total for scenario in inputs.scenarios for total in _of_scenario(inputs, scenario)]
 
 
-def _of_scenario(evidence: Evidence, scenario: ScenarioEvidence) -> Iterator[Total]:
+def _of_scenario(inputs: CheckInputs, scenario: ScenarioInputs) -> Iterator[Total]:
     ledger, keys = scenario.ledger, scenario.domain.keys()
-    names = _groups(evidence, scenario).names
-    latent = 0 if evidence.policies.lgcp.mode == "none" else len(names) * scenario.horizon.buckets
+    names = _groups(inputs, scenario).names
+    latent = 0 if inputs.policies.lgcp.mode == "none" else len(names) * scenario.horizon.buckets
     yield _total("S2", scenario, LATENT_VECTOR, latent, names[0], names[-1])
     yield _total("S3", scenario, BUCKET_COUNT, ledger.drawn.rows, _name(keys[0]), _name(keys[-1]))
     arrivals = ledger.of_series
-    only_virtual = np.isin(scenario.domain.frame["merchant_id"].to_numpy(), evidence.places.only_virtual)
+    only_virtual = np.isin(scenario.domain.frame["merchant_id"].to_numpy(), inputs.places.only_virtual)
     for family, drawn in (
         (ARRIVAL_TIME, arrivals),
         (ARRIVAL_SITE_PICK, np.where(only_virtual, 0, arrivals)),
@@ -69,7 +69,7 @@ def _of_scenario(evidence: Evidence, scenario: ScenarioEvidence) -> Iterator[Tot
 
 
 def _total(
-    state: str, scenario: ScenarioEvidence, family: str, blocks: int, first: str | None, last: str | None
+    state: str, scenario: ScenarioInputs, family: str, blocks: int, first: str | None, last: str | None
 ) -> Total:
     return {
         "state": state,
@@ -87,31 +87,31 @@ def _name(key: tuple[str | int, ...]) -> str:
     return "|".join(map(str, key))
 
 
-def _totals(evidence: Evidence) -> Check:
+def _totals(inputs: CheckInputs) -> Check:
     """Against the markers, and against the trace where the state ran in this run root."""
-    expected = rng_totals(evidence)
-    ran_here = set(evidence.context.run.receipt.changed_states)
-    sources = {"marker": (_marked(evidence), set(_DRAWING)), "trace": (_traced(evidence), ran_here)}
+    expected = rng_totals(inputs)
+    ran_here = set(inputs.context.run.receipt.changed_states)
+    sources = {"marker": (_marked(inputs), set(_DRAWING)), "trace": (_traced(inputs), ran_here)}
     issues = []
     for source, (found, states) in sources.items():
         for wanted in expected:
             row = found.get(_key(wanted))
             if wanted["state"] in states and row != wanted:
                 issues.append(Issue(f"{source}, {' '.join(_key(wanted))}", _shown(wanted), _shown(row)))
-    unknown = sorted(set(_marked(evidence)) - {_key(wanted) for wanted in expected})
+    unknown = sorted(set(_marked(inputs)) - {_key(wanted) for wanted in expected})
     issues += [Issue(f"marker, {' '.join(key)}", "no draws", "a total") for key in unknown]
-    law = "draws per state, scenario and family are those that the data call for"
-    return check_invariant("RNG_TOTALS", len(issues), (len(expected), "totals"), law, issues)
+    invariant = "draws per state, scenario and family are those that the data call for"
+    return check_invariant("RNG_TOTALS", len(issues), (len(expected), "totals"), invariant, issues)
 
 
-def _marked(evidence: Evidence) -> dict[tuple[str, ...], Total]:
-    rows = [{"state": state, **row} for state in _DRAWING for row in evidence.markers[state].counters["rng"]]
+def _marked(inputs: CheckInputs) -> dict[tuple[str, ...], Total]:
+    rows = [{"state": state, **row} for state in _DRAWING for row in inputs.markers[state].counters["rng"]]
     return {_key(row): row for row in rows}
 
 
-def _traced(evidence: Evidence) -> dict[tuple[str, ...], Total]:
+def _traced(inputs: CheckInputs) -> dict[tuple[str, ...], Total]:
     """The last row of each state, scenario and family in the run's trace."""
-    path = evidence.context.run.rng_log("trace")
+    path = inputs.context.run.rng_log("trace")
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     rows = [json.loads(line) for line in lines]
     return {_key(row): row for row in rows}
@@ -134,32 +134,32 @@ def _members(groups: Groups) -> NDArray[np.intp]:
     return first
 
 
-def _mean_factor(evidence: Evidence, groups: list[Groups]) -> Check:
+def _mean_factor(inputs: CheckInputs, groups: list[Groups]) -> Check:
     """Mean over groups and buckets against the clipped law's; the scenario that is furthest off."""
-    tolerance = evidence.policies.lgcp.mean_factor_tolerance
+    tolerance = inputs.policies.lgcp.mean_factor_tolerance
     rows = []
-    for scenario, laws in zip(evidence.scenarios, groups, strict=True):
-        expected, error = mean_factor_law(laws, scenario.horizon.buckets, evidence.policies.lgcp)
-        found = float(scenario.ledger.factor_mean[_members(laws)].mean())
+    for scenario, group_laws in zip(inputs.scenarios, groups, strict=True):
+        expected, error = mean_factor_law(group_laws, scenario.horizon.buckets, inputs.policies.lgcp)
+        found = float(scenario.ledger.factor_mean[_members(group_laws)].mean())
         bound = number_bound("lgcp", "mean_factor_tolerance", max=tolerance)
         if 5 * error > tolerance:
             bound = Bound(Limit(max=5 * error), SPECIFICATION, "five standard errors of the clipped law")
         text = f"scenario {scenario.scenario_id}: mean factor {found:.5f}, its law says {expected:.5f}"
         rows.append((abs(found - expected), bound, text))
     difference, bound, text = max(rows, key=lambda row: row[0] / (row[1].limit.max or 1.0))
-    population = (sum(len(laws.names) for laws in groups), "groups")
+    population = (sum(len(group_laws.names) for group_laws in groups), "groups")
     return check_bounds("MEAN_FACTOR", difference, "difference of means", [bound], population, text)
 
 
-def _shared_factor(evidence: Evidence, groups: list[Groups]) -> Check:
+def _shared_factor(inputs: CheckInputs, groups: list[Groups]) -> Check:
     """All series of a group carry one latent factor."""
     issues, series = [], 0
-    for scenario, laws in zip(evidence.scenarios, groups, strict=True):
+    for scenario, group_laws in zip(inputs.scenarios, groups, strict=True):
         mean = scenario.ledger.factor_mean
-        shared = mean[_members(laws)][laws.of_series]
+        shared = mean[_members(group_laws)][group_laws.of_series]
         series += mean.size
         for position in np.flatnonzero(mean != shared).tolist():
             where = scenario.domain.place(position, 0)
             issues.append(Issue(where, f"mean factor {shared[position]}", str(mean[position])))
-    law = "all series of a group carry the same latent factor"
-    return check_invariant("SHARED_FACTOR", len(issues), (series, "series"), law, issues)
+    invariant = "all series of a group carry the same latent factor"
+    return check_invariant("SHARED_FACTOR", len(issues), (series, "series"), invariant, issues)

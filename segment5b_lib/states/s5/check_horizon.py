@@ -16,23 +16,23 @@ from segment5b_lib.contract.datasets import WALL
 from segment5b_lib.contract.verdicts import gate_bound
 from segment5b_lib.states.s5.check import Check, Issue, check_bounds, when_clock_violated
 from segment5b_lib.states.s5.expected_clock import instant
-from segment5b_lib.states.s5.inputs import Evidence
+from segment5b_lib.states.s5.inputs import CheckInputs
 
 _DAY: Final = 86_400
 
 
-def horizon_checks(evidence: Evidence) -> list[Check]:
+def horizon_checks(inputs: CheckInputs) -> list[Check]:
     """Horizon guard and local-time contract."""
-    return [_horizon_guard(evidence), _local_contract(evidence)]
+    return [_horizon_guard(inputs), _local_contract(inputs)]
 
 
-def _horizon_guard(evidence: Evidence) -> Check:
+def _horizon_guard(inputs: CheckInputs) -> Check:
     """The cache against the oracle, for every active zone, over the horizon and its margin."""
-    places, context = evidence.places, evidence.context
+    places, context = inputs.places, inputs.context
     path = context.run.world.files("tz_timetable_cache")[0]
-    start = min(scenario.horizon.start for scenario in evidence.scenarios)
-    end = max(scenario.horizon.end for scenario in evidence.scenarios)
-    margin = evidence.policies.validation.civil_time.horizon_margin_days * _DAY
+    start = min(scenario.horizon.start for scenario in inputs.scenarios)
+    end = max(scenario.horizon.end for scenario in inputs.scenarios)
+    margin = inputs.policies.validation.civil_time.horizon_margin_days * _DAY
 
     def database(tzid: str) -> Steps:
         # The horizon itself has been asked for already; what is new is the margin.
@@ -55,32 +55,32 @@ def _horizon_guard(evidence: Evidence) -> Check:
         "HORIZON_GUARD",
         (active - len(short)) / active if active else None,
         "share of active zones",
-        [gate_bound(evidence.policies.validation, "T11", "b")],
+        [gate_bound(inputs.policies.validation, "T11", "b")],
         (active, "active zones"),
         f"the cache is wrong for {len(short)} of {active} active zones up to {instant(end + margin)}",
-        when_violated=when_clock_violated(evidence.policies),
+        when_violated=when_clock_violated(inputs.policies),
         detail={"zones_that_fall_short": [entry.tzid for entry in short]},
         issues=issues,
     )
 
 
-def _local_contract(evidence: Evidence) -> Check:
+def _local_contract(inputs: CheckInputs) -> Check:
     """Local times are wall clock in the schema of every part file: no UTC marker."""
-    parts = [(scenario, part) for scenario in evidence.scenarios for part in scenario.parts]
+    parts = [(scenario, part) for scenario in inputs.scenarios for part in scenario.parts]
     marked = [(scenario, part) for scenario, part in parts if any(kind != WALL for kind in part.local_types)]
     rows = sum(part.rows for _, part in marked)
     issues = [
         Issue(f"scenario {scenario.scenario_id}, {part.path.name}", str(WALL), ", ".join(map(str, part.local_types)))
         for scenario, part in marked
     ]
-    arrivals = evidence.arrivals
+    arrivals = inputs.arrivals
     return check_bounds(
         "LOCAL_TIME_CONTRACT",
         1 - rows / arrivals if arrivals else None,
         "share of arrivals",
-        [gate_bound(evidence.policies.validation, "T12", "b")],
+        [gate_bound(inputs.policies.validation, "T12", "b")],
         (arrivals, "arrivals"),
         f"{rows} of {arrivals} arrivals store local times that are marked as UTC",
-        when_violated=when_clock_violated(evidence.policies),
+        when_violated=when_clock_violated(inputs.policies),
         issues=issues,
     )

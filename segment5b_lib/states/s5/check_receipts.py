@@ -12,50 +12,50 @@ from segment5b_lib.errors import Segment5BError
 from segment5b_lib.identity import canonical_json, sha256_hex
 from segment5b_lib.states.s5.check import Check, Issue, check_invariant
 from segment5b_lib.states.s5.expected_clock import MICROSECOND
-from segment5b_lib.states.s5.inputs import Evidence, ScenarioEvidence
+from segment5b_lib.states.s5.inputs import CheckInputs, ScenarioInputs
 from segment5b_lib.store.bundles import read_bundle
 from segment5b_lib.store.runs import policies_digest
 
 
-def receipt_checks(evidence: Evidence) -> list[Check]:
+def receipt_checks(inputs: CheckInputs) -> list[Check]:
     """Upstream bundles, sealed inputs, markers, grid: in this order."""
     return [
-        _upstream_bundles(evidence),
-        _sealed_inputs(evidence),
-        _state_markers(evidence),
-        _time_grid(evidence),
+        _upstream_bundles(inputs),
+        _sealed_inputs(inputs),
+        _state_markers(inputs),
+        _time_grid(inputs),
     ]
 
 
-def _upstream_bundles(evidence: Evidence) -> Check:
+def _upstream_bundles(inputs: CheckInputs) -> Check:
     """Each segment's bundle verifies today, and its digest is the one that S0 received."""
-    received = evidence.receipt["upstream_segments"]
+    received = inputs.receipt["upstream_segments"]
     issues = []
     for segment in UPSTREAM_SEGMENTS:
         entry = received.get(segment, {})
-        found = _bundle_digest(evidence, segment)
+        found = _bundle_digest(inputs, segment)
         if entry.get("status") != "PASS" or entry.get("bundle_digest") != found:
             issues.append(Issue(f"segment {segment}", f"PASS, {entry.get('bundle_digest')}", found))
-    law = "every upstream segment's bundle verifies and is the one in S0's receipt"
-    return check_invariant("UPSTREAM_BUNDLES", len(issues), (len(UPSTREAM_SEGMENTS), "segments"), law, issues)
+    invariant = "every upstream segment's bundle verifies and is the one in S0's receipt"
+    return check_invariant("UPSTREAM_BUNDLES", len(issues), (len(UPSTREAM_SEGMENTS), "segments"), invariant, issues)
 
 
-def _bundle_digest(evidence: Evidence, segment: str) -> str:
-    world = evidence.context.run.world
+def _bundle_digest(inputs: CheckInputs, segment: str) -> str:
+    world = inputs.context.run.world
     try:
         return read_bundle(segment, world.bundle_folder(segment), world.root, world.mf)
     except Segment5BError as error:
         return f"{error.what}: {error.where.replace(str(world.root), 'world')}"
 
 
-def _sealed_inputs(evidence: Evidence) -> Check:
+def _sealed_inputs(inputs: CheckInputs) -> Check:
     """S0's receipt speaks of these sealed inputs, this world and these scenarios."""
-    receipt, sealed = evidence.receipt, evidence.sealed
+    receipt, sealed = inputs.receipt, inputs.sealed
     expected: dict[str, Any] = {
         "sealed_inputs_digest": sha256_hex(canonical_json(sealed)),
         "row_count": len(sealed),
-        "manifest_fingerprint": evidence.context.run.world.mf,
-        "scenario_set": sorted(evidence.manifest),
+        "manifest_fingerprint": inputs.context.run.world.mf,
+        "scenario_set": sorted(inputs.manifest),
     }
     issues = [
         Issue(f"s0_gate_receipt_5B, {name}", str(value), str(receipt.get(name)))
@@ -67,20 +67,19 @@ def _sealed_inputs(evidence: Evidence) -> Check:
         for row in sealed
         if row["sha256_hex"] != sha256_hex(canonical_json(row["files"]))
     ]
-    law = "the sealed inputs are those of S0's receipt"
-    return check_invariant("SEALED_INPUTS", len(issues), (len(sealed), "inputs"), law, issues)
+    invariant = "the sealed inputs are those of S0's receipt"
+    return check_invariant("SEALED_INPUTS", len(issues), (len(sealed), "inputs"), invariant, issues)
 
 
-def _state_markers(evidence: Evidence) -> Check:
+def _state_markers(inputs: CheckInputs) -> Check:
     """Each state was made with today's policies, from what S0 sealed and the states before it published."""
-    known = {path: digest for row in evidence.sealed for path, digest in row["files"].items()}
+    known = {path: digest for row in inputs.sealed for path, digest in row["files"].items()}
     issues: list[Issue] = []
     seen = 0
-    for state, marker in evidence.markers.items():
+    for state, marker in inputs.markers.items():
         claims = marker.inputs | {f"policy {name}": digest for name, digest in marker.policies.items()}
         truth = known | {
-            f"policy {name}": digest
-            for name, digest in policies_digest(evidence.policies, list(marker.policies)).items()
+            f"policy {name}": digest for name, digest in policies_digest(inputs.policies, list(marker.policies)).items()
         }
         seen += len(claims)
         issues += [
@@ -89,21 +88,21 @@ def _state_markers(evidence: Evidence) -> Check:
             if truth.get(name) != digest
         ]
         known |= {output.path: output.sha256 for output in marker.outputs}
-    law = "every state was made from today's policies and from the inputs that were sealed or published before it"
-    return check_invariant("STATE_MARKERS", len(issues), (seen, "recorded digests"), law, issues)
+    invariant = "every state was made from today's policies and from the inputs that were sealed or published before it"
+    return check_invariant("STATE_MARKERS", len(issues), (seen, "recorded digests"), invariant, issues)
 
 
-def _time_grid(evidence: Evidence) -> Check:
+def _time_grid(inputs: CheckInputs) -> Check:
     """Buckets follow each other without gap or overlap from the horizon's start to its end."""
-    issues = [issue for scenario in evidence.scenarios for issue in _grid_issues(evidence, scenario)]
-    buckets = sum(scenario.horizon.buckets for scenario in evidence.scenarios)
-    law = "buckets number from 0, touch each other, and fill the horizon exactly"
-    return check_invariant("TIME_GRID", len(issues), (buckets, "buckets"), law, issues)
+    issues = [issue for scenario in inputs.scenarios for issue in _grid_issues(inputs, scenario)]
+    buckets = sum(scenario.horizon.buckets for scenario in inputs.scenarios)
+    invariant = "buckets number from 0, touch each other, and fill the horizon exactly"
+    return check_invariant("TIME_GRID", len(issues), (buckets, "buckets"), invariant, issues)
 
 
-def _grid_issues(evidence: Evidence, scenario: ScenarioEvidence) -> list[Issue]:
-    width = evidence.policies.time_grid.bucket_seconds
-    horizon = evidence.manifest[scenario.scenario_id]
+def _grid_issues(inputs: CheckInputs, scenario: ScenarioInputs) -> list[Issue]:
+    width = inputs.policies.time_grid.bucket_seconds
+    horizon = inputs.manifest[scenario.scenario_id]
     first, last = (int(horizon[name].timestamp()) * MICROSECOND for name in ("horizon_start_utc", "horizon_end_utc"))
     numbers = np.arange(scenario.grid.num_rows)
     expected = {

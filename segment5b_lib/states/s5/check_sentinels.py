@@ -10,7 +10,7 @@ from segment5b_lib.contract.verdicts import Bound, Level, gate_bound
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.kernel.drawn_sums import NOTHING_DRAWN, DrawnSums
 from segment5b_lib.states.s5.check import Check, CheckStatus, check_bounds
-from segment5b_lib.states.s5.inputs import Evidence
+from segment5b_lib.states.s5.inputs import CheckInputs
 
 TOP: Final = 10
 STANDARD_ERRORS: Final = 4
@@ -22,21 +22,21 @@ _LEVELS: Final[dict[str, tuple[Level, ...]]] = {
 """Which thresholds each mode holds a value against. B+ always needs B too."""
 
 
-def sentinel_checks(evidence: Evidence) -> list[Check]:
+def sentinel_checks(inputs: CheckInputs) -> list[Check]:
     """T6 to T9."""
     drawn = NOTHING_DRAWN
-    for scenario in evidence.scenarios:
+    for scenario in inputs.scenarios:
         drawn = drawn.plus(scenario.ledger.drawn)
     return [
-        _concentration(evidence),
-        _virtual_share(evidence),
-        _weekend(evidence, drawn),
-        _dispersion(evidence, drawn),
+        _concentration(inputs),
+        _virtual_share(inputs),
+        _weekend(inputs, drawn),
+        _dispersion(inputs, drawn),
     ]
 
 
 def _sentinel(
-    evidence: Evidence,
+    inputs: CheckInputs,
     gate: str,
     name: str,
     value: float | None,
@@ -48,14 +48,14 @@ def _sentinel(
     ruling: Verdict | None = None,
 ) -> Check:
     """A violation of a hard gate fails, that of a major one warns; under `warn_only` either is an advisory."""
-    mode = evidence.policies.validation.calibration_sentinels.evaluation_mode
-    severity = evidence.policies.validation.gates[gate].severity
+    mode = inputs.policies.validation.calibration_sentinels.evaluation_mode
+    severity = inputs.policies.validation.gates[gate].severity
     enforced = CheckStatus.FAIL if severity == "hard" else CheckStatus.WARN
     return check_bounds(
         f"{gate}_{name}",
         value,
         unit,
-        _bounds(evidence, gate),
+        _bounds(inputs, gate),
         population,
         message,
         when_violated=CheckStatus.ADVISORY if mode == "warn_only" else enforced,
@@ -64,15 +64,15 @@ def _sentinel(
     )
 
 
-def _bounds(evidence: Evidence, gate: str) -> list[Bound]:
-    mode = evidence.policies.validation.calibration_sentinels.evaluation_mode
-    return [gate_bound(evidence.policies.validation, gate, level) for level in _LEVELS[mode]]
+def _bounds(inputs: CheckInputs, gate: str) -> list[Bound]:
+    mode = inputs.policies.validation.calibration_sentinels.evaluation_mode
+    return [gate_bound(inputs.policies.validation, gate, level) for level in _LEVELS[mode]]
 
 
-def _concentration(evidence: Evidence) -> Check:
+def _concentration(inputs: CheckInputs) -> Check:
     """Share of the ten largest tzid_primary, from the statistics of all parts."""
     zones: Counter[str] = Counter()
-    for scenario in evidence.scenarios:
+    for scenario in inputs.scenarios:
         for shard in scenario.shards.values():
             zones.update(shard["rows_of_zone"])
     arrivals = sum(zones.values())
@@ -81,17 +81,17 @@ def _concentration(evidence: Evidence) -> Check:
     message = f"the ten largest of {len(zones)} zones, led by {', '.join(tzid for tzid, _ in largest[:3])}"
     detail = {"largest": dict(largest), "zones": len(zones)}
     population = (arrivals, "arrivals")
-    return _sentinel(evidence, "T6", "TOP10_ZONES", share, "share of arrivals", population, message, detail)
+    return _sentinel(inputs, "T6", "TOP10_ZONES", share, "share of arrivals", population, message, detail)
 
 
-def _virtual_share(evidence: Evidence) -> Check:
+def _virtual_share(inputs: CheckInputs) -> Check:
     """Share of virtual arrivals, from the whole summary."""
-    virtual = sum(scenario.summary.virtual for scenario in evidence.scenarios)
-    arrivals = sum(scenario.summary.arrivals for scenario in evidence.scenarios)
+    virtual = sum(scenario.summary.virtual for scenario in inputs.scenarios)
+    arrivals = sum(scenario.summary.arrivals for scenario in inputs.scenarios)
     share = virtual / arrivals if arrivals else None
     message = f"{virtual} of {arrivals} arrivals are virtual"
     return _sentinel(
-        evidence,
+        inputs,
         "T7",
         "VIRTUAL_SHARE",
         share,
@@ -102,13 +102,13 @@ def _virtual_share(evidence: Evidence) -> Check:
     )
 
 
-def _weekend(evidence: Evidence, drawn: DrawnSums) -> Check:
+def _weekend(inputs: CheckInputs, drawn: DrawnSums) -> Check:
     """Weekend share of S3's counts against that of the intensities, by the oracle's local date of each row's zone.
 
     Whether the stored clocks show these dates is for CIVIL_MISMATCH to say.
     """
     if not drawn.mean or not drawn.arrivals:
-        return _sentinel(evidence, "T8", "WEEKEND", None, "pp", (0, "arrivals"), "no arrivals are expected", {})
+        return _sentinel(inputs, "T8", "WEEKEND", None, "pp", (0, "arrivals"), "no arrivals are expected", {})
     expected, observed = drawn.mean_w / drawn.mean, drawn.arrivals_w / drawn.arrivals
     spread = drawn.v_ww - 2 * expected * drawn.v_w + expected**2 * drawn.v
     noise = 100 * STANDARD_ERRORS * math.sqrt(max(spread, 0.0)) / drawn.mean
@@ -116,7 +116,7 @@ def _weekend(evidence: Evidence, drawn: DrawnSums) -> Check:
     message = f"weekend share {observed:.5f} by counts, {expected:.5f} by intensity; 4 SE = {noise:.3f} pp"
     detail = {"observed": observed, "expected": expected, "four_standard_errors_pp": noise}
     arrivals = round(drawn.arrivals)
-    limit = min(bound.limit.max for bound in _bounds(evidence, "T8") if bound.limit.max is not None)
+    limit = min(bound.limit.max for bound in _bounds(inputs, "T8") if bound.limit.max is not None)
     ruling = None
     if noise > limit and difference <= limit + noise:
         # Too few arrivals to tell: neither a pass nor a violation, and it says how many it would take.
@@ -125,20 +125,20 @@ def _weekend(evidence: Evidence, drawn: DrawnSums) -> Check:
         detail, ruling = detail | {"arrivals_needed": needed}, Verdict.INSUFFICIENT_POWER
     population = (arrivals, "arrivals")
     return _sentinel(
-        evidence, "T8", "WEEKEND", difference, "percentage points", population, message, detail, ruling=ruling
+        inputs, "T8", "WEEKEND", difference, "percentage points", population, message, detail, ruling=ruling
     )
 
 
-def _dispersion(evidence: Evidence, drawn: DrawnSums) -> Check:
+def _dispersion(inputs: CheckInputs, drawn: DrawnSums) -> Check:
     """Standard deviation of (count − mu)/√mu over the rows that were drawn."""
     n = drawn.rows
     deviation, model = None, None
     if n > 1:
         deviation = math.sqrt((drawn.residual_squared - drawn.residual**2 / n) / (n - 1))
         model = math.sqrt(drawn.relative_variance / n)
-    rows = sum(scenario.ledger.rows for scenario in evidence.scenarios)
+    rows = sum(scenario.ledger.rows for scenario in inputs.scenarios)
     message = (
         "fewer than two rows were drawn" if deviation is None else f"{deviation:.4f}; the count law implies {model:.4f}"
     )
     detail = {"model_value": model, "rows_at_or_below_lambda_zero_eps": rows - n}
-    return _sentinel(evidence, "T9", "DISPERSION", deviation, "standard deviation", (n, "rows"), message, detail)
+    return _sentinel(inputs, "T9", "DISPERSION", deviation, "standard deviation", (n, "rows"), message, detail)

@@ -50,7 +50,7 @@ def dst_strata(tzids: Iterable[str], start: int, end: int, policy: CivilTimeMeas
     )
 
 
-def table_of(windows: Sequence[Window], words: Mapping[str, int]) -> WindowTable:
+def kernel_windows(windows: Sequence[Window], words: Mapping[str, int]) -> WindowTable:
     """Windows for the kernel, which finds them by zone; `words` gives the codes of the zones, ascending by name."""
     codes = [words[window.tzid] for window in windows]
     assert codes == sorted(codes), "windows come in the order of their zones"
@@ -64,7 +64,7 @@ ROW: Final = np.dtype(
     [("rank", np.int64), ("stratum", np.int32), ("zone", np.int32), ("ts", np.int64), ("local", np.int64)]
 )
 """A sampled row: rank in key order, number of its window or ELSEWHERE, position of tzid_primary, microseconds."""
-Rows = NDArray[np.void]
+SampledRows = NDArray[np.void]
 I64 = NDArray[np.int64]
 
 
@@ -80,7 +80,7 @@ class ClockSample:
     population : arrivals of the scenario
     """
 
-    rows: Rows
+    rows: SampledRows
     zones: tuple[str, ...]
     windows: tuple[Window, ...]
     window_rows: I64
@@ -125,11 +125,11 @@ class _Draw:
         self.stride = max(1, population // plan.rows_elsewhere)
         self.phase = int(seeded_order(np.zeros(1, np.int64), self.seed)[0]) % self.stride
         self.words = {tzid: code for code, tzid in enumerate(zones)}
-        self.table = table_of(windows, self.words)
+        self.table = kernel_windows(windows, self.words)
         self.window_rows = np.zeros(len(windows), np.int64)
         self.bound = np.full(len(windows), np.iinfo(np.uint64).max)
-        self.kept: list[Rows] = [np.empty(0, ROW) for _ in windows]
-        self.elsewhere: list[Rows] = []
+        self.kept: list[SampledRows] = [np.empty(0, ROW) for _ in windows]
+        self.elsewhere: list[SampledRows] = []
         self.lock = threading.Lock()
 
     def look_at(self, group: RowGroup) -> None:
@@ -154,7 +154,7 @@ class _Draw:
             self._keep(inside)
             self.elsewhere.append(outside[elsewhere == ELSEWHERE])
 
-    def _keep(self, rows: Rows) -> None:
+    def _keep(self, rows: SampledRows) -> None:
         """Offer rows of windows; each window keeps those that come first in the seeded order."""
         for number in np.unique(rows["stratum"]):
             offered = np.concatenate([self.kept[number], rows[rows["stratum"] == number]])
@@ -178,7 +178,7 @@ def _rows(
     zone: NDArray[np.int32],
     ts: I64,
     local: I64,
-) -> Rows:
+) -> SampledRows:
     rows = np.empty(picked.size, ROW)
     rows["rank"], rows["stratum"] = first_rank + picked, stratum
     rows["zone"], rows["ts"], rows["local"] = zone, ts[picked], local[picked]

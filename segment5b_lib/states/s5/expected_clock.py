@@ -15,7 +15,7 @@ from segment5b_lib.civil_time.oracle import expected_offsets
 from segment5b_lib.errors import InputError
 
 MICROSECOND: Final = 1_000_000
-UNKNOWN: Final = np.iinfo(np.int64).min // 2
+UNKNOWN_OFFSET: Final = np.iinfo(np.int64).min // 2
 """Offset of a zone that the database does not have: nothing that is stored can be right."""
 _QUARTER: Final = 900
 _DAY: Final = 86_400
@@ -23,7 +23,7 @@ I64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Horizon:
+class ScenarioHorizon:
     """Buckets [start + b·width, start + (b + 1)·width) of a scenario, b below `buckets`; epoch seconds UTC."""
 
     start: int
@@ -36,7 +36,7 @@ class Horizon:
         return self.start + self.width * self.buckets
 
 
-def clock_errors(horizon: Horizon, tzids: Sequence[str], zone: NDArray[np.int32], ts: I64, local: I64) -> I64:
+def clock_errors(horizon: ScenarioHorizon, tzids: Sequence[str], zone: NDArray[np.int32], ts: I64, local: I64) -> I64:
     """Stored minus expected wall clock, microseconds.
 
     `zone` holds positions in `tzids`; `ts` and `local` are microseconds, `local` in the digits as stored. Instants
@@ -45,11 +45,11 @@ def clock_errors(horizon: Horizon, tzids: Sequence[str], zone: NDArray[np.int32]
     return local - ts - _offsets(horizon, tzids, zone, ts) * MICROSECOND
 
 
-def _offsets(horizon: Horizon, tzids: Sequence[str], zone: NDArray[np.int32], ts: I64) -> I64:
+def _offsets(horizon: ScenarioHorizon, tzids: Sequence[str], zone: NDArray[np.int32], ts: I64) -> I64:
     seconds = np.clip(ts // MICROSECOND, horizon.start, horizon.end - 1)
     order = np.argsort(zone, kind="stable")
     bounds = np.searchsorted(zone[order], np.arange(len(tzids) + 1))
-    offsets = np.full(ts.size, UNKNOWN // MICROSECOND)
+    offsets = np.full(ts.size, UNKNOWN_OFFSET // MICROSECOND)
     for code, tzid in enumerate(tzids):
         rows = order[bounds[code] : bounds[code + 1]]
         if rows.size:
@@ -57,14 +57,14 @@ def _offsets(horizon: Horizon, tzids: Sequence[str], zone: NDArray[np.int32], ts
     return offsets
 
 
-def _of_zone(horizon: Horizon, tzid: str, seconds: I64) -> I64:
+def _of_zone(horizon: ScenarioHorizon, tzid: str, seconds: I64) -> I64:
     try:
         return expected_offsets(tzid, horizon.start, horizon.end).at(seconds)
     except InputError:
-        return np.full(seconds.size, UNKNOWN // MICROSECOND)
+        return np.full(seconds.size, UNKNOWN_OFFSET // MICROSECOND)
 
 
-def weekend_shares(horizon: Horizon, tzids: Sequence[str]) -> NDArray[np.float64]:
+def bucket_weekend_shares(horizon: ScenarioHorizon, tzids: Sequence[str]) -> NDArray[np.float64]:
     """Share of every bucket on a local Saturday or Sunday: ndarray(float64, ndim=2) [zone, bucket]."""
     cell = math.gcd(horizon.width, _QUARTER)
     instants = np.arange(horizon.start, horizon.end, cell)

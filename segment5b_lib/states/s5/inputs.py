@@ -16,14 +16,14 @@ from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StaleError
 from segment5b_lib.states.context import Context
-from segment5b_lib.states.s5.arrival_rules import ArrivalLaws
+from segment5b_lib.states.s5.arrival_rules import ArrivalInvariants
 from segment5b_lib.states.s5.clock_sample import ClockSample, draw_clock_sample, dst_strata
-from segment5b_lib.states.s5.expected_clock import Horizon, weekend_shares
-from segment5b_lib.states.s5.ledger import Ledger, read_ledger
+from segment5b_lib.states.s5.expected_clock import ScenarioHorizon, bucket_weekend_shares
+from segment5b_lib.states.s5.ledger import RowLedger, read_ledger
 from segment5b_lib.states.s5.part_audit import Audit, audit_parts, sampled_parts
 from segment5b_lib.states.s5.parts import Part, read_parts
-from segment5b_lib.states.s5.places import Places, load_places
-from segment5b_lib.states.s5.rows import Breaches
+from segment5b_lib.states.s5.places import PlaceDirectory, load_places
+from segment5b_lib.states.s5.rows import Violations
 from segment5b_lib.states.s5.summary import Summary, read_summary
 from segment5b_lib.states.series import SeriesDomain, load_domain
 from segment5b_lib.store.documents import read_json
@@ -33,13 +33,13 @@ ARRIVALS: Final = "arrival_events_5B"
 
 
 @dataclass(frozen=True)
-class ScenarioEvidence:
+class ScenarioInputs:
     """One scenario. `shards` are the statistics of S4's marker by part file name, `anomalies` the rows by code."""
 
     scenario_id: str
-    horizon: Horizon
+    horizon: ScenarioHorizon
     grid: pa.Table
-    ledger: Ledger
+    ledger: RowLedger
     summary: Summary
     parts: list[Part]
     shards: dict[str, dict[str, Any]]
@@ -59,7 +59,7 @@ class ScenarioEvidence:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class CheckInputs:
     """All scenarios, and what they share. `manifest` is 5A's row of each scenario, `policies` what it is judged by."""
 
     context: Context
@@ -68,24 +68,24 @@ class Evidence:
     sealed: list[dict[str, Any]]
     markers: dict[str, Marker]
     manifest: dict[str, dict[str, Any]]
-    places: Places
-    scenarios: tuple[ScenarioEvidence, ...]
+    places: PlaceDirectory
+    scenarios: tuple[ScenarioInputs, ...]
 
     @property
     def arrivals(self) -> int:
         """Arrivals of all scenarios by the part files."""
         return sum(scenario.rows for scenario in self.scenarios)
 
-    def breaches(self, of: Callable[[ScenarioEvidence], Breaches]) -> Breaches:
-        """What one reader has noted, over all scenarios."""
-        found = [of(scenario) for scenario in self.scenarios]
-        total = Breaches(tuple(found[0].rows))
-        for one in found:
-            total.add(one)
+    def violations(self, of: Callable[[ScenarioInputs], Violations]) -> Violations:
+        """The violations that one reader has recorded, over all scenarios."""
+        by_scenario = [of(scenario) for scenario in self.scenarios]
+        total = Violations(tuple(by_scenario[0].rows))
+        for violations in by_scenario:
+            total.add(violations)
         return total
 
 
-def gather(context: Context) -> Evidence:
+def gather(context: Context) -> CheckInputs:
     """Verify the inputs, then read what the checks need."""
     outputs = _published_by_s4(context)
     with context.step("read footers", Lane.INPUT_LOAD):
@@ -105,7 +105,7 @@ def gather(context: Context) -> Evidence:
         _scenario(context, name, manifest[name], parts[name], sampled[name], shards[name], places)
         for name in run.scenarios
     )
-    return Evidence(context, context.run.policies, receipt, sealed, markers, manifest, places, scenarios)
+    return CheckInputs(context, context.run.policies, receipt, sealed, markers, manifest, places, scenarios)
 
 
 def _published_by_s4(context: Context) -> dict[str, set[Path]]:
@@ -135,16 +135,16 @@ def _scenario(
     parts: list[Part],
     sampled: tuple[Part, ...],
     shards: dict[str, dict[str, Any]],
-    places: Places,
-) -> ScenarioEvidence:
+    places: PlaceDirectory,
+) -> ScenarioInputs:
     with context.step("read series", Lane.INPUT_LOAD):
         domain = load_domain(context.run, name)
         grid = context.run.table("s1_time_grid_5B", scenario_id=name)
     start: datetime = manifest["horizon_start_utc"]
-    horizon = Horizon(int(start.timestamp()), context.run.policies.time_grid.bucket_seconds, domain.buckets)
+    horizon = ScenarioHorizon(int(start.timestamp()), context.run.policies.time_grid.bucket_seconds, domain.buckets)
     with context.step("expect weekends and transitions", Lane.COMPUTE):
         tzids, zone_of = np.unique(domain.frame["zone_representation"].to_numpy(), return_inverse=True)
-        weekend = weekend_shares(horizon, [str(tzid) for tzid in tzids])
+        weekend = bucket_weekend_shares(horizon, [str(tzid) for tzid in tzids])
         windows = dst_strata(
             places.primary_tzids, horizon.start, horizon.end, context.run.policies.validation.civil_time
         )
@@ -152,9 +152,9 @@ def _scenario(
     summary = read_summary(context, ledger, counts)
     del counts  # the largest array of the state
     clock = draw_clock_sample(context, parts, places.tzids, windows, context.run.policies.validation.sampling)
-    audit = audit_parts(context, sampled, ArrivalLaws(horizon, domain, summary.sequences, places))
+    audit = audit_parts(context, sampled, ArrivalInvariants(horizon, domain, summary.sequences, places))
     codes = context.run.table("s4_arrival_anomalies_5B", ["anomaly_code"], name)["anomaly_code"].to_pylist()
-    return ScenarioEvidence(name, horizon, grid, ledger, summary, parts, shards, dict(Counter(codes)), clock, audit)
+    return ScenarioInputs(name, horizon, grid, ledger, summary, parts, shards, dict(Counter(codes)), clock, audit)
 
 
 def total(values: Iterable[int]) -> int:

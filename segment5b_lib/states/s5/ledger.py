@@ -21,20 +21,20 @@ from segment5b_lib.kernel.ledger_check import LedgerLimits, LedgerRows, check_le
 from segment5b_lib.model.dispersion import dispersion
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.check import Issue
-from segment5b_lib.states.s5.rows import KEY, Breaches, KeyCodes, require_values
+from segment5b_lib.states.s5.rows import BUCKET_KEY, KeyCodes, Violations, require_values
 from segment5b_lib.states.series import SeriesDomain
 from segment5b_lib.states.surface import SeriesSlice, series_slices
 from segment5b_lib.store.scan import RowRanges
 
 _S2: Final = ("lambda_baseline", "lambda_random_component", "lambda_realised")
 _COUNTED: Final = ("mu", "count_N", "count_capped")
-_S3: Final = (*KEY, *_COUNTED)
+_S3: Final = (*BUCKET_KEY, *_COUNTED)
 F64 = NDArray[np.float64]
-Counts = NDArray[np.unsignedinteger]
+CountMatrix = NDArray[np.unsignedinteger]
 """uint16, or uint32 where the policy's largest count needs it."""
 
 DOMAIN: Final = "DOMAIN"
-LAWS: Final = {
+LEDGER_INVARIANTS: Final = {
     DOMAIN: "S2 and S3 hold every series of S1 with every bucket once, in key order",
     "INTENSITY": "λ_realised is finite and not negative",
     "INTENSITY_CAP": "λ_realised does not exceed lambda_max",
@@ -49,7 +49,7 @@ LAWS: Final = {
 
 
 @dataclass
-class Ledger:
+class RowLedger:
     """What one scenario's rows add up to.
 
     `of_series` is ndarray(int64, ndim=1), the sum of each series' counts by S3, `positive` ndarray(int64, ndim=1) how
@@ -64,7 +64,7 @@ class Ledger:
     histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
     capped: int = 0
     drawn: DrawnSums = NOTHING_DRAWN
-    breaches: Breaches = field(default_factory=lambda: Breaches(tuple(LAWS)))
+    violations: Violations = field(default_factory=lambda: Violations(tuple(LEDGER_INVARIANTS)))
 
     @property
     def rows(self) -> int:
@@ -83,12 +83,12 @@ class _Slice:
     histogram: NDArray[np.int64]
     capped: int
     drawn: DrawnSums
-    breaches: Breaches
+    violations: Violations
 
 
 def read_ledger(
     context: Context, domain: SeriesDomain, weekend: F64, zone_of: NDArray[np.intp]
-) -> tuple[Ledger, Counts]:
+) -> tuple[RowLedger, CountMatrix]:
     """Read one scenario's S2 and S3. Returns the ledger, and S3's counts: ndarray(ndim=2) [series, bucket].
 
     `weekend` is ndarray(float64, ndim=2) [zone, bucket]: share of the bucket on a local Saturday or Sunday; `zone_of`
@@ -107,19 +107,19 @@ class _Reader:
         self.over_kappa = 1 / kappa if policy.law == "nb2" else np.zeros(len(domain))
         self.codes = KeyCodes(domain)
         self.limits = _limits(context.run.policies)
-        # As narrow as the law COUNTS allows: by the series times buckets of a large world this is the largest array.
+        # As narrow as the invariant COUNTS allows: in a large world this is the largest array of the state.
         kind = np.uint16 if context.run.policies.count.max_count <= np.iinfo(np.uint16).max else np.uint32
-        self.counts: Counts = np.zeros((len(domain), domain.buckets), kind)
+        self.counts: CountMatrix = np.zeros((len(domain), domain.buckets), kind)
         n = len(domain)
-        self.ledger = Ledger(domain, np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n))
+        self.ledger = RowLedger(domain, np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n))
 
-    def read(self) -> tuple[Ledger, Counts]:
+    def read(self) -> tuple[RowLedger, CountMatrix]:
         """All slices, added up in slice order."""
         ledger, wanted = self.ledger, self.ledger.rows
         if self.s2.rows != wanted or self.s3.rows != wanted:
             found = f"S2 {self.s2.rows} rows, S3 {self.s3.rows} rows"
-            ledger.breaches.rows[DOMAIN] = wanted
-            ledger.breaches.issues[DOMAIN] = [Issue(f"scenario {self.domain.scenario_id}", f"{wanted} rows", found)]
+            ledger.violations.rows[DOMAIN] = wanted
+            ledger.violations.issues[DOMAIN] = [Issue(f"scenario {self.domain.scenario_id}", f"{wanted} rows", found)]
             return ledger, self.counts
         slices = series_slices(len(self.domain), self.domain.buckets)
         rows = [len(bounds) * self.domain.buckets for bounds in slices]
@@ -127,7 +127,7 @@ class _Reader:
             ledger.histogram = added(ledger.histogram, part.histogram)
             ledger.capped += part.capped
             ledger.drawn = ledger.drawn.plus(part.drawn)
-            ledger.breaches.add(part.breaches)
+            ledger.violations.add(part.violations)
         return ledger, self.counts
 
     def _slice(self, bounds: SeriesSlice) -> _Slice:
@@ -142,7 +142,7 @@ class _Reader:
             factor = s2["lambda_random_component"].to_numpy()
             shape, series = (len(bounds), self.domain.buckets), slice(bounds.start, bounds.stop)
             by_bucket = count.reshape(shape)
-            self.counts[series] = by_bucket  # a count that does not fit breaks the law COUNTS, and so the verdict
+            self.counts[series] = by_bucket  # a count that does not fit breaks the invariant COUNTS, and so the verdict
             self.ledger.of_series[series] = by_bucket.sum(axis=1, dtype=np.int64)
             self.ledger.positive[series] = np.count_nonzero(by_bucket > 0, axis=1)
             self.ledger.factor_mean[series] = factor.reshape(shape).mean(axis=1, dtype=np.float64)
@@ -151,21 +151,21 @@ class _Reader:
                 np.bincount(np.clip(count, 0, self.context.run.policies.count.max_count)),
                 int(capped.sum()),
                 self._drawn(bounds, mu, count),
-                self._breaches(bounds, s2, s3),
+                self._violations(bounds, s2, s3),
             )
 
-    def _breaches(self, bounds: SeriesSlice, s2: pa.Table, s3: pa.Table) -> Breaches:
+    def _violations(self, bounds: SeriesSlice, s2: pa.Table, s3: pa.Table) -> Violations:
         values = LedgerRows(*(s2[name].to_numpy() for name in _S2), *(s3[name].to_numpy() for name in _COUNTED))
-        buckets, breaches = self.domain.buckets, Breaches(tuple(LAWS))
+        buckets, violations = self.domain.buckets, Violations(tuple(LEDGER_INVARIANTS))
         broken = check_ledger(bounds.start, buckets, self.codes.columns(s3), self.codes.keys, values, self.limits)
         if broken is None:
-            return breaches
+            return violations
 
         def place(row: int) -> str:
             return self.domain.place(bounds.start + row // buckets, row % buckets)
 
         limits, clip = self.limits, self.context.run.policies.lgcp.factor_clip
-        for law, bit, expected, found in (
+        for invariant, bit, expected, found in (
             (DOMAIN, ledger_check.DOMAIN, "the key of this place", s3["bucket_index"].to_numpy()),
             ("INTENSITY", ledger_check.INTENSITY, "finite and ≥ 0", values.realised),
             ("INTENSITY_CAP", ledger_check.INTENSITY_CAP, f"≤ {limits.lambda_max}", values.realised),
@@ -176,8 +176,8 @@ class _Reader:
             ("COUNTS", ledger_check.COUNTS, f"0 to {limits.max_count}", values.arrivals),
             ("CAPPED_FLAG", ledger_check.CAPPED_FLAG, f"a count of {limits.max_count}", values.arrivals),
         ):
-            breaches.note(law, (broken & bit) != 0, place, expected, found.item)
-        return breaches
+            violations.record(invariant, (broken & bit) != 0, place, expected, found.item)
+        return violations
 
     def _drawn(self, bounds: SeriesSlice, mu: F64, count: NDArray[np.int32]) -> DrawnSums:
         """Sums over the rows that were drawn; all others have neither mean nor count."""

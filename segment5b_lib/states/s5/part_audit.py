@@ -1,4 +1,4 @@
-"""The audit of sampled part files: every row against the laws, and the part's statistics derived anew."""
+"""The audit of sampled part files: every row against the invariants, and the part's statistics derived again."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from segment5b_lib.contract.validation_policy import SamplingPlan
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.kernel.sample_order import seeded_order
 from segment5b_lib.states.context import Context
-from segment5b_lib.states.s5.arrival_rules import COLUMNS, LAWS, ArrivalLaws, ArrivalRows
+from segment5b_lib.states.s5.arrival_rules import ARRIVAL_INVARIANTS, AUDITED_COLUMNS, ArrivalInvariants, ArrivalRows
 from segment5b_lib.states.s5.expected_clock import MICROSECOND, clock_errors
 from segment5b_lib.states.s5.parts import Part, RowGroup, read_batches, row_groups
-from segment5b_lib.states.s5.rows import Breaches
+from segment5b_lib.states.s5.rows import Violations
 
 I64 = NDArray[np.int64]
-ROLES: Final = ("settlement", "operational")
+VIRTUAL_ROLES: Final = ("settlement", "operational")
 """The further clocks of a virtual arrival."""
 _BATCH_ROWS: Final = 131_072
 """Rows audited at a time: their columns are used again from memory that the process has already been given."""
@@ -36,7 +36,7 @@ class Audit:
 
     parts: tuple[Part, ...]
     rows: int
-    breaches: Breaches
+    violations: Violations
     statistics: dict[str, dict[str, Any]]
     role_errors: dict[str, I64]
 
@@ -50,21 +50,25 @@ def sampled_parts(parts: Sequence[Part], plan: SamplingPlan) -> tuple[Part, ...]
     return tuple(parts[position] for position in sorted(chosen))
 
 
-def audit_parts(context: Context, parts: tuple[Part, ...], laws: ArrivalLaws) -> Audit:
+def audit_parts(context: Context, parts: tuple[Part, ...], invariants: ArrivalInvariants) -> Audit:
     """Audit every row of some parts of one scenario."""
 
     def audit(group: RowGroup) -> list[Audit]:
         found: list[Audit] = []
-        batches, before = read_batches(group, COLUMNS, _BATCH_ROWS), None
+        batches, before = read_batches(group, AUDITED_COLUMNS, _BATCH_ROWS), None
         while True:
             with context.step("read sampled parts", Lane.INPUT_LOAD) as step:
                 if (table := next(batches, None)) is None:
                     return found
                 step.rows = table.num_rows
             with context.step("audit sampled parts", Lane.VALIDATION):
-                rows = ArrivalRows(table, laws.words, laws.sequences.merchants, before)
-                statistics = {group.path.name: _statistics(rows, laws.places.tzids)}
-                found.append(Audit(parts, table.num_rows, laws.breaches(rows), statistics, _role_errors(rows, laws)))
+                rows = ArrivalRows(table, invariants.words, invariants.sequences.merchants, before)
+                statistics = {group.path.name: _statistics(rows, invariants.places.tzids)}
+                found.append(
+                    Audit(
+                        parts, table.num_rows, invariants.violations(rows), statistics, _role_errors(rows, invariants)
+                    )
+                )
                 before = rows.last
 
     groups = row_groups(parts)
@@ -73,16 +77,17 @@ def audit_parts(context: Context, parts: tuple[Part, ...], laws: ArrivalLaws) ->
 
 
 def _together(parts: tuple[Part, ...], found: Sequence[Audit]) -> Audit:
-    breaches = Breaches(tuple(LAWS))
+    violations = Violations(tuple(ARRIVAL_INVARIANTS))
     statistics: dict[str, dict[str, Any]] = {}
     for one in found:
-        breaches.add(one.breaches)
+        violations.add(one.violations)
         for name, added in one.statistics.items():
             statistics[name] = _joined(statistics[name], added) if name in statistics else added
     errors = {
-        role: np.concatenate([np.empty(0, np.int64), *(one.role_errors[role] for one in found)]) for role in ROLES
+        role: np.concatenate([np.empty(0, np.int64), *(one.role_errors[role] for one in found)])
+        for role in VIRTUAL_ROLES
     }
-    return Audit(parts, sum(one.rows for one in found), breaches, statistics, errors)
+    return Audit(parts, sum(one.rows for one in found), violations, statistics, errors)
 
 
 def _statistics(rows: ArrivalRows, tzids: Sequence[str]) -> dict[str, Any]:
@@ -112,15 +117,15 @@ def _joined(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _role_errors(rows: ArrivalRows, laws: ArrivalLaws) -> dict[str, I64]:
+def _role_errors(rows: ArrivalRows, invariants: ArrivalInvariants) -> dict[str, I64]:
     online = np.flatnonzero(rows.virtual)
     return {
         role: clock_errors(
-            laws.horizon,
-            laws.places.tzids,
+            invariants.horizon,
+            invariants.places.tzids,
             rows.code[f"tzid_{role}"][online],
             rows.ts[online],
             rows.instants(f"ts_local_{role}")[online],
         )
-        for role in ROLES
+        for role in VIRTUAL_ROLES
     }

@@ -51,7 +51,7 @@ class Directory:
 
 
 @dataclass(frozen=True)
-class Places:
+class PlaceDirectory:
     """All places of a world; zones are positions in `tzids`, the active zones in ascending order."""
 
     tzids: tuple[str, ...]
@@ -69,14 +69,14 @@ class Places:
         return tuple(self.tzids[code] for code in used)
 
 
-def load_places(world: World) -> Places:
+def load_places(world: World) -> PlaceDirectory:
     """Read the world's sites, edges, settlements and routing universes."""
     sites, edges, settlement = _sites(world), _edges(world), _settlement(world)
     tzids = tuple(sorted({tzid for frame in (sites, edges, settlement) for tzid in frame["tzid"]}))
     modes = world.table("virtual_classification_3B", ["merchant_id", "virtual_mode"])
     only = pc.equal(modes["virtual_mode"], VirtualMode.VIRTUAL_ONLY.value)
     universes = pc.unique(world.table("zone_alloc", ["routing_universe_hash"])["routing_universe_hash"])
-    return Places(
+    return PlaceDirectory(
         tzids,
         _directory(sites, tzids),
         _directory(edges, tzids),

@@ -22,7 +22,7 @@ from segment5b_lib.contract.policies import BundleLayoutPolicy
 from segment5b_lib.contract.words import Status
 from segment5b_lib.identity import canonical_json, sha256_hex
 from segment5b_lib.states.s5.check import Check, CheckStatus
-from segment5b_lib.states.s5.inputs import Evidence
+from segment5b_lib.states.s5.inputs import CheckInputs
 from segment5b_lib.store.digest import bundle_digest
 from segment5b_lib.store.parquet import open_writer
 from segment5b_lib.store.publish import STAGING_PREFIX, sync_tree
@@ -49,15 +49,15 @@ def first_failed(checks: Sequence[Check]) -> Check | None:
 
 
 def bundle_members(
-    evidence: Evidence, checks: Sequence[Check], rng_totals: Sequence[dict[str, Any]]
+    inputs: CheckInputs, checks: Sequence[Check], rng_totals: Sequence[dict[str, Any]]
 ) -> dict[str, bytes]:
     """Content of every member by its name."""
-    layout = evidence.policies.bundle_layout
+    layout = inputs.policies.bundle_layout
     return {
-        layout.report: as_json(_report(evidence, checks)),
+        layout.report: as_json(_report(inputs, checks)),
         layout.issue_table: _issue_table(checks),
-        layout.gate_receipt: as_json(evidence.receipt),
-        layout.state_receipts: as_json(_state_receipts(evidence)),
+        layout.gate_receipt: as_json(inputs.receipt),
+        layout.state_receipts: as_json(_state_receipts(inputs)),
         layout.rng_totals: as_json(list(rng_totals)),
     }
 
@@ -76,18 +76,18 @@ def _finite(node: Any) -> Any:
     return str(node) if isinstance(node, float) and not math.isfinite(node) else node
 
 
-def _report(evidence: Evidence, checks: Sequence[Check]) -> dict[str, Any]:
-    policy, receipt = evidence.policies.validation, evidence.context.run.receipt
+def _report(inputs: CheckInputs, checks: Sequence[Check]) -> dict[str, Any]:
+    policy, receipt = inputs.policies.validation, inputs.context.run.receipt
     failed = first_failed(checks)
     counted = Counter(check.status for check in checks)
     return {
         "segment": "5B",
-        "spec_version": evidence.receipt["spec_version"],
+        "spec_version": inputs.receipt["spec_version"],
         "manifest_fingerprint": receipt.manifest_fingerprint,
-        "parameter_hash": evidence.policies.parameter_hash,
+        "parameter_hash": inputs.policies.parameter_hash,
         "rng_root": receipt.rng_root,
         "seed": receipt.seed,
-        "scenario_set": [scenario.scenario_id for scenario in evidence.scenarios],
+        "scenario_set": [scenario.scenario_id for scenario in inputs.scenarios],
         "status": (Status.PASS if failed is None else Status.FAIL).value,
         "first_failed_check": failed.code if failed else None,
         "checks_by_status": {status.value: counted[status] for status in CheckStatus},
@@ -117,7 +117,7 @@ def _issue_table(checks: Sequence[Check]) -> bytes:
     return buffer.getvalue()
 
 
-def _state_receipts(evidence: Evidence) -> list[dict[str, Any]]:
+def _state_receipts(inputs: CheckInputs) -> list[dict[str, Any]]:
     """What each state published, by content: one digest over paths and digests of its outputs, and its policies."""
     return [
         {
@@ -127,12 +127,12 @@ def _state_receipts(evidence: Evidence) -> list[dict[str, Any]]:
             "outputs_digest": sha256_hex(canonical_json([[output.path, output.sha256] for output in marker.outputs])),
             "policies": marker.policies,
         }
-        for state, marker in sorted(evidence.markers.items())
+        for state, marker in sorted(inputs.markers.items())
     ]
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedBundle:
     """A bundle as it lies there: digest of its members, its files, and where an older one went (if it did)."""
 
     digest: str
@@ -140,7 +140,9 @@ class Published:
     stale: Path | None
 
 
-def publish_bundle(run: Run, layout: BundleLayoutPolicy, members: Mapping[str, bytes], *, passed: bool) -> Published:
+def publish_bundle(
+    run: Run, layout: BundleLayoutPolicy, members: Mapping[str, bytes], *, passed: bool
+) -> PublishedBundle:
     """Put members and index in the run's bundle folder, and the flag if the checks have passed.
 
     Exactly this content there already: nothing is written. Anything else there is moved aside once, to a sibling
@@ -160,7 +162,7 @@ def publish_bundle(run: Run, layout: BundleLayoutPolicy, members: Mapping[str, b
         finally:
             shutil.rmtree(work, ignore_errors=True)
         sync_tree(target.parent)
-    return Published(digest, tuple(target / name for name in sorted(files)), stale)
+    return PublishedBundle(digest, tuple(target / name for name in sorted(files)), stale)
 
 
 def _index(mf: str, members: Mapping[str, bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""Whether rows lie where their key says, and which of them break a law: shared by the readers of S5."""
+"""Whether rows lie where their key says, and which of them break an invariant: shared by the readers of S5."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from segment5b_lib.kernel.ledger_check import KeyColumns, SeriesKeys
 from segment5b_lib.states.s5.check import MAX_ISSUES, Issue
 from segment5b_lib.states.series import SeriesDomain
 
-KEY: Final = (*SERIES_KEY, "bucket_index")
+BUCKET_KEY: Final = (*SERIES_KEY, "bucket_index")
 Wrong = NDArray[np.bool_]
 Describe = Callable[[int], object]
 """Says something about the row at a position."""
 
 
-class Breaches:
-    """How many rows break each of some laws, and the first of each."""
+class Violations:
+    """How many rows break each of some invariants, and the first of each."""
 
-    def __init__(self, laws: Sequence[str]) -> None:
-        self.rows = dict.fromkeys(laws, 0)
-        self.issues: dict[str, list[Issue]] = {law: [] for law in laws}
+    def __init__(self, invariants: Sequence[str]) -> None:
+        self.rows = dict.fromkeys(invariants, 0)
+        self.issues: dict[str, list[Issue]] = {invariant: [] for invariant in invariants}
 
-    def note(
-        self, law: str, wrong: Wrong, where: Callable[[int], str], expected: str, found: Callable[[int], object]
+    def record(
+        self, invariant: str, wrong: Wrong, where: Callable[[int], str], expected: str, found: Callable[[int], object]
     ) -> None:
-        """Count the rows that break a law; `where` and `found` say of a row where it is and what is there."""
+        """Count the rows that break an invariant; `where` and `found` say of a row where it is and what is there."""
         offenders = np.flatnonzero(wrong)
-        self.rows[law] += offenders.size
+        self.rows[invariant] += offenders.size
         for row in offenders[:MAX_ISSUES].tolist():
-            self.issues[law].append(Issue(str(where(row)), expected, str(found(row))))
+            self.issues[invariant].append(Issue(str(where(row)), expected, str(found(row))))
 
-    def add(self, other: Breaches) -> None:
+    def add(self, other: Violations) -> None:
         """Add what another reader has noted."""
-        for law, rows in other.rows.items():
-            self.rows[law] += rows
-            self.issues[law] = (self.issues[law] + other.issues[law])[:MAX_ISSUES]
+        for invariant, rows in other.rows.items():
+            self.rows[invariant] += rows
+            self.issues[invariant] = (self.issues[invariant] + other.issues[invariant])[:MAX_ISSUES]
 
 
 class KeyCodes:
@@ -96,6 +96,6 @@ def require_values(table: pa.Table, where: str) -> None:
 
 
 def distinct(values: NDArray[np.generic]) -> tuple[NDArray[np.int32], NDArray[np.generic]]:
-    """Codes of all values, and the distinct values that they stand for: so that a law is asked once per value."""
+    """Codes of all values, and the distinct values that they stand for: so that a check runs once per value."""
     encoded = pa.array(values).dictionary_encode()
     return encoded.indices.to_numpy(), encoded.dictionary.to_numpy()

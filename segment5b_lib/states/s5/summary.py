@@ -16,17 +16,17 @@ from segment5b_lib.kernel.summary_check import add_summary, summary_agrees
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s4.counts import merchant_cells, merchant_starts
 from segment5b_lib.states.s5.check import MAX_ISSUES, Issue
-from segment5b_lib.states.s5.ledger import Counts, Ledger
-from segment5b_lib.states.s5.rows import KEY, Breaches, KeyCodes, require_values
+from segment5b_lib.states.s5.ledger import CountMatrix, RowLedger
+from segment5b_lib.states.s5.rows import BUCKET_KEY, KeyCodes, Violations, require_values
 from segment5b_lib.store.query import connect, q
 from segment5b_lib.store.scan import RowRanges
 
 _SUMMARY: Final = "s4_arrival_summary_5B"
-_COLUMNS: Final = (*KEY, "count_N", "count_physical", "count_virtual", "first_arrival_seq")
+_COLUMNS: Final = (*BUCKET_KEY, "count_N", "count_physical", "count_virtual", "first_arrival_seq")
 I64 = NDArray[np.int64]
 SPLIT: Final = "SUMMARY_SPLIT"
 SEQUENCE: Final = "SEQUENCE"
-LAWS: Final = {
+SUMMARY_INVARIANTS: Final = {
     SPLIT: "physical and virtual arrivals of a summary row add up to its count",
     SEQUENCE: "first_arrival_seq is the number that the counts before leave to the row",
 }
@@ -64,10 +64,10 @@ class Summary:
     keys_that_differ: int
     total_difference: int
     differences: list[Issue]
-    breaches: Breaches
+    violations: Violations
 
 
-def read_summary(context: Context, ledger: Ledger, counts: Counts) -> Summary:
+def read_summary(context: Context, ledger: RowLedger, counts: CountMatrix) -> Summary:
     """Read one scenario's summary beside its ledger; `counts` are S3's, ndarray(ndim=2) [series, bucket]."""
     return _Reader(context, ledger, counts).read()
 
@@ -75,7 +75,7 @@ def read_summary(context: Context, ledger: Ledger, counts: Counts) -> Summary:
 class _Reader:
     """Row k of the summary is the k-th positive count in key order; if that fails anywhere, keys are joined."""
 
-    def __init__(self, context: Context, ledger: Ledger, counts: Counts) -> None:
+    def __init__(self, context: Context, ledger: RowLedger, counts: CountMatrix) -> None:
         self.context, self.ledger, self.domain, self.counts = context, ledger, ledger.domain, counts
         files = context.run.files(_SUMMARY, self.domain.scenario_id)
         self.rows = RowRanges(files, dataset(_SUMMARY))
@@ -95,13 +95,13 @@ class _Reader:
         """All row groups, then the comparison."""
         groups = self.rows.row_groups
         found = self.context.map_shards("read summary", self._group, groups, [b - a for a, b in groups])
-        breaches = Breaches(tuple(LAWS))
+        violations = Violations(tuple(SUMMARY_INVARIANTS))
         for _, _, _, noted in found:
-            breaches.add(noted)
+            violations.add(noted)
         arrivals = sum(total for total, _, _, _ in found)
         equal = self.in_step and all(same for _, _, same, _ in found)
         if equal:
-            self._check_first(breaches)
+            self._check_first(violations)
         keys = int(self.first_row[-1])
         compared, differ, issues = (keys, 0, []) if equal else self._join()
         return Summary(
@@ -114,25 +114,27 @@ class _Reader:
             differ,
             abs(arrivals - self.ledger.arrivals),
             issues,
-            breaches,
+            violations,
         )
 
-    def _group(self, bounds: tuple[int, int]) -> tuple[int, int, bool, Breaches]:
-        """Arrivals, virtual arrivals, whether all rows are S3's, and what breaks a law."""
+    def _group(self, bounds: tuple[int, int]) -> tuple[int, int, bool, Violations]:
+        """Arrivals, virtual arrivals, whether all rows are S3's, and which rows break an invariant."""
         with self.context.step("read summary", Lane.INPUT_LOAD) as step:
             table = self.rows.read(_COLUMNS, *bounds)
             step.rows = table.num_rows
         with self.context.step("check summary", Lane.VALIDATION):
             require_values(table, f"{_SUMMARY}, scenario {self.domain.scenario_id}")
             count, physical, virtual = (table[f"count_{name}"].to_numpy() for name in ("N", "physical", "virtual"))
-            breaches = Breaches(tuple(LAWS))
+            violations = Violations(tuple(SUMMARY_INVARIANTS))
             split = (physical < 0) | (virtual < 0) | (physical + virtual != count)
-            breaches.note(SPLIT, split, lambda row: _place(table, row), "count_physical + count_virtual", count.item)
-            same = self.in_step and self._same(table, bounds, count, virtual, breaches)
-            return int(count.sum(dtype=np.int64)), int(virtual.sum(dtype=np.int64)), same, breaches
+            violations.record(
+                SPLIT, split, lambda row: _place(table, row), "count_physical + count_virtual", count.item
+            )
+            same = self.in_step and self._same(table, bounds, count, virtual, violations)
+            return int(count.sum(dtype=np.int64)), int(virtual.sum(dtype=np.int64)), same, violations
 
-    def _same(self, table: pa.Table, bounds: tuple[int, int], count: Any, virtual: Any, breaches: Breaches) -> bool:
-        """Compare row by row with S3; note sequence numbers outside their bucket's."""
+    def _same(self, table: pa.Table, bounds: tuple[int, int], count: Any, virtual: Any, violations: Violations) -> bool:
+        """Compare row by row with S3; record sequence numbers outside their bucket's."""
         place, first = self._places(*bounds), table["first_arrival_seq"].to_numpy()
         if not summary_agrees(place, self.codes.columns(table), self.codes.keys, count, self.counts):
             return False
@@ -149,7 +151,7 @@ class _Reader:
                 self.virtual,
                 self.least_seq,
             )
-        breaches.note(SEQUENCE, outside, lambda row: _place(table, row), "a number of this bucket", first.item)
+        violations.record(SEQUENCE, outside, lambda row: _place(table, row), "a number of this bucket", first.item)
         return True
 
     def _places(self, start: int, stop: int) -> I64:
@@ -159,7 +161,7 @@ class _Reader:
         positive = np.flatnonzero(self.counts[first:last] > 0) + first * self.domain.buckets
         return np.asarray(positive[start - self.first_row[first] : stop - self.first_row[first]])
 
-    def _check_first(self, breaches: Breaches) -> None:
+    def _check_first(self, violations: Violations) -> None:
         """The first arrival of a merchant's bucket follows the last of the buckets before."""
         wanted = self.sequences
         merchant, bucket = np.nonzero((wanted.cells > 0) & (self.least_seq != wanted.first))
@@ -169,7 +171,7 @@ class _Reader:
             return f"scenario {self.domain.scenario_id}, merchant {ids[int(merchant[row])]}, bucket {bucket[row]}"
 
         found = self.least_seq[merchant, bucket]
-        breaches.note(SEQUENCE, np.ones(merchant.size, np.bool_), where, "one more than all before", found.item)
+        violations.record(SEQUENCE, np.ones(merchant.size, np.bool_), where, "one more than all before", found.item)
 
     def _join(self) -> tuple[int, int, list[Issue]]:
         """Keys in either, keys that differ, and the first of them: the full join both ways."""
@@ -187,7 +189,7 @@ class _Reader:
         return int(compared), int(differ), issues
 
 
-_KEY: Final = ", ".join(KEY)
+_KEY: Final = ", ".join(BUCKET_KEY)
 _SUMS: Final = f"SELECT {_KEY}, sum(count_N)::BIGINT AS n FROM read_parquet({{files}}, hive_partitioning = false)"
 _BOTH: Final = f"""
 SELECT {_KEY}, coalesce(s3.n, 0) AS a, coalesce(s4.n, 0) AS b
@@ -197,4 +199,4 @@ FULL JOIN ({_SUMS.format(files="$2")} GROUP BY ALL) s4 USING ({_KEY})
 
 
 def _place(table: pa.Table, row: int) -> str:
-    return f"{_SUMMARY}, key {[table[name][row].as_py() for name in KEY]}"
+    return f"{_SUMMARY}, key {[table[name][row].as_py() for name in BUCKET_KEY]}"

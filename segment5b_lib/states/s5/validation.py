@@ -17,9 +17,9 @@ from segment5b_lib.states.s5.check_draws import draw_checks, rng_totals
 from segment5b_lib.states.s5.check_horizon import horizon_checks
 from segment5b_lib.states.s5.check_receipts import receipt_checks
 from segment5b_lib.states.s5.check_sentinels import sentinel_checks
-from segment5b_lib.states.s5.inputs import Evidence, gather
+from segment5b_lib.states.s5.inputs import CheckInputs, gather
 from segment5b_lib.states.s5.places import READS
-from segment5b_lib.states.s5.report import Published, bundle_members, first_failed, publish_bundle
+from segment5b_lib.states.s5.report import PublishedBundle, bundle_members, first_failed, publish_bundle
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.markers import Counters, OutputLine
 
@@ -42,29 +42,29 @@ def run(context: Context) -> None:
     StateRefusal : ``5B.S5.<CHECK>``, the first failed check; report, issue table and index are published all the
         same, without a flag.
     """
-    evidence = gather(context)
-    checks = judge(evidence)
-    _write(evidence, checks)
+    inputs = gather(context)
+    checks = run_checks(inputs)
+    _write(inputs, checks)
 
 
-def judge(evidence: Evidence) -> list[Check]:
+def run_checks(inputs: CheckInputs) -> list[Check]:
     """All checks, in the order in which the first failure gives the refusal its code. Nothing is written."""
-    with evidence.context.step("judge", Lane.VALIDATION):
+    with inputs.context.step("judge", Lane.VALIDATION):
         checks = [
-            *receipt_checks(evidence),
-            *count_checks(evidence),
-            *arrival_checks(evidence),
-            *horizon_checks(evidence),
-            *clock_checks(evidence),
-            *draw_checks(evidence),
-            *sentinel_checks(evidence),
+            *receipt_checks(inputs),
+            *count_checks(inputs),
+            *arrival_checks(inputs),
+            *horizon_checks(inputs),
+            *clock_checks(inputs),
+            *draw_checks(inputs),
+            *sentinel_checks(inputs),
         ]
-        return [*checks, _warnings(evidence, checks)]
+        return [*checks, _warnings(inputs, checks)]
 
 
-def _warnings(evidence: Evidence, checks: list[Check]) -> Check:
+def _warnings(inputs: CheckInputs, checks: list[Check]) -> Check:
     """Warnings are tolerated up to a number; advisories do not count."""
-    most = evidence.policies.validation.failure_policy.max_warnings
+    most = inputs.policies.validation.failure_policy.max_warnings
     warned = [check.check_id for check in checks if check.status is CheckStatus.WARN]
     return check_bounds(
         "WARNINGS",
@@ -76,21 +76,21 @@ def _warnings(evidence: Evidence, checks: list[Check]) -> Check:
     )
 
 
-def _write(evidence: Evidence, checks: list[Check]) -> None:
-    context, failed = evidence.context, first_failed(checks)
+def _write(inputs: CheckInputs, checks: list[Check]) -> None:
+    context, failed = inputs.context, first_failed(checks)
     with context.step("publish bundle", Lane.WRITE) as step:
-        members = bundle_members(evidence, checks, rng_totals(evidence))
+        members = bundle_members(inputs, checks, rng_totals(inputs))
         context.withdraw_marker()
         layout = context.run.policies.bundle_layout
         published = publish_bundle(context.run, layout, members, passed=failed is None)
         step.bytes = sum(path.stat().st_size for path in published.files)
         if failed is None:
-            context.write_marker(_outputs(context, published), _counters(evidence, checks, published))
+            context.write_marker(_outputs(context, published), _counters(inputs, checks, published))
     if failed is not None:
         raise _refusal(context, failed)
 
 
-def _outputs(context: Context, published: Published) -> list[OutputLine]:
+def _outputs(context: Context, published: PublishedBundle) -> list[OutputLine]:
     return [
         OutputLine(
             dataset_id="validation_bundle_5B",
@@ -102,12 +102,12 @@ def _outputs(context: Context, published: Published) -> list[OutputLine]:
     ]
 
 
-def _counters(evidence: Evidence, checks: list[Check], published: Published) -> Counters:
+def _counters(inputs: CheckInputs, checks: list[Check], published: PublishedBundle) -> Counters:
     counted = Counter(check.status for check in checks)
-    rows = sum(scenario.ledger.rows for scenario in evidence.scenarios)
+    rows = sum(scenario.ledger.rows for scenario in inputs.scenarios)
     return {
-        "scenarios": {scenario.scenario_id: {"arrivals": scenario.rows} for scenario in evidence.scenarios},
-        "rows_in": rows + evidence.arrivals,
+        "scenarios": {scenario.scenario_id: {"arrivals": scenario.rows} for scenario in inputs.scenarios},
+        "rows_in": rows + inputs.arrivals,
         "rows_out": sum(len(check.issues) for check in checks),
         "bundle_digest": published.digest,
         "moved_aside": published.stale.name if published.stale else None,
