@@ -82,7 +82,7 @@ def _as_engine(path: Path, columns: Mapping[str, str], marked: bool) -> None:
     for position, field in enumerate(table.schema):
         if field.type in (TS, WALL):
             suffix = "Z" if marked or not field.name.startswith("ts_local") else ""
-            text = pc.strftime(table.column(position).cast(WALL), format="%Y-%m-%dT%H:%M:%S")
+            text = pc.binary_replace_slice(table.column(position).cast(WALL).cast(pa.string()), 10, 11, "T")
             table = table.set_column(position, field.name, pc.binary_join_element_wise(text, suffix, ""))
     for name, value in columns.items():
         table = table.append_column(name, pa.array([value] * table.num_rows, pa.string()))
