@@ -11,6 +11,9 @@ THREADS ?= 2
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg \
   --nbval-cell-timeout 300 --nbval-kernel-startup-timeout 120
 
+# Workers and kernels start from compiled files: where Python may not keep them, starting is a good part of `make test`.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow notebooks notebooks-stored golden-renew bench bench-compare \
   certificate shape lint lock clean
