@@ -22,8 +22,10 @@ from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.errors import InputError
 from segment5b_lib.model.pools import MERCHANT_COUNTRY_ZONE, MERCHANT_ZONE, destination_zones
 from segment5b_lib.model.zone_mix import tilt_multipliers
+from segment5b_lib.store.columns import encode
 
 F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 
 
@@ -45,14 +47,14 @@ class Block(NamedTuple):
 class Destinations:
     """The merchants of a demand: where their virtual arrivals go, and how many are virtual.
 
-    `merchant_of` int64 [series]; `starts` int64, first series of each merchant; `zone_of` int64 [series];
+    `merchant_of` int64 [series]; `starts` int64, first series of each merchant; `zone_of` int32 [series];
     `mode` their virtual mode; `edges` float64 [merchant, zone].
     """
 
     merchants: pl.DataFrame
     merchant_of: I64
     starts: I64
-    zone_of: I64
+    zone_of: I32
     mode: NDArray[np.str_]
     edges: F64
 
@@ -70,20 +72,15 @@ def destinations(demand: ExpectedDemand, tables: RoutingTables) -> Destinations:
     modes = merchants.join(tables.modes, on="merchant_id", how="left", maintain_order="left")["virtual_mode"]
     own = tables.edges.join(merchants, on="merchant_id", maintain_order="left")
     edges = np.zeros((len(starts), len(tables.zones)))
-    edges[own["m"].to_numpy(), codes_of(own["tzid"], tables.zones)] = own["share"].to_numpy()
+    edges[own["m"].to_numpy(), encode(own["tzid"], tables.zones)] = own["share"].to_numpy()
     return Destinations(
         merchants=merchants,
         merchant_of=np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(ids)))),
         starts=starts.astype(np.int64),
-        zone_of=codes_of(demand.series["zone_representation"], tables.zones),
+        zone_of=encode(demand.series["zone_representation"], tables.zones),
         mode=modes.to_numpy().astype(str),
         edges=edges,
     )
-
-
-def codes_of(names: pl.Series, words: tuple[str, ...]) -> I64:
-    """Position of each name among `words`."""
-    return names.cast(pl.Enum(words)).to_physical().cast(pl.Int64).to_numpy()
 
 
 def blocks(demand: ExpectedDemand, tables: RoutingTables, policies: Policies) -> Iterator[Block]:
@@ -117,8 +114,8 @@ def blocks(demand: ExpectedDemand, tables: RoutingTables, policies: Policies) ->
         yield Block(to_zone, virtual, *of_day, span)
 
 
-def _destination(wanted: pl.DataFrame, key: list[str], tables: RoutingTables) -> I64:
-    return codes_of(destination_zones(wanted, key, tables.sites), tables.zones)
+def _destination(wanted: pl.DataFrame, key: list[str], tables: RoutingTables) -> I32:
+    return encode(destination_zones(wanted, key, tables.sites), tables.zones)
 
 
 class _ZoneWeights(NamedTuple):
@@ -126,7 +123,7 @@ class _ZoneWeights(NamedTuple):
 
     starts: I64
     m: I64
-    z: I64
+    z: I32
     weight: F64
     shape: tuple[int, int]
 
@@ -144,10 +141,10 @@ def _zone_weights(
 ) -> _ZoneWeights:
     of_horizon = tables.group_weights.filter(pl.col("utc_day").is_in(demand.days))
     rows = of_horizon.join(places.merchants, on="merchant_id", how="inner", maintain_order="left")
-    zone = codes_of(rows["tzid"], tables.zones)
+    zone = encode(rows["tzid"], tables.zones)
     weight = rows["p_group"].to_numpy() * np.exp(-temper.eta * scores(temper, tables.zones))[zone]
     destination = _destination(rows, MERCHANT_ZONE, tables) if redirect else zone
-    d, m = codes_of(rows["utc_day"], demand.days), rows["m"].cast(pl.Int64).to_numpy()
+    d, m = encode(rows["utc_day"], demand.days), rows["m"].cast(pl.Int64).to_numpy()
     order = np.argsort(d, kind="stable")
     starts = np.searchsorted(d[order], np.arange(len(demand.days) + 1)).astype(np.int64)
     shape = places.edges.shape[0], places.edges.shape[1]

@@ -104,7 +104,7 @@ def row_zone_mix(demands: Sequence[ExpectedDemand], tables: RoutingTables, hybri
         virtual = places.virtual(hybrid_share)
         online = virtual * np.bincount(places.merchant_of, demand.surface)
         physical = demand.surface * (1.0 - virtual)[places.merchant_of]
-        parts.append((places.merchant_of, places.zone_of, physical, online @ places.edges))
+        parts.append((places.merchant_of, places.zone_of.astype(np.int64), physical, online @ places.edges))
     return _joined(parts, len(tables.zones))
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from segment5b_lib.contract.datasets import SERIES_KEY
+from segment5b_lib.store.columns import dictionary, encode
 from segment5b_lib.store.runs import Run
 
 
@@ -59,9 +60,8 @@ def _bucket_column(buckets: int, series: int) -> pa.Array:
 
 
 def _repeated_text(values: pl.Series, times: int) -> pa.DictionaryArray:
-    words = sorted(values.unique())
-    code = {word: position for position, word in enumerate(words)}
-    codes = np.array([code[word] for word in values], dtype=np.int32)
+    words = dictionary(values)
+    codes = encode(values, words)
     # Every code is a position in `words`: asking again for a million rows takes longer than repeating them.
     return pa.DictionaryArray.from_arrays(pa.array(np.repeat(codes, times)), pa.array(words, pa.string()), safe=False)
 

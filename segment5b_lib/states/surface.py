@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.errors import InputError
+from segment5b_lib.store.columns import words
+from segment5b_lib.store.engine_columns import is_text
 from segment5b_lib.store.query import connect, q
 from segment5b_lib.store.scan import RowRanges
 from segment5b_lib.store.worlds import World
@@ -89,7 +91,7 @@ class Surface:
         bucket = rows[_BUCKET].to_numpy().reshape(shape)
         in_order = bool((bucket == np.arange(self.buckets, dtype=bucket.dtype)).all())
         for name in SURFACE_KEY:
-            codes = _codes(rows[name]).reshape(shape)
+            codes = (words(rows, name)[0] if is_text(rows[name].type) else rows[name].to_numpy()).reshape(shape)
             in_order = in_order and bool((codes == codes[:, :1]).all())
         if not in_order:
             return None
@@ -159,12 +161,3 @@ def check_intensity(part: SurfaceSlice, where: str) -> None:
             found=part.intensity[series, bucket],
             next_step="segment 5A must publish the surface again",
         )
-
-
-def _codes(column: pa.ChunkedArray) -> NDArray[np.generic]:
-    """Numbers that are equal exactly where the column's values are."""
-    combined = column.unify_dictionaries().combine_chunks()
-    if isinstance(combined, pa.ChunkedArray):
-        combined = pa.concat_arrays(combined.chunks)
-    encoded = pa.types.is_dictionary(combined.type)
-    return np.asarray(combined.indices if encoded else combined)

@@ -1,11 +1,12 @@
-"""Arrow tables as flat NumPy columns: numbers as they are, text as codes, and what is null."""
+"""Columns of Arrow tables and frames as flat NumPy arrays: numbers as they are, text as codes, and what is null."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -48,26 +49,53 @@ def flags(table: pa.Table, name: str, null: int) -> NDArray[np.uint8]:
 
 
 def words(table: pa.Table, name: str) -> tuple[NDArray[np.int32], list[str]]:
-    """A text column as positions in a list of its words; UNKNOWN where there is none."""
-    column = _chunk(table, name)
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
+    """A text column as positions in a list of its words; UNKNOWN where it is null."""
+    column = _encoded(table, name)
     indices = column.indices.cast(pa.int32())
     filled = indices.fill_null(UNKNOWN) if column.null_count else indices
     return np.asarray(filled.to_numpy()), column.dictionary.to_pylist()
 
 
+def coded(table: pa.Table, name: str, code_of: Mapping[str, int]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """A text column as positions, and the code of the word at each position; see `codes`.
+
+    The positions are those of the column itself, and of one more where it is null: nothing is looked up row by row.
+    """
+    column = _encoded(table, name)
+    lookup = np.array([*(code_of.get(word, UNKNOWN) for word in column.dictionary.to_pylist()), UNKNOWN], np.int32)
+    indices = column.indices.cast(pa.int32())
+    filled = indices.fill_null(lookup.size - 1) if column.null_count else indices
+    return np.asarray(filled.to_numpy()), lookup
+
+
 def codes(table: pa.Table, name: str, code_of: Mapping[str, int]) -> NDArray[np.int32]:
-    """A text column in the codes of a mapping; UNKNOWN for other words and for none."""
-    positions, listed = words(table, name)
-    # A position of −1 finds the last entry.
-    lookup = np.array([*(code_of.get(word, UNKNOWN) for word in listed), UNKNOWN], np.int32)
+    """A text column in the codes of a mapping; UNKNOWN for other words and for null."""
+    positions, lookup = coded(table, name, code_of)
     return lookup[positions]
+
+
+def dictionary(*columns: pl.Series | Iterable[str]) -> tuple[str, ...]:
+    """All words of some columns, ascending: a word's code is its position."""
+    distinct = (column.unique() if isinstance(column, pl.Series) else column for column in columns)
+    return tuple(sorted({word for words in distinct for word in words}))
+
+
+def encode(column: pl.Series, words: Sequence[str]) -> NDArray[np.int32]:
+    """Positions in `words` of a column whose words are all among them; UNKNOWN where it is null."""
+    positions = column.cast(pl.Enum(words)).to_physical().cast(pl.Int32)
+    return positions.fill_null(UNKNOWN).to_numpy()
 
 
 def _chunk(table: pa.Table, name: str) -> pa.Array:
     column = table.column(name)
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _encoded(table: pa.Table, name: str) -> pa.DictionaryArray:
+    column = table.column(name)
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    return column.chunk(0) if column.num_chunks == 1 else column.unify_dictionaries().combine_chunks()
 
 
 def _values(column: pa.Array) -> NDArray[Any]:

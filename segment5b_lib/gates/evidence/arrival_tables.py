@@ -22,6 +22,7 @@ from segment5b_lib.kernel.tally_tables import (
     new_tally,
     place_table,
 )
+from segment5b_lib.store.columns import encode
 
 PLACE_SCHEMA: Final = {"merchant_id": pl.UInt64, "place_id": pl.UInt64, "tzid": pl.String}
 
@@ -95,9 +96,9 @@ class ArrivalTables:
         return Register(
             owners["merchant_id"].to_numpy(),
             np.append(0, np.cumsum(owners["len"].to_numpy())).astype(np.int64),
-            _coded(self.series["legal_country_iso"], self.country_code),
-            _coded(self.series["zone_representation"], self.zone_code),
-            _coded(self.series["channel_group"], self.channel_code),
+            encode(self.series["legal_country_iso"], tuple(self.country_code)),
+            encode(self.series["zone_representation"], tuple(self.zone_code)),
+            encode(self.series["channel_group"], tuple(self.channel_code)),
         )
 
     @cached_property
@@ -132,13 +133,9 @@ class ArrivalTables:
 
     def _places(self, rows: pl.DataFrame) -> Places:
         return place_table(
-            rows["place_id"].to_numpy(), rows["merchant_id"].to_numpy(), _coded(rows["tzid"], self.zone_code)
+            rows["place_id"].to_numpy(), rows["merchant_id"].to_numpy(), encode(rows["tzid"], tuple(self.zone_code))
         )
 
 
 def _numbered(words: Iterable[str]) -> dict[str, int]:
     return {word: number for number, word in enumerate(words)}
-
-
-def _coded(words: pl.Series, code_of: Mapping[str, int]) -> NDArray[np.int32]:
-    return np.array([code_of[word] for word in words], np.int32)

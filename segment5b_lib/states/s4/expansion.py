@@ -35,8 +35,8 @@ from segment5b_lib.kernel.arrival_tables import (
 from segment5b_lib.kernel.expand import expand
 from segment5b_lib.kernel.routing import NO_SITE
 from segment5b_lib.states.context import Context
-from segment5b_lib.states.s4.codes import Codes
 from segment5b_lib.states.s4.counts import CountFiles, Shard, buffer_sizes, plan_row_groups
+from segment5b_lib.states.s4.merchants import Codes
 from segment5b_lib.states.s4.tables import ScenarioTables
 from segment5b_lib.states.series import SeriesDomain
 from segment5b_lib.store.markers import Counters

@@ -15,23 +15,31 @@ from segment5b_lib.errors import InputError
 from segment5b_lib.kernel.alias import picking
 from segment5b_lib.kernel.arrival_tables import (
     HYBRID,
-    NO_ZONE,
     PHYSICAL,
     VIRTUAL,
     Edges,
     Merchants,
     Sites,
 )
-from segment5b_lib.states.s4.codes import Codes, dictionary, encode
 from segment5b_lib.states.s4.counts import merchant_starts
 from segment5b_lib.states.s4.routing_inputs import OnlineRouting
 from segment5b_lib.states.series import SeriesDomain
+from segment5b_lib.store.columns import dictionary, encode
 
 MODE_CODES: Final = {
     VirtualMode.NON_VIRTUAL.value: PHYSICAL,
     VirtualMode.HYBRID.value: HYBRID,
     VirtualMode.VIRTUAL_ONLY.value: VIRTUAL,
 }
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Countries, zones and channels in ascending order; a name's code, in the arrival columns too, is its position."""
+
+    countries: tuple[str, ...]
+    zones: tuple[str, ...]
+    channels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -131,12 +139,11 @@ def _missing(code: str, what: str, dataset_id: str, merchants: pl.DataFrame) -> 
 def merchant_table(domain: SeriesDomain, routing: MerchantRouting, codes: Codes) -> Merchants:
     """Merchants for the kernel."""
     frame = routing.merchants
-    settled = frame["tzid_settlement"].cast(pl.Enum(codes.zones)).to_physical().cast(pl.Int32)
     return Merchants(
         merchant_id=frame["merchant_id"].to_numpy(),
         first_series=merchant_starts(domain),
         mode=frame["mode"].to_numpy(),
-        settlement_zone=settled.fill_null(NO_ZONE).to_numpy(),
+        settlement_zone=encode(frame["tzid_settlement"], codes.zones),
     )
 
 

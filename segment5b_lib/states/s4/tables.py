@@ -21,9 +21,9 @@ from segment5b_lib.model.pools import SitePools
 from segment5b_lib.model.zone_draws import days_of_buckets
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s4.civil_time import check_zones, zone_offsets
-from segment5b_lib.states.s4.codes import Codes, dictionary, encode
 from segment5b_lib.states.s4.counts import CountFiles
 from segment5b_lib.states.s4.merchants import (
+    Codes,
     check_online,
     edge_table,
     merchant_routing,
@@ -33,6 +33,7 @@ from segment5b_lib.states.s4.merchants import (
 from segment5b_lib.states.s4.routing_inputs import RoutingInputs, load_group_weights
 from segment5b_lib.states.s4.zone_binding import by_group, by_row
 from segment5b_lib.states.series import SeriesDomain
+from segment5b_lib.store.columns import dictionary, encode
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from segment5b_lib.contract.datasets import LOCAL_COLUMNS, SERIES_KEY
 from segment5b_lib.states.s5.expected_clock import MICROSECOND, ScenarioHorizon
 from segment5b_lib.states.s5.parts import OPTIONAL, Row
 from segment5b_lib.states.s5.places import PlaceDirectory
-from segment5b_lib.states.s5.rows import Violations, Wrong, distinct, text_codes
+from segment5b_lib.states.s5.rows import Violations, Wrong, distinct
 from segment5b_lib.states.s5.summary import Sequences
 from segment5b_lib.states.series import SeriesDomain
+from segment5b_lib.store.columns import codes
 
 AUDITED_COLUMNS: Final = (
     *SERIES_KEY,
@@ -53,7 +54,7 @@ class ArrivalRows:
         self.seq = table["arrival_seq"].to_numpy()
         self.ts, self.local = self.instants("ts_utc"), self.instants(LOCAL_COLUMNS[0])
         self.virtual = table["is_virtual"].to_numpy()
-        self.code = {name: text_codes(table[name], known) for name, known in words.items()}
+        self.code = {name: codes(table, name, known) for name, known in words.items()}
         self.merchant_at = _positions(self.merchant, merchants)
 
     def instants(self, name: str) -> I64:

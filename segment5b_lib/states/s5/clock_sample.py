@@ -28,7 +28,7 @@ from segment5b_lib.kernel.sample_order import seeded_order
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.expected_clock import MICROSECOND
 from segment5b_lib.states.s5.parts import Part, RowGroup, read_rows, row_groups
-from segment5b_lib.states.s5.rows import coded
+from segment5b_lib.store.columns import coded
 
 
 class Window(NamedTuple):
@@ -139,7 +139,7 @@ class _Draw:
             step.rows = group.rows
         with self.context.step("pick clocks", Lane.VALIDATION):
             ts, local = (table[name].cast(pa.int64()).to_numpy() for name in ("ts_utc", "ts_local_primary"))
-            index, zone_of = coded(table["tzid_primary"], self.words)
+            index, zone_of = coded(table, "tzid_primary", self.words)
             # A bound that another thread has lowered meanwhile only lets too many rows through.
             held, near, stratum = pick_in_windows(
                 ts, index, zone_of, self.table, group.first_rank, self.seed, self.bound

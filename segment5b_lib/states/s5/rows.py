@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -14,6 +14,7 @@ from segment5b_lib.errors import InputError
 from segment5b_lib.kernel.ledger_check import KeyColumns, SeriesKeys
 from segment5b_lib.states.s5.check import MAX_ISSUES, Issue
 from segment5b_lib.states.series import SeriesDomain
+from segment5b_lib.store.columns import coded, dictionary, encode
 
 BUCKET_KEY: Final = (*SERIES_KEY, "bucket_index")
 Wrong = NDArray[np.bool_]
@@ -49,36 +50,17 @@ class KeyCodes:
 
     def __init__(self, domain: SeriesDomain) -> None:
         self._merchants = domain.frame["merchant_id"].to_numpy()
-        self._words = {name: _codes_of(domain.frame[name].to_list()) for name in SERIES_KEY[1:]}
-        self.keys = SeriesKeys(self._merchants, *(codes for _, codes in self._words.values()))
+        self._words = {name: dictionary(domain.frame[name]) for name in SERIES_KEY[1:]}
+        self.keys = SeriesKeys(self._merchants, *(encode(domain.frame[name], w) for name, w in self._words.items()))
 
     def columns(self, table: pa.Table) -> KeyColumns:
         """The key columns of a table in the same numbers."""
-        text = [part for name, (words, _) in self._words.items() for part in coded(table[name], words)]
+        text = [part for name, words in self._words.items() for part in coded(table, name, _positions(words))]
         return KeyColumns(table["merchant_id"].to_numpy(), table["bucket_index"].to_numpy(), *text)
 
 
-def _codes_of(column: Sequence[str]) -> tuple[dict[str, int], NDArray[np.int32]]:
-    words = {word: code for code, word in enumerate(sorted(set(column)))}
-    return words, np.array([words[word] for word in column], np.int32)
-
-
-def coded(column: pa.ChunkedArray, words: Mapping[str, int]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """A text column as positions, and the codes of `words` that they stand for; see `text_codes`.
-
-    The positions are those of the column itself: nothing is looked up row by row.
-    """
-    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    whole = encoded.unify_dictionaries().combine_chunks()
-    codes = np.array([words.get(word, -1) for word in whole.dictionary.to_pylist()] + [-1], np.int32)
-    indices = whole.indices.fill_null(len(codes) - 1) if whole.null_count else whole.indices
-    return indices.to_numpy(), codes
-
-
-def text_codes(column: pa.ChunkedArray, words: Mapping[str, int]) -> NDArray[np.int32]:
-    """A text column in the codes of `words`; −1 for a null, and for a word not among them."""
-    index, codes = coded(column, words)
-    return codes[index]
+def _positions(words: Sequence[str]) -> dict[str, int]:
+    return {word: code for code, word in enumerate(words)}
 
 
 def require_values(table: pa.Table, where: str) -> None:
