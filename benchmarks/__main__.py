@@ -16,8 +16,8 @@ from benchmarks.machine import machine, versions
 from benchmarks.session import Session
 from benchmarks.tasks import LADDER, TASKS
 from segment5b_lib.errors import Segment5BError
+from segment5b_lib.store.catalogue import open_run
 from segment5b_lib.store.roots import outputs_folder
-from segment5b_lib.store.runs import open_run
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -14,10 +14,11 @@ from segment5b_lib.contract.words import STATES
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.engine.preflight import require_world
 from segment5b_lib.gates.score import score as measure_gates
+from segment5b_lib.store.catalogue import open_run
 from segment5b_lib.store.postures import load_posture
 from segment5b_lib.store.records import StateRecord
 from segment5b_lib.store.roots import outputs_folder
-from segment5b_lib.store.runs import Run, open_run
+from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import open_world
 from segment5b_lib.world.build import build_world
 from segment5b_lib.world.world_file import load_spec

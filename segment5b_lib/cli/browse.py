@@ -20,8 +20,8 @@ def open_page(run: RunArgument = "@last", json: JsonOption = False) -> None:
     Without a graphical session, or with --json, only the paths are printed.
     """
     from segment5b_lib.errors import MissingInputError
+    from segment5b_lib.store.catalogue import open_run
     from segment5b_lib.store.roots import executed_folder, pages_of
-    from segment5b_lib.store.runs import open_run
 
     run_id = open_run(run).run_id
     pages = pages_of(run_id)

@@ -35,7 +35,7 @@ def certify(
     Existing runs are not made again. Exit code 1 if the class is HOLD_REMEDIATE, or P3 has not opened P4.
     """
     from segment5b_lib.engine.lanes import panel
-    from segment5b_lib.store.runs import open_run
+    from segment5b_lib.store.catalogue import open_run
 
     chosen = open_run(run)
     prune_superseded([chosen], quiet=quiet or json, prune_first=prune_first)

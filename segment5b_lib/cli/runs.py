@@ -72,7 +72,7 @@ def rerun(
     """
     from segment5b_lib.engine.rerun import prepare_rerun
     from segment5b_lib.engine.retention import pin_new
-    from segment5b_lib.store.runs import open_run
+    from segment5b_lib.store.catalogue import open_run
 
     count = thread_count(threads)
     child = prepare_rerun(origin := open_run(parent), changed, parse_changes(changes), threads=count)
@@ -116,7 +116,7 @@ def runs(json: JsonOption = False) -> None:
 
 def show(run: RunArgument = "@last", json: JsonOption = False) -> None:
     """Show one run: identity, roles, size, pages, states with lanes. Example: `segment5b show @baseline`."""
-    from segment5b_lib.store.runs import open_run
+    from segment5b_lib.store.catalogue import open_run
     from segment5b_lib.workbench.listing import about
 
     chosen = open_run(run)

@@ -49,7 +49,7 @@ def score(
     """
     from segment5b_lib.gates.saved import schema as json_schema
     from segment5b_lib.gates.saved import scorecard
-    from segment5b_lib.store.runs import open_run
+    from segment5b_lib.store.catalogue import open_run
 
     if schema:
         show_json(json_schema())
@@ -159,7 +159,7 @@ def compare(
     from segment5b_lib.cli.browse import make_page
     from segment5b_lib.gates.difference import Difference
     from segment5b_lib.gates.saved import scorecard
-    from segment5b_lib.store.runs import open_run
+    from segment5b_lib.store.catalogue import open_run
 
     if page:
         make_page("compare_runs", {"run_id": runs[0], "others": runs[1:]}, json=json)

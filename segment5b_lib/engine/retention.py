@@ -17,11 +17,12 @@ from segment5b_lib.contract.strict import Recorded
 from segment5b_lib.errors import ConflictError, UsageError
 from segment5b_lib.identity import run_id, utc_now
 from segment5b_lib.store.attachments import attached_folder
+from segment5b_lib.store.catalogue import list_runs
 from segment5b_lib.store.locks import held, is_held, locked
 from segment5b_lib.store.pins import ROLES, Pins, pins_path, read_pins
 from segment5b_lib.store.publish import STAGING_PREFIX, write_file
 from segment5b_lib.store.roots import outputs_folder, runs_folder
-from segment5b_lib.store.runs import RECEIPT_FILE, Run, list_runs
+from segment5b_lib.store.runs import RECEIPT_FILE, Run
 
 _PARTS: Final = ("data", "logs", "markers", "policies", "reports", RECEIPT_FILE, ".lock")
 """Contents of a run root, apart from the log that carries the run's id."""
@@ -75,7 +76,7 @@ def _is_local(run: Run) -> bool:
     """Made here, and the run id follows from the receipt's fields: an edited or invented receipt is refused."""
     receipt = run.receipt
     made = run_id(receipt.manifest_fingerprint, receipt.parameter_hash, receipt.seed, receipt.nonce)
-    return run.own is None and run.run_id == made
+    return not run.attached and run.run_id == made
 
 
 def _freed(folders: Sequence[Path]) -> list[int]:
@@ -185,7 +186,7 @@ class _ReceiptFile:
         self._receipt = PruneReceipt(
             created_utc=utc_now(),
             keep_set=read_pins(),
-            attached=tuple(str(run.root) for run in list_runs() if run.own),
+            attached=tuple(str(run.root) for run in list_runs() if run.attached),
             planned=(*(item.run.run_id for item in candidates), *(_below_outputs(item) for item in abandoned)),
         )
         self.path = _receipts_folder() / f"prune_receipt_{self._receipt.created_utc}.json".replace(":", "")

@@ -80,7 +80,7 @@ def saved_file(run: Run) -> Path:
 
 def content_digest(run: Run) -> str:
     """SHA-256 over names and digests of all files of the run and its world, and over what measures them."""
-    attached = _attached(run) if run.own else {}
+    attached = _attached(run) if run.attached else {}
     names = {path: name for path, (name, _) in attached.items()} or {
         path: name for kind, root in (("run", run.root), ("world", run.world.root)) for path, name in _files(kind, root)
     }

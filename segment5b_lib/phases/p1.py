@@ -45,8 +45,9 @@ from segment5b_lib.phases.p1_artefacts import (
     lock_lines,
     seed_gates,
 )
+from segment5b_lib.store.catalogue import open_run
 from segment5b_lib.store.documents import read_json
-from segment5b_lib.store.runs import Run, open_run
+from segment5b_lib.store.runs import Run
 from segment5b_lib.views.civil_time import days_since_transition, mismatch_by_date_and_zone, offset_distribution
 from segment5b_lib.views.horizon import cache_shortfalls
 

@@ -54,8 +54,9 @@ from segment5b_lib.phases.p2_artefacts import (
     matrix_section,
     reach_section,
 )
+from segment5b_lib.store.catalogue import open_run
 from segment5b_lib.store.postures import with_changes
-from segment5b_lib.store.runs import Run, open_run
+from segment5b_lib.store.runs import Run
 from segment5b_lib.views import gateboard
 
 _MERCHANTS: Final = 20

@@ -39,7 +39,8 @@ from segment5b_lib.phases.p4_artefacts import (
     seed_lines,
 )
 from segment5b_lib.phases.popt_timing import Sample, timing_line, timing_of
-from segment5b_lib.store.runs import Run, open_run
+from segment5b_lib.store.catalogue import open_run
+from segment5b_lib.store.runs import Run
 
 _WITNESS_SEEDS: Final = 2
 

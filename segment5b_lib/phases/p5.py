@@ -19,10 +19,11 @@ from segment5b_lib.phases.engine.page import Section
 from segment5b_lib.phases.engine.parameters import OnCandidate, RunName
 from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
 from segment5b_lib.phases.p5_manifest import Pointer, changed_outputs, decisions, pointers, unresolved
+from segment5b_lib.store.catalogue import open_run
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.roots import outputs_folder
-from segment5b_lib.store.runs import Run, open_run
+from segment5b_lib.store.runs import Run
 
 FROZEN: Final = {
     Decision.PASS_BPLUS_ROBUST: Decision.FROZEN_PASS_BPLUS,

@@ -134,7 +134,7 @@ def _next_steps(run: Run, items: Sequence[DodItem], order: Sequence[str]) -> Nex
     red = tuple(found.id for found in items if found.status is ItemStatus.RED)
     if not red and order:
         return one_step("performance", [order[0]], command("phase", order[0], "@last"))
-    if run.own:
+    if run.attached:
         show = command("show", run.run_id[:8])
         return one_step("baseline", red, show, note="what the attached tree does not say")
     receipt = run.receipt
@@ -147,7 +147,11 @@ def _lock(run: Run) -> Section:
     receipt, last = run.receipt, run.last_records()
     changed = "".join(f" --set {key}={value}" for key, value in receipt.changes.items())
     command = f"segment5b run --posture {receipt.posture} --seed {receipt.seed}{changed}"
-    made = "made elsewhere, attached" if run.own else command + (f" --repeat {receipt.nonce}" if receipt.nonce else "")
+    made = (
+        "made elsewhere, attached"
+        if run.attached
+        else command + (f" --repeat {receipt.nonce}" if receipt.nonce else "")
+    )
     rows = [
         ("run root", f"{run.home.parent.name}/{run.run_id}"),
         ("command", made),

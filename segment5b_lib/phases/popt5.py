@@ -20,7 +20,8 @@ from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt0_hotspots import LaneShare, Owner, StateLanes, owners, segment_lanes, state_lanes
 from segment5b_lib.phases.popt_budgets import below_scale, budget_item, budgets_of, state_budgets, too_few
 from segment5b_lib.phases.popt_timing import Rounded, Sample, Timing, TimingLine, measured, timing_line, timing_of
-from segment5b_lib.store.runs import Run, list_runs
+from segment5b_lib.store.catalogue import list_runs
+from segment5b_lib.store.runs import Run
 
 _TRACK: Final = ("POPT.0", "POPT.1", "POPT.2", "POPT.3", "POPT.4")
 

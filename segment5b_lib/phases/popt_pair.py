@@ -17,7 +17,8 @@ from segment5b_lib.phases.engine.envelope import Node
 from segment5b_lib.phases.popt_budgets import too_few
 from segment5b_lib.phases.popt_figures import Figures, load_figures, shipped
 from segment5b_lib.phases.popt_timing import Rounded, Sample, Timing, Verdict, compared, of_figures, siblings, timing_of
-from segment5b_lib.store.runs import Run, open_run
+from segment5b_lib.store.catalogue import open_run
+from segment5b_lib.store.runs import Run
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"

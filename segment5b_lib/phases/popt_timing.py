@@ -17,8 +17,9 @@ from pydantic import AfterValidator
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.phases.engine.envelope import MeasuredValue, Node
 from segment5b_lib.phases.popt_figures import Figures
+from segment5b_lib.store.catalogue import list_runs
 from segment5b_lib.store.records import StateRecord, StepRecord
-from segment5b_lib.store.runs import Run, list_runs
+from segment5b_lib.store.runs import Run
 
 Rounded = Annotated[float, AfterValidator(lambda value: round(value, 6))]
 """Seconds and shares as artefacts carry them: to the microsecond, as run records do."""

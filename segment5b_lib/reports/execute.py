@@ -27,9 +27,9 @@ from segment5b_lib.reports.html import keep_still_faces, write_html
 from segment5b_lib.reports.notebooks import Notebook, notebook
 from segment5b_lib.reports.record import NotebookRecord
 from segment5b_lib.reports.summary import add_summary
+from segment5b_lib.store.catalogue import open_run
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.publish import STAGING_PREFIX, write_file
-from segment5b_lib.store.runs import open_run
 from segment5b_lib.version import __version__
 
 CELL_TIMEOUT_SECONDS: Final = 3600

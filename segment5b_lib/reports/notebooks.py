@@ -14,8 +14,8 @@ from segment5b_lib.phases.engine.parameters import ANY_RUN, Parameters, PhasePar
 from segment5b_lib.phases.engine.table import MODULES, PHASES
 from segment5b_lib.phases.popt_figures import PUBLISHED
 from segment5b_lib.phases.popt_pair import is_figures
+from segment5b_lib.store.catalogue import open_run
 from segment5b_lib.store.roots import executed_folder, notebooks_folder
-from segment5b_lib.store.runs import open_run
 
 
 class OfPhase(PhaseParameters):

@@ -18,10 +18,11 @@ from segment5b_lib.identity import utc_now
 from segment5b_lib.phases.engine.board import phase_board
 from segment5b_lib.reports.html import asset, script_json
 from segment5b_lib.reports.notebooks import NOTEBOOKS
+from segment5b_lib.store.catalogue import list_runs
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.publish import write_file
 from segment5b_lib.store.roots import outputs_folder, pages_of
-from segment5b_lib.store.runs import Run, list_runs
+from segment5b_lib.store.runs import Run
 from segment5b_lib.views.timing import states
 
 _DIGITS: Final = 8

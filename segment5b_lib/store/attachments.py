@@ -9,8 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from segment5b_lib.contract.strict import Strict
 from segment5b_lib.errors import MissingInputError
 from segment5b_lib.store.documents import read_json, validated
 from segment5b_lib.store.publish import STAGING_PREFIX
@@ -23,7 +22,7 @@ OWN_POLICIES: Final = "tree"
 """What an attachment is judged by where the tree holds its policies."""
 
 
-class Attachment(BaseModel):
+class Attachment(Strict):
     """Where a foreign run lies, what was found there, and what was not.
 
     Attributes
@@ -39,8 +38,6 @@ class Attachment(BaseModel):
     normalised : what readers make into the contract's types, dataset by dataset
     missing : what the tree does not have, and what therefore cannot be said
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     root: str
     attached_utc: str

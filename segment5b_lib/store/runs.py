@@ -7,36 +7,30 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict
 
 from segment5b_lib.contract.datasets import dataset, folder_of, validation_folder
 from segment5b_lib.contract.policies import Policies
+from segment5b_lib.contract.strict import Strict
 from segment5b_lib.contract.words import STATES
-from segment5b_lib.errors import InputError, StaleError, UsageError
+from segment5b_lib.errors import InputError, StaleError
 from segment5b_lib.identity import canonical_json, sha256_hex
-from segment5b_lib.store.attachments import ENGINE, Attachment, attached_homes, read_attachment, require_root
+from segment5b_lib.store.attachments import Attachment
 from segment5b_lib.store.documents import read_json, validated
 from segment5b_lib.store.markers import Counters, Marker, OutputLine
 from segment5b_lib.store.parquet import parquet_files, read_frame, read_table
-from segment5b_lib.store.pins import read_pins
 from segment5b_lib.store.postures import load_policies
-from segment5b_lib.store.publish import STAGING_PREFIX
-from segment5b_lib.store.records import StateRecord, normalised, of_run, record_lines
-from segment5b_lib.store.roots import runs_folder
+from segment5b_lib.store.records import StateRecord, record_lines
 from segment5b_lib.store.worlds import World
 
 RECEIPT_FILE: Final = "run_receipt.json"
 
 
-class RunReceipt(BaseModel):
+class RunReceipt(Strict):
     """Who a run is and where it comes from. Written once, before the first state."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     run_id: str
     seed: int
@@ -55,36 +49,28 @@ class RunReceipt(BaseModel):
 
 @dataclass(frozen=True)
 class Run:
-    """A run root on disk. Where somebody else made it, `own` is our folder for it (see `attachments`)."""
+    """A run root on disk that this library has made (`AttachedRun`: another program)."""
 
     root: Path
-    own: Path | None = None
+    attached: ClassVar[bool] = False
 
     @property
     def home(self) -> Path:
-        """Folder of receipt, policies and markers: the run root, or the attachment's folder."""
-        return self.own or self.root
+        """Folder of receipt, policies and markers."""
+        return self.root
 
-    @cached_property
+    @property
     def attachment(self) -> Attachment | None:
         """The record of an attached run; None for a run of ours."""
-        return read_attachment(self.own) if self.own else None
+        return None
 
     @property
     def by_engine(self) -> bool:
         """Whether the data engine has made it, and no version of this library."""
-        return self.own is not None and self.receipt.library_version == ENGINE
+        return False
 
     def require_ours(self, what: str) -> None:
         """Refuse to do something to an attached run, which is only ever read."""
-        if self.own:
-            raise UsageError(
-                "5B.ATTACH.READ_ONLY",
-                f"an attached run is only read, so one cannot {what}",
-                where=f"run {self.run_id[:8]} in {self.root}",
-                expected="a run that this workbench has made",
-                next_step="segment5b run",
-            )
 
     @cached_property
     def receipt(self) -> RunReceipt:
@@ -108,9 +94,8 @@ class Run:
 
     @cached_property
     def policies(self) -> Policies:
-        """The nine policies as used; they must hash to the receipt's parameter_hash, or be those lent to the run."""
-        policies = load_policies(self.home / "policies")
-        expected = self.attachment.policies_hash if self.attachment else self.receipt.parameter_hash
+        """The nine policies as used, by which the run is judged; they must have the hash on record."""
+        policies, expected = load_policies(self.home / "policies"), self._policies_hash
         if policies.parameter_hash != expected:
             raise StaleError(
                 "5B.RUN.POLICIES_CHANGED",
@@ -122,11 +107,15 @@ class Run:
             )
         return policies
 
+    @property
+    def _policies_hash(self) -> str:
+        return self.receipt.parameter_hash
+
     @cached_property
     def world(self) -> World:
         """The world that the run reads; its fingerprint must be the receipt's."""
         root = (self.home.parent.parent / self.receipt.world).resolve()
-        world = World(self.root, root) if self.own and root.is_relative_to(self.own.resolve()) else World(root)
+        world = self._world_at(root)
         if world.mf != self.receipt.manifest_fingerprint:
             raise InputError(
                 "5B.RUN.WRONG_WORLD",
@@ -136,6 +125,9 @@ class Run:
                 found=world.mf,
             )
         return world
+
+    def _world_at(self, root: Path) -> World:
+        return World(root)
 
     def folder(self, dataset_id: str, scenario_id: str | None = None) -> Path:
         """Folder of one of the run's datasets."""
@@ -167,32 +159,19 @@ class Run:
 
     @property
     def scenarios(self) -> tuple[str, ...]:
-        """The scenario set that S0 sealed; of an attached run that of its partitions."""
-        if self.attachment:
-            return tuple(self.attachment.scenarios)
+        """The scenario set that S0 sealed."""
         return tuple(read_json(self.file("s0_gate_receipt_5B"))["scenario_set"])
 
     @cached_property
     def horizons(self) -> dict[str, tuple[datetime, datetime]]:
-        """Horizon [start, end) of every scenario, by its id, from the world's manifest.
-
-        Where a run was attached without a world, from what its own S1 made of that manifest.
-        """
-        if self.attachment and self.attachment.world_in == "absent":
-            return {name: self._grid_horizon(name) for name in sorted(self.scenarios)}
+        """Horizon [start, end) of every scenario, by its id, from the world's manifest."""
         names = ["scenario_id", "horizon_start_utc", "horizon_end_utc"]
         rows = self.world.table("scenario_manifest_5A", names).to_pylist()
         found = {row["scenario_id"]: (row["horizon_start_utc"], row["horizon_end_utc"]) for row in rows}
         return dict(sorted(found.items()))
 
-    def _grid_horizon(self, scenario_id: str) -> tuple[datetime, datetime]:
-        grid = self.table("s1_time_grid_5B", ["bucket_start_utc", "bucket_end_utc"], scenario_id)
-        return pc.min(grid["bucket_start_utc"]).as_py(), pc.max(grid["bucket_end_utc"]).as_py()
-
     def sealed(self) -> dict[str, dict[str, str]]:
-        """Path below the world's root to SHA-256 of every input, by dataset: what S0 sealed, or what was attached."""
-        if self.attachment:
-            return self.attachment.world_files
+        """Path below the world's root to SHA-256 of every input, by dataset: what S0 sealed."""
         if self.marker("S0") is None:
             return {}
         return {member["artifact_id"]: member["files"] for member in read_json(self.file("sealed_inputs_5B"))}
@@ -238,11 +217,13 @@ class Run:
 
     def records(self) -> list[StateRecord]:
         """All state attempts of this run in the order in which they were made."""
-        files = sorted(self.records_root.glob("utc_day=*/segment_state_runs.jsonl"))
-        if self.own:
-            rows = [row for path in files for row in record_lines(path) if of_run(row, self.run_id)]
-            return [record for row in rows if (record := normalised(row))]
-        return [validated(StateRecord, row, str(path)) for path in files for row in record_lines(path, bounded=False)]
+        rows = [(path, row) for path in self.record_files for row in record_lines(path, bounded=False)]
+        return [validated(StateRecord, row, str(path)) for path, row in rows]
+
+    @property
+    def record_files(self) -> list[Path]:
+        """The files of run records, oldest first."""
+        return sorted(self.records_root.glob("utc_day=*/segment_state_runs.jsonl"))
 
     def last_records(self) -> dict[str, StateRecord]:
         """The latest attempt of each state."""
@@ -252,41 +233,6 @@ class Run:
     def log(self) -> Path:
         """The run log: one line per step and attempt."""
         return self.root / f"run_log_{self.run_id}.log"
-
-
-def list_runs() -> list[Run]:
-    """Every run with a receipt and every attached one, oldest first.
-
-    Links are not followed, and folders in the making are no runs yet.
-    """
-    folders = [path.parent for path in runs_folder().glob(f"*/{RECEIPT_FILE}")]
-    runs = [Run(folder) for folder in folders if not folder.is_symlink() and not folder.name.startswith(STAGING_PREFIX)]
-    runs += [Run(Path(read_attachment(home).root), home) for home in attached_homes()]
-    return sorted(runs, key=lambda run: (run.receipt.created_utc, run.run_id))
-
-
-def open_run(name: str) -> Run:
-    """Open a run by id, by a prefix, or by `@last`, `@baseline`, `@candidate`."""
-    runs = list_runs()
-    if name == "@last":
-        matches = runs[-1:]
-    elif name.startswith("@"):
-        pinned = read_pins().of(name[1:])
-        matches = [run for run in runs if run.run_id in pinned[-1:]]
-    else:
-        matches = [run for run in runs if run.run_id.startswith(name)]
-    if len(matches) != 1:
-        raise UsageError(
-            "5B.RUN.UNKNOWN",
-            f"{'several runs begin' if matches else 'no run'} {name!r}",
-            where=str(runs_folder()),
-            expected=f"one of: {', '.join(run.run_id[:8] for run in matches or runs) or 'none yet'}",
-            found=name,
-            next_step="segment5b runs",
-        )
-    if matches[0].own:
-        require_root(matches[0].own)
-    return matches[0]
 
 
 def policies_digest(policies: Policies, names: Sequence[str]) -> dict[str, str]:

@@ -47,7 +47,7 @@ def _attempt(record: StateRecord) -> dict[str, Any]:
 
 
 def _no_attempt(run: Run, state: str) -> dict[str, Any]:
-    there = "ATTACHED" if run.own else "LINKED"
+    there = "ATTACHED" if run.attached else "LINKED"
     return {"state": state, "status": "NOT_RUN" if run.marker(state) is None else there}
 
 

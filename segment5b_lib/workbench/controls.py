@@ -11,7 +11,7 @@ import ipywidgets
 
 from segment5b_lib.charts.zone_clock import YEAR_PARAM
 from segment5b_lib.errors import Segment5BError
-from segment5b_lib.store.runs import list_runs
+from segment5b_lib.store.catalogue import list_runs
 from segment5b_lib.workbench.case import Case, change_text, day_second
 from segment5b_lib.workbench.panels import Live, Panel
 

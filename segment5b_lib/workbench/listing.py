@@ -7,9 +7,10 @@ from typing import Any, Final
 import polars as pl
 
 from segment5b_lib.contract.words import STATES
+from segment5b_lib.store.catalogue import list_runs
 from segment5b_lib.store.pins import Pins, read_pins
 from segment5b_lib.store.roots import pages_of
-from segment5b_lib.store.runs import Run, list_runs
+from segment5b_lib.store.runs import Run
 from segment5b_lib.views.timing import states
 
 _SCHEMA: Final[dict[str, Any]] = {
@@ -57,7 +58,7 @@ def about(run: Run) -> dict[str, Any]:
 
 
 def _bytes(run: Run) -> int:
-    if run.own:
+    if run.attached:
         return sum(output.bytes for output in run.outputs(*STATES))
     return sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file())
 
@@ -73,6 +74,6 @@ def _row(run: Run, pins: Pins) -> dict[str, Any]:
         "world": receipt.manifest_fingerprint,
         "states": sum(run.marker(state) is not None for state in STATES),
         "parent": receipt.parent_run,
-        "attached": run.own is not None,
+        "attached": run.attached,
         "created_utc": receipt.created_utc,
     }

@@ -13,7 +13,7 @@ from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.phases.engine.identity_card import IdentityCard, identity_card
-from segment5b_lib.store import runs
+from segment5b_lib.store import catalogue
 from segment5b_lib.store.query import MAX_ROWS, q
 from segment5b_lib.store.runs import Run, RunReceipt
 from segment5b_lib.views.timing import states
@@ -135,4 +135,4 @@ def open_run(name: str = "@last") -> OpenRun:
     ------
     UsageError : no run, or several, are called so; the error lists those there are.
     """
-    return OpenRun(runs.open_run(name))
+    return OpenRun(catalogue.open_run(name))

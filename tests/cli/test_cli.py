@@ -12,8 +12,8 @@ from segment5b_lib.cli import main as entry
 from segment5b_lib.engine import preflight
 from segment5b_lib.engine.chain import create_run
 from segment5b_lib.engine.retention import pin_new
+from segment5b_lib.store.catalogue import list_runs
 from segment5b_lib.store.postures import load_posture
-from segment5b_lib.store.runs import list_runs
 
 COMMANDS = typer.main.get_command(entry.app).commands
 

@@ -21,7 +21,8 @@ from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.store.runs import Run, list_runs, open_run
+from segment5b_lib.store.catalogue import list_runs, open_run
+from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 from segment5b_lib.workbench.listing import about, runs
 from segment5b_lib.workbench.open_run import OpenRun
@@ -59,7 +60,7 @@ def refused(kind: type[Segment5BError], code: str, *args: object, **options: str
     """What attaching says; it has left nothing behind."""
     with pytest.raises(kind) as caught:
         attach(*args, **options)  # type: ignore[arg-type]
-    assert caught.value.code == code and not [run for run in list_runs() if run.own]
+    assert caught.value.code == code and not [run for run in list_runs() if run.attached]
     return caught.value
 
 
@@ -146,7 +147,7 @@ def test_a_run_of_that_id_takes_the_next_nonce(published_run: Run, own_world: Wo
     run = attach(older).run
     assert run.run_id == published_run.run_id and run.attachment and run.attachment.world_in == "outputs"
     again = create_run(own_world, published_run.policies, seed=42, posture="published")
-    assert (again.receipt.nonce, again.own) == (1, None)
+    assert (again.receipt.nonce, again.attached) == (1, False)
 
 
 @pytest.mark.parametrize("name", ["0", "_passed.flag", "index.json", "validation_report_5B.json"])

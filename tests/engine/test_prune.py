@@ -19,11 +19,12 @@ from segment5b_lib.engine.rerun import prepare_rerun
 from segment5b_lib.engine.retention import latest_receipt, leftovers, pin, prune, superseded
 from segment5b_lib.engine.throwaway import throwaway
 from segment5b_lib.errors import ConflictError, Segment5BError
+from segment5b_lib.store.catalogue import AttachedRun, list_runs
 from segment5b_lib.store.digest import sha256_files
 from segment5b_lib.store.locks import held, is_held, locked
 from segment5b_lib.store.postures import load_posture, write_policies
 from segment5b_lib.store.roots import runs_folder
-from segment5b_lib.store.runs import RECEIPT_FILE, Run, list_runs
+from segment5b_lib.store.runs import RECEIPT_FILE, Run
 from segment5b_lib.store.worlds import World
 
 
@@ -101,7 +102,7 @@ def test_an_outputs_folder_behind_a_link_is_pruned_where_it_really_lies(
 def test_an_attached_run_is_never_a_candidate(own_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its data are somebody else's, even where its receipt would be one of ours."""
     ours, elsewhere = empty_run(own_world, 1), empty_run(own_world, 2)
-    attached = Run(elsewhere.root, elsewhere.root)
+    attached = AttachedRun(elsewhere.root, elsewhere.root)
     monkeypatch.setattr(retention, "list_runs", lambda: [ours, attached])
     assert ids(superseded()) == {ours.run_id}
 

@@ -19,9 +19,10 @@ from segment5b_lib.contract.words import Decision
 from segment5b_lib.engine.lanes import finished, panel, repetitions
 from segment5b_lib.engine.retention import pin
 from segment5b_lib.phases import popt0, popt1, popt2, popt3, popt4, popt5
+from segment5b_lib.store.catalogue import list_runs, open_run
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.postures import load_posture
-from segment5b_lib.store.runs import Run, list_runs, open_run
+from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 from segment5b_lib.world.build import build_world
 from segment5b_lib.world.reopen import reopen_world

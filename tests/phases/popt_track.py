@@ -21,9 +21,10 @@ from segment5b_lib.phases.engine.closure import Closure
 from segment5b_lib.phases.engine.envelope import Body, schema
 from segment5b_lib.phases.engine.execution import PhaseExecution
 from segment5b_lib.phases.engine.legacy import LegacyEnvelope
+from segment5b_lib.store.catalogue import list_runs
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.store.roots import parameters_folder
-from segment5b_lib.store.runs import Run, list_runs
+from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 
 PINNED_HERE = {"validation.runtime.pinned_scale": "tiny"}

@@ -17,7 +17,8 @@ from segment5b_lib.engine.retention import keep_set
 from segment5b_lib.errors import StaleError, UsageError
 from segment5b_lib.phases import p0, popt0, popt1, popt2, popt3
 from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.store.runs import Run, open_run
+from segment5b_lib.store.catalogue import open_run
+from segment5b_lib.store.runs import Run
 from tests.engine_root import COUNTED, RUN_ID, edit_records, engine_root
 from tests.phases.execute import execute
 from tests.phases.popt_track import Track, check_artefacts, plant_seconds, remade, statuses

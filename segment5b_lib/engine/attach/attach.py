@@ -15,6 +15,7 @@ from segment5b_lib.engine.attach.run import examine
 from segment5b_lib.engine.attach.tree import require_inside
 from segment5b_lib.errors import ConflictError, MissingInputError, UsageError
 from segment5b_lib.store.attachments import Attachment, attached_folder, read_attachment
+from segment5b_lib.store.catalogue import AttachedRun
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.publish import staged
 from segment5b_lib.store.roots import outputs_folder, runs_folder
@@ -57,7 +58,7 @@ def attach(path: Path, *, run_id: str = "", posture: str = "", world: str = "", 
         found = examine(root, identity, posture=posture, world=world, scale=scale)
         with staged(home) as folder:
             found.write(folder)
-    return Attached(Run(root, home), read_attachment(home), existed=False)
+    return Attached(AttachedRun(root, home), read_attachment(home), existed=False)
 
 
 def _foreign_root(path: Path) -> Path:
@@ -93,7 +94,7 @@ def _again(root: Path, home: Path) -> Attached:
             found=root,
             next_step=f"use the one there is, or remove {home} and attach again",
         )
-    return Attached(Run(root, home), record, existed=True)
+    return Attached(AttachedRun(root, home), record, existed=True)
 
 
 def _require_free(identity: Identity) -> None:

@@ -193,8 +193,7 @@ def _audit(root: Path, identity: Identity) -> list[dict[str, Any]]:
 
 def _records(root: Path, identity: Identity) -> tuple[dict[str, StateRecord], list[str]]:
     """The last record of each state, and what records do not say."""
-    files = sorted(Run(root).records_root.glob("utc_day=*/segment_state_runs.jsonl"))
-    rows = [row for path in files for row in record_lines(path) if of_run(row, identity.run_id)]
+    rows = [row for path in Run(root).record_files for row in record_lines(path) if of_run(row, identity.run_id)]
     last = {row["state"]: normalised(row) for row in rows}
     unrecorded = [state for state in STATES if state not in last]
     missing = [f"the run records of {', '.join(unrecorded)} (their timing)"] if unrecorded else []

@@ -50,7 +50,7 @@ def take_row_zones(run: Run, scenario_id: str) -> pl.DataFrame:
     From S4's summary; of an attached run that has none, from its arrivals.
     """
     known = {output.dataset_id for output in run.outputs("S4")}
-    if run.own and "s4_arrival_summary_5B" not in known:
+    if run.attached and "s4_arrival_summary_5B" not in known:
         rows = scan_dataset(run, "arrival_events_5B", scenario_id, ["zone_representation", "is_virtual"])
         summary = rows.select("zone_representation", count_physical=~pl.col("is_virtual"))
     else:

@@ -31,7 +31,7 @@ from segment5b_lib.phases.engine.page import Section, markdown
 from segment5b_lib.phases.engine.parameters import checked
 from segment5b_lib.phases.engine.phase import Conclusion, Files, M, P, Phase, Subject, decide, item
 from segment5b_lib.phases.engine.repair import NOTHING, NextSteps
-from segment5b_lib.store.runs import open_run
+from segment5b_lib.store.catalogue import open_run
 from segment5b_lib.version import __version__
 
 _NAMES = (

@@ -15,8 +15,9 @@ from segment5b_lib.contract.words import Decision
 from segment5b_lib.errors import GateRefusal
 from segment5b_lib.phases.engine.attempts import current, pointer_path, read_artefact, slug
 from segment5b_lib.phases.engine.envelope import Opening
+from segment5b_lib.store.catalogue import list_runs
 from segment5b_lib.store.digest import sha256_file
-from segment5b_lib.store.runs import Run, list_runs
+from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 
 SUBJECTS: Final = {"POPT.1": ("S1",), "POPT.2": ("S4",), "POPT.3": ("S2", "S3")}

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from segment5b_lib.errors import UsageError
-from segment5b_lib.store.runs import open_run
+from segment5b_lib.store.catalogue import open_run
 
 Checked = TypeVar("Checked", bound="Parameters")
 

@@ -78,6 +78,6 @@ def runnable(attribution: Attribution, scorecard: Scorecard) -> Command:
         run=identity["run_id"][:8],
         world=identity["manifest_fingerprint"][:8],
         seed=identity["seed"],
-        attached=bool(scorecard.evidence.run.own),
+        attached=scorecard.evidence.run.attached,
     )
     return addressed(attribution.command, address, attribution.cause)

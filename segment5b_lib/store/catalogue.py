@@ -1,0 +1,129 @@
+"""Every run there is: attached runs, and how runs are listed and opened by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import pyarrow.compute as pc
+
+from segment5b_lib.errors import UsageError
+from segment5b_lib.store.attachments import ENGINE, Attachment, attached_homes, read_attachment, require_root
+from segment5b_lib.store.pins import read_pins
+from segment5b_lib.store.publish import STAGING_PREFIX
+from segment5b_lib.store.records import StateRecord, normalised, of_run, record_lines
+from segment5b_lib.store.roots import runs_folder
+from segment5b_lib.store.runs import RECEIPT_FILE, Run
+from segment5b_lib.store.worlds import World
+
+
+@dataclass(frozen=True)
+class AttachedRun(Run):
+    """A run root that another program has made, which is only read.
+
+    `own` is our folder for it: receipt, policies, markers and the record of the attachment (see `attachments`).
+    """
+
+    own: Path
+    attached: ClassVar[bool] = True
+
+    @property
+    def home(self) -> Path:
+        """The attachment's folder."""
+        return self.own
+
+    @cached_property
+    def attachment(self) -> Attachment:
+        """The record of the attachment."""
+        return read_attachment(self.own)
+
+    @property
+    def by_engine(self) -> bool:
+        """Whether the data engine has made it, and no version of this library."""
+        return self.receipt.library_version == ENGINE
+
+    def require_ours(self, what: str) -> None:
+        """Refuse.
+
+        Raises
+        ------
+        UsageError : ``5B.ATTACH.READ_ONLY``
+        """
+        raise UsageError(
+            "5B.ATTACH.READ_ONLY",
+            f"an attached run is only read, so one cannot {what}",
+            where=f"run {self.run_id[:8]} in {self.root}",
+            expected="a run that this workbench has made",
+            next_step="segment5b run",
+        )
+
+    @property
+    def _policies_hash(self) -> str:
+        return self.attachment.policies_hash
+
+    def _world_at(self, root: Path) -> World:
+        return World(self.root, root) if root.is_relative_to(self.own.resolve()) else World(root)
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """The scenarios of its partitions."""
+        return tuple(self.attachment.scenarios)
+
+    @cached_property
+    def horizons(self) -> dict[str, tuple[datetime, datetime]]:
+        """As for a run of ours; of a run attached without a world, from its own S1."""
+        if self.attachment.world_in != "absent":
+            return super().horizons
+        return {name: self._grid_horizon(name) for name in sorted(self.scenarios)}
+
+    def _grid_horizon(self, scenario_id: str) -> tuple[datetime, datetime]:
+        grid = self.table("s1_time_grid_5B", ["bucket_start_utc", "bucket_end_utc"], scenario_id)
+        return pc.min(grid["bucket_start_utc"]).as_py(), pc.max(grid["bucket_end_utc"]).as_py()
+
+    def sealed(self) -> dict[str, dict[str, str]]:
+        """The inputs that were found when it was attached."""
+        return self.attachment.world_files
+
+    def records(self) -> list[StateRecord]:
+        """Its state attempts, normalised; rows without an end or a time are left out."""
+        rows = [row for path in self.record_files for row in record_lines(path) if of_run(row, self.run_id)]
+        return [record for row in rows if (record := normalised(row))]
+
+
+def list_runs() -> list[Run]:
+    """Every run with a receipt and every attached one, oldest first.
+
+    Links are not followed, and folders in the making are no runs yet.
+    """
+    folders = [path.parent for path in runs_folder().glob(f"*/{RECEIPT_FILE}")]
+    runs = [Run(folder) for folder in folders if not folder.is_symlink() and not folder.name.startswith(STAGING_PREFIX)]
+    runs += [AttachedRun(Path(read_attachment(home).root), home) for home in attached_homes()]
+    return sorted(runs, key=lambda run: (run.receipt.created_utc, run.run_id))
+
+
+def open_run(name: str) -> Run:
+    """Open a run by id, by a prefix, or by `@last`, `@baseline`, `@candidate`."""
+    runs = list_runs()
+    if name == "@last":
+        matches = runs[-1:]
+    elif name.startswith("@"):
+        pinned = read_pins().of(name[1:])
+        matches = [run for run in runs if run.run_id in pinned[-1:]]
+    else:
+        matches = [run for run in runs if run.run_id.startswith(name)]
+    if len(matches) != 1:
+        raise UsageError(
+            "5B.RUN.UNKNOWN",
+            f"{'several runs begin' if matches else 'no run'} {name!r}",
+            where=str(runs_folder()),
+            expected=f"one of: {', '.join(run.run_id[:8] for run in matches or runs) or 'none yet'}",
+            found=name,
+            next_step="segment5b runs",
+        )
+    (run,) = matches
+    if run.attached:
+        require_root(run.home)
+    return run
