@@ -19,6 +19,7 @@ from segment5b_lib.errors import PolicyError
 
 Level = Literal["b", "bplus"]
 Side = Literal["min", "max"]
+LEVELS: Final[tuple[Level, ...]] = ("b", "bplus")
 
 THRESHOLD_FILE: Final = POLICIES["validation"]
 PASSES: Final = (Verdict.PASS_BPLUS, Verdict.PASS_B)

@@ -8,9 +8,13 @@ A1.duplicates: p-value of the pairs of a merchant's arrivals at one microsecond,
 A1.offsets: p-value (chi-square, 16 × 16 cells against their margins, df 225) that the offsets of draw 0 in
 neighbouring buckets of a series are independent, over all pairs of buckets that hold one arrival each, where it is
 known which draw an arrival is. How offsets are spread is A5's question.
+
+Thresholds: validation_policy_5B.yaml, gates.A1, gates.A1_duplicates, gates.A1_offsets.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -22,6 +26,7 @@ from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.clock import MICROSECOND
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.evidence.trace import blocks_used_twice, defined_offsets, draws_that_differ
+from segment5b_lib.gates.gate import ARRIVALS, COUNTS, Gate, Group
 from segment5b_lib.kernel.tally_tables import CELL_PAIRS, SAME_INSTANT
 
 _LISTED = 20
@@ -85,3 +90,40 @@ def measure_offsets(evidence: Evidence) -> Measurement:
     df = (joint.shape[0] - 1) * (joint.shape[1] - 1)
     found = {**detail, "chi_square": statistic, "degrees_of_freedom": df}
     return Measurement(float(stats.chi2.sf(statistic, df)), pairs, "pairs of buckets", found)
+
+
+GATES: Final = (
+    Gate(
+        gate_id="A1",
+        title="Streams used once",
+        unit="blocks",
+        formula="random blocks (key, counter) used more than once, and sampled draws that are not their stream's",
+        evidence=("s1_grouping_5B", COUNTS, ARRIVALS),
+        owner="S4 streams",
+        group=Group.AUDIT,
+        measure=measure,
+        power="no series is small enough to be traced draw by draw",
+    ),
+    Gate(
+        gate_id="A1.duplicates",
+        title="Equal timestamps of a merchant",
+        unit="p",
+        formula="Poisson chance of as many pairs at one microsecond, given sum n(n-1)/2D over a merchant's buckets",
+        evidence=(ARRIVALS,),
+        owner="S4 streams",
+        group=Group.AUDIT,
+        measure=measure_duplicates,
+        power="no merchant has two arrivals in one bucket",
+    ),
+    Gate(
+        gate_id="A1.offsets",
+        title="Neighbouring offsets independent",
+        unit="p",
+        formula="chi-square of the offsets of draw 0 in neighbouring buckets of a series that hold one arrival each",
+        evidence=(COUNTS, ARRIVALS),
+        owner="S4 streams",
+        group=Group.AUDIT,
+        measure=measure_offsets,
+        power="fewer pairs of buckets than min_expected in each of 256 cells",
+    ),
+)

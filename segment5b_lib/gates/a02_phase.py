@@ -5,11 +5,14 @@ A2.profile: per zone with `phase_min_arrivals` physical arrivals (the others poo
 |observed share − share that the zone's own λ_realised predicts|, percentage points, by the oracle's clock; the value is
 the largest that is more than `phase_law_factor` times what the count law makes it, and 0 where none is.
 Physical arrivals only: a virtual one happens in its edge's zone, whatever its row's.
+
+Thresholds: validation_policy_5B.yaml, gates.A2, gates.A2_profile.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -19,6 +22,7 @@ from segment5b_lib.contract.verdicts import Measurement, not_measured, without_p
 from segment5b_lib.gates.evidence.census import NO_HOUR
 from segment5b_lib.gates.evidence.clock import ExpectedClock
 from segment5b_lib.gates.evidence.run_tables import Evidence
+from segment5b_lib.gates.gate import ARRIVALS, COUNTS, Gate, Group
 from segment5b_lib.kernel.tally_tables import IN_ROW_ZONE, PLACED
 
 POOLED = "(pooled)"
@@ -124,3 +128,30 @@ def _distance(
     spread = scale * ((1 - share) ** 2 * variance + share**2 * (variance.sum() - variance)) / arrivals**2
     law = _MEAN_OF_ABSOLUTE_NORMAL * np.sqrt(spread).mean()
     return {"mae_pp": 100 * float(np.abs(observed / arrivals - share).mean()), "law_pp": 100 * float(law)}
+
+
+GATES: Final = (
+    Gate(
+        gate_id="A2",
+        title="Site in the row's zone",
+        unit="share",
+        formula="physical arrivals whose site lies in the zone of their row, over those at a site of their merchant",
+        evidence=("site_timezones", ARRIVALS),
+        owner="S4 routing",
+        group=Group.AUDIT,
+        measure=measure,
+        power="no physical arrival is at a site of its merchant",
+    ),
+    Gate(
+        gate_id="A2.profile",
+        title="Local rhythm kept",
+        unit="pp",
+        formula="largest hour-profile MAE of a zone's physical arrivals against its own lambda_realised "
+        "that the count law does not explain",
+        evidence=("virtual_classification_3B", "s2_realised_intensity_5B", COUNTS, ARRIVALS),
+        owner="S4 routing",
+        group=Group.AUDIT,
+        measure=measure_profile,
+        power="no zone, and not all zones together, has phase_min_arrivals physical arrivals",
+    ),
+)

@@ -3,11 +3,14 @@
 Value: p-value of the Kolmogorov-Smirnov test that the randomised probability integral transforms
 u = F(N − 1) + v·(F(N) − F(N − 1)), v uniform, are uniform; F by scipy. Population: a seeded sample of at most
 `sampled_rows` of S3's rows with μ above `lambda_zero_eps` (Smith, J. Forecasting 4, 1985; Brockwell, 2007).
+
+Thresholds: validation_policy_5B.yaml, gates.A3.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -16,6 +19,7 @@ from scipy import special, stats
 
 from segment5b_lib.contract.verdicts import Measurement, without_power
 from segment5b_lib.gates.evidence.run_tables import Evidence
+from segment5b_lib.gates.gate import COUNTS, Gate, Group
 
 _QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 
@@ -50,3 +54,18 @@ def ks_distance(ascending: NDArray[np.float64]) -> float:
     """Largest distance of an empirical distribution from the uniform one on [0, 1]."""
     steps = np.arange(ascending.size + 1) / ascending.size
     return float(max((steps[1:] - ascending).max(), (ascending - steps[:-1]).max()))
+
+
+GATES: Final = (
+    Gate(
+        gate_id="A3",
+        title="Count law",
+        unit="p",
+        formula="KS of the randomised PIT of sampled counts against the policy's law",
+        evidence=(COUNTS,),
+        owner="S3",
+        group=Group.AUDIT,
+        measure=measure,
+        power="fewer than min_rows rows with mu above lambda_zero_eps",
+    ),
+)

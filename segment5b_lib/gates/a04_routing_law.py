@@ -5,9 +5,13 @@ A site's group is what its pool is: merchant, country and zone under `row_zone`,
 `group_weights`; an edge's is its merchant. Cells that expect fewer than `min_expected` are pooled within the group;
 df = Σ(cells − 1). Full population. An arrival at a place that is not its merchant's, or has no
 weight, fails the gate.
+
+Thresholds: validation_policy_5B.yaml, gates.A4.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -16,6 +20,7 @@ from scipy import stats
 from segment5b_lib.contract.verdicts import Measurement, without_power
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.run_tables import Evidence
+from segment5b_lib.gates.gate import ARRIVALS, Gate, Group
 
 _SITE_KEY = ("merchant_id", "legal_country_iso", "site_order")
 _LISTED = 10
@@ -93,3 +98,18 @@ def pooled_cells(places: pl.DataFrame, least: float) -> pl.DataFrame:
 def _by_group(cells: pl.DataFrame) -> pl.DataFrame:
     distance = (pl.col("arrivals") - pl.col("expected")) ** 2 / pl.col("expected")
     return cells.group_by("group", maintain_order=True).agg(df=pl.len().cast(pl.Int64) - 1, chi_square=distance.sum())
+
+
+GATES: Final = (
+    Gate(
+        gate_id="A4",
+        title="Routing law",
+        unit="p",
+        formula="chi-square of arrivals per site and edge against exact weights, given the totals of their groups",
+        evidence=("site_timezones", "s1_site_weights", "edge_catalogue_3B", ARRIVALS),
+        owner="S4 routing",
+        group=Group.AUDIT,
+        measure=measure,
+        power="no group has two places that expect min_expected arrivals",
+    ),
+)

@@ -2,6 +2,8 @@
 
 Value: columns of the replayed part files that differ in a value, in order or in what is null. Population: columns
 compared. It costs a second execution of the parts, so no scorecard holds it; certification asks for it.
+
+Thresholds: validation_policy_5B.yaml, gates.A6.
 """
 
 from __future__ import annotations
@@ -12,13 +14,13 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segment5b_lib.contract.verdicts import GateResult, Measurement, not_measured
-from segment5b_lib.gates.table import gate
+from segment5b_lib.gates.gate import ARRIVALS, Gate, Group
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.runs import Run
 
@@ -32,7 +34,7 @@ def replay(run: Run, parts: Mapping[str, Sequence[int]] | None = None) -> GateRe
     """
     policy = run.policies.validation
     chosen = parts or _picked(run, policy.sampling.seed)
-    return gate("A6").judged(_measure(run, chosen), policy, f"{__name__}.replay")
+    return GATES[0].judged(_measure(run, chosen), policy, f"{__name__}.replay")
 
 
 def other_threads(run: Run) -> int:
@@ -97,3 +99,17 @@ def _column(file: pq.ParquetFile, name: str) -> pa.ChunkedArray:
     column = file.read([name]).column(0)
     kind = column.type
     return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
+
+
+GATES: Final = (
+    Gate(
+        gate_id="A6",
+        title="Replay",
+        unit="columns",
+        formula="columns of part files that a second execution, in another process and with other threads, "
+        "writes differently",
+        evidence=(ARRIVALS,),
+        owner="S4",
+        group=Group.AUDIT,
+    ),
+)

@@ -10,7 +10,7 @@ from segment5b_lib.contract.validation_policy import Stability
 from segment5b_lib.contract.verdicts import STANDS, GateResult
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.errors import UsageError
-from segment5b_lib.gates.table import DEMANDED
+from segment5b_lib.gates.table import CROSS_RUN_GATES
 
 NOT_CERTIFIABLE: Final = ("tiny",)
 """Scales that are too small for any claim."""
@@ -49,13 +49,14 @@ class ClosureClass:
 
 
 def close(
-    seeds: Sequence[SeedResults], demanded: Sequence[GateResult], policy: Stability, waivers: Sequence[Waiver] = ()
+    seeds: Sequence[SeedResults], cross_run: Sequence[GateResult], policy: Stability, waivers: Sequence[Waiver] = ()
 ) -> ClosureClass:
     """Judge several seeds together.
 
-    `demanded` are the results of T10, A6 and every runtime gate (`table.DEMANDED`). PASS_BPLUS_ROBUST: every hard gate
-    at B+ on every required seed, T10 at B+, every budget met. PASS_B: the same at B. HOLD_REMEDIATE: anything else,
-    with every reason. A gate that does not apply stands in nobody's way; one that was not measured never passes.
+    `cross_run` are the results of T10, A6 and every runtime gate (`table.CROSS_RUN_GATES`). PASS_BPLUS_ROBUST: every
+    hard gate at B+ on every required seed, T10 at B+, every budget met. PASS_B: the same at B. HOLD_REMEDIATE:
+    anything else, with every reason. A gate that does not apply blocks no class; one that was not measured never
+    passes.
 
     Raises
     ------
@@ -63,10 +64,10 @@ def close(
     """
     _check(waivers)
     scales = sorted({entry.scale for entry in seeds})
-    holds = [*_seed_holds(seeds, policy, scales), *_gate_holds(seeds, waivers, scales), *_demand_holds(demanded)]
+    holds = [*_seed_holds(seeds, policy, scales), *_gate_holds(seeds, waivers, scales), *_cross_run_holds(cross_run)]
     if holds:
         return ClosureClass(Decision.HOLD_REMEDIATE, tuple(holds), ", ".join(scales), tuple(waivers))
-    short = [*_short_of_bplus(seeds, waivers), *_demands_short_of_bplus(demanded)]
+    short = [*_short_of_bplus(seeds, waivers), *_cross_run_short_of_bplus(cross_run)]
     decision = Decision.PASS_B if short else Decision.PASS_BPLUS_ROBUST
     return ClosureClass(decision, tuple(short), ", ".join(scales), tuple(waivers))
 
@@ -113,10 +114,10 @@ def _holds(result: GateResult, scale: str) -> bool:
     )
 
 
-def _demand_holds(demanded: Sequence[GateResult]) -> Iterator[str]:
-    found = {result.gate_id for result in demanded}
-    yield from (f"{entry.gate_id}: not measured" for entry in DEMANDED if entry.gate_id not in found)
-    for result in demanded:
+def _cross_run_holds(cross_run: Sequence[GateResult]) -> Iterator[str]:
+    found = {result.gate_id for result in cross_run}
+    yield from (f"{entry.gate_id}: not measured" for entry in CROSS_RUN_GATES if entry.gate_id not in found)
+    for result in cross_run:
         if result.verdict not in STANDS:
             yield _said(result)
 
@@ -129,8 +130,8 @@ def _short_of_bplus(seeds: Sequence[SeedResults], waivers: Sequence[Waiver]) -> 
     yield from (f"{waiver.gate_id} waived: {waiver.reason} ({waiver.artefact})" for waiver in waivers)
 
 
-def _demands_short_of_bplus(demanded: Iterable[GateResult]) -> Iterator[str]:
-    yield from (_said(result) for result in demanded if result.verdict is Verdict.PASS_B)
+def _cross_run_short_of_bplus(cross_run: Iterable[GateResult]) -> Iterator[str]:
+    yield from (_said(result) for result in cross_run if result.verdict is Verdict.PASS_B)
 
 
 def _said(result: GateResult) -> str:

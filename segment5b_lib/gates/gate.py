@@ -2,38 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from enum import StrEnum
+from typing import Any, Final
 
 from segment5b_lib.contract.validation_policy import ValidationPolicy
-from segment5b_lib.contract.verdicts import Bound, GateResult, Measurement, gate_bound, judge, thresholds_of
+from segment5b_lib.contract.verdicts import LEVELS, Bound, GateResult, Measurement, gate_bound, judge, thresholds_of
+from segment5b_lib.gates.evidence.run_tables import Evidence
+
+ARRIVALS: Final = "arrival_events_5B"
+COUNTS: Final = "s3_bucket_counts_5B"
+ZONE_SOURCES: Final = ("site_timezones", "edge_catalogue_3B", "virtual_settlement_3B")
+
+
+class Group(StrEnum):
+    """What a gate is about; phases demand whole groups."""
+
+    LOCAL_TIME = "local time"
+    CLOCK = "clock"
+    CONSERVATION = "conservation"
+    CONCENTRATION = "concentration"
+    VIRTUAL_SHARE = "virtual share"
+    RHYTHM = "rhythm and counts"
+    AUDIT = "audit"
+    STABILITY = "stability"
+    RUNTIME = "runtime"
 
 
 @dataclass(frozen=True)
 class Gate:
-    """One measured property.
+    """One measured property; the row that its module carries.
 
-    `unit` is the unit of the value: `share` is a fraction of the population, `pp` percentage points, `sd` a
-    standard deviation in units of the square root of the mean, `p` a p-value, `cv` a standard deviation over a
-    mean, `s` seconds, `keys`, `rows`, `blocks` and `columns` are counts. `policy_gate` names the entry of the
-    policy's `gates` that holds severity and thresholds; runtime gates have theirs in its `runtime`. `power` says
-    when the data cannot decide. `owner` is the usual one; the owner of a failure comes from `attribution`.
+    Attributes
+    ----------
+    unit : unit of the value: `share` is a fraction of the population, `pp` percentage points, `sd` a standard
+        deviation in units of the square root of the mean, `p` a p-value, `cv` a standard deviation over a mean, `s`
+        seconds; `keys`, `rows`, `blocks` and `columns` are counts
+    evidence : datasets that the value rests on
+    owner : the usual one; the owner of a failure comes from `attribution`
+    measure : takes the value from the tables of one run; None for a gate that takes several runs or an execution
+    power : when the data cannot decide
+    policy_key : key of the thresholds in the validation policy where the gate's id does not give it
+    watched_by_s5 : whether S5 holds a check of its own against the same thresholds
     """
 
     gate_id: str
     title: str
     unit: str
     formula: str
-    policy_gate: str
     evidence: tuple[str, ...]
     owner: str
+    group: Group
+    measure: Callable[[Evidence], Measurement] | None = None
     power: str = ""
+    policy_key: str = ""
+    watched_by_s5: bool = False
+
+    @property
+    def threshold_key(self) -> str:
+        """Where the validation policy has severity and thresholds: `gates.A1_offsets` for A1.offsets."""
+        return self.policy_key or f"gates.{self.gate_id.replace('.', '_')}"
 
     def judged(self, measurement: Measurement, policy: ValidationPolicy, produced_by: str) -> GateResult:
         """The result of a measurement, held against the policy's B and B+."""
-        bounds = [gate_bound(policy, self.policy_gate, level) for level in ("b", "bplus")]
-        return self.judged_by(measurement, thresholds_of(policy, self.policy_gate).severity, bounds, produced_by)
+        name = self.threshold_key.removeprefix("gates.")
+        bounds = [gate_bound(policy, name, level) for level in LEVELS]
+        return self.judged_by(measurement, thresholds_of(policy, name).severity, bounds, produced_by)
 
     def judged_by(
         self, measurement: Measurement, severity: str, bounds: Sequence[Bound], produced_by: str

@@ -3,6 +3,8 @@
 Value: median seconds over repetitions. GREEN up to the target, AMBER up to the stretch, RED above; only GREEN passes.
 Fewer than `min_runs` repetitions say nothing, unless one of them takes longer than `long_run_s`. Below the pinned
 scale budgets do not apply. Population: runs.
+
+Thresholds: validation_policy_5B.yaml, runtime.states, runtime.lanes.
 """
 
 from __future__ import annotations
@@ -13,16 +15,16 @@ from typing import Any, Final
 
 from segment5b_lib.contract.validation_policy import Budget, Limit, RuntimePolicy
 from segment5b_lib.contract.verdicts import (
+    LEVELS,
     THRESHOLD_FILE,
     Bound,
     GateResult,
-    Level,
     Measurement,
     not_measured,
     without_power,
 )
 from segment5b_lib.contract.words import Verdict
-from segment5b_lib.gates.table import gate
+from segment5b_lib.gates.gate import Gate, Group
 from segment5b_lib.store.runs import Run
 
 RUNTIME_STATES: Final = ("S1", "S2", "S3", "S4", "S5")
@@ -31,13 +33,13 @@ LANES: Final = ("candidate", "witness", "certification")
 
 def runtime_gate(name: str, seconds: Sequence[float], scale: str, policy: RuntimePolicy) -> GateResult:
     """The gate of a state (`S4`) or lane (`certification`); `seconds` has one wall time per repetition."""
-    kind, budgets = ("states", policy.states) if name in RUNTIME_STATES else ("lanes", policy.lanes)
+    entry = next(entry for entry in GATES if entry.gate_id == f"R-{name}")
+    budgets = policy.states if name in RUNTIME_STATES else policy.lanes
     budget: Budget = {str(key): value for key, value in budgets.items()}[name]
-    limit, key = Limit(max=budget.target_s), f"runtime.{kind}.{name}.target_s"
-    levels: tuple[Level, ...] = ("b", "bplus")
-    bounds = [Bound(limit, THRESHOLD_FILE, key, level, one_number=True) for level in levels]
+    limit, key = Limit(max=budget.target_s), f"{entry.threshold_key}.target_s"
+    bounds = [Bound(limit, THRESHOLD_FILE, key, level, one_number=True) for level in LEVELS]
     measurement = _measure(name, seconds, scale, budget, policy)
-    return gate(f"R-{name}").judged_by(measurement, "hard", bounds, f"{__name__}.runtime_gate")
+    return entry.judged_by(measurement, "hard", bounds, f"{__name__}.runtime_gate")
 
 
 def state_gates(runs: Sequence[Run]) -> tuple[GateResult, ...]:
@@ -76,3 +78,29 @@ def _detail(seconds: Sequence[float], budget: Budget) -> dict[str, Any]:
         colour = "GREEN" if value <= budget.target_s else "AMBER" if value <= budget.stretch_s else "RED"
         detail |= {"colour": colour, "spread_s": max(seconds) - min(seconds)}
     return detail
+
+
+def _runtime_gate(name: str, kind: str, formula: str, owner: str, power: str) -> Gate:
+    return Gate(
+        gate_id=f"R-{name}",
+        title=f"Runtime of {name}" if kind == "states" else f"Runtime of the {name} lane",
+        unit="s",
+        formula=f"{formula}; GREEN up to the target",
+        evidence=("segment_state_runs",),
+        owner=owner,
+        group=Group.RUNTIME,
+        power=f"fewer repetitions than min_runs, unless one {power} takes longer than long_run_s",
+        policy_key=f"runtime.{kind}.{name}",
+    )
+
+
+GATES: Final = (
+    *(
+        _runtime_gate(state, "states", f"median over repetitions of the wall time of {state}", state, "run")
+        for state in RUNTIME_STATES
+    ),
+    *(
+        _runtime_gate(lane, "lanes", f"wall time of the {lane} lane, changed state onward on {seeds}", "S4", "lane")
+        for lane, seeds in zip(LANES, ("one seed", "two seeds", "four seeds"), strict=True)
+    ),
+)

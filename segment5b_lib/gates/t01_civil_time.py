@@ -4,12 +4,14 @@ Value: share of arrivals with |ts_local_primary − wall clock expected at ts_ut
 over all arrivals; T1.settlement and T1.operational the same for the other two clocks of virtual arrivals. The clock
 expected is zoneinfo's on the pinned database. A row without a zone, a clock, or an instant inside the horizon is
 wrong. Source: plan §3.1.
+
+Thresholds: validation_policy_5B.yaml, gates.T1.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -17,6 +19,7 @@ from segment5b_lib.contract.verdicts import Measurement
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.census import NO_HOUR
 from segment5b_lib.gates.evidence.run_tables import Evidence
+from segment5b_lib.gates.gate import ARRIVALS, Gate, Group
 
 _WORST = 20
 WRONG = pl.col("error_seconds").ne_missing(0)
@@ -69,3 +72,40 @@ def _breakdown(counts: pl.DataFrame) -> dict[str, Any]:
         "worst_zones": zones.head(_WORST).to_dicts(),
         "errors_seconds": errors.to_dicts(),
     }
+
+
+GATES: Final = (
+    Gate(
+        gate_id="T1",
+        title="Civil-time mismatch",
+        unit="share",
+        formula="arrivals whose ts_local_primary differs from the expected wall clock by more than the tolerance",
+        evidence=(ARRIVALS,),
+        owner="S4",
+        group=Group.CLOCK,
+        measure=measure,
+        watched_by_s5=True,
+    ),
+    Gate(
+        gate_id="T1.settlement",
+        title="Settlement-clock mismatch",
+        unit="share",
+        formula="virtual arrivals whose ts_local_settlement differs from the expected wall clock",
+        evidence=(ARRIVALS,),
+        owner="S4",
+        group=Group.CLOCK,
+        measure=measure_settlement,
+        policy_key="gates.T1",
+    ),
+    Gate(
+        gate_id="T1.operational",
+        title="Operational-clock mismatch",
+        unit="share",
+        formula="virtual arrivals whose ts_local_operational differs from the expected wall clock",
+        evidence=(ARRIVALS,),
+        owner="S4",
+        group=Group.CLOCK,
+        measure=measure_operational,
+        policy_key="gates.T1",
+    ),
+)

@@ -6,6 +6,8 @@ expected share|; population: arrivals in windows with dst_window_min_support row
 A window is (scenario, tzid, transition t): [t - w, t + w) cut to the horizon. T3 has little power over a full
 population, since an hour's shift of a smooth profile moves 24 bins only slightly; the power of every window
 stands beside its value.
+
+Thresholds: validation_policy_5B.yaml, gates.T3.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from segment5b_lib.contract.verdicts import Measurement, gate_bound
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.census import NO_HOUR
 from segment5b_lib.gates.evidence.run_tables import Evidence
+from segment5b_lib.gates.gate import ARRIVALS, ZONE_SOURCES, Gate, Group
 
 _HOURS: Final = pl.DataFrame({"hour": range(24)}, schema={"hour": pl.Int16})
 _WEEK: Final = 7 * 86_400
@@ -158,3 +161,20 @@ def _detail(used: pl.DataFrame, table: pl.DataFrame, support: int) -> dict[str, 
             for row in table.to_dicts()
         ],
     }
+
+
+GATES: Final = (
+    Gate(
+        gate_id="T3",
+        title="DST-window hour profile",
+        unit="pp",
+        formula="mean over 24 local-hour bins of |stored share - expected share| in the window around a "
+        "transition, support-weighted over the windows with enough support",
+        evidence=(*ZONE_SOURCES, ARRIVALS),
+        owner="S4",
+        group=Group.CLOCK,
+        measure=measure,
+        power="too few windows with support, or too few rows in all windows, although transitions are exposed",
+        watched_by_s5=True,
+    ),
+)

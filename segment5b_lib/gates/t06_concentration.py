@@ -2,6 +2,8 @@
 
 Value: share of the ten largest tzid_primary, over all arrivals; beside it that of the largest tenth of the zones, which
 is another number. Source: plan §3.1.
+
+Thresholds: validation_policy_5B.yaml, gates.T6.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import polars as pl
 
 from segment5b_lib.contract.verdicts import Measurement
 from segment5b_lib.gates.evidence.run_tables import Evidence
+from segment5b_lib.gates.gate import ARRIVALS, Gate, Group
 
 TOP: Final = 10
 _LISTED = 20
@@ -38,3 +41,18 @@ def zone_shares(evidence: Evidence) -> pl.DataFrame:
     return ordered.with_columns(rank=pl.int_range(1, pl.len() + 1), share=share, cumulative=share.cum_sum()).select(
         "tzid", "rank", "arrivals", "share", "cumulative"
     )
+
+
+GATES: Final = (
+    Gate(
+        gate_id="T6",
+        title="Zone concentration",
+        unit="share",
+        formula="arrivals in the ten largest tzid_primary",
+        evidence=(ARRIVALS,),
+        owner="S4 routing",
+        group=Group.CONCENTRATION,
+        measure=measure,
+        watched_by_s5=True,
+    ),
+)

@@ -3,17 +3,21 @@
 Value: percentage points, |share of arrivals whose stored local date is a Saturday or Sunday − the same share of
 λ_realised, bucket by bucket by the oracle's local date of the row's zone|, over all arrivals and all of S2. With four
 standard errors of the count law above B the run is too small to tell. Source: remediation report behind the plan.
+
+Thresholds: validation_policy_5B.yaml, gates.T8.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import polars as pl
 
 from segment5b_lib.contract.verdicts import Measurement, gate_bound, not_measured
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.run_tables import Evidence
+from segment5b_lib.gates.gate import ARRIVALS, COUNTS, Gate, Group
 
 STANDARD_ERRORS = 4
 _FRIDAY_END = 5 * 24
@@ -74,3 +78,19 @@ def _standard_error(buckets: pl.DataFrame, share: float) -> float:
     terms = buckets.select(((w - share) ** 2 * variance + w * (1 - w) * mean).sum(), mean.sum().alias("total"))
     spread, total = terms.row(0)
     return math.sqrt(spread) / total if total else 0.0
+
+
+GATES: Final = (
+    Gate(
+        gate_id="T8",
+        title="Weekend share by local date",
+        unit="pp",
+        formula="|share of arrivals on local Saturdays and Sundays - the same share of lambda_realised|",
+        evidence=("s2_realised_intensity_5B", COUNTS, ARRIVALS),
+        owner="S4",
+        group=Group.RHYTHM,
+        measure=measure,
+        power="four standard errors of the count law exceed the B threshold and the difference does not stand out",
+        watched_by_s5=True,
+    ),
+)

@@ -2,16 +2,20 @@
 
 Value: standard deviation of r = (N − μ)/√μ over S3's component rows with μ above `lambda_zero_eps`. Beside it the
 value that the law implies, √(1 + mean(μ/κ)) for nb2 and 1 for poisson. Source: remediation report behind the plan.
+
+Thresholds: validation_policy_5B.yaml, gates.T9.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 
 from segment5b_lib.contract.verdicts import Measurement, not_measured
 from segment5b_lib.gates.evidence.run_tables import Evidence
+from segment5b_lib.gates.gate import COUNTS, Gate, Group
 
 
 def measure(evidence: Evidence) -> Measurement:
@@ -30,3 +34,18 @@ def measure(evidence: Evidence) -> Measurement:
     }
     value = math.sqrt((squared - residual**2 / drawn) / (drawn - 1))
     return Measurement(value, int(drawn), "rows", detail)
+
+
+GATES: Final = (
+    Gate(
+        gate_id="T9",
+        title="Dispersion of counts",
+        unit="sd",
+        formula="standard deviation of (count - mu) / sqrt(mu) over rows with mu above lambda_zero_eps",
+        evidence=(COUNTS,),
+        owner="S3",
+        group=Group.RHYTHM,
+        measure=measure,
+        watched_by_s5=True,
+    ),
+)

@@ -3,6 +3,8 @@
 Value: the largest coefficient of variation, sd (ddof 1) ÷ mean, of T1, T2, T6, T7, T9 and the observed weekend share
 over any set of runs with distinct seeds. A metric whose values all lie below `floor_share` of its B+ bound has none; a
 metric that a run does not have fails the gate. Population: runs. Source: plan §3.3.
+
+Thresholds: validation_policy_5B.yaml, gates.T10.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from typing import Any, Final
 
 from segment5b_lib.contract.verdicts import GateResult, Measurement, not_measured
 from segment5b_lib.contract.words import Verdict
+from segment5b_lib.gates.gate import ARRIVALS, Gate, Group
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.table import gate
 
 KEY_METRICS: Final = ("T1", "T2", "T6", "T7", "T9", "weekend share")
 _SHARED: Final = {
@@ -29,7 +31,7 @@ _SHARED: Final = {
 def stability(cards: Sequence[Scorecard]) -> GateResult:
     """T10 over the runs of some scorecards, by the policy of the first."""
     policy = cards[0].evidence.policy
-    return gate("T10").judged(_measure(cards), policy, f"{__name__}.stability")
+    return GATES[0].judged(_measure(cards), policy, f"{__name__}.stability")
 
 
 def _measure(cards: Sequence[Scorecard]) -> Measurement:
@@ -88,3 +90,16 @@ def _inputs(cards: Sequence[Scorecard]) -> dict[str, Any]:
         "shared_inputs": {name: next(iter(found)) for name, found in values.items() if len(found) == 1},
         "inputs_that_differ": {name: sorted(found) for name, found in values.items() if len(found) > 1},
     }
+
+
+GATES: Final = (
+    Gate(
+        gate_id="T10",
+        title="Stability across seeds",
+        unit="cv",
+        formula="largest coefficient of variation (ddof 1) of the key metrics T1, T2, T6, T7, T9 and the weekend share",
+        evidence=(ARRIVALS,),
+        owner="S2",
+        group=Group.STABILITY,
+    ),
+)

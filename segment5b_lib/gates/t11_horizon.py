@@ -3,11 +3,14 @@
 Value: share of active tzids (of sites, edges, settlements) whose cached transitions equal the pinned database's from
 the horizon's start to its end plus horizon_margin_days; a declared end before the scenario's fails it whatever the
 share. Population: active tzids. Source: remediation report behind the plan.
+
+Thresholds: validation_policy_5B.yaml, gates.T11.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 import numpy as np
 
@@ -16,6 +19,7 @@ from segment5b_lib.civil_time.oracle import expected_offsets
 from segment5b_lib.contract.verdicts import Measurement, not_measured
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.run_tables import Evidence
+from segment5b_lib.gates.gate import ZONE_SOURCES, Gate, Group
 
 _DAY = 86_400
 
@@ -67,3 +71,19 @@ def _row(entry: Shortfall) -> dict[str, object]:
 
 def _text(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+GATES: Final = (
+    Gate(
+        gate_id="T11",
+        title="Transition horizon",
+        unit="share",
+        formula="active tzids whose cached transitions equal the pinned database from the horizon's start "
+        "to its end plus the margin, and a declared horizon not before the scenario's end",
+        evidence=("tz_timetable_cache", *ZONE_SOURCES),
+        owner="2A",
+        group=Group.LOCAL_TIME,
+        measure=measure,
+        watched_by_s5=True,
+    ),
+)

@@ -4,6 +4,8 @@ Value: share of rows in part files whose three local columns all do, over all ar
 Parquet schema (isAdjustedToUTC) and the footer's statistics; the independent reader is DuckDB, which shares no Parquet
 code with Arrow. Of a run whose times are text the texts are judged: without a `Z` they say no more than the wall did.
 Source: remediation report behind the plan.
+
+Thresholds: validation_policy_5B.yaml, gates.T12.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from segment5b_lib.contract.datasets import LOCAL_COLUMNS, WALL, dataset
 from segment5b_lib.contract.verdicts import Measurement, not_measured
 from segment5b_lib.errors import InputError
 from segment5b_lib.gates.evidence.run_tables import Evidence
+from segment5b_lib.gates.gate import ARRIVALS, Gate, Group
 from segment5b_lib.store.engine_columns import MARK, is_text, typed
 from segment5b_lib.store.parquet import open_file
 
@@ -117,3 +120,19 @@ def _read(file: pq.ParquetFile, group: int, name: str) -> pa.Table:
 
 def _digits(moment: datetime) -> int:
     return (moment.replace(tzinfo=None) - _EPOCH) // timedelta(microseconds=1)
+
+
+GATES: Final = (
+    Gate(
+        gate_id="T12",
+        title="Local-time contract",
+        unit="share",
+        formula="rows whose local columns are wall clock without a UTC marker, by the file's own schema "
+        "and as an independent reader sees them",
+        evidence=(ARRIVALS,),
+        owner="S4",
+        group=Group.LOCAL_TIME,
+        measure=measure,
+        watched_by_s5=True,
+    ),
+)

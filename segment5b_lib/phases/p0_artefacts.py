@@ -9,19 +9,16 @@ import polars as pl
 
 from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import Verdict
+from segment5b_lib.gates.gate import Group
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.table import gates_of
 from segment5b_lib.gates.wording import value_text
 from segment5b_lib.phases.engine.envelope import Body, Node
 from segment5b_lib.phases.engine.repair import runnable
-from segment5b_lib.phases.engine.shared_items import AUDIT, CLOCK, CONSERVATION, LOCAL_TIME
 
-AXES: Final[dict[str, tuple[str, ...]]] = {
-    "DST": (*LOCAL_TIME, *CLOCK),
-    "concentration": ("T6",),
-    "virtual share": ("T7",),
-    "conservation": CONSERVATION,
-    "rhythm and counts": ("T8", "T9"),
-    "audit": AUDIT,
+AXES: Final[dict[str, tuple[str, ...]]] = {"DST": gates_of(Group.LOCAL_TIME, Group.CLOCK)} | {
+    group.value: gates_of(group)
+    for group in (Group.CONCENTRATION, Group.VIRTUAL_SHARE, Group.CONSERVATION, Group.RHYTHM, Group.AUDIT)
 }
 """The plan's four axes and the gates that decide each; T8 and T9 come from the remediation report."""
 

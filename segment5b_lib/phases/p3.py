@@ -13,7 +13,7 @@ from segment5b_lib.contract.policies import POLICIES
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.table import EVIDENCE
+from segment5b_lib.gates.table import EVIDENCE, WATCHED_BY_S5
 from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
 from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, gate_section
@@ -25,8 +25,6 @@ from segment5b_lib.phases.p3_thresholds import Mutation, ThresholdInventory, inv
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.runs import Run
 
-WATCHED: Final = ("T1", "T2", "T3", "T4", "T6", "T7", "T8", "T9", "T11", "T12")
-"""Gates that S5 must watch by the policy's thresholds; T5 it watches row by row, as a law without one."""
 MODES: Final = {"civil_time_enforcement": "fail_closed", "calibration_sentinels.evaluation_mode": "enforce_bplus"}
 """How strictly the hardened policy watches."""
 
@@ -162,8 +160,8 @@ def _in_policy(run: Run, card: Scorecard, thresholds: Sequence[ThresholdInventor
 
 def _consumed(thresholds: Sequence[ThresholdInventory]) -> DodItem:
     by_s5 = {line.gate_id for line in thresholds if any(name.startswith("S5 ") for name in line.consumed_by)}
-    problems = [f"{gate}: S5 does not consume its threshold" for gate in WATCHED if gate not in by_s5]
-    return item("P3.3", "the thresholds are consumed", problems, f"S5 consumes those of {', '.join(WATCHED)}")
+    problems = [f"{gate}: S5 does not consume its threshold" for gate in WATCHED_BY_S5 if gate not in by_s5]
+    return item("P3.3", "the thresholds are consumed", problems, f"S5 consumes those of {', '.join(WATCHED_BY_S5)}")
 
 
 def _sentinels(report: Mapping[str, Any]) -> list[Sentinel]:
@@ -183,10 +181,10 @@ def _sentinels(report: Mapping[str, Any]) -> list[Sentinel]:
 
 def _emitted(measured: P3Measured) -> DodItem:
     emitted = {gate for sentinel in measured.sentinels for gate in sentinel.gates if sentinel.value is not None}
-    problems = [f"{gate}: S5 emits no value" for gate in WATCHED if gate not in emitted]
+    problems = [f"{gate}: S5 emits no value" for gate in WATCHED_BY_S5 if gate not in emitted]
     if "NULLABILITY" not in {check["check_id"] for check in measured.report["checks"]}:
         problems.append("T5: S5 has no nullability check")
-    return item("P3.4", "S5 emits every sentinel", problems, f"{', '.join(WATCHED)} and nullability (T5)")
+    return item("P3.4", "S5 emits every sentinel", problems, f"{', '.join(WATCHED_BY_S5)} and nullability (T5)")
 
 
 def _followed(moved: Sequence[Mutation]) -> DodItem:

@@ -10,10 +10,10 @@ from segment5b_lib.charts import theme
 from segment5b_lib.contract.verdicts import GateResult, Threshold
 from segment5b_lib.contract.words import STATES, Verdict
 from segment5b_lib.gates.attribution import RULES, attribute
-from segment5b_lib.gates.table import DEMANDED, GATES
+from segment5b_lib.gates.table import CROSS_RUN_GATES, GATES
 from segment5b_lib.gates.wording import VERDICT_COLOURS, distance_text, threshold_text, value_text
 
-EVERY = (*GATES, *DEMANDED)
+EVERY = (*GATES, *CROSS_RUN_GATES)
 
 
 def result(gate_id: str, verdict: Verdict) -> GateResult:

@@ -13,9 +13,9 @@ import pytest
 
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.score import MEASURES, score
+from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
-from tests.gates.hand_made import LOCALS, SCENARIO, clean, measured, shifted, write_run
+from tests.gates.hand_made import LOCALS, SCENARIO, clean, measured, shifted, taken, write_run
 
 HOUR = timedelta(hours=1)
 NEW_YORK_CHANGE = datetime(2026, 3, 8, 7, tzinfo=UTC)
@@ -49,7 +49,7 @@ def test_each_virtual_clock_has_its_own_t1(role: str, tmp_path: Path) -> None:
     frames = clean().with_arrivals(shifted(f"ts_local_{role}", HOUR, wrong))
     run = write_run(frames, tmp_path)
     evidence = Evidence(run)
-    values = {name: MEASURES[name](evidence).value for name in ("T1", "T1.settlement", "T1.operational")}
+    values = {name: taken(name, evidence).value for name in ("T1", "T1.settlement", "T1.operational")}
     hit = clean().arrivals.filter(wrong & pl.col("is_virtual")).height
     assert values.pop(f"T1.{role}") == hit / clean().arrivals["is_virtual"].sum() > 0.005
     assert set(values.values()) == {0.0}
@@ -186,6 +186,6 @@ def test_t12_counts_rows_file_by_file(tmp_path: Path) -> None:
     other = write_run(clean(), tmp_path / "clean")
     first = run.files("arrival_events_5B", SCENARIO)[0]
     first.write_bytes(other.files("arrival_events_5B", SCENARIO)[0].read_bytes())
-    value = MEASURES["T12"](Evidence(run)).value
+    value = taken("T12", Evidence(run)).value
     assert value == pytest.approx(0.5, abs=1e-4)
-    assert MEASURES["T1"](Evidence(run)).value == 0
+    assert taken("T1", Evidence(run)).value == 0

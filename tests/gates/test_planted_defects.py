@@ -28,7 +28,7 @@ from segment5b_lib.gates.runtime import LANES, RUNTIME_STATES, runtime_gate
 from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.t10_stability import stability
-from segment5b_lib.gates.table import DEMANDED, GATES
+from segment5b_lib.gates.table import CROSS_RUN_GATES, GATES
 from segment5b_lib.kernel.counts import draw_counts
 from segment5b_lib.kernel.streams import stream_keys
 from segment5b_lib.states import s3_counts
@@ -422,4 +422,4 @@ def test_a_planted_defect_turns_a_gate_of_several_runs_red(bench: Bench, gate_id
 
 def test_every_gate_has_a_defect_that_turns_it_red() -> None:
     assert {gate for defect in DEFECTS.values() for gate in defect.red} == {entry.gate_id for entry in GATES}
-    assert set(DEMANDS) == {entry.gate_id for entry in DEMANDED}
+    assert set(DEMANDS) == {entry.gate_id for entry in CROSS_RUN_GATES}

@@ -6,7 +6,7 @@ import pytest
 
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.runtime import LANES, RUNTIME_STATES, runtime_gate, state_gates
-from segment5b_lib.gates.table import DEMANDED
+from segment5b_lib.gates.table import CROSS_RUN_GATES
 from segment5b_lib.store.runs import Run
 from tests.gates.made_up import policy
 
@@ -43,7 +43,7 @@ def test_nothing_timed_is_nothing_measured() -> None:
 
 
 def test_every_runtime_gate_of_the_table_has_a_budget() -> None:
-    names = [entry.gate_id.removeprefix("R-") for entry in DEMANDED if entry.gate_id.startswith("R-")]
+    names = [entry.gate_id.removeprefix("R-") for entry in CROSS_RUN_GATES if entry.gate_id.startswith("R-")]
     assert names == [*RUNTIME_STATES, *LANES]
     assert set(names) == {*policy().runtime.states, *policy().runtime.lanes}
 

@@ -15,16 +15,16 @@ from segment5b_lib.contract.verdicts import thresholds_of
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.errors import InputError, PolicyError, UsageError
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.score import MEASURES, score
+from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.t08_weekend import weekend_shares
 from segment5b_lib.gates.table import GATES, gate
 from segment5b_lib.store.parquet import open_file
-from tests.gates.hand_made import SCENARIO, SEED, clean, measured, write_run
+from tests.gates.hand_made import SCENARIO, SEED, clean, measured, taken, write_run
 
 
-def test_table_and_measures_name_the_same_gates() -> None:
-    assert list(MEASURES) == [entry.gate_id for entry in GATES]
+def test_every_gate_of_a_scorecard_is_measured_and_no_other_is_known() -> None:
+    assert all(entry.measure for entry in GATES)
     with pytest.raises(UsageError, match="UNKNOWN_GATE"):
         gate("T99")
 
@@ -67,7 +67,7 @@ def test_damage_inside_a_file_is_a_typed_error(tmp_path: Path) -> None:
     content[len(content) // 8 : len(content) // 2] = bytes(len(content) // 2 - len(content) // 8)
     path.write_bytes(content)
     with pytest.raises(InputError, match="NOT_PARQUET"):
-        MEASURES["T1"](Evidence(run))
+        taken("T1", Evidence(run))
 
 
 def test_local_columns_must_be_timestamps(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_the_answer_does_not_depend_on_file_order(clean_card: Scorecard, tmp_pat
 def test_document_and_html(clean_card: Scorecard) -> None:
     document = json.loads(json.dumps(clean_card.document()))
     assert document["seed"] == SEED
-    assert [entry["gate_id"] for entry in document["gates"]] == list(MEASURES)
+    assert [entry["gate_id"] for entry in document["gates"]] == [entry.gate_id for entry in GATES]
     assert document["gates"][2]["produced_by"] == "segment5b_lib.gates.t01_civil_time.measure"
     page = clean_card._repr_html_()
     assert page.count("<tr") == len(GATES) + 1

@@ -7,20 +7,21 @@ from typing import Final
 
 from segment5b_lib.contract.verdicts import STANDS
 from segment5b_lib.contract.words import STATES, Verdict
+from segment5b_lib.gates.gate import Group
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.table import GATES
+from segment5b_lib.gates.table import gates_of
 from segment5b_lib.gates.wording import value_text
 from segment5b_lib.phases.engine.envelope import DodItem
 from segment5b_lib.phases.engine.phase import item
 from segment5b_lib.phases.popt_structure import counters_of, differences
 from segment5b_lib.store.runs import Run
 
-CLOCK: Final = ("T1", "T1.settlement", "T1.operational", "T2", "T3")
-LOCAL_TIME: Final = ("T11", "T12")
-CONSERVATION: Final = ("T4", "T5")
+CLOCK: Final = gates_of(Group.CLOCK)
+LOCAL_TIME: Final = gates_of(Group.LOCAL_TIME)
+CONSERVATION: Final = gates_of(Group.CONSERVATION)
 FROZEN: Final = (*CLOCK, *CONSERVATION, *LOCAL_TIME)
 """Gates that no calibration may move: they veto from P2 on."""
-AUDIT: Final = tuple(entry.gate_id for entry in GATES if entry.gate_id.startswith("A"))
+AUDIT: Final = gates_of(Group.AUDIT)
 """Gates of the audit: reported on the published posture, vetoes from P1 on."""
 
 _UNMOVED: Final = {
