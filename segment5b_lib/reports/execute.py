@@ -1,8 +1,7 @@
-"""Execute an installed notebook for a run, and say honestly how that ended.
+"""Execute an installed notebook for a run, and record how it ended.
 
-papermill leaves a killed kernel and a timed-out cell marked as completed, so the status is our own: it comes
-from what was raised and, where the notebook executes a phase, from its artefacts, which must be new, and from the
-decision in them.
+papermill marks a killed kernel and a timed-out cell as completed, so the status is determined here: from the
+exception and, for a notebook that executes a phase, from its artefacts, which must be new, and their decision.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from segment5b_lib.errors import GateRefusal
 from segment5b_lib.identity import utc_now
 from segment5b_lib.phases.engine.attempts import current, slug
 from segment5b_lib.phases.engine.parameters import Parameters, PhaseParameters
-from segment5b_lib.reports.html import keep_still_faces, write_html
+from segment5b_lib.reports.html import drop_live_views, write_html
 from segment5b_lib.reports.notebooks import Notebook, notebook
 from segment5b_lib.reports.record import NotebookRecord
 from segment5b_lib.reports.summary import add_summary
@@ -43,7 +42,7 @@ def execute_notebook(
     """Execute a notebook of the installed set; the run may be named by prefix or role.
 
     Leaves `outputs/notebooks/<run_id>/<name>.ipynb` (with the error, if there was one), `.html` and
-    `.record.json`, whatever happens. A failing notebook does not raise: ask the record's `raise_for_status`.
+    `.record.json`, in every case. A failing notebook does not raise: use the record's `raise_for_status`.
 
     Raises
     ------
@@ -82,20 +81,20 @@ def _execute(entry: Notebook, source: Path, checked: Parameters, cell_timeout_se
     write_file(entry.record(checked.run_id), record.model_dump_json(indent=1).encode() + b"\n")
     if record.executed.is_file():
         if entry.phase is not None or error is not None:
-            add_summary(record.executed, record, entry.phase or entry.name, _who(checked.run_id))
+            add_summary(record.executed, record, entry.phase or entry.name, _run_label(checked.run_id))
         write_html(record.executed)
     if isinstance(error, KeyboardInterrupt):
         raise error
     return record
 
 
-def _who(run_id: str) -> str:
+def _run_label(run_id: str) -> str:
     receipt = open_run(run_id).receipt
     return f"{receipt.posture}, seed {receipt.seed}, world {receipt.manifest_fingerprint[:8]}"
 
 
 def _pointer(entry: Notebook, checked: Parameters) -> dict[str, Any] | None:
-    """The pointer to what the phase has last left behind; None for a notebook that executes none."""
+    """The pointer to the phase's latest artefacts; None for a notebook without a phase."""
     if entry.phase is None:
         return None
     return current(
@@ -106,7 +105,7 @@ def _pointer(entry: Notebook, checked: Parameters) -> dict[str, Any] | None:
 def _papermill(
     source: Path, target: Path, parameters: Mapping[str, Any], cell_timeout_seconds: int
 ) -> BaseException | None:
-    """Run the notebook in a kernel of its own; what was raised, or None. The notebook is kept either way."""
+    """Run the notebook in a separate kernel; returns the exception, or None. The notebook is kept in both cases."""
     target.parent.mkdir(parents=True, exist_ok=True)
     for earlier in (target, target.with_suffix(".html")):
         earlier.unlink(missing_ok=True)
@@ -121,19 +120,19 @@ def _papermill(
             progress_bar=False,
             start_timeout=_KERNEL_START_SECONDS,
             execution_timeout=cell_timeout_seconds,
-            # Sockets in a folder of its own: by default all kernels that start in one folder share their names there.
+            # Sockets in a separate folder: by default all kernels that start in one folder share their names there.
             config=Config({"KernelManager": {"transport": "ipc", "ip": str(Path(sockets.name) / "kernel")}}),
-            # Nothing is alive in an executed notebook: neither its views nor the state of their widgets.
+            # Nothing is live in an executed notebook: neither its views nor the state of their widgets.
             store_widget_state=False,
             # Ending a kernel interrupts it first, which it would report as an error.
             extra_arguments=["--log-level=CRITICAL"],
         )
-    except (Exception, KeyboardInterrupt) as error:  # whatever it was, the record must say so
+    except (Exception, KeyboardInterrupt) as error:  # any exception goes into the record
         return error
     finally:
         sockets.cleanup()
         if work.is_file():
-            keep_still_faces(work)
+            drop_live_views(work)
             work.replace(target)
     return None
 

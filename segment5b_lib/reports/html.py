@@ -1,4 +1,4 @@
-"""A notebook as one HTML file that opens from disk: no request, charts alive, pictures where scripts are off.
+"""A notebook as one HTML file that opens from disk: no request, live charts, pictures without scripts.
 
 nbconvert renders the cells without their code; every Vega-Lite output becomes its PNG plus its spec, and one
 bundle in the head (Vega, Vega-Lite and Vega-Embed from vl-convert) redraws the pictures as live charts, in
@@ -45,8 +45,7 @@ class OfflineOutputs(Preprocessor):
     """Swap each Vega-Lite output for a figure that holds its PNG and its spec, and fold tracebacks away."""
 
     def preprocess_cell(self, cell: Any, resources: dict[str, Any], index: int) -> tuple[Any, dict[str, Any]]:
-        """Replace the outputs of one cell in place."""
-        outputs = [_folded(one) if one["output_type"] == "error" else one for one in cell.get("outputs", [])]
+        outputs = [_folded(item) if item["output_type"] == "error" else item for item in cell.get("outputs", [])]
         for output in outputs:
             bundle = output.get("data", {})
             if VEGALITE_MIME in bundle:
@@ -58,15 +57,15 @@ class OfflineOutputs(Preprocessor):
 
 
 def write_html(notebook: Path) -> Path:
-    """Write `<name>.html` beside an executed notebook `<name>.ipynb`; returns its path."""
+    """Write `<name>.html` next to an executed notebook `<name>.ipynb`; returns its path."""
     document = read_notebook(notebook)
     target = notebook.with_suffix(".html")
     write_file(target, offline_html(document).encode("utf-8"))
     return target
 
 
-def keep_still_faces(path: Path) -> None:
-    """Take the live faces out of an executed notebook's outputs: without their kernel they are only errors."""
+def drop_live_views(path: Path) -> None:
+    """Remove live views from an executed notebook's outputs: without their kernel they show errors."""
     notebook = read_notebook(path)
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
@@ -112,7 +111,7 @@ def offline_html(notebook: nbformat.NotebookNode) -> str:
 
 
 def _as_far_as_executed(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook without the sections that it never came to: headings without anything below them tell nothing."""
+    """The notebook without its sections that were not executed."""
     cells = notebook.cells
     executed = [n for n, cell in enumerate(cells) if cell.get("execution_count") is not None or cell.get("outputs")]
     last = max(executed, default=len(cells))
@@ -148,12 +147,12 @@ def _figure(spec: dict[str, Any], png_base64: str, size: dict[str, int]) -> str:
 
 
 def script_json(value: object) -> str:
-    """JSON that may stand inside a script element: no `<` that could end it."""
+    """JSON for a script element: no `<` that could end it."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True).replace("<", "\\u003c")
 
 
 def asset(name: str) -> str:
-    """Text of a file that lies beside this module."""
+    """Text of a file in this package."""
     return resources.files("segment5b_lib.reports").joinpath(name).read_text(encoding="utf-8")
 
 

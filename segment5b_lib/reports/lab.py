@@ -43,7 +43,7 @@ def lab_command(*, browser: bool) -> tuple[list[str], dict[str, str]]:
     if not browser:
         arguments.append("--ServerApp.open_browser=False")
     if os.geteuid() == 0:
-        # Who is root in a container has no other account to start it from; the address is loopback all the same.
+        # Root in a container often has no other account; the address is loopback in any case.
         arguments.append("--ServerApp.allow_root=True")
     return [sys.executable, "-m", "jupyterlab", *arguments], _environment(folder)
 
@@ -54,13 +54,13 @@ def _kernel() -> dict[str, Any]:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """The caller's, except for where Jupyter looks; outputs are where they are for the caller."""
-    ours = {
+    """The caller's environment, with Jupyter's folders and the outputs folder set."""
+    overrides = {
         "JUPYTER_CONFIG_DIR": str(folder),
         "JUPYTER_PATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("JUPYTER_PATH")])]),
         "SEGMENT5B_OUTPUTS": str(outputs_folder()),
     }
-    return {**os.environ, **ours}
+    return {**os.environ, **overrides}
 
 
 def _write(path: Path, document: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The notebooks that may be executed: typed parameters, and, where one executes a phase, whose artefacts prove it."""
+"""The notebooks that may be executed: typed parameters, and the phase that a notebook executes."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from segment5b_lib.store.roots import executed_folder, notebooks_folder
 
 
 class OfPhase(PhaseParameters):
-    """Of a phase whose parameters are declared here."""
+    """Parameters of a phase, declared here."""
 
     run_id: RunName
 
 
 class AgainstFigures(OfPhase):
-    """And what it is measured against: a run, the name of a shipped file of figures, or the path of another."""
+    """Parameters with a baseline: a run, the name of a shipped file of figures, or the path of another."""
 
     baseline: str = PUBLISHED
 
     def resolved(self) -> Self:
-        """The same with a run id for a run's name."""
+        """The parameters with a run id in place of a run's name."""
         baseline = self.baseline if is_figures(self.baseline) else open_run(self.baseline).run_id
         return super().resolved().model_copy(update={"baseline": baseline})
 
 
 class WithWaiver(AgainstFigures):
-    """And the reason for which a target that was missed is let pass; empty: none."""
+    """Parameters with the reason why a missed target is accepted; empty: none."""
 
     waiver: str = ""
 
 
 class Clocks(Parameters):
-    """Where the investigation of the clock begins; empty: at the most telling place."""
+    """Parameters of the investigation: its first zone and change."""
 
     run_id: RunName = Field("@last", description=ANY_RUN)
     zone: str = Field("", description="the zone to begin with; empty: the one with most wrong clocks")
@@ -52,7 +52,7 @@ class Clocks(Parameters):
 
 
 class Compared(Parameters):
-    """The runs that are compared with one."""
+    """Parameters of a comparison of runs."""
 
     run_id: RunName = Field(
         "@baseline", description="the run that the others are held against: an id, the start of one, or a role"
@@ -62,7 +62,7 @@ class Compared(Parameters):
 
 @dataclass(frozen=True)
 class Notebook:
-    """One notebook of the installed set; `phase` is the one that it executes, None for those that only look."""
+    """One notebook of the installed set; `phase` is the phase that it executes, None for a read-only notebook."""
 
     name: str
     phase: str | None
@@ -72,23 +72,20 @@ class Notebook:
 
     @property
     def command(self) -> str:
-        """What executes it, to be followed by a run."""
+        """The command that executes it, without its run."""
         return f"segment5b {self.verb or f'phase {self.phase}'}"
 
     @property
     def source(self) -> Path:
-        """The installed notebook."""
         path = notebooks_folder() / f"{self.name}.ipynb"
         if not path.is_file():
             raise MissingInputError("5B.NOTEBOOK.MISSING", "an installed notebook is missing", where=str(path))
         return path
 
     def executed(self, run_id: str) -> Path:
-        """Where the executed notebook of a run lies."""
         return executed_folder(run_id) / f"{self.name}.ipynb"
 
     def record(self, run_id: str) -> Path:
-        """Where the record of the latest execution lies."""
         return executed_folder(run_id) / f"{self.name}.record.json"
 
     def checked(self, values: Mapping[str, Any]) -> Parameters:
@@ -139,12 +136,12 @@ def notebook(name: str) -> Notebook:
 
 def notebook_of_phase(phase: str) -> Notebook:
     """The notebook that executes a phase, by the phase's name (`P0`)."""
-    known = {entry.phase: entry for entry in NOTEBOOKS.values() if entry.phase is not None}
-    if phase.upper() not in known:
+    by_phase = {entry.phase: entry for entry in NOTEBOOKS.values() if entry.phase is not None}
+    if phase.upper() not in by_phase:
         raise UsageError(
             "5B.NOTEBOOK.UNKNOWN_PHASE",
             f"there is no phase {phase!r}",
-            expected=", ".join(known),
+            expected=", ".join(by_phase),
             found=phase,
         )
-    return known[phase.upper()]
+    return by_phase[phase.upper()]

@@ -1,4 +1,4 @@
-"""How one execution of a notebook ended, and what that says to a person: headline, reasons, next commands."""
+"""Record of one execution of a notebook: how it ended, with headline, reasons and next commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from segment5b_lib.reports.notebooks import NOTEBOOKS, notebook
 
 _LONGEST: Final = 400
 """Characters of one reason that a terminal shows."""
-_SAID: Final = {
+_OUTCOMES: Final = {
     NotebookStatus.GATE_FAILED: "says no",
     NotebookStatus.FAILED: "failed",
     NotebookStatus.TIMEOUT: "timed out",
@@ -36,7 +36,7 @@ _ENDED: Final = {
 
 
 class NotebookRecord(BaseModel):
-    """How one execution of a notebook ended. Written whatever happens; paths are relative to outputs."""
+    """How one execution of a notebook ended. Written in every case; paths are relative to outputs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,12 +56,11 @@ class NotebookRecord(BaseModel):
 
     @property
     def executed(self) -> Path:
-        """The executed notebook."""
         return notebook(self.notebook).executed(self.run_id)
 
     @property
     def page(self) -> Path:
-        """The offline HTML beside it."""
+        """The offline HTML next to it."""
         return self.executed.with_suffix(".html")
 
     def raise_for_status(self) -> None:
@@ -69,12 +68,12 @@ class NotebookRecord(BaseModel):
         if self.status is NotebookStatus.COMPLETE:
             return
         phase, seen = notebook(self.notebook).phase, self.page.is_file()
-        first, *rest = [shorten(line, _LONGEST, placeholder=" …") for line in found(self)]
+        first, *rest = [shorten(line, _LONGEST, placeholder=" …") for line in reasons(self)]
         if self.error is None and self.decision:
             first, rest = self.decision, [first, *rest]
         raise _EXCEPTIONS[self.status](
             f"5B.NOTEBOOK.{self.status.name}",
-            f"{phase or self.notebook} {_SAID[self.status]}: {first}",
+            f"{phase or self.notebook} {_OUTCOMES[self.status]}: {first}",
             where=f"notebook {self.notebook}, run {self.run_id[:8]}",
             expected="a phase decision that opens the next phase" if phase else "every cell executed",
             found="; ".join(rest) or "no decision",
@@ -90,12 +89,12 @@ def headline(record: NotebookRecord) -> str:
     return _ENDED[record.status]
 
 
-def found(record: NotebookRecord) -> list[str]:
-    """What there is to say, most important first: the error, or the decision's reasons."""
+def reasons(record: NotebookRecord) -> list[str]:
+    """The error, or the decision's reasons, most important first."""
     if record.status is NotebookStatus.TIMEOUT:
-        return ["a cell took longer than it may, so that there is no decision"]
+        return ["a cell exceeded its time limit, so there is no decision"]
     if record.status is NotebookStatus.KILLED:
-        return ["the notebook was ended before it had an answer: by hand, or for want of memory"]
+        return ["the notebook was killed before its decision: by hand, or out of memory"]
     if record.error is not None:
         context = context_of(record.error["what"])
         first = f"{context.pop('code', record.error['kind'])}: {context.pop('what')}"
@@ -105,10 +104,10 @@ def found(record: NotebookRecord) -> list[str]:
 
 
 def next_commands(record: NotebookRecord) -> list[str]:
-    """What to do: what the error or the phase says, else the same again."""
-    said = context_of(record.error["what"]).get("next") if record.error else None
-    if said:
-        return [said]
+    """Next step of the error or of the phase, else the same command again."""
+    next_step = context_of(record.error["what"]).get("next") if record.error else None
+    if next_step:
+        return [next_step]
     what_if = " --as-what-if" if record.parameters.get("as_what_if") else ""
     again = f"{notebook(record.notebook).command} {record.run_id[:8]}{what_if}"
     if record.status in (NotebookStatus.KILLED, NotebookStatus.TIMEOUT):
@@ -117,7 +116,7 @@ def next_commands(record: NotebookRecord) -> list[str]:
 
 
 def _following(record: NotebookRecord) -> list[str]:
-    """The phase after this one in the plan's order; none after the last, or after a notebook that is no phase."""
+    """Command of the next phase in the plan's order; none after the last, or for a notebook without a phase."""
     names = [entry.phase for entry in NOTEBOOKS.values() if entry.phase is not None]
     phase = notebook(record.notebook).phase
     if phase is None or phase == names[-1]:

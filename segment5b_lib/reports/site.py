@@ -1,6 +1,6 @@
 """The index page: runs, scorecards, phases and pages of an outputs folder, as one static file that needs no network.
 
-It shows what has been recorded and measures nothing: a run without a kept scorecard has none here.
+It shows what has been recorded and measures nothing: a run without a saved scorecard has none here.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ _DIGITS: Final = 8
 
 
 def site_file() -> Path:
-    """Where the index page lies."""
+    """Path of the index page."""
     return outputs_folder() / "site" / "index.html"
 
 
 def write_site() -> Path:
-    """Write the index page anew from what is on the disk; returns its path."""
+    """Write the index page from the recorded results; returns its path."""
     runs = list_runs()
-    cards = {run.run_id: card for run in runs if (card := _kept(run)) is not None}
+    scorecards = {run.run_id: scorecard for run in runs if (scorecard := _saved_scorecard(run)) is not None}
     board = phase_board(runs).to_dicts()
     page = Template(asset("site.html")).substitute(
         style=asset("page.css"),
         written=escape(utc_now()[:16].replace("T", " ") + " UTC"),
-        runs="\n".join(_run_row(run, cards.get(run.run_id), board) for run in reversed(runs)),
+        runs="\n".join(_run_row(run, scorecards.get(run.run_id), board) for run in reversed(runs)),
         phases="\n".join(_phase_row(row) for row in board),
-        scorecards=script_json({run_id: _card(card) for run_id, card in cards.items()}),
+        scorecards=script_json({run_id: _gates_of(scorecard) for run_id, scorecard in scorecards.items()}),
     )
     write_file(site_file(), page.encode())
     return site_file()
 
 
-def _kept(run: Run) -> ScorecardDocument | None:
+def _saved_scorecard(run: Run) -> ScorecardDocument | None:
     path = saved_file(run)
     return ScorecardDocument.model_validate_json(path.read_bytes()) if path.is_file() else None
 
 
-def _card(card: ScorecardDocument) -> dict[str, Any]:
+def _gates_of(scorecard: ScorecardDocument) -> dict[str, Any]:
     gates = [
         {
             "id": gate.gate_id,
@@ -62,16 +62,16 @@ def _card(card: ScorecardDocument) -> dict[str, Any]:
             "verdict": gate.verdict.value,
             "value": value_text(gate.value, gate.unit),
         }
-        for gate in card.gates
+        for gate in scorecard.gates
     ]
-    return {"title": f"{card.posture}, seed {card.seed}, {card.run_id[:_DIGITS]}", "gates": gates}
+    return {"title": f"{scorecard.posture}, seed {scorecard.seed}, {scorecard.run_id[:_DIGITS]}", "gates": gates}
 
 
-def _run_row(run: Run, card: ScorecardDocument | None, board: Sequence[dict[str, Any]]) -> str:
+def _run_row(run: Run, scorecard: ScorecardDocument | None, board: Sequence[dict[str, Any]]) -> str:
     receipt = run.receipt
     decided = [row for row in board if row["run_id"] == run.run_id and row["stands"] != "what-if"]
     latest = max(decided, key=lambda row: row["created_utc"], default=None)
-    ticked = "" if card is None else f'<input type="checkbox" checked data-run="{escape(run.run_id)}">'
+    ticked = "" if scorecard is None else f'<input type="checkbox" checked data-run="{escape(run.run_id)}">'
     cells = [
         f"<td>{ticked}</td>",
         f'<td><code title="{escape(run.run_id)}">{escape(run.run_id[:_DIGITS])}</code></td>',
@@ -79,7 +79,7 @@ def _run_row(run: Run, card: ScorecardDocument | None, board: Sequence[dict[str,
         f'<td class="number">{receipt.seed}</td>',
         _cell(run.world.scale),
         f'<td class="short">{escape(_states(run))}</td>',
-        _cell(_gates(card)),
+        _cell(_gates(scorecard)),
         _cell("", "") if latest is None else _cell(f"{latest['phase']}: {latest['decision']}", latest["stands"]),
         f"<td>{_pages(run)}</td>",
     ]
@@ -87,9 +87,9 @@ def _run_row(run: Run, card: ScorecardDocument | None, board: Sequence[dict[str,
 
 
 def _phase_row(row: dict[str, Any]) -> str:
-    who = f"{row['posture']}, seed {row['seed']}, {row['run_id'][:_DIGITS]}"
+    run = f"{row['posture']}, seed {row['seed']}, {row['run_id'][:_DIGITS]}"
     cells = [
-        _cell(who),
+        _cell(run),
         _cell(row["phase"]),
         _cell(row["decision"] + (" (what-if)" if row["stands"] == "what-if" else ""), row["stands"]),
         f'<td class="number">{row["attempt"]}</td>',
@@ -111,33 +111,33 @@ def _states(run: Run) -> str:
     return f"{bad['state'][0]} {bad['status'][0]}" if bad.height else f"S0–S5 pass, {seconds:.1f} s"
 
 
-def _gates(card: ScorecardDocument | None) -> str:
-    if card is None:
+def _gates(scorecard: ScorecardDocument | None) -> str:
+    if scorecard is None:
         return "not scored"
-    failed = [gate.gate_id for gate in card.gates if gate.verdict is Verdict.FAIL]
+    failed = [gate.gate_id for gate in scorecard.gates if gate.verdict is Verdict.FAIL]
     return f"{len(failed)} fail: {', '.join(failed)}" if failed else "none fails"
 
 
 def _pages(run: Run) -> str:
     links = [
-        f'<a href="../{escape(page.relative_to(outputs_folder()).as_posix())}">{escape(page.stem)}</a>{_ending(page)}'
-        for page in sorted(pages_of(run.run_id), key=_place)
+        f'<a href="../{escape(page.relative_to(outputs_folder()).as_posix())}">{escape(page.stem)}</a>{_outcome(page)}'
+        for page in sorted(pages_of(run.run_id), key=_order)
     ]
     return "<br>".join(links)
 
 
-def _place(page: Path) -> tuple[int, str]:
+def _order(page: Path) -> tuple[int, str]:
     """Pages in the order of the installed set, which is the plan's."""
     order = list(NOTEBOOKS)
     return order.index(page.stem) if page.stem in order else len(order), page.stem
 
 
-def _ending(page: Path) -> str:
-    """How the notebook of a page ended, unless it is complete; and whether it counts for nothing."""
+def _outcome(page: Path) -> str:
+    """How the notebook of a page ended, unless it is complete; and whether it is a what-if."""
     path = page.with_suffix(".record.json")
     if not path.is_file():
         return ""
     record = read_json(path)
-    said = [] if record["status"] == NotebookStatus.COMPLETE else [record["status"].replace("_", " ")]
-    said += ["what-if"] if record["parameters"].get("as_what_if") else []
-    return f" ({escape(', '.join(said))})" if said else ""
+    labels = [] if record["status"] == NotebookStatus.COMPLETE else [record["status"].replace("_", " ")]
+    labels += ["what-if"] if record["parameters"].get("as_what_if") else []
+    return f" ({escape(', '.join(labels))})" if labels else ""

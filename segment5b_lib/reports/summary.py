@@ -1,7 +1,7 @@
-"""The first screen of an executed notebook: how it ended, for which run, what was found, what to do next.
+"""Summary of an executed notebook: how it ended, for which run, the reasons and the next steps.
 
-It is a cell of the notebook, below the question, so that it is there in JupyterLab and on the page alike, and also
-where the phase itself could say nothing: a refusal, an error, a kernel that died.
+It is a cell of the notebook, below the question, so that JupyterLab and the page both have it, also after a
+refusal, an error or a kernel that died.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from nbformat.v4 import new_markdown_cell
 
 from segment5b_lib.contract.words import ItemStatus, NotebookStatus
 from segment5b_lib.phases.engine.decision import STATUS_COLOURS
-from segment5b_lib.reports.record import NotebookRecord, found, headline, next_commands
+from segment5b_lib.reports.record import NotebookRecord, headline, next_commands, reasons
 from segment5b_lib.store.publish import write_file
 
 TAG: Final = "summary"
 _PAPERMILL_BANNERS: Final = "papermill-error-cell-tag"
-_MOST: Final = 4
-"""Reasons and commands that are shown; the rest stand in the page's own sections."""
-_LONGEST: Final = 240
+_MAX_LINES: Final = 4
+"""Reasons and commands that are shown; the others are in the page's own sections."""
+_MAX_LENGTH: Final = 240
 """Characters of one reason that are shown."""
 _LEFT: Final = 'style="text-align:left"'
 
 
-def summary_html(record: NotebookRecord, phase: str, who: str) -> str:
-    """The summary as one HTML block; everything in it is escaped. `who` says in a few words which run it is."""
+def summary_html(record: NotebookRecord, phase: str, label: str) -> str:
+    """The summary as one HTML block; everything in it is escaped. `label` describes the run."""
     colour = STATUS_COLOURS[ItemStatus.GREEN if record.status is NotebookStatus.COMPLETE else ItemStatus.RED]
     stamp = " · what-if: out of order, no evidence" if record.parameters.get("as_what_if") else ""
     commands = [f"<code>{escape(command)}</code>" for command in next_commands(record)]
     rows = [
-        ("run", [f"<code>{escape(record.run_id)}</code> {escape(who)}"]),
-        ("found", [escape(shorten(line, _LONGEST, placeholder=" …")) for line in found(record)]),
+        ("run", [f"<code>{escape(record.run_id)}</code> {escape(label)}"]),
+        ("found", [escape(shorten(line, _MAX_LENGTH, placeholder=" …")) for line in reasons(record)]),
         ("next", commands or ["nothing: this phase is done"]),
     ]
-    body = "".join(f"<tr><th>{label}</th><td {_LEFT}>{_shown(lines)}</td></tr>" for label, lines in rows)
+    body = "".join(f"<tr><th>{name}</th><td {_LEFT}>{_shown(lines)}</td></tr>" for name, lines in rows)
     return (
         f'<div class="summary" style="border-left:6px solid {colour};padding-left:1em">'
         f'<p style="font-size:1.25em"><b>{escape(phase)} · {escape(headline(record))}</b>{stamp}</p>'
@@ -47,16 +47,16 @@ def summary_html(record: NotebookRecord, phase: str, who: str) -> str:
 
 
 def _shown(lines: list[str]) -> str:
-    hidden = len(lines) - _MOST
+    hidden = len(lines) - _MAX_LINES
     more = [f"… and {hidden} more below"] if hidden > 0 else []
-    return "<br>".join([*lines[:_MOST], *more])
+    return "<br>".join([*lines[:_MAX_LINES], *more])
 
 
-def add_summary(path: Path, record: NotebookRecord, phase: str, who: str) -> None:
+def add_summary(path: Path, record: NotebookRecord, phase: str, label: str) -> None:
     """Put the summary below the question of an executed notebook, in place of papermill's own banners."""
     document = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat has no types
     cells = [cell for cell in document.cells if _PAPERMILL_BANNERS not in cell.metadata.get("tags", [])]
-    block = summary_html(record, phase, who)
+    block = summary_html(record, phase, label)
     made = new_markdown_cell(block, id=TAG, metadata={"tags": [TAG]})  # type: ignore[no-untyped-call]  # nbformat has no types
     document.cells = [*cells[:1], made, *cells[1:]]
     write_file(path, nbformat.writes(document).encode())  # type: ignore[no-untyped-call]  # nbformat has no types

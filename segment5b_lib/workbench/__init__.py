@@ -1,1 +1,1 @@
-"""The face of the library: the objects that a notebook gets from `import segment5b_lib as s5`."""
+"""Workbench: the objects that a notebook gets from `import segment5b_lib as s5`."""

@@ -1,4 +1,4 @@
-"""A run's arrivals for people: lazily, every scenario, local times as the clock on the wall showed them."""
+"""A run's arrivals as a lazy frame over all scenarios, with local times as naive wall clock."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _part(rows: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFrame:
 
 
 def _digits(name: str, kinds: pl.Schema) -> pl.Expr:
-    """What a clock showed, without a zone; texts as the data engine writes them."""
+    """A wall clock column without a zone; texts are in the data engine's form."""
     if isinstance(kinds[name], pl.Datetime):
         return pl.col(name).dt.replace_time_zone(None)
     return pl.col(name).cast(pl.String).str.strip_suffix(MARK).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us")

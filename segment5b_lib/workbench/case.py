@@ -1,4 +1,4 @@
-"""What an investigation of the clock looks at: a run, and in it a zone, one of its changes, a day, a page of rows."""
+"""Selection of an investigation: a run, a zone, one of its offset changes, a day, a page of rows."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from segment5b_lib.workbench.zone_rows import ZoneRows, pages
 
 
 class Case:
-    """One run under investigation, and the choice that is made in it.
+    """One run under investigation, and the current selection.
 
-    `tzid` zone, `transition` epoch second of one of its changes (None where it has none), `day` epoch second at which
+    `tzid` zone, `transition` epoch second of one of its changes (None without any), `day` epoch second at which
     the UTC day begins, `page` of the day's rows (from 0), `year` the last one of the cache in the what-if. Opening
-    scans the arrivals once; choosing aggregates counts.
+    scans the arrivals once; a new selection aggregates counts.
     """
 
     def __init__(self, run: OpenRun) -> None:
@@ -38,10 +38,10 @@ class Case:
         self.choose_zone(self._busiest())
 
     def _busiest(self) -> str:
-        """The zone with most wrong clocks; where all are right, the largest that changes its offset."""
+        """The zone with most wrong clocks; if all are right, the largest zone that changes its offset."""
         changing = self.zones.filter(pl.col("tzid").is_in(self._changes["tzid"].unique().implode()))
-        found = self.zones if self.zones["mismatches"].sum() or changing.is_empty() else changing
-        return str(found["tzid"][0])
+        candidates = self.zones if self.zones["mismatches"].sum() or changing.is_empty() else changing
+        return str(candidates["tzid"][0])
 
     @cached_property
     def _changes(self) -> pl.DataFrame:
@@ -49,58 +49,59 @@ class Case:
         return transitions(self.run.evidence).drop("scenario_id").unique().sort("tzid", "transition")
 
     def changes(self, tzid: str = "") -> list[tuple[int, int]]:
-        """Changes of a zone's offset within the horizon, by default of the chosen one: instant, and by how much (s)."""
+        """Instant (epoch second) and size (s) of a zone's offset changes in the horizon; default: the chosen zone."""
         return [(row[1], row[2]) for row in self._changes.filter(tzid=tzid or self.tzid).iter_rows()]
 
     def transition_on(self, day: int) -> int:
         """The zone's change on the UTC day that begins at an epoch second."""
-        at = [instant for instant, _ in self.changes()]
-        for instant in at:
+        instants = [instant for instant, _ in self.changes()]
+        for instant in instants:
             if day <= instant < day + DAY:
                 return instant
         raise UsageError(
             "5B.DST.NO_SUCH_CHANGE",
             f"{self.tzid} does not change its offset on {day_text(day)}",
-            expected=f"one of: {', '.join(day_text(instant) for instant in at) or 'none within the horizon'}",
+            expected=f"one of: {', '.join(day_text(instant) for instant in instants) or 'none within the horizon'}",
             found=day_text(day),
         )
 
     def choose_zone(self, tzid: str) -> None:
-        """Look at a zone: at the change after which its clock is wrong, else at its first, else at the first day."""
-        known = self.zones["tzid"].to_list()
-        if tzid not in known:
+        """Select a zone and the change after which its clock is wrong, else its first change, else the first day."""
+        tzids = self.zones["tzid"].to_list()
+        if tzid not in tzids:
             raise UsageError(
                 "5B.DST.ZONE_WITHOUT_ARRIVALS",
                 f"run {self.run.run_id[:8]} has no arrivals in zone {tzid!r}",
-                expected=f"one of: {', '.join(known)}",
+                expected=f"one of: {', '.join(tzids)}",
                 found=tzid,
             )
         self.tzid = tzid
         first_wrong = self.zones.filter(tzid=tzid)["first_wrong"][0]
-        at = [instant for instant, _ in self.changes()]
-        before = [instant for instant in at if first_wrong is not None and instant <= first_wrong]
-        self.choose_transition(max(before, default=min(at, default=None)))
+        instants = [instant for instant, _ in self.changes()]
+        before = [instant for instant in instants if first_wrong is not None and instant <= first_wrong]
+        self.choose_transition(max(before, default=min(instants, default=None)))
 
     def choose_transition(self, transition: int | None) -> None:
-        """Look at one of the zone's changes, and at the day on which it happens."""
+        """Select one of the zone's changes, and its day."""
         self.transition = transition
         self.choose_day(self.horizon[0] if transition is None else transition)
 
     def choose_day(self, second: int) -> None:
-        """Look at the UTC day of an instant, at the page of its rows on which the first wrong one stands."""
+        """Select the UTC day of an instant, and the page of its rows with the first wrong one."""
         self.day = second // DAY * DAY
         self.page = pages(self.counts.before_first_wrong(self.tzid, *self.span_of_day) + 1) - 1
 
     def choose_cell(self, cell: tuple[str, int]) -> None:
-        """Look at a zone and a day: a cell of the heatmap; of the zone's changes the latest until then counts."""
+        """Select a zone and a day (a cell of the heatmap), and the zone's latest change until then."""
         tzid, day = cell
         self.choose_zone(tzid)
-        at = [instant for instant, _ in self.changes()]
-        self.transition = max((instant for instant in at if instant < day + DAY), default=min(at, default=None))
+        instants = [instant for instant, _ in self.changes()]
+        before = [instant for instant in instants if instant < day + DAY]
+        self.transition = max(before, default=min(instants, default=None))
         self.choose_day(day)
 
     def turn_to(self, page: int) -> None:
-        """Look at another page of the day's rows."""
+        """Select another page of the day's rows."""
         self.page = page
 
     @property
@@ -109,8 +110,8 @@ class Case:
         return self.day, self.day + DAY
 
     @property
-    def about_day(self) -> str:
-        """The chosen zone and day in words."""
+    def day_label(self) -> str:
+        """The chosen zone and day as text."""
         return f"{self.tzid}, {day_text(self.day)} UTC"
 
     @property
@@ -136,14 +137,14 @@ class Case:
 
     @property
     def predicted_text(self) -> str:
-        """What the chosen last year of the cache predicts, as HTML."""
+        """T1 predicted for the chosen last year of the cache, as HTML."""
         row = self.what_if.filter(year=self.year).row(0, named=True)
         share, now = value_text(row["t1"], "share"), " (as it is now)" if row["own"] else ""
         return f"<p>Cache through {self.year}{now}: predicted T1 <b>{share}</b>, {row['mismatches']:,} arrivals.</p>"
 
 
 def day_text(second: int) -> str:
-    """The UTC date of an epoch second."""
+    """The UTC date of an epoch second as YYYY-MM-DD."""
     return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d}"
 
 
@@ -156,5 +157,5 @@ def day_second(text: str) -> int:
 
 
 def change_text(transition: int, change: int) -> str:
-    """A change of offset in words."""
+    """A change of offset as text: instant (UTC) and size (h)."""
     return f"{datetime.fromtimestamp(transition, UTC):%Y-%m-%d %H:%M} UTC, {change / 3600:+g} h"

@@ -1,4 +1,4 @@
-"""Several runs side by side: what is different, whether it is better, what was set differently, what it cost."""
+"""Several runs side by side: verdicts, settings, files and times that differ."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _STRUCTURE: Final = {
 
 
 class Comparison:
-    """Two or more runs; the first is what the others are held against. Frames are made when they are asked for."""
+    """Two or more runs; the others are compared with the first. Frames are made on first use."""
 
     def __init__(self, runs: Sequence[OpenRun]) -> None:
         self.runs = tuple(runs)
@@ -45,20 +45,19 @@ class Comparison:
 
     @cached_property
     def scorecards(self) -> tuple[Scorecard, ...]:
-        """Every gate of every run; kept ones are read."""
+        """Every gate of every run; saved scorecards are read."""
         return tuple(run.scorecard() for run in self.runs)
 
     @property
     def identities(self) -> Html:
         """The identity cards as columns of one table."""
-        cards = [dict(run.identity.rows()) for run in self.runs]
-        return Html(
-            html_table(["", *map(run_label, self._stores)], [[name, *(c[name] for c in cards)] for name in cards[0]])
-        )
+        identities = [dict(run.identity.rows()) for run in self.runs]
+        rows = [[name, *(identity[name] for identity in identities)] for name in identities[0]]
+        return Html(html_table(["", *map(run_label, self._stores)], rows))
 
     @property
     def answer(self) -> Html:
-        """Which verdicts change from the first run to each other one, and what was set differently."""
+        """Verdicts that change from the first run to each other run, and settings that differ."""
         return Html("".join(self._answer(position) for position in range(1, len(self.runs))))
 
     def gates(self) -> pl.DataFrame:
@@ -66,11 +65,11 @@ class Comparison:
         return gate_matrix(self.scorecards)
 
     def moved(self) -> pl.DataFrame:
-        """Gates whose verdict or value is another one: `run`, then the columns of a scorecard's difference."""
+        """Gates whose verdict or value changed: `run`, then the columns of a scorecard's difference."""
         first = self.scorecards[0]
         tables = [
-            Difference(first, card).frame().select(pl.lit(run_label(run)).alias("run"), pl.all().exclude("number"))
-            for run, card in zip(self._stores[1:], self.scorecards[1:], strict=True)
+            Difference(first, scorecard).frame().select(pl.lit(run_label(run)).alias("run"), pl.all().exclude("number"))
+            for run, scorecard in zip(self._stores[1:], self.scorecards[1:], strict=True)
         ]
         return pl.concat(tables).filter(
             (pl.col("verdict_before") != pl.col("verdict_after")) | (pl.col("before") != pl.col("after"))
@@ -81,21 +80,21 @@ class Comparison:
         return policy_differences(self._stores)
 
     def worlds(self) -> pl.DataFrame:
-        """World, seed, reopened segments, where they differ (see `views.world_differences`)."""
+        """World, seed, reopened segments that differ (see `views.world_differences`)."""
         return world_differences(self._stores)
 
     def plane(self) -> pl.DataFrame:
         """Every run between T6 and T7: `run`, `role`, `kind` (predicted or measured), `t6`, `t7` (shares)."""
         rows: list[dict[str, Any]] = []
-        for run, card in zip(self.runs, self.scorecards, strict=True):
+        for run, scorecard in zip(self.runs, self.scorecards, strict=True):
             role = "baseline" if run is self.runs[0] else "candidate"
             predicted = run.predictor.predict().gates
-            found: dict[str, list[float | None]] = {
+            points: dict[str, list[float | None]] = {
                 "predicted": [predicted[gate].value for gate in _PLANE],
-                "measured": [card.result(gate).value for gate in _PLANE],
+                "measured": [scorecard.result(gate).value for gate in _PLANE],
             }
-            own = {"run": run_label(run.store), "role": role}
-            rows += [{**own, "kind": kind, "t6": values[0], "t7": values[1]} for kind, values in found.items()]
+            labels = {"run": run_label(run.store), "role": role}
+            rows += [{**labels, "kind": kind, "t6": values[0], "t7": values[1]} for kind, values in points.items()]
         return pl.DataFrame(rows)
 
     def bands(self) -> dict[str, dict[str, tuple[float, float]]]:
@@ -105,8 +104,8 @@ class Comparison:
     def structure(self) -> pl.DataFrame:
         """Datasets and counters of every other run against the first: `run`, `what`, `compared_by`, `differs`, `equal`.
 
-        Datasets by file digests, or, where those differ, by order-independent column digests; of the counters those
-        that differ, the others as one row per state.
+        Datasets are compared by file digests or, if those differ, by order-independent column digests. Counters that
+        differ have a row each, the others one row per state.
         """
         rows = [(run_label(run), *row) for run in self._stores[1:] for row in structure_lines(self._stores[0], run)]
         schema = {
@@ -129,10 +128,10 @@ class Comparison:
         return pl.DataFrame(rows, schema=_TIMED, orient="row")
 
     def runtime(self) -> pl.DataFrame:
-        """Medians with their spreads, and whether they can be told apart: `state`, one column per run, a verdict each.
+        """Medians with their spreads, and whether they differ: `state`, one column per run, a verdict each.
 
-        Times compare only between runs of one scale, on one machine, with as many threads, and where there are as many
-        repetitions as the policy asks for.
+        Times are comparable between runs of the same scale, machine and number of threads, with at least as many
+        repetitions as the policy requires.
         """
         first = self._timings[0]
         rows = []
@@ -146,11 +145,11 @@ class Comparison:
 
     @property
     def next_steps(self) -> NextSteps:
-        """What the last run's failing gates ask for; where none fails, its certificate."""
+        """Next steps for the last run's failing gates; without failures, its certification."""
         last = self.scorecards[-1]
-        found = next_steps(last)
+        steps = next_steps(last)
         certify = command("certify", last.identity["run_id"][:8])
-        return found if found.steps else one_step("certification", ["T10"], certify)
+        return steps if steps.steps else one_step("certification", ["T10"], certify)
 
     @cached_property
     def _timings(self) -> tuple[Timing, ...]:
@@ -161,9 +160,9 @@ class Comparison:
         changed = change.verdicts_changed()
         better, worse = (changed.filter(moved=word)["gate"].to_list() for word in ("better", "worse"))
         verdict = Verdict.FAIL if worse else Verdict.PASS_BPLUS if better else Verdict.NOT_APPLICABLE
-        told = {"better": better, "worse": worse}
-        words = [f"{len(found)} {word} ({', '.join(found)})" for word, found in told.items() if found]
-        headline = "; ".join(words) or "no verdict changes for better or worse"
+        by_direction = {"better": better, "worse": worse}
+        texts = [f"{len(gates)} {name} ({', '.join(gates)})" for name, gates in by_direction.items() if gates]
+        headline = "; ".join(texts) or "no verdict changes for better or worse"
         pair = (self._stores[0], self._stores[position])
         causes = [
             *(f"{row[0]}: {row[1]} → {row[2]}" for row in policy_differences(pair).head(6).iter_rows()),
@@ -187,20 +186,20 @@ class Html:
 
 
 def compare(run: str, *others: str) -> Comparison:
-    """Hold one or more runs against a first one: `compare("@baseline", "@candidate")`.
+    """Compare one or more runs with a first run.
 
     Raises
     ------
     UsageError : no other run, the same run twice, or no such run.
     """
     runs = [open_run(name) for name in (run, *others)]
-    ids = [found.run_id for found in runs]
+    ids = [opened.run_id for opened in runs]
     if len(ids) < 2 or len(set(ids)) < len(ids):
         raise UsageError(
             "5B.COMPARE.NOT_TWO_RUNS",
             "a comparison needs two or more different runs",
             expected="segment5b compare RUN RUN",
-            found=", ".join(found[:8] for found in ids),
+            found=", ".join(run_id[:8] for run_id in ids),
             next_step="segment5b runs",
         )
     return Comparison(runs)

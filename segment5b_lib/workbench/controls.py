@@ -1,4 +1,4 @@
-"""What moves an investigation in a live front end: lists, a click, page buttons, a slider (ipywidgets)."""
+"""Widgets of an investigation in a live front end: lists, clicks, page buttons, a slider (ipywidgets)."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _TURNS: Final = {
 
 
 class Controls:
-    """The widgets of one investigation. A view may be shown in several places; all of them say the same.
+    """The widgets of one investigation. A view may be shown in several places, which show the same.
 
-    `case` gives what is being looked at now, `chosen` is told what a person has chosen (see `Investigation.chosen`),
-    `what_if` is the panel whose charts follow the slider.
+    `case` returns the current selection, `chosen` receives the user's choice (see `Investigation.chosen`), `what_if`
+    is the panel whose charts follow the slider.
     """
 
     def __init__(self, case: Callable[[], Case], chosen: Callable[[str, Any], None], what_if: Panel) -> None:
@@ -43,18 +43,18 @@ class Controls:
         self._following = False
 
     def choice(self, shown: Live) -> Live:
-        """Lists of runs, zones, changes and days, and what they have chosen."""
+        """Lists of runs, zones, changes and days, with the current selection."""
         lists = {name: ipywidgets.Dropdown(description=label) for name, label in _LISTS.items()}
         self._lists.append(lists)
         self.follow()
         for name, widget in lists.items():
-            widget.observe(self._reaction(name), "value")
+            widget.observe(self._on_choice(name), "value")
         row = ipywidgets.HBox(list(lists.values()), layout={"flex_flow": "row wrap"})
         return ipywidgets.VBox([row, shown, self._refusal])
 
     def listen(self, heatmap: Live) -> None:
         """A click on a cell of the heatmap chooses its zone and day."""
-        heatmap.selections.observe(self._clicked)
+        heatmap.selections.observe(self._on_click)
 
     def paging(self, shown: Live) -> Live:
         """Buttons that turn the pages of the rows."""
@@ -71,17 +71,17 @@ class Controls:
             description="cache ends",
             layout={"width": "34em"},
         )
-        said = ipywidgets.HTML(self._case.predicted_text)
-        slider.observe(self._slid, "value")
+        text = ipywidgets.HTML(self._case.predicted_text)
+        slider.observe(self._on_slider, "value")
         self._sliders.append(slider)
-        self._predictions.append(said)
-        return ipywidgets.VBox([slider, said, shown])
+        self._predictions.append(text)
+        return ipywidgets.VBox([slider, text, shown])
 
     def follow(self) -> None:
-        """Say what is chosen now, on every control."""
+        """Set every control to the current selection."""
         if self._following:
             return
-        with self._quietly():
+        with self._without_events():
             for lists in self._lists:
                 for name, (options, value) in self._options().items():
                     if list(lists[name].options) != options:
@@ -109,22 +109,22 @@ class Controls:
         }
 
     @contextmanager
-    def _quietly(self) -> Iterator[None]:
-        """While controls are set by us, nobody has chosen anything."""
+    def _without_events(self) -> Iterator[None]:
+        """Ignore the events that setting the controls causes."""
         self._following = True
         try:
             yield
         finally:
             self._following = False
 
-    def _reaction(self, name: str) -> Callable[[Any], None]:
+    def _on_choice(self, name: str) -> Callable[[Any], None]:
         def react(change: Any) -> None:
             if not self._following and change["new"] is not None:
                 self._choose(name, change["new"])
 
         return react
 
-    def _clicked(self, change: Any) -> None:
+    def _on_click(self, change: Any) -> None:
         for cell in change["new"].value:
             tzid, day = cell["tzid"], cell["date"]
             if tzid in set(self._case.zones["tzid"]):
@@ -135,19 +135,19 @@ class Controls:
     def _turn(self, to: Callable[[int, int], int]) -> None:
         self._choose("page", to(self._case.page, self._case.pages - 1))
 
-    def _slid(self, change: Any) -> None:
+    def _on_slider(self, change: Any) -> None:
         if not self._following:
             self._case.year = change["new"]
             self.follow()
 
     def _predict(self) -> None:
-        for said in self._predictions:
-            said.value = self._case.predicted_text
+        for text in self._predictions:
+            text.value = self._case.predicted_text
         for chart in self._what_if.shown:
             setattr(chart.params, YEAR_PARAM, self._case.year)
 
     def _choose(self, what: str, value: Any) -> None:
-        """Pass a choice on. A refusal is shown where the choice was made: nobody reads a front end's log."""
+        """Pass a choice on. A refusal is shown at the controls, not only in the front end's log."""
         self._refusal.value = ""
         try:
             self._chosen(what, value)

@@ -17,13 +17,13 @@ _NAMES: Final = ("by_date_and_zone", "mismatches", "windows")
 
 
 class DaylightSaving:
-    """What changes of offset do to a run; `OpenRun.dst` is one."""
+    """Effects of offset changes on a run; see `OpenRun.dst`."""
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
 
     def windows(self) -> pl.DataFrame:
-        """Every change of offset of an active zone within the horizon, and what gate T3 sees around it.
+        """Every change of offset of an active zone within the horizon, with the figures of gate T3 around it.
 
         Returns `scenario_id`, `tzid`, `transition` (UTC), `change_seconds`, `support` (arrivals in the window), and
         in percentage points `mae_pp`, `post_mae_pp`, `power_pp`, `profile_mae_pp` (see `gates.t03_dst_windows`).
@@ -38,12 +38,12 @@ class DaylightSaving:
     def mismatches(self, tzid: str | None = None) -> pl.LazyFrame:
         """The arrivals that gate T1 counts, all or those of one zone (`tzid_primary`), lazily.
 
-        Returns the columns of `OpenRun.arrivals` and `expected_local` (what the clock should have shown),
-        `error_seconds` (stored minus expected); both null where nothing can be expected.
+        Returns the columns of `OpenRun.arrivals` and `expected_local` (the correct local time),
+        `error_seconds` (stored minus expected); both null for an unknown zone.
 
         Raises
         ------
-        UsageError : a zone that the tz database does not know.
+        UsageError : a zone that is not in the tz database.
         """
         return pl.concat([self._of_scenario(name, tzid) for name in self._evidence.clocks])
 

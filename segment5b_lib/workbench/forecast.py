@@ -1,4 +1,4 @@
-"""What a run would measure under other policies, beside the thresholds of those policies; nothing is rerun."""
+"""Predict the gates of a run under other policies, with the thresholds of those policies; nothing is rerun."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Policy = Policies | str | Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
-class Forecast:
+class GateForecast:
     """Expected gates under some policies; `prediction` also has them by zone and date."""
 
     prediction: Prediction
@@ -36,7 +36,7 @@ class Forecast:
         """One row per predicted figure.
 
         Returns `gate`, `title`, `expected` and `standard_error` (shares of all arrivals), `b`, `bplus` (texts), and
-        `verdict`, the one that the expected value would get (null for a figure that has no gate).
+        `verdict` of the expected value (null for a figure without a gate).
         """
         rows = [self._row(name, estimate) for name, estimate in self.prediction.gates.items()]
         return pl.DataFrame(rows, schema_overrides={"verdict": pl.String}).select(_COLUMNS)
@@ -71,17 +71,17 @@ def _cells(row: dict[str, Any]) -> str:
 
 def predict(
     run: OpenRun, policy: Policy = None, *, reopened: Changes | None = None, seed: int | None = None
-) -> Forecast:
-    """Expected T1, T6 and T7 of a run, with their sampling errors, under any policy: `predict(run, "remediated")`,
-    `predict(run, {"routing.zone_binding": "row_zone"})`.
+) -> GateForecast:
+    """Expected T1, T6 and T7 of a run, with their sampling errors, under any policy.
 
-    `reopened` sets knobs of segments 2A, 2B or 3B in thought: `{"2A": {"last_transition_year": 2028}}`; `seed` is
-    the run's own unless given. A second policy for the same run takes a moment only.
+    `policy` is a posture's name, changes by dotted key, or policies. `reopened` sets hypothetical knobs of segments
+    2A, 2B or 3B: `{"2A": {"last_transition_year": 2028}}`; `seed` is the run's own by default. Further policies for
+    the same run take under a second.
     """
     policies = _policies(run.store, policy)
-    own = reopened is None and seed is None
-    predictor = run.predictor if own else Predictor(run.store, reopened=reopened, seed=seed)
-    return Forecast(predictor.predict(policies), policies)
+    is_own_demand = reopened is None and seed is None
+    predictor = run.predictor if is_own_demand else Predictor(run.store, reopened=reopened, seed=seed)
+    return GateForecast(predictor.predict(policies), policies)
 
 
 def _policies(run: Run, policy: Policy) -> Policies:

@@ -1,7 +1,7 @@
-"""The tool for the defect: choose run, zone, change and day, see what the clock does there, and whose fault it is.
+"""Investigate wrong local times: choose run, zone, change and day; see the clock there and the owner of its errors.
 
 Every view is drawn from one small table (`views.clock_counts`) and follows the choice. Without a live front end
-the same views stand there for the zone with most wrong clocks, around the change after which they are wrong.
+the views show the zone with most wrong clocks, around the change after which they are wrong.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from segment5b_lib.views.listing import listing
 from segment5b_lib.views.zone_clock import offset_timeline, utc_text, wrong_clock_owners
 from segment5b_lib.workbench.case import Case, change_text, day_second, day_text
 from segment5b_lib.workbench.open_run import open_run
-from segment5b_lib.workbench.panels import Face, Live, Panel
+from segment5b_lib.workbench.panels import Live, Panel, View
 from segment5b_lib.workbench.zone_rows import stamps
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Investigation:
         self.next_steps = Panel(self._next_steps)
 
     def choose(self, *, tzid: str = "", transition: str = "", day: str = "") -> None:
-        """Look at another zone, at its change on a UTC date, at a UTC date (YYYY-MM-DD); what is left empty follows.
+        """Choose a zone, its change on a UTC date, a UTC date (YYYY-MM-DD); an empty choice follows from the others.
 
         Raises
         ------
@@ -78,7 +78,7 @@ class Investigation:
         self.refresh(*_OF_CHOICE)
 
     def chosen(self, what: str, value: Any) -> None:
-        """A control was used: `run` (id), `tzid`, `transition` and `day` (epoch seconds), `cell` (both), or `page`."""
+        """Apply a control's choice: `run` (id), `tzid`, `transition` and `day` (epoch seconds), `cell`, `page`."""
         choose: dict[str, Callable[[Any], None]] = {
             "run": self._open,
             "tzid": self.case.choose_zone,
@@ -94,7 +94,7 @@ class Investigation:
         self.case = Case(open_run(run))
 
     def refresh(self, *names: str) -> None:
-        """Draw some views anew wherever they are shown alive; the controls follow."""
+        """Redraw some views wherever they are live; the controls follow."""
         for name in names:
             getattr(self, name).refresh()
         if "_controls" in vars(self):
@@ -102,25 +102,25 @@ class Investigation:
 
     @cached_property
     def _controls(self) -> Controls:
-        # Here, because widgets come with the extra `notebook`, and only a live view asks for them.
+        # Imported here: widgets come with the extra `notebook`, and only live views need them.
         from segment5b_lib.workbench.controls import Controls
 
         return Controls(lambda: self.case, self.chosen, self.what_if)
 
     def _control(self, name: str) -> Callable[[Live], Any]:
-        """A method of the controls, which come to be when a view is first shown alive."""
+        """A method of the controls, which are made when a view is first live."""
 
         def use(live: Live) -> Any:
             return getattr(self._controls, name)(live)
 
         return use
 
-    def _identity(self) -> Face:
+    def _identity(self) -> View:
         return self.case.run.identity._repr_html_()
 
-    def _answer(self) -> Face:
-        card, zones = self.case.scorecard, self.case.zones.filter(pl.col("mismatches") > 0)
-        result, owner = card.result("T1"), card.owner("T1")
+    def _answer(self) -> View:
+        scorecard, zones = self.case.scorecard, self.case.zones.filter(pl.col("mismatches") > 0)
+        result, owner = scorecard.result("T1"), scorecard.owner("T1")
         limits = f"B {threshold_text(result, 'b')}, B+ {threshold_text(result, 'bplus')}"
         lines = ["Every local time shows what a clock on that wall would have shown."]
         if zones.height:
@@ -135,24 +135,24 @@ class Investigation:
         headline = f"{value_text(result.value, result.unit)} of the local times are wrong"
         return _headline(headline, f"T1 {result.verdict.value.replace('_', ' ')}; {limits}", result.verdict, lines)
 
-    def _choice(self) -> Face:
+    def _choice(self) -> View:
         case = self.case
-        change = next((change_text(*found) for found in case.changes() if found[0] == case.transition), "none")
+        change = next((change_text(*change) for change in case.changes() if change[0] == case.transition), "none")
         row = case.zones.filter(tzid=case.tzid).row(0, named=True)
         wrong = f"{row['mismatches']:,} of {row['arrivals']:,} arrivals wrong"
         return f"<p><b>{escape(case.tzid)}</b> · {wrong} · change {escape(change)} · day {day_text(case.day)} UTC</p>"
 
-    def _heatmap(self) -> Face:
+    def _heatmap(self) -> View:
         return charts.mismatch_heatmap(mismatch_by_date_and_zone(self.case.run.evidence), selection=CELL)
 
-    def _timeline(self) -> Face:
+    def _timeline(self) -> View:
         case = self.case
-        at = [("change", case.transition, case.transition), ("day", *case.span_of_day)]
-        spans = pl.DataFrame(at, schema=["what", "start", "end"], orient="row").drop_nulls()
+        selected = [("change", case.transition, case.transition), ("day", *case.span_of_day)]
+        spans = pl.DataFrame(selected, schema=["what", "start", "end"], orient="row").drop_nulls()
         moments = spans.with_columns(utc_text(pl.col("start")), utc_text(pl.col("end")))
         return titled(charts.offset_timeline(offset_timeline(case.run.evidence, case.tzid), moments), case.tzid)
 
-    def _duration(self) -> Face:
+    def _duration(self) -> View:
         case = self.case
         if case.transition is None:
             return f"<p>{escape(case.tzid)} does not change its offset within the horizon.</p>"
@@ -161,29 +161,29 @@ class Investigation:
         named = frame.with_columns(change=pl.lit("forward" if change > 0 else "back"))
         return titled(charts.days_since_transition(named), case.tzid)
 
-    def _day_offsets(self) -> Face:
+    def _day_offsets(self) -> View:
         frame = self.case.counts.offset_distribution(self.case.tzid, *self.case.span_of_day)
         return self._of_day(charts.offset_distribution(frame)) if frame.height else self._nothing()
 
-    def _hours(self) -> Face:
+    def _hours(self) -> View:
         frame = self.case.counts.hour_profile(self.case.tzid, *self.case.span_of_day)
         return self._of_day(charts.hour_profile(frame)) if frame.height else self._nothing()
 
-    def _of_day(self, chart: charts.Chart) -> Face:
-        return titled(chart, self.case.about_day)
+    def _of_day(self, chart: charts.Chart) -> View:
+        return titled(chart, self.case.day_label)
 
     def _nothing(self) -> str:
-        return f"<p>{escape(self.case.about_day)}: no arrivals.</p>"
+        return f"<p>{escape(self.case.day_label)}: no arrivals.</p>"
 
-    def _rows(self) -> Face:
+    def _rows(self) -> View:
         case = self.case
         page = case.day_rows.page(case.tzid, case.day, case.page)
         shown = stamps(page, ("ts_utc", "stored_local", "expected_local"))
         where = f"page {case.page + 1:,} of {case.pages:,}, {case.rows_of_day:,} rows in order of time"
         table = listing(shown, rows=page.height, wrap=False)._repr_html_()
-        return f"<p><b>{escape(case.about_day)}</b> · {where}</p>{table}"
+        return f"<p><b>{escape(case.day_label)}</b> · {where}</p>{table}"
 
-    def _owners(self) -> Face:
+    def _owners(self) -> View:
         case = self.case
         frame = wrong_clock_owners(case.counts, case.scorecard, case.tzid)
         share = pl.col("share").map_elements(lambda value: value_text(value, "share"), return_dtype=pl.String)
@@ -192,30 +192,30 @@ class Investigation:
         )
         return f"<p><b>{escape(case.tzid)}</b></p>{listing(shown)._repr_html_()}"
 
-    def _what_if(self) -> Face:
+    def _what_if(self) -> View:
         return charts.t1_by_cache_year(self.case.what_if, self.case.year)
 
-    def _next_steps(self) -> Face:
+    def _next_steps(self) -> View:
         steps = next_steps(self.case.scorecard).steps
         return NextSteps(tuple(step for step in steps if set(step.about) & set(_REPAIRED)))._repr_html_()
 
     def __repr__(self) -> str:
-        return f"investigation of {self.case.run!r}: {self.case.about_day}"
+        return f"investigation of {self.case.run!r}: {self.case.day_label}"
 
 
 def investigate(run: str = "@last", *, zone: str = "", transition: str = "") -> Investigation:
-    """The views that lead from a wrong local time to who owns it, for a run, a zone, and the change on a UTC date.
+    """The views that lead from a wrong local time to its owner, for a run, a zone, and the change on a UTC date.
 
-    Scans the arrivals once; every view answers in a moment from then on. What is left empty is the most telling
-    choice: the zone with most wrong clocks, and the change after which they are wrong.
+    Scans the arrivals once; each view then takes under a second. Defaults: the zone with most wrong clocks, and the
+    change after which they are wrong.
 
     Raises
     ------
     UsageError : no such run, a zone without arrivals, no date, or no change of the zone on that date.
     """
-    found = Investigation(Case(open_run(run)))
-    found.choose(tzid=zone, transition=transition)
-    return found
+    investigation = Investigation(Case(open_run(run)))
+    investigation.choose(tzid=zone, transition=transition)
+    return investigation
 
 
 def _headline(text: str, small: str, verdict: Verdict, lines: list[str]) -> str:

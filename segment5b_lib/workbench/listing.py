@@ -1,4 +1,4 @@
-"""Every run there is, one row each; and all that is known of one without reading its rows."""
+"""List of all runs, and the summary of a run without reading its rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def runs() -> pl.DataFrame:
     """Every run, oldest first.
 
     Returns `run_id`, `roles` (in the keep-set), `posture`, `seed`, `scale`, `world` (fingerprint), `states` (how
-    many have published), `parent` (run id; null for none), `attached` (somebody else's, read-only), `created_utc`.
+    many have published), `parent` (run id; null for none), `attached` (made by another tool, read-only), `created_utc`.
     """
     pins = read_pins()
     return pl.DataFrame([_row(run, pins) for run in list_runs()], schema=_SCHEMA)
@@ -40,9 +40,9 @@ def runs() -> pl.DataFrame:
 def about(run: Run) -> dict[str, Any]:
     """One run as a JSON-ready mapping: receipt, scale, scenarios, roles, states, bytes on disk, pages, attachment.
 
-    `bytes` counts every file below the run root, linked ones too, or all that an attached run's states have left;
-    `scenarios` are those of the world; `attachment` says where an attached run lies, what was verified, what readers
-    normalise, and what is missing (null for a run of ours).
+    `bytes` counts every file below the run root, linked ones too, or all outputs of an attached run's states;
+    `scenarios` are those of the world; `attachment` has the folder of an attached run, what was verified, what readers
+    normalise, and what is missing (null for a run of this library).
     """
     attachment = run.attachment.model_dump(exclude={"world_files"}) if run.attachment else None
     return {

@@ -1,4 +1,4 @@
-"""A run as a notebook holds it: its states, its rows on demand, its scorecard, its charts' frames, its identity."""
+"""A run as an object: states, arrivals, SQL, scorecard, evidence, identity."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _NAMES: Final = (
 
 @dataclass(frozen=True, repr=False)
 class OpenRun:
-    """One run. Opening reads the receipt; everything else is read when it is asked for, and then no more than that.
+    """One run. Opening reads the receipt; everything else is read on first use.
 
     `store` is the run root (`store.runs.Run`), for paths and files.
     """
@@ -55,7 +55,7 @@ class OpenRun:
 
     @property
     def receipt(self) -> RunReceipt:
-        """Who the run is and where it comes from."""
+        """Identity and origin of the run: world, policies, seed, parent, changes."""
         return self.store.receipt
 
     @cached_property
@@ -75,27 +75,28 @@ class OpenRun:
         return scan(self.store, [scenario_id] if scenario_id is not None else self.store.scenarios)
 
     def sql(self, query: str, *parameters: Any, max_rows: int = MAX_ROWS) -> pl.DataFrame:
-        """Ask DuckDB about the run: `run.sql("select count(*) from arrival_events_5B where merchant_id = ?", 7)`.
+        """Query the run with DuckDB; `?` takes the parameters.
 
         Every Parquet dataset of the run and of its world is a view (`show tables` lists them); those with a folder
         per scenario have `scenario_id`. The session's zone is UTC, local times are TIMESTAMP in both encodings.
 
         Raises
         ------
-        UsageError : not one query that only asks, a query that DuckDB refuses, or more than `max_rows` rows.
+        UsageError : more than one query, a query that changes anything, that DuckDB refuses, or that returns more than
+            `max_rows` rows.
         """
         return q(self._views, query, parameters, max_rows=max_rows)
 
     def scorecard(self, *, fresh: bool = False) -> Scorecard:
-        """Every gate by full scan; served from disk where nothing has changed, unless `fresh`."""
-        card = scorecard(self.store, fresh=fresh)
+        """Every gate by full scan; read from disk if nothing has changed, unless `fresh`."""
+        scored = scorecard(self.store, fresh=fresh)
         # One pass over the arrivals serves the gates and the charts, unless the charts came first.
-        vars(self).setdefault("evidence", card.evidence)
-        return card
+        vars(self).setdefault("evidence", scored.evidence)
+        return scored
 
     @cached_property
     def evidence(self) -> Evidence:
-        """The counted tables that gates and `views` rest on, each made when it is first asked for."""
+        """The counted tables that gates and `views` use, each made on first use."""
         return Evidence(self.store)
 
     @cached_property
@@ -105,8 +106,8 @@ class OpenRun:
 
     @cached_property
     def predictor(self) -> Predictor:
-        """What predictions of this run have in common (see `segment5b_lib.predict`)."""
-        # Here, because it needs the world builder, whose libraries take a second to load.
+        """Shared tables for predictions of this run (see `segment5b_lib.predict`)."""
+        # Imported here: it needs the world builder, whose libraries take a second to load.
         from segment5b_lib.calibrate.predictor import Predictor
 
         return Predictor(self.store)
@@ -133,6 +134,6 @@ def open_run(name: str = "@last") -> OpenRun:
 
     Raises
     ------
-    UsageError : no run, or several, are called so; the error lists those there are.
+    UsageError : no run or several runs match; the error lists the runs.
     """
     return OpenRun(catalogue.open_run(name))

@@ -1,7 +1,7 @@
-"""One output, two faces: alive in JupyterLab, and complete without it.
+"""Panels of a notebook: live in JupyterLab, static and complete without it.
 
-A panel draws itself anew whenever it is asked to. In a front end with widgets what it shows follows; in an executed
-notebook, an offline page or a plain viewer there is the picture or the table as it was drawn first.
+In a front end with widgets a panel is redrawn on `refresh`; an executed notebook, an offline page or a plain viewer
+has the picture or the table as first drawn.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import altair as alt
 
 from segment5b_lib.charts.renderer import WIDGET_MIME, Chart, adaptive, render
 
-Face: TypeAlias = Chart | str
-"""What a panel shows: a chart, or HTML."""
+View: TypeAlias = Chart | str
+"""Content of a panel: a chart, or HTML."""
 Live: TypeAlias = Any
 """A widget. The library that makes them is an extra, and has no types."""
 
@@ -28,18 +28,18 @@ def _bare(widget: Live) -> Live:
 
 
 class Panel:
-    """One view: `draw` gives what it shows now.
+    """One view: `draw` returns its current content.
 
     Parameters
     ----------
-    draw : what to show
-    around : puts controls around the live widget of a view; called once for every place where it is shown
-    listen : attaches to a live chart what is to happen when it is clicked; called for every new chart
+    draw : returns the content
+    around : puts controls around the live widget; called once for every place where it is shown
+    listen : attaches a click handler to a live chart; called for every new chart
     """
 
     def __init__(
         self,
-        draw: Callable[[], Face],
+        draw: Callable[[], View],
         *,
         around: Callable[[Live], Live] = _bare,
         listen: Callable[[Live], None] | None = None,
@@ -48,11 +48,11 @@ class Panel:
         self._boxes: list[Live] = []
 
     def refresh(self) -> None:
-        """Draw anew wherever the panel is shown alive."""
+        """Redraw the panel wherever it is live."""
         if self._boxes:
-            face = self._draw()
+            view = self._draw()
             for box in self._boxes:
-                self._show(box, face)
+                self._show(box, view)
 
     @property
     def shown(self) -> tuple[Live, ...]:
@@ -60,37 +60,37 @@ class Panel:
         return tuple(box.children[0] for box in self._boxes)
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        face = self._draw()
-        data, metadata = ({"text/html": face}, {}) if isinstance(face, str) else render(face.to_dict())
+        view = self._draw()
+        data, metadata = ({"text/html": view}, {}) if isinstance(view, str) else render(view.to_dict())
         if widgets_installed():
-            data[WIDGET_MIME] = self._boxed(face)._repr_mimebundle_()[WIDGET_MIME]
+            data[WIDGET_MIME] = self._box(view)._repr_mimebundle_()[WIDGET_MIME]
         return data, metadata
 
-    def _boxed(self, face: Face) -> Live:
-        """A new box that shows a face, with its controls around it; it follows from now on."""
+    def _box(self, view: View) -> Live:
+        """A new box that shows a view, with its controls around it, and follows `refresh`."""
         import ipywidgets
 
-        box = ipywidgets.VBox([self._alive(face)])
+        box = ipywidgets.VBox([self._live_widget(view)])
         self._boxes.append(box)
         return ipywidgets.VBox([self._around(box)])
 
-    def _alive(self, face: Face) -> Live:
-        if isinstance(face, str):
+    def _live_widget(self, view: View) -> Live:
+        if isinstance(view, str):
             import ipywidgets
 
-            return ipywidgets.HTML(face)
+            return ipywidgets.HTML(view)
         _offline()
         # An SVG takes its colours from the page, so the chart follows JupyterLab's theme.
-        widget = alt.JupyterChart(adaptive(face), embed_options={"renderer": "svg", "actions": False})
+        widget = alt.JupyterChart(adaptive(view), embed_options={"renderer": "svg", "actions": False})
         self._attach(widget)
         return widget
 
-    def _show(self, box: Live, face: Face) -> None:
+    def _show(self, box: Live, view: View) -> None:
         (widget,) = box.children
-        if isinstance(face, str) or not isinstance(widget, alt.JupyterChart):
-            box.children = [self._alive(face)]
+        if isinstance(view, str) or not isinstance(widget, alt.JupyterChart):
+            box.children = [self._live_widget(view)]
         else:
-            widget.chart = adaptive(face)
+            widget.chart = adaptive(view)
             self._attach(widget)
 
     def _attach(self, widget: Live) -> None:
@@ -99,11 +99,11 @@ class Panel:
 
 
 def widgets_installed() -> bool:
-    """Whether live views can be made here; without them every view shows its other face."""
+    """Whether live views can be made here; otherwise every view is static."""
     return all(find_spec(name) is not None for name in _NEEDED)
 
 
 @cache
 def _offline() -> None:
-    """Charts bring their own scripts: nothing is fetched."""
+    """Charts carry their own scripts: nothing is fetched."""
     alt.JupyterChart.enable_offline()

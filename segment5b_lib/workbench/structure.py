@@ -1,4 +1,4 @@
-"""Whether two runs have written the same: datasets by digest, counters by value, as lines of a table."""
+"""Compare the outputs of two runs: datasets by digest, counters by value, as lines of a table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from segment5b_lib.phases.popt_structure import DatasetLine, counters_of, datase
 from segment5b_lib.store.runs import Run
 
 Line = tuple[str, str, str, bool]
-"""What was compared, how, what differs, and whether that is nothing."""
+"""Name, method of comparison, what differs, and whether they are equal."""
 
 
 def structure_lines(first: Run, other: Run) -> list[Line]:
@@ -30,7 +30,7 @@ def _counter_rows(first: Run, other: Run, state: str) -> list[Line]:
 
 
 def _counter_names(run: Run, state: str) -> list[str]:
-    """Names of a state's counters that are one value each, those of scenarios included."""
+    """Names of a state's scalar counters, those of scenarios included."""
     counters = run.counters(state)
     groups = [counters, *counters.get("scenarios", {}).values()]
-    return sorted({name for own in groups for name, value in own.items() if isinstance(value, (int, float, str))})
+    return sorted({name for group in groups for name, value in group.items() if isinstance(value, (int, float, str))})

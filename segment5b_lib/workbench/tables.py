@@ -1,4 +1,4 @@
-"""A run's datasets, and those of its world, as DuckDB views with the names that the contracts give them."""
+"""A run's datasets, and those of its world, as DuckDB views named as in the contracts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from segment5b_lib.store.worlds import World
 
 
 def open_views(run: Run) -> duckdb.DuckDBPyConnection:
-    """A database with one view for each Parquet dataset that is there; schemas are checked, no row is read.
+    """A database with one view for each existing Parquet dataset; schemas are checked, no row is read.
 
     Datasets with a folder per scenario have a column `scenario_id`. Local times of arrivals are TIMESTAMP, the
-    digits on the wall's clock, in both encodings.
+    wall clock, in both encodings.
     """
     connection = connect([run.root, run.world.root])
     for root, contracts in ((run.world, UPSTREAM), (run, OUTPUTS)):
@@ -32,7 +32,7 @@ def open_views(run: Run) -> duckdb.DuckDBPyConnection:
 
 
 def _files(root: World | Run, contract: Dataset, scenarios: tuple[str, ...]) -> Iterator[Path]:
-    """Files of a dataset with the schema of its contract; none where the dataset is not there."""
+    """Files of a dataset with the schema of its contract; none for a missing dataset."""
     for scenario in scenarios if contract.per_scenario else (None,):
         try:
             files = root.files(contract.dataset_id, scenario)
@@ -42,10 +42,10 @@ def _files(root: World | Run, contract: Dataset, scenarios: tuple[str, ...]) -> 
         yield from files
 
 
-def _columns(contract: Dataset, there: Sequence[str]) -> str:
+def _columns(contract: Dataset, available: Sequence[str]) -> str:
     """The projection: names of the contract only, nothing from data."""
     assert contract.schema is not None
-    names = [sql_column(field, there) for field in contract.schema]
+    names = [sql_column(field, available) for field in contract.schema]
     if contract.per_scenario:
         # A scenario called 2026 would come out of its folder's name as a number.
         names.append("CAST(scenario_id AS VARCHAR) AS scenario_id")

@@ -1,4 +1,4 @@
-"""The arrivals of one zone and one day, a page at a time, in order of time: stored clocks beside expected ones."""
+"""The arrivals of one zone and one day, a page at a time, in order of time, with stored and expected clocks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from segment5b_lib.workbench.open_run import OpenRun
 
 PAGE_ROWS: Final = 15
 _PAGES_READ: Final = 40
-"""One scan reads so many pages ahead: turning to the next one then takes no time."""
+"""Pages read by one scan, so that turning to the next page takes no time."""
 _ROWS: Final = """
 SELECT ts_utc, ts_local_primary, merchant_id, legal_country_iso, is_virtual, site_id, edge_id, arrival_seq
 FROM arrival_events_5B
@@ -33,20 +33,20 @@ class ZoneRows:
     def page(self, tzid: str, day: int, number: int) -> pl.DataFrame:
         """Page `number` (from 0) of the rows of `tzid` on the UTC day that starts at epoch second `day`.
 
-        Returns `ts_utc`, `stored_local`, `expected_local` (null for a zone that the database does not know),
+        Returns `ts_utc`, `stored_local`, `expected_local` (null for an unknown zone),
         `error_seconds`, `merchant_id`, `country`, `place` (site or edge), `arrival_seq`; at most PAGE_ROWS rows.
         """
         block, within = divmod(number, _PAGES_READ)
         if self._kept is None or self._kept[0] != (tzid, day, block):
             self._kept = (tzid, day, block), self._read(tzid, day, block)
-        return self._dressed(tzid, self._kept[1].slice(within * PAGE_ROWS, PAGE_ROWS))
+        return self._formatted(tzid, self._kept[1].slice(within * PAGE_ROWS, PAGE_ROWS))
 
     def _read(self, tzid: str, day: int, block: int) -> pl.DataFrame:
         begin, end = (datetime.fromtimestamp(second, UTC) for second in (day, day + DAY))
         rows = PAGE_ROWS * _PAGES_READ
         return self._run.sql(_ROWS, tzid, begin, end, rows, block * rows)
 
-    def _dressed(self, tzid: str, rows: pl.DataFrame) -> pl.DataFrame:
+    def _formatted(self, tzid: str, rows: pl.DataFrame) -> pl.DataFrame:
         instant = pl.col("ts_utc").to_physical()
         site, edge = (pl.format("{} {}", pl.lit(kind), f"{kind}_id") for kind in ("site", "edge"))
         return rows.with_columns(expected=instant + self._offsets(tzid, rows["ts_utc"])).select(
@@ -70,7 +70,7 @@ class ZoneRows:
 
 
 def pages(rows: int) -> int:
-    """Number of pages that so many rows fill; at least one, which may be empty."""
+    """Number of pages for a number of rows; at least one, which may be empty."""
     return max(1, -(-rows // PAGE_ROWS))
 
 

@@ -17,7 +17,7 @@ from segment5b_lib.phases.engine.parameters import Parameters, parameters_cell
 from segment5b_lib.phases.engine.table import PHASES
 from segment5b_lib.reports.execute import execute_notebook
 from segment5b_lib.reports.notebooks import NOTEBOOKS, notebook, notebook_of_phase
-from segment5b_lib.reports.record import NotebookRecord, found, next_commands
+from segment5b_lib.reports.record import NotebookRecord, next_commands, reasons
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.roots import notebooks_folder
 from tests.reports.conftest import RUN_ID
@@ -86,7 +86,7 @@ def test_an_error_is_saved_in_the_notebook_and_escaped_in_the_page(home: Path) -
 
 def test_a_refusal_says_first_what_is_missing_and_which_command_comes_next(home: Path) -> None:
     record = executed("refuses")
-    assert found(record)[0] == "5B.PHASE.NOT_OPENED: P2 may not <start>"
+    assert reasons(record)[0] == "5B.PHASE.NOT_OPENED: P2 may not <start>"
     assert next_commands(record) == ["segment5b phase P1 01234567"]
     with pytest.raises(GateRefusal) as caught:
         record.raise_for_status()

@@ -13,7 +13,7 @@ from segment5b_lib.charts.renderer import VEGALITE_MIME, WIDGET_MIME
 from segment5b_lib.contract.words import NotebookStatus
 from segment5b_lib.errors import StateError, UsageError
 from segment5b_lib.reports.execute import execute_notebook
-from segment5b_lib.reports.html import keep_still_faces
+from segment5b_lib.reports.html import drop_live_views
 from segment5b_lib.reports.notebooks import notebook
 from segment5b_lib.reports.record import NotebookRecord
 from segment5b_lib.store.runs import Run
@@ -111,5 +111,5 @@ def test_what_was_alive_is_taken_out_and_the_rest_stays(tmp_path: Path) -> None:
     output = nbformat.v4.new_output("display_data", bundle)
     path = tmp_path / "alive.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("view", outputs=[output])]), path)
-    keep_still_faces(path)
+    drop_live_views(path)
     assert nbformat.read(path, 4).cells[0].outputs[0].data == {"text/html": "<p>still</p>"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from segment5b_lib.contract.words import NotebookStatus
-from segment5b_lib.reports.record import NotebookRecord, found, next_commands
+from segment5b_lib.reports.record import NotebookRecord, next_commands
 from segment5b_lib.reports.summary import summary_html
 
 RUN_ID = "0123456789abcdef" * 2
@@ -55,7 +55,7 @@ def test_an_error_comes_before_what_was_decided_without_it() -> None:
     failed = record(
         status=NotebookStatus.FAILED, decision="HOLD_P3_REMEDIATE", error={"kind": "StaleError", "what": what}
     )
-    assert found(failed) == ["5B.PHASE.INPUT_CHANGED: a file changed", "where    arrivals"]
+    assert reasons(failed) == ["5B.PHASE.INPUT_CHANGED: a file changed", "where    arrivals"]
     assert next_commands(failed) == ["segment5b run"]
     page = summary_html(failed, "P3", "published, seed 42")
     assert "P3 · failed" in page and "HOLD_P3" not in page
@@ -63,7 +63,7 @@ def test_an_error_comes_before_what_was_decided_without_it() -> None:
 
 def test_an_error_of_another_kind_is_named_and_the_phase_is_to_be_executed_again() -> None:
     failed = record(status=NotebookStatus.FAILED, decision=None, error={"kind": "ZeroDivisionError", "what": "by zero"})
-    assert found(failed) == ["ZeroDivisionError: by zero"]
+    assert reasons(failed) == ["ZeroDivisionError: by zero"]
     assert next_commands(failed) == ["segment5b phase P3 01234567"]
 
 
