@@ -71,3 +71,8 @@ def zone_group_id(tzid: str, groups: int = 16) -> str:
 def utc_now() -> str:
     """The present instant, RFC 3339 with microseconds and `Z`."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def utc_text(second: int) -> str:
+    """An epoch second as RFC 3339, UTC."""
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"

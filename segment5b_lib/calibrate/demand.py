@@ -24,6 +24,7 @@ from segment5b_lib.calibrate.clock_error import wrong_share
 from segment5b_lib.calibrate.tables import RoutingTables
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.policies import Policies
+from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.errors import MissingInputError
 from segment5b_lib.kernel.arrival_tables import Grid
 from segment5b_lib.kernel.latent import latent_field
@@ -41,7 +42,6 @@ from segment5b_lib.store.worlds import World
 F64 = NDArray[np.float64]
 _SURFACE: Final = "merchant_zone_scenario_local_5A"
 _LAMBDA: Final = "lambda_local_scenario"
-_US: Final = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +98,7 @@ def load_demand(source: Source, scenario_id: str, policies: Policies) -> Expecte
     edges = int(scenario.start.timestamp()) + scenario.bucket_seconds * np.arange(scenario.buckets + 1)
     tolerance = policies.validation.civil_time.tolerance_seconds
     wrong = wrong_share(source.tables.cache, source.tables.zones, edges, tolerance)
-    days, day = days_of_buckets(Grid(int(edges[0]) * _US, scenario.bucket_seconds * _US), scenario.buckets)
+    days, day = days_of_buckets(Grid(int(edges[0]) * SECOND_US, scenario.bucket_seconds * SECOND_US), scenario.buckets)
     changes = (np.diff(day) != 0) | (np.diff(wrong, axis=1) != 0).any(axis=0)
     first = np.flatnonzero(np.append(True, changes))
     surface, mean, square = _sums(source, scenario, series, policies, first)

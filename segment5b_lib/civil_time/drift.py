@@ -30,7 +30,7 @@ from segment5b_lib.civil_time.witnesses import Seconds, Witness, zone_file
 FIRST: Final = year_start(1970)
 """Nothing before it is compared."""
 PLACEHOLDER: Final = "Factory"
-"""The clock of a machine that nobody has set. Date libraries leave it out, and no place has it."""
+"""The clock of a machine that was never set. Date libraries leave it out, and no place has it."""
 
 
 class Difference(NamedTuple):

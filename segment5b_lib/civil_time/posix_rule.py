@@ -11,9 +11,9 @@ import re
 from datetime import date
 from typing import NamedTuple
 
+from segment5b_lib.contract.units import DAY_S
 from segment5b_lib.errors import InputError
 
-_DAY_SECONDS = 86_400
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _NAME = r"(?:<[A-Za-z0-9+-]+>|[A-Za-z]{3,})"
 _TIME = r"[+-]?\d{1,3}(?::\d{2}(?::\d{2})?)?"
@@ -82,7 +82,7 @@ def _local_second(change: Change, year: int) -> int:
     match = _DATE.fullmatch(change.date_form)
     assert match is not None, "parse_rule checked the form"
     days = _ordinal(match, year) - _EPOCH_ORDINAL
-    return days * _DAY_SECONDS + change.seconds
+    return days * DAY_S + change.seconds
 
 
 def _ordinal(match: re.Match[str], year: int) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import resources
 from typing import Final, NamedTuple
 
 from segment5b_lib.civil_time.drift import FIRST, Difference, Drift, ZoneDrift, compare_all
 from segment5b_lib.civil_time.witnesses import ARROW_REACH, ENDLESS, witnesses
+from segment5b_lib.identity import utc_text
 
 EVERY: Final = 91 * 86_400
 """Between the changes that releases know, zones are asked once a quarter: in summer and in winter."""
@@ -20,7 +20,7 @@ class DriftLine(NamedTuple):
 
     Attributes
     ----------
-    database : whose it is
+    database : name of the database
     version : of the library that carries it; empty for the system's
     release : the release or releases whose answers it gives; "none" where it knows no zone
     states : release that it states itself, None where it states none
@@ -78,9 +78,9 @@ def drift_line(drift: Drift, in_use: Collection[str], start: int, end: int) -> D
         states=drift.witness.states,
         in_use=len(inside.keys() & set(in_use)),
         zones=len(inside),
-        first_utc=_text(min(inside.values())) if inside else None,
+        first_utc=utc_text(min(inside.values())) if inside else None,
         later=len(later),
-        later_utc=_text(min(later)) if later else None,
+        later_utc=utc_text(min(later)) if later else None,
         unexplained=tuple(zone.tzid for zone in drift.unexplained),
     )
 
@@ -90,7 +90,7 @@ def difference_lines(drift: Drift, start: int = FIRST, end: int = ENDLESS) -> It
     for zone in drift.zones:
         for found in (one for one in _from(zone, start) if one.start < end):
             offsets = found.expected_seconds, found.found_seconds
-            instants = _text(found.start), _text(found.end)
+            instants = utc_text(found.start), utc_text(found.end)
             yield DifferenceLine(drift.witness.name, zone.tzid, *instants, *offsets, zone.releases)
 
 
@@ -107,7 +107,3 @@ def sentence(line: DriftLine) -> str:
 
 def _from(zone: ZoneDrift, start: int) -> list[Difference]:
     return [found for found in zone.differences if found.end > start]
-
-
-def _text(second: int) -> str:
-    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"

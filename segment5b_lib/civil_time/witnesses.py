@@ -22,6 +22,7 @@ from segment5b_lib.civil_time.oracle import offsets_of
 from segment5b_lib.civil_time.past_releases import zone_of
 from segment5b_lib.civil_time.tzif import year_start
 from segment5b_lib.civil_time.tzif_format import parse_tzif
+from segment5b_lib.contract.units import SECOND_US
 
 Seconds = npt.NDArray[np.int64]
 Questions = Mapping[str, Seconds]
@@ -34,7 +35,6 @@ POLARS_REACH: Final = year_start(2100)
 ARROW_REACH: Final = year_start(2038)
 """Arrow reads the system's TZif files without their footers: what they list ends with 2037."""
 ENDLESS: Final = 2**62
-_US = 1_000_000
 _DUCKDB_LOCAL = """
     SELECT epoch_us(timezone(tzid, make_timestamptz(second * 1000000))) // 1000000 - second AS seconds FROM questions
 """
@@ -45,7 +45,7 @@ class Witness(NamedTuple):
 
     Attributes
     ----------
-    name : whose it is
+    name : name of the database
     version : of the library that carries it; empty for the system's
     states : release tag that it states itself; None where it states none, and only its answers tell
     reach : epoch second from which it no longer applies rules, so that its answers mean nothing
@@ -114,8 +114,8 @@ def _arrow(questions: Questions) -> Answers:
 
 def _polars(questions: Questions) -> Answers:
     def ask(tzid: str, seconds: Seconds) -> Seconds:
-        instants = pl.Series(seconds * _US).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(tzid)
-        return instants.dt.replace_time_zone(None).to_physical().to_numpy() // _US - seconds
+        instants = pl.Series(seconds * SECOND_US).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(tzid)
+        return instants.dt.replace_time_zone(None).to_physical().to_numpy() // SECOND_US - seconds
 
     return _one_by_one(questions, ask, pl.exceptions.ComputeError)
 

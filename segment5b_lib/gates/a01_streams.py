@@ -21,9 +21,9 @@ import polars as pl
 from scipy import stats
 
 from segment5b_lib.contract.datasets import SERIES_KEY
+from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.contract.verdicts import Measurement, without_power
 from segment5b_lib.contract.words import Verdict
-from segment5b_lib.gates.evidence.clock import MICROSECOND
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.evidence.trace import blocks_used_twice, defined_offsets, draws_that_differ
 from segment5b_lib.gates.gate import ARRIVALS, COUNTS, Gate, Group
@@ -57,7 +57,7 @@ def _traced(evidence: Evidence, scenario_id: str) -> tuple[pl.DataFrame, pl.Data
     """The defined offsets of the sample, and the series that have others."""
     counted, receipt = evidence.tallies[scenario_id], evidence.run.receipt
     clock = counted.tables.expected
-    width, start = clock.bucket_seconds * MICROSECOND, clock.start * MICROSECOND
+    width, start = clock.bucket_seconds * SECOND_US, clock.start * SECOND_US
     counts, sample = evidence.counts[scenario_id], counted.tables.sample
     defined = defined_offsets(counts, sample, receipt.rng_root, receipt.seed, scenario_id, width)
     found = counted.listed.sampled.with_columns(offset=pl.col("ts_utc") - start - pl.col("bucket_index") * width)
@@ -67,7 +67,7 @@ def _traced(evidence: Evidence, scenario_id: str) -> tuple[pl.DataFrame, pl.Data
 def measure_duplicates(evidence: Evidence) -> Measurement:
     """Chance of as many equal timestamps of one merchant, or more."""
     totals = evidence.arrival_totals
-    width = evidence.run.policies.time_grid.bucket_seconds * MICROSECOND
+    width = evidence.run.policies.time_grid.bucket_seconds * SECOND_US
     found, pairs = int(totals[SAME_INSTANT]), int(totals[CELL_PAIRS])
     expected = pairs / width
     detail = {"pairs_at_one_microsecond": found, "expected": expected}

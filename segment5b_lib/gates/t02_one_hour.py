@@ -12,11 +12,10 @@ from typing import Final
 
 import polars as pl
 
+from segment5b_lib.contract.units import HOUR_S
 from segment5b_lib.contract.verdicts import Measurement
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.gate import ARRIVALS, Gate, Group
-
-HOUR = 3600
 
 
 def measure(evidence: Evidence) -> Measurement:
@@ -25,7 +24,7 @@ def measure(evidence: Evidence) -> Measurement:
     counts = evidence.census.group_by("error_seconds").agg(pl.col("arrivals").sum())
     ways = {
         name: int(counts.filter(pl.col("error_seconds") == error)["arrivals"].sum())
-        for name, error in (("one_hour_late", HOUR), ("one_hour_early", -HOUR))
+        for name, error in (("one_hour_late", HOUR_S), ("one_hour_early", -HOUR_S))
     }
     return Measurement(sum(ways.values()) / total, total, "arrivals", dict(ways))
 

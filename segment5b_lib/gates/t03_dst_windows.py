@@ -12,7 +12,6 @@ Thresholds: validation_policy_5B.yaml, gates.T3.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import polars as pl
@@ -22,6 +21,7 @@ from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.census import NO_HOUR
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.gate import ARRIVALS, ZONE_SOURCES, Gate, Group
+from segment5b_lib.identity import utc_text
 
 _HOURS: Final = pl.DataFrame({"hour": range(24)}, schema={"hour": pl.Int16})
 _WEEK: Final = 7 * 86_400
@@ -156,7 +156,7 @@ def _detail(used: pl.DataFrame, table: pl.DataFrame, support: int) -> dict[str, 
         "by_window": [
             {
                 **row,
-                "transition": datetime.fromtimestamp(row["transition"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "transition": utc_text(row["transition"]),
             }
             for row in table.to_dicts()
         ],

@@ -9,19 +9,19 @@ Thresholds: validation_policy_5B.yaml, gates.T11.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 
 from segment5b_lib.civil_time.horizon import Shortfall, Steps, shortfalls
 from segment5b_lib.civil_time.oracle import expected_offsets
+from segment5b_lib.contract.units import DAY_S
 from segment5b_lib.contract.verdicts import Measurement, not_measured
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.gate import ZONE_SOURCES, Gate, Group
-
-_DAY = 86_400
+from segment5b_lib.identity import utc_text
 
 
 def measure(evidence: Evidence) -> Measurement:
@@ -30,7 +30,7 @@ def measure(evidence: Evidence) -> Measurement:
     if not zones or not horizons:
         return not_measured("the world has no active time zones or no scenarios", "active tzids")
     start, end = min(h.start for h in horizons), max(h.end for h in horizons)
-    margin = evidence.policy.civil_time.horizon_margin_days * _DAY
+    margin = evidence.policy.civil_time.horizon_margin_days * DAY_S
 
     def database(tzid: str) -> Steps:
         steps = expected_offsets(tzid, start, end + margin)
@@ -42,8 +42,8 @@ def measure(evidence: Evidence) -> Measurement:
     detail = {
         "active_zones": len(zones),
         "zones_that_fall_short": len(short),
-        "checked_from_utc": _text(start),
-        "checked_through_utc": _text(end + margin),
+        "checked_from_utc": utc_text(start),
+        "checked_through_utc": utc_text(end + margin),
         "declared_through_utc": declared,
         "tzdb_release_tag": evidence.cache_document.get("tzdb_release_tag"),
         "shortfalls": [_row(entry) for entry in short],
@@ -54,7 +54,7 @@ def measure(evidence: Evidence) -> Measurement:
         "active tzids",
         detail,
         Verdict.FAIL if lacking else None,
-        f"the cache declares transitions through {declared}, the scenario ends {_text(end)}" if lacking else "",
+        f"the cache declares transitions through {declared}, the scenario ends {utc_text(end)}" if lacking else "",
     )
 
 
@@ -63,14 +63,10 @@ def _row(entry: Shortfall) -> dict[str, object]:
     return {
         "tzid": entry.tzid,
         "problem": "zone not in the cache" if missing_zone else "offset differs",
-        "first_utc": _text(entry.utc_second),
+        "first_utc": utc_text(entry.utc_second),
         "expected_minutes": entry.expected_minutes,
         "cached_minutes": entry.cached_minutes,
     }
-
-
-def _text(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 GATES: Final = (

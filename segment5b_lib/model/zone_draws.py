@@ -10,17 +10,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from segment5b_lib.contract.policies import FailClosedRules, ZoneTilt
+from segment5b_lib.contract.units import DAY_US
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel.alias import build_alias_slices, picking
 from segment5b_lib.kernel.arrival_tables import Grid, ZoneDraws
 
-_DAY_US: Final = 86_400_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def days_of_buckets(grid: Grid, buckets: int) -> tuple[list[str], NDArray[np.int32]]:
     """UTC days of a horizon as YYYY-MM-DD, and the day of each bucket, which is that of its start."""
-    day = (grid.start_us + grid.bucket_us * np.arange(buckets, dtype=np.int64)) // _DAY_US
+    day = (grid.start_us + grid.bucket_us * np.arange(buckets, dtype=np.int64)) // DAY_US
     first = int(day[0])
     names = [f"{_EPOCH + timedelta(days=first + n):%Y-%m-%d}" for n in range(int(day[-1]) - first + 1)]
     return names, (day - first).astype(np.int32)

@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from segment5b_lib import views
+from segment5b_lib.contract.units import HOUR_S
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.scorecard import Scorecard
@@ -26,7 +27,6 @@ EVIDENCE: Final = (
     "virtual_classification_3B",
 )
 """Datasets that figures are measured on, besides those of the gates."""
-_HOUR: Final = 3600
 _LEADERS: Final = 3
 
 
@@ -99,7 +99,7 @@ def _gates(scorecard: Scorecard) -> _Measurements:
 
 
 def _clock(evidence: Evidence) -> _Measurements:
-    ahead = evidence.census.filter(pl.col("error_seconds") == _HOUR)
+    ahead = evidence.census.filter(pl.col("error_seconds") == HOUR_S)
     share = int(ahead["arrivals"].sum()) / evidence.arrivals if evidence.arrivals else None
     yield "one_hour_ahead", FigureMeasurement(share, evidence.arrivals)
     names = ahead["tzid"].drop_nulls().unique().sort().to_list()

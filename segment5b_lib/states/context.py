@@ -60,7 +60,7 @@ class Progress:
 
 
 def silent(progress: Progress) -> None:
-    """The listener that nobody looks at."""
+    """No-op listener."""
 
 
 @dataclass

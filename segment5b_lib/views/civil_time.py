@@ -6,12 +6,12 @@ from typing import Final
 
 import polars as pl
 
+from segment5b_lib.contract.units import DAY_S
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.t01_civil_time import WRONG
 from segment5b_lib.gates.t03_dst_windows import transitions
 
-_DAY: Final = 86_400
 _ZONES_SHOWN: Final = 40
 _NO_ZONE: Final = "(no zone)"
 
@@ -112,7 +112,7 @@ def days_since_transition(evidence: Evidence) -> pl.DataFrame:
     )
     return (
         dated.group_by(
-            (pl.col("second") - pl.col("transition")).floordiv(_DAY).alias("day"),
+            (pl.col("second") - pl.col("transition")).floordiv(DAY_S).alias("day"),
             "change",
         )
         .agg(pl.col("arrivals").sum(), pl.col("arrivals").filter(WRONG).sum().alias("mismatches"))

@@ -15,7 +15,6 @@ from segment5b_lib.gates.evidence.census import NO_HOUR
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.store.query import connect, q
 
-DAY: Final = 86_400
 _CENSUS: Final = ("tzid", "second", "error_seconds", "expected_hour", "stored_hour", "is_virtual", "arrivals")
 _ZONES: Final = """
 SELECT tzid, sum(arrivals)::BIGINT AS arrivals,

@@ -5,15 +5,14 @@ from __future__ import annotations
 import polars as pl
 
 from segment5b_lib.civil_time.tz_drift import DriftLine, drift_line, machine_drift
+from segment5b_lib.contract.units import DAY_S
 from segment5b_lib.gates.evidence.run_tables import Evidence
-
-_DAY = 86_400
 
 
 def drift_lines(evidence: Evidence) -> list[DriftLine]:
     """Every database of this machine but the pinned one, compared over the horizon that T11 looks at."""
     start = min(horizon.start for horizon in evidence.horizons)
-    end = max(horizon.end for horizon in evidence.horizons) + evidence.policy.civil_time.horizon_margin_days * _DAY
+    end = max(horizon.end for horizon in evidence.horizons) + evidence.policy.civil_time.horizon_margin_days * DAY_S
     return [drift_line(drift, evidence.active_zones, start, end) for drift in machine_drift(end)]
 
 

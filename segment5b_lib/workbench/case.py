@@ -7,11 +7,12 @@ from functools import cached_property
 
 import polars as pl
 
+from segment5b_lib.contract.units import DAY_S
 from segment5b_lib.errors import UsageError
 from segment5b_lib.gates.t03_dst_windows import transitions
 from segment5b_lib.gates.wording import value_text
 from segment5b_lib.views.cache_what_if import cache_year, t1_by_cache_year
-from segment5b_lib.views.clock_counts import DAY, ClockCounts
+from segment5b_lib.views.clock_counts import ClockCounts
 from segment5b_lib.views.zone_clock import span
 from segment5b_lib.workbench.open_run import OpenRun
 from segment5b_lib.workbench.zone_rows import ZoneRows, pages
@@ -56,7 +57,7 @@ class Case:
         """The zone's change on the UTC day that begins at an epoch second."""
         instants = [instant for instant, _ in self.changes()]
         for instant in instants:
-            if day <= instant < day + DAY:
+            if day <= instant < day + DAY_S:
                 return instant
         raise UsageError(
             "5B.DST.NO_SUCH_CHANGE",
@@ -88,7 +89,7 @@ class Case:
 
     def choose_day(self, second: int) -> None:
         """Select the UTC day of an instant, and the page of its rows with the first wrong one."""
-        self.day = second // DAY * DAY
+        self.day = second // DAY_S * DAY_S
         self.page = pages(self.counts.before_first_wrong(self.tzid, *self.span_of_day) + 1) - 1
 
     def choose_cell(self, cell: tuple[str, int]) -> None:
@@ -96,7 +97,7 @@ class Case:
         tzid, day = cell
         self.choose_zone(tzid)
         instants = [instant for instant, _ in self.changes()]
-        before = [instant for instant in instants if instant < day + DAY]
+        before = [instant for instant in instants if instant < day + DAY_S]
         self.transition = max(before, default=min(instants, default=None))
         self.choose_day(day)
 
@@ -107,7 +108,7 @@ class Case:
     @property
     def span_of_day(self) -> tuple[int, int]:
         """The chosen day, half-open."""
-        return self.day, self.day + DAY
+        return self.day, self.day + DAY_S
 
     @property
     def day_label(self) -> str:
@@ -118,7 +119,7 @@ class Case:
     def days(self) -> list[tuple[str, int]]:
         """Every UTC day of the horizon: its date, and the epoch second at which it begins."""
         start, end = self.horizon
-        return [(day_text(second), second) for second in range(start // DAY * DAY, end, DAY)]
+        return [(day_text(second), second) for second in range(start // DAY_S * DAY_S, end, DAY_S)]
 
     @property
     def rows_of_day(self) -> int:

@@ -6,8 +6,8 @@ from typing import Final
 
 import polars as pl
 
+from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.errors import UsageError
-from segment5b_lib.gates.evidence.clock import MICROSECOND
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.t03_dst_windows import transitions, windows
 from segment5b_lib.views.civil_time import mismatch_by_date_and_zone
@@ -61,13 +61,13 @@ class DaylightSaving:
             rows = rows.filter(pl.col("tzid_primary") == tzid)
         instant = pl.col("ts_utc").to_physical()
         error = pl.col("ts_local_primary").to_physical() - instant - pl.col("expected_us")
-        tolerance = self._evidence.policy.civil_time.tolerance_seconds * MICROSECOND
+        tolerance = self._evidence.policy.civil_time.tolerance_seconds * SECOND_US
         return (
             clock.with_expected(rows, "tzid_primary", instant)
             .filter((error.abs() > tolerance).fill_null(True))
             .with_columns(
                 expected_local=(instant + pl.col("expected_us")).cast(pl.Datetime("us")),
-                error_seconds=error / MICROSECOND,
+                error_seconds=error / SECOND_US,
             )
             .drop("expected_us")
         )

@@ -8,8 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from segment5b_lib.gates.evidence.clock import MICROSECOND
-from segment5b_lib.views.clock_counts import DAY
+from segment5b_lib.contract.units import DAY_S, SECOND_US
 from segment5b_lib.workbench.open_run import OpenRun
 
 PAGE_ROWS: Final = 15
@@ -42,7 +41,7 @@ class ZoneRows:
         return self._formatted(tzid, self._kept[1].slice(within * PAGE_ROWS, PAGE_ROWS))
 
     def _read(self, tzid: str, day: int, block: int) -> pl.DataFrame:
-        begin, end = (datetime.fromtimestamp(second, UTC) for second in (day, day + DAY))
+        begin, end = (datetime.fromtimestamp(second, UTC) for second in (day, day + DAY_S))
         rows = PAGE_ROWS * _PAGES_READ
         return self._run.sql(_ROWS, tzid, begin, end, rows, block * rows)
 
@@ -53,7 +52,7 @@ class ZoneRows:
             "ts_utc",
             stored_local="ts_local_primary",
             expected_local=pl.col("expected").cast(pl.Datetime("us")),
-            error_seconds=(pl.col("ts_local_primary").to_physical() - pl.col("expected")) / MICROSECOND,
+            error_seconds=(pl.col("ts_local_primary").to_physical() - pl.col("expected")) / SECOND_US,
             merchant_id=pl.col("merchant_id").cast(pl.String),
             country="legal_country_iso",
             place=pl.when("is_virtual").then(edge).otherwise(site),
@@ -64,8 +63,8 @@ class ZoneRows:
         """True offsets from UTC in microseconds."""
         for clock in self._run.evidence.clocks.values():
             if tzid in clock.zones:
-                seconds = instants.to_physical().to_numpy() // MICROSECOND
-                return pl.Series(clock.zones[tzid].at(seconds) * MICROSECOND)
+                seconds = instants.to_physical().to_numpy() // SECOND_US
+                return pl.Series(clock.zones[tzid].at(seconds) * SECOND_US)
         return pl.Series([None] * len(instants), dtype=pl.Int64)
 
 

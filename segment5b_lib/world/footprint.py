@@ -99,7 +99,7 @@ def _ranked_cells(spec: WorldSpec, cells: Cells, merchants: PlannedMerchants, m:
 
 
 def _cover_every_zone(chosen: list[Ints], cells: Cells) -> None:
-    """Open a series in each zone that nobody serves from its own country, in place of one that can be spared.
+    """Open a series in each zone that no merchant serves from its own country, in place of one that can be spared.
 
     Merchants take turns, those with most to spare first; each gives its least attractive cell: a border cell,
     or one whose zone others also serve, but never its head office.

@@ -26,7 +26,7 @@ def reopen_world(world: World, segment: str, changes: Mapping[str, Any], reason:
     """Make the child of `world` in which `segment` has other knobs, e.g. ``{"last_transition_year": 2028}``.
 
     The parent is verified first. Files that the segment does not own are hard-linked, members that carry the
-    fingerprint are written anew, and world.json records parent, segment, changes and reason. Random streams
+    fingerprint are written again, and world.json records parent, segment, changes and reason. Random streams
     keep the root of the oldest ancestor, so that a run of the child differs from its parent's by the change
     alone.
 

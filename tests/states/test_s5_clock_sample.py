@@ -8,11 +8,12 @@ import pyarrow as pa
 import pytest
 
 from segment5b_lib.contract.datasets import arrival_schema
+from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.contract.validation_policy import CivilTimeMeasurement, SamplingPlan
 from segment5b_lib.kernel.clock_windows import ELSEWHERE
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.clock_sample import draw_clock_sample, dst_strata
-from segment5b_lib.states.s5.expected_clock import MICROSECOND, ScenarioHorizon, bucket_weekend_shares, clock_errors
+from segment5b_lib.states.s5.expected_clock import ScenarioHorizon, bucket_weekend_shares, clock_errors
 from segment5b_lib.states.s5.part_audit import sampled_parts
 from segment5b_lib.states.s5.parts import read_parts
 from segment5b_lib.states.s5.validation import SPEC
@@ -38,7 +39,7 @@ def rows():
     """Arrivals of two merchants per part, in order; the local time is ts_utc itself."""
     rng = np.random.default_rng(3)
     merchant = np.repeat(np.arange(1, 2 * PARTS + 1), PER_PART // 2)
-    ts = rng.integers(START * MICROSECOND, END * MICROSECOND, merchant.size)
+    ts = rng.integers(START * SECOND_US, END * SECOND_US, merchant.size)
     order = np.lexsort((ts, merchant))
     return {"merchant": merchant, "ts": ts[order], "zone": rng.integers(0, len(ZONES), merchant.size)}
 
@@ -61,7 +62,7 @@ def write_part(path, rows, row_group):
     zones = pa.DictionaryArray.from_arrays(pa.array(rows["zone"].astype(np.int32)), pa.array(ZONES))
     columns = {
         "merchant_id": pa.array(rows["merchant"].astype(np.uint64)),
-        "bucket_index": pa.array(((rows["ts"] // MICROSECOND - START) // 3600).astype(np.int32)),
+        "bucket_index": pa.array(((rows["ts"] // SECOND_US - START) // 3600).astype(np.int32)),
         "arrival_seq": pa.array(np.concatenate([np.arange(1, n // 2 + 1)] * 2)),
         "ts_utc": pa.array(rows["ts"]).cast(pa.timestamp("us", "UTC")),
         "ts_local_primary": pa.array(rows["ts"]).cast(pa.timestamp("us")),
@@ -99,7 +100,7 @@ def sample(files, published_run, threads=1, **plan):
 
 def inside(rows, window):
     code = ZONES.index(window.tzid)
-    ts = rows["ts"] // MICROSECOND
+    ts = rows["ts"] // SECOND_US
     return (rows["zone"] == code) & (ts >= window.start) & (ts < window.end)
 
 
@@ -182,22 +183,20 @@ def test_kept_rows_of_a_window_are_no_prefix(files, rows, published_run):
 
 def test_errors_are_those_of_zoneinfo_for_gaps_and_far_zones():
     rng = np.random.default_rng(1)
-    ts = rng.integers(START * MICROSECOND, END * MICROSECOND, 400)
-    ts[:8] = [(window.transition + step) * MICROSECOND for window in WINDOWS for step in (-1, 0)]
+    ts = rng.integers(START * SECOND_US, END * SECOND_US, 400)
+    ts[:8] = [(window.transition + step) * SECOND_US for window in WINDOWS for step in (-1, 0)]
     zone = rng.integers(0, len(ZONES), ts.size).astype(np.int32)
     zone[:8] = [ZONES.index(window.tzid) for window in WINDOWS for _ in range(2)]
     local = np.array(
         [
             int(instant)
-            + int(
-                datetime.fromtimestamp(int(instant) // MICROSECOND, ZoneInfo(ZONES[code])).utcoffset().total_seconds()
-            )
-            * MICROSECOND
+            + int(datetime.fromtimestamp(int(instant) // SECOND_US, ZoneInfo(ZONES[code])).utcoffset().total_seconds())
+            * SECOND_US
             for instant, code in zip(ts, zone, strict=True)
         ]
     )
     assert not clock_errors(HORIZON, ZONES, zone, ts, local).any()
-    assert (clock_errors(HORIZON, ZONES, zone, ts, local + 3_600 * MICROSECOND) == 3_600 * MICROSECOND).all()
+    assert (clock_errors(HORIZON, ZONES, zone, ts, local + 3_600 * SECOND_US) == 3_600 * SECOND_US).all()
     unknown = clock_errors(HORIZON, ("Mars/Olympus",), np.array([0, -1], np.int32), ts[:2], local[:2])
     assert (abs(unknown) > 10**15).all()
 

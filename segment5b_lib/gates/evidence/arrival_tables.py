@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from segment5b_lib.gates.evidence.clock import MICROSECOND, ExpectedClock
+from segment5b_lib.contract.units import SECOND_US
+from segment5b_lib.gates.evidence.clock import ExpectedClock
 from segment5b_lib.kernel.tally_tables import (
     Clock,
     Memory,
@@ -82,11 +83,11 @@ class ArrivalTables:
         expected = self.expected
         cells = np.arange(expected.start, expected.end, expected.cell_seconds)
         return Clock(
-            expected.start * MICROSECOND,
-            expected.bucket_seconds * MICROSECOND,
-            expected.cell_seconds * MICROSECOND,
-            round(self.tolerance_seconds * MICROSECOND),
-            np.stack([expected.zones[tzid].at(cells) for tzid in self.zones]) * MICROSECOND,
+            expected.start * SECOND_US,
+            expected.bucket_seconds * SECOND_US,
+            expected.cell_seconds * SECOND_US,
+            round(self.tolerance_seconds * SECOND_US),
+            np.stack([expected.zones[tzid].at(cells) for tzid in self.zones]) * SECOND_US,
         )
 
     @cached_property

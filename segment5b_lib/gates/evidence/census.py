@@ -12,13 +12,14 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.gates.evidence.arrival_pass import ArrivalTally
-from segment5b_lib.gates.evidence.clock import MICROSECOND, week_hour
+from segment5b_lib.gates.evidence.clock import week_hour
 from segment5b_lib.kernel.tally_tables import IRREGULAR, MIDDLE, QUARTER_US, SILENT
 
 NO_HOUR: Final = -1
 
-_QUARTER: Final = QUARTER_US // MICROSECOND
+_QUARTER: Final = QUARTER_US // SECOND_US
 
 
 def census_of(counted: ArrivalTally) -> pl.DataFrame:
@@ -38,8 +39,8 @@ def census_of(counted: ArrivalTally) -> pl.DataFrame:
     """
     expected = counted.tables.expected
     rows = pl.concat([_right(counted), _listed(counted)])
-    offset = expected.with_expected(rows.lazy(), "tzid", pl.col("second") * MICROSECOND)
-    hour = week_hour(pl.col("second") * MICROSECOND + pl.col("expected_us")).fill_null(NO_HOUR)
+    offset = expected.with_expected(rows.lazy(), "tzid", pl.col("second") * SECOND_US)
+    hour = week_hour(pl.col("second") * SECOND_US + pl.col("expected_us")).fill_null(NO_HOUR)
     right = pl.col("error_seconds") == 0
     return (
         offset.with_columns(expected_hour=hour)

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import polars as pl
 
 from segment5b_lib.civil_time.oracle import ExpectedOffsets, expected_offsets, known_zones
+from segment5b_lib.contract.units import DAY_S, HOUR_S, SECOND_US
 
-MICROSECOND = 1_000_000
 _LARGEST_CELL = 3600
 
 
@@ -58,15 +58,15 @@ class ExpectedClock:
             {
                 "tzid": np.repeat(names, len(instants)),
                 "epoch": np.tile(np.arange(len(instants), dtype=np.int16), len(names)),
-                "expected_us": np.concatenate([self.zones[name].at(instants) for name in names]) * MICROSECOND,
+                "expected_us": np.concatenate([self.zones[name].at(instants) for name in names]) * SECOND_US,
             }
         )
 
     def epoch(self, time: pl.Expr) -> pl.Expr:
         """Epoch of an instant (microseconds UTC); null outside the horizon, where nothing is expected."""
-        later = [(time >= second * MICROSECOND).cast(pl.Int16) for second in self.instants[1:]]
+        later = [(time >= second * SECOND_US).cast(pl.Int16) for second in self.instants[1:]]
         index = pl.sum_horizontal(pl.lit(0, pl.Int16), *later).cast(pl.Int16)
-        inside = (time >= self.start * MICROSECOND) & (time < self.end * MICROSECOND)
+        inside = (time >= self.start * SECOND_US) & (time < self.end * SECOND_US)
         return pl.when(inside).then(index)
 
     def with_expected(self, frame: pl.LazyFrame, tzid: str, time: pl.Expr) -> pl.LazyFrame:
@@ -98,9 +98,9 @@ class ExpectedClock:
 def week_hour(local: pl.Expr) -> pl.Expr:
     """Hour of the week of a wall clock in microseconds: 0 is Monday 00 h, 167 is Sunday 23 h (i16)."""
     # The epoch was a Thursday: 72 hours into its week.
-    return ((local.floordiv(3600 * MICROSECOND) + 72) % 168).cast(pl.Int16)
+    return ((local.floordiv(HOUR_S * SECOND_US) + 72) % 168).cast(pl.Int16)
 
 
 def is_weekend(local_seconds: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """Whether wall-clock seconds fall on a Saturday or Sunday."""
-    return (local_seconds // 86_400 + 3) % 7 >= 5
+    return (local_seconds // DAY_S + 3) % 7 >= 5

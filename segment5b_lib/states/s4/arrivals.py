@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from segment5b_lib.contract.datasets import PART_FILE, arrival_schema, dataset
+from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.kernel.arrival_tables import Grid
 from segment5b_lib.states.context import Context, Publication, StateSpec
@@ -112,7 +113,7 @@ def _metadata(context: Context, scenario_id: str) -> dict[str, str]:
 
 def _grid(context: Context, scenario_id: str) -> Grid:
     first = context.run.table("s1_time_grid_5B", ["bucket_start_utc"], scenario_id)["bucket_start_utc"][0]
-    return Grid(int(first.value), context.run.policies.time_grid.bucket_seconds * 1_000_000)
+    return Grid(int(first.value), context.run.policies.time_grid.bucket_seconds * SECOND_US)
 
 
 def _expand(context: Context, publication: Publication, expansion: Expansion) -> list[ShardResult]:

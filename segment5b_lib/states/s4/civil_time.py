@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
@@ -10,12 +9,13 @@ import numpy as np
 from segment5b_lib.civil_time.cache import TzCache, decode
 from segment5b_lib.civil_time.horizon import Shortfall, shortfalls
 from segment5b_lib.contract.policies import RoutingPolicy
+from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.errors import InputError, StateError
+from segment5b_lib.identity import utc_text
 from segment5b_lib.kernel.arrival_tables import Grid
 from segment5b_lib.kernel.offsets import OffsetTable, offset_table
 from segment5b_lib.store.worlds import World
 
-_US: Final = 1_000_000
 _SHOWN: Final = 8
 
 
@@ -48,10 +48,10 @@ def guard_horizon(
     ------
     StateError : ``5B.S4.HORIZON_SHORT`` if there is one and `horizon_guard` says `fail`
     """
-    start = grid.start_us // _US
-    found = shortfalls(cache, zones, start, start + buckets * grid.bucket_us // _US, margin=0)
+    start = grid.start_us // SECOND_US
+    found = shortfalls(cache, zones, start, start + buckets * grid.bucket_us // SECOND_US, margin=0)
     if found and policy.horizon_guard == "fail":
-        listed = "; ".join(f"{s.tzid} from {instant(s.utc_second)}" for s in found[:_SHOWN])
+        listed = "; ".join(f"{s.tzid} from {utc_text(s.utc_second)}" for s in found[:_SHOWN])
         raise StateError(
             "5B.S4.HORIZON_SHORT",
             "the transition cache ends before the horizon does",
@@ -61,11 +61,6 @@ def guard_horizon(
             next_step="segment5b world reopen --segment 2A --set last_transition_year=2028",
         )
     return found
-
-
-def instant(utc_second: int) -> str:
-    """An epoch second as RFC 3339."""
-    return f"{datetime.fromtimestamp(utc_second, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def zone_offsets(
@@ -78,8 +73,8 @@ def zone_offsets(
         np.cumsum([0, *(step.utc_seconds.size for step in known)], dtype=np.int64),
         np.concatenate([np.empty(0, np.int64), *(step.utc_seconds for step in known)]),
         np.concatenate([np.empty(0, np.int32), *(step.offset_minutes for step in known)]),
-        horizon_start=grid.start_us // _US,
-        bucket_seconds=grid.bucket_us // _US,
+        horizon_start=grid.start_us // SECOND_US,
+        bucket_seconds=grid.bucket_us // SECOND_US,
         buckets=buckets,
     )
     at_start = np.full((len(zones), buckets), np.iinfo(np.int32).min, np.int32)

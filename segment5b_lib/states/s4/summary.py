@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from segment5b_lib.civil_time.horizon import Shortfall
 from segment5b_lib.contract.datasets import SERIES_KEY
-from segment5b_lib.identity import canonical_json
+from segment5b_lib.identity import canonical_json, utc_text
 from segment5b_lib.kernel.arrival_tables import VIRTUAL, Counts, Tallies
 from segment5b_lib.kernel.streams import ARRIVAL_EDGE_PICK, ARRIVAL_SITE_PICK, ARRIVAL_TIME, FAMILIES
-from segment5b_lib.states.s4.civil_time import instant
 from segment5b_lib.states.s4.counts import Shard, merchant_groups
 from segment5b_lib.states.s4.expansion import Expansion, ShardResult
 from segment5b_lib.states.series import SeriesDomain
@@ -71,11 +70,11 @@ def horizon_anomalies(shortfalls: Sequence[Shortfall]) -> list[Anomaly]:
             HORIZON_SHORT,
             {
                 "tzid": short.tzid,
-                "first_wrong_utc": instant(short.utc_second),
+                "first_wrong_utc": utc_text(short.utc_second),
                 "expected_offset_minutes": short.expected_minutes,
                 "cached_offset_minutes": short.cached_minutes,
             },
-            f"the transition cache is wrong for {short.tzid} from {instant(short.utc_second)} on",
+            f"the transition cache is wrong for {short.tzid} from {utc_text(short.utc_second)} on",
         )
         for short in shortfalls
     ]

@@ -14,7 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from segment5b_lib.contract.datasets import LOCAL_COLUMNS, SERIES_KEY
-from segment5b_lib.states.s5.expected_clock import MICROSECOND, ScenarioHorizon
+from segment5b_lib.contract.units import SECOND_US
+from segment5b_lib.states.s5.expected_clock import ScenarioHorizon
 from segment5b_lib.states.s5.parts import OPTIONAL, Row
 from segment5b_lib.states.s5.places import PlaceDirectory
 from segment5b_lib.states.s5.rows import Violations, Wrong, distinct
@@ -162,8 +163,8 @@ class ArrivalInvariants:
         return violations
 
     def _outside_bucket(self, rows: ArrivalRows) -> Wrong:
-        offset = rows.ts - (self.horizon.start + rows.bucket * self.horizon.width) * MICROSECOND
-        outside = (offset < 0) | (offset >= self.horizon.width * MICROSECOND)
+        offset = rows.ts - (self.horizon.start + rows.bucket * self.horizon.width) * SECOND_US
+        outside = (offset < 0) | (offset >= self.horizon.width * SECOND_US)
         return np.asarray(outside | (rows.bucket < 0) | (rows.bucket >= self.horizon.buckets))
 
     def _out_of_order(self, rows: ArrivalRows) -> Wrong:

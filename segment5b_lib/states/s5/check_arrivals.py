@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from segment5b_lib.contract.datasets import TS, WALL
+from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.states.s5 import arrival_rules
 from segment5b_lib.states.s5.check import NONE_ALLOWED, Check, CheckStatus, Issue, check_bounds, check_invariant
-from segment5b_lib.states.s5.expected_clock import MICROSECOND
 from segment5b_lib.states.s5.inputs import CheckInputs, ScenarioInputs, total
 from segment5b_lib.states.s5.parts import OPTIONAL, Part
 
@@ -114,7 +114,7 @@ def _order_issues(inputs: CheckInputs, scenario: ScenarioInputs) -> Iterator[Iss
     horizon = scenario.horizon
     for part in filled:
         low, high = part.ts_range or (0, 0)
-        if low < horizon.start * MICROSECOND or high >= horizon.end * MICROSECOND:
+        if low < horizon.start * SECOND_US or high >= horizon.end * SECOND_US:
             found = f"{low} to {high}"
             yield Issue(_where(scenario, part), f"ts_utc in [{horizon.start}, {horizon.end}) s", found)
         first, last = part.bucket_range or (0, 0)

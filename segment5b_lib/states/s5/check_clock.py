@@ -6,20 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from segment5b_lib.contract.units import HOUR_S, SECOND_US
 from segment5b_lib.contract.verdicts import Bound, gate_bound, number_bound
 from segment5b_lib.contract.words import Verdict
+from segment5b_lib.identity import utc_text
 from segment5b_lib.states.s5.check import Check, Issue, check_bounds, when_clock_violated
 from segment5b_lib.states.s5.clock_sample import ClockSample
-from segment5b_lib.states.s5.expected_clock import MICROSECOND, clock_errors, instant
+from segment5b_lib.states.s5.expected_clock import clock_errors
 from segment5b_lib.states.s5.inputs import CheckInputs, ScenarioInputs, total
 from segment5b_lib.states.s5.part_audit import VIRTUAL_ROLES
 
-_HOUR: Final = 3_600
 I64 = NDArray[np.int64]
 
 
@@ -43,7 +44,7 @@ def _errors(scenario: ScenarioInputs) -> I64:
 
 def _mismatch(inputs: CheckInputs, errors: Sequence[I64]) -> Check:
     """Estimated share of wrong clocks, in the column where it is largest."""
-    tolerance = inputs.policies.validation.civil_time.tolerance_seconds * MICROSECOND
+    tolerance = inputs.policies.validation.civil_time.tolerance_seconds * SECOND_US
     shares: dict[str, float | None] = {"primary": _estimate(inputs, [abs(error) > tolerance for error in errors])}
     for role in VIRTUAL_ROLES:
         found = np.concatenate([scenario.audit.role_errors[role] for scenario in inputs.scenarios])
@@ -63,8 +64,8 @@ def _mismatch(inputs: CheckInputs, errors: Sequence[I64]) -> Check:
 
 def _one_hour(inputs: CheckInputs, errors: Sequence[I64]) -> Check:
     """Estimated share of clocks that are off by exactly an hour: the signature of a missed transition."""
-    tolerance = inputs.policies.validation.civil_time.tolerance_seconds * MICROSECOND
-    exact = [abs(abs(error) - _HOUR * MICROSECOND) <= tolerance for error in errors]
+    tolerance = inputs.policies.validation.civil_time.tolerance_seconds * SECOND_US
+    exact = [abs(abs(error) - HOUR_S * SECOND_US) <= tolerance for error in errors]
     return _of_sample(
         inputs,
         "ONE_HOUR_MASS",
@@ -118,7 +119,7 @@ def _worst(inputs: CheckInputs, errors: Sequence[I64], tolerance: float) -> list
             inside = error[stratum == number]
             share = float((abs(inside) > tolerance).mean())
             name = "elsewhere" if number < 0 else _window_name(scenario.clock, number)
-            found.append((share, f"scenario {scenario.scenario_id}, {name}", float(np.median(inside)) / MICROSECOND))
+            found.append((share, f"scenario {scenario.scenario_id}, {name}", float(np.median(inside)) / SECOND_US))
     worst = sorted((row for row in found if row[0] > 0), key=lambda row: (-row[0], row[1]))
     return [Issue(where, "0 s", f"{100 * share:.2f} % wrong, median {median:g} s") for share, where, median in worst]
 
@@ -146,7 +147,7 @@ def _windows(scenario: ScenarioInputs, errors: I64) -> list[dict[str, Any]]:
 
 def _hour_distance(stored: I64, expected: I64) -> float:
     """Mean over 24 local-hour bins of |difference of shares|, percentage points."""
-    bins = [np.bincount((local // (_HOUR * MICROSECOND)) % 24, minlength=24) for local in (stored, expected)]
+    bins = [np.bincount((local // (HOUR_S * SECOND_US)) % 24, minlength=24) for local in (stored, expected)]
     return float(100 * np.abs(bins[0] - bins[1]).mean() / stored.size)
 
 
@@ -190,4 +191,4 @@ def _not_exposed(check_id: str, inputs: CheckInputs) -> Check:
 
 def _window_name(clock: ClockSample, number: int) -> str:
     window = clock.windows[number]
-    return f"{window.tzid} around {instant(window.transition)}"
+    return f"{window.tzid} around {utc_text(window.transition)}"

@@ -7,13 +7,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.contract.verdicts import gate_bound, number_bound
 from segment5b_lib.kernel.clock_windows import ELSEWHERE
 from segment5b_lib.states.s5 import ledger as s5_ledger
 from segment5b_lib.states.s5 import summary as s5_summary
 from segment5b_lib.states.s5.check import NONE_ALLOWED, Check, CheckStatus, check_bounds, check_invariant
 from segment5b_lib.states.s5.clock_sample import ClockSample
-from segment5b_lib.states.s5.expected_clock import MICROSECOND, ScenarioHorizon
+from segment5b_lib.states.s5.expected_clock import ScenarioHorizon
 from segment5b_lib.states.s5.inputs import CheckInputs, total
 
 _BATCH: Final = 1000
@@ -141,6 +142,6 @@ def _offsets(inputs: CheckInputs) -> Check:
 
 def _batches(clock: ClockSample, horizon: ScenarioHorizon) -> list[NDArray[np.int64]]:
     ts = clock.rows["ts"][clock.rows["stratum"] == ELSEWHERE]
-    offsets = (ts - horizon.start * MICROSECOND) % (horizon.width * MICROSECOND)
+    offsets = (ts - horizon.start * SECOND_US) % (horizon.width * SECOND_US)
     whole = offsets[: offsets.size - offsets.size % _BATCH] if offsets.size >= _BATCH else offsets
     return list(np.split(whole, range(_BATCH, whole.size, _BATCH))) if whole.size else []

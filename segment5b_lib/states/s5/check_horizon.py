@@ -5,20 +5,17 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from segment5b_lib.civil_time.cache import decode
 from segment5b_lib.civil_time.horizon import Steps, shortfalls
 from segment5b_lib.civil_time.oracle import expected_offsets
 from segment5b_lib.contract.datasets import WALL
+from segment5b_lib.contract.units import DAY_S
 from segment5b_lib.contract.verdicts import gate_bound
+from segment5b_lib.identity import utc_text
 from segment5b_lib.states.s5.check import Check, Issue, check_bounds, when_clock_violated
-from segment5b_lib.states.s5.expected_clock import instant
 from segment5b_lib.states.s5.inputs import CheckInputs
-
-_DAY: Final = 86_400
 
 
 def horizon_checks(inputs: CheckInputs) -> list[Check]:
@@ -32,7 +29,7 @@ def _horizon_guard(inputs: CheckInputs) -> Check:
     path = context.run.world.files("tz_timetable_cache")[0]
     start = min(scenario.horizon.start for scenario in inputs.scenarios)
     end = max(scenario.horizon.end for scenario in inputs.scenarios)
-    margin = inputs.policies.validation.civil_time.horizon_margin_days * _DAY
+    margin = inputs.policies.validation.civil_time.horizon_margin_days * DAY_S
 
     def database(tzid: str) -> Steps:
         # The horizon itself has been asked for already; what is new is the margin.
@@ -44,7 +41,7 @@ def _horizon_guard(inputs: CheckInputs) -> Check:
     short = shortfalls(cache, places.tzids, start, end, margin=margin, database=database)
     issues = [
         Issue(
-            f"tz_timetable_cache, {entry.tzid} at {instant(entry.utc_second)}",
+            f"tz_timetable_cache, {entry.tzid} at {utc_text(entry.utc_second)}",
             f"{entry.expected_minutes} min",
             "no such zone" if entry.cached_minutes is None else f"{entry.cached_minutes} min",
         )
@@ -57,7 +54,7 @@ def _horizon_guard(inputs: CheckInputs) -> Check:
         "share of active zones",
         [gate_bound(inputs.policies.validation, "T11", "b")],
         (active, "active zones"),
-        f"the cache is wrong for {len(short)} of {active} active zones up to {instant(end + margin)}",
+        f"the cache is wrong for {len(short)} of {active} active zones up to {utc_text(end + margin)}",
         when_violated=when_clock_violated(inputs.policies),
         detail={"zones_that_fall_short": [entry.tzid for entry in short]},
         issues=issues,

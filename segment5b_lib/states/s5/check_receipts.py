@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS
+from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.errors import Segment5BError
 from segment5b_lib.identity import canonical_json, sha256_hex
 from segment5b_lib.states.s5.check import Check, Issue, check_invariant
-from segment5b_lib.states.s5.expected_clock import MICROSECOND
 from segment5b_lib.states.s5.inputs import CheckInputs, ScenarioInputs
 from segment5b_lib.store.bundles import read_bundle
 from segment5b_lib.store.runs import policies_digest
@@ -103,12 +103,12 @@ def _time_grid(inputs: CheckInputs) -> Check:
 def _grid_issues(inputs: CheckInputs, scenario: ScenarioInputs) -> list[Issue]:
     width = inputs.policies.time_grid.bucket_seconds
     horizon = inputs.manifest[scenario.scenario_id]
-    first, last = (int(horizon[name].timestamp()) * MICROSECOND for name in ("horizon_start_utc", "horizon_end_utc"))
+    first, last = (int(horizon[name].timestamp()) * SECOND_US for name in ("horizon_start_utc", "horizon_end_utc"))
     numbers = np.arange(scenario.grid.num_rows)
     expected = {
         "bucket_index": numbers,
-        "bucket_start_utc": first + numbers * width * MICROSECOND,
-        "bucket_end_utc": first + (numbers + 1) * width * MICROSECOND,
+        "bucket_start_utc": first + numbers * width * SECOND_US,
+        "bucket_end_utc": first + (numbers + 1) * width * SECOND_US,
         "bucket_duration_seconds": np.full(numbers.size, width),
     }
     issues = []
@@ -117,7 +117,7 @@ def _grid_issues(inputs: CheckInputs, scenario: ScenarioInputs) -> list[Issue]:
         for bucket in np.flatnonzero(found != right).tolist():
             place = f"s1_time_grid_5B, scenario {scenario.scenario_id}, row {bucket}, {name}"
             issues.append(Issue(place, str(right[bucket]), str(found[bucket])))
-    if first + numbers.size * width * MICROSECOND != last:
+    if first + numbers.size * width * SECOND_US != last:
         place = f"s1_time_grid_5B, scenario {scenario.scenario_id}"
         issues.append(Issue(place, f"buckets to {last}", f"{numbers.size} buckets of {width} s from {first}"))
     return issues

@@ -21,12 +21,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from segment5b_lib.civil_time.oracle import expected_offsets
+from segment5b_lib.contract.units import HOUR_S, SECOND_US
 from segment5b_lib.contract.validation_policy import CivilTimeMeasurement, SamplingPlan
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.kernel.clock_windows import ELSEWHERE, WindowTable, pick_in_windows, window_table, windows_of
 from segment5b_lib.kernel.sample_order import seeded_order
 from segment5b_lib.states.context import Context
-from segment5b_lib.states.s5.expected_clock import MICROSECOND
 from segment5b_lib.states.s5.parts import Part, RowGroup, read_rows, row_groups
 from segment5b_lib.store.columns import coded
 
@@ -42,7 +42,7 @@ class Window(NamedTuple):
 
 def dst_strata(tzids: Iterable[str], start: int, end: int, policy: CivilTimeMeasurement) -> tuple[Window, ...]:
     """Windows of every change of offset in [start, end), epoch seconds UTC, as the oracle sees them."""
-    half = policy.dst_window_hours * 3600
+    half = policy.dst_window_hours * HOUR_S
     return tuple(
         Window(tzid, int(t), max(start, int(t) - half), min(end, int(t) + half))
         for tzid in sorted(set(tzids))
@@ -55,7 +55,7 @@ def kernel_windows(windows: Sequence[Window], words: Mapping[str, int]) -> Windo
     codes = [words[window.tzid] for window in windows]
     assert codes == sorted(codes), "windows come in the order of their zones"
     starts, ends = (
-        np.array([getattr(window, name) for window in windows], np.int64) * MICROSECOND for name in ("start", "end")
+        np.array([getattr(window, name) for window in windows], np.int64) * SECOND_US for name in ("start", "end")
     )
     return window_table(np.searchsorted(codes, np.arange(len(words) + 1)).astype(np.int64), starts, ends)
 

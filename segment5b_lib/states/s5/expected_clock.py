@@ -5,20 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segment5b_lib.civil_time.oracle import expected_offsets
+from segment5b_lib.contract.units import DAY_S, SECOND_US
 from segment5b_lib.errors import InputError
 
-MICROSECOND: Final = 1_000_000
 UNKNOWN_OFFSET: Final = np.iinfo(np.int64).min // 2
 """Offset of a zone that the database does not have: nothing that is stored can be right."""
 _QUARTER: Final = 900
-_DAY: Final = 86_400
 I64 = NDArray[np.int64]
 
 
@@ -42,14 +40,14 @@ def clock_errors(horizon: ScenarioHorizon, tzids: Sequence[str], zone: NDArray[n
     `zone` holds positions in `tzids`; `ts` and `local` are microseconds, `local` in the digits as stored. Instants
     outside the horizon are held against the nearest offset in it.
     """
-    return local - ts - _offsets(horizon, tzids, zone, ts) * MICROSECOND
+    return local - ts - _offsets(horizon, tzids, zone, ts) * SECOND_US
 
 
 def _offsets(horizon: ScenarioHorizon, tzids: Sequence[str], zone: NDArray[np.int32], ts: I64) -> I64:
-    seconds = np.clip(ts // MICROSECOND, horizon.start, horizon.end - 1)
+    seconds = np.clip(ts // SECOND_US, horizon.start, horizon.end - 1)
     order = np.argsort(zone, kind="stable")
     bounds = np.searchsorted(zone[order], np.arange(len(tzids) + 1))
-    offsets = np.full(ts.size, UNKNOWN_OFFSET // MICROSECOND)
+    offsets = np.full(ts.size, UNKNOWN_OFFSET // SECOND_US)
     for code, tzid in enumerate(tzids):
         rows = order[bounds[code] : bounds[code + 1]]
         if rows.size:
@@ -61,7 +59,7 @@ def _of_zone(horizon: ScenarioHorizon, tzid: str, seconds: I64) -> I64:
     try:
         return expected_offsets(tzid, horizon.start, horizon.end).at(seconds)
     except InputError:
-        return np.full(seconds.size, UNKNOWN_OFFSET // MICROSECOND)
+        return np.full(seconds.size, UNKNOWN_OFFSET // SECOND_US)
 
 
 def bucket_weekend_shares(horizon: ScenarioHorizon, tzids: Sequence[str]) -> NDArray[np.float64]:
@@ -72,10 +70,5 @@ def bucket_weekend_shares(horizon: ScenarioHorizon, tzids: Sequence[str]) -> NDA
     for position, tzid in enumerate(tzids):
         local = instants + expected_offsets(tzid, horizon.start, horizon.end).at(instants)
         # The epoch was a Thursday, three days after a Monday.
-        shares[position] = ((local // _DAY + 3) % 7 >= 5).reshape(horizon.buckets, -1).mean(axis=1)
+        shares[position] = ((local // DAY_S + 3) % 7 >= 5).reshape(horizon.buckets, -1).mean(axis=1)
     return shares
-
-
-def instant(second: int) -> str:
-    """An epoch second as RFC 3339, UTC."""
-    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -10,12 +10,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.contract.validation_policy import SamplingPlan
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.kernel.sample_order import seeded_order
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.arrival_rules import ARRIVAL_INVARIANTS, AUDITED_COLUMNS, ArrivalInvariants, ArrivalRows
-from segment5b_lib.states.s5.expected_clock import MICROSECOND, clock_errors
+from segment5b_lib.states.s5.expected_clock import clock_errors
 from segment5b_lib.states.s5.parts import Part, RowGroup, read_batches, row_groups
 from segment5b_lib.states.s5.rows import Violations
 
@@ -100,7 +101,7 @@ def _statistics(rows: ArrivalRows, tzids: Sequence[str]) -> dict[str, Any]:
         "first_ts_us": int(rows.ts.min()),
         "last_ts_us": int(rows.ts.max()),
         "seq_sum": int(rows.seq.sum()),
-        "offset_minutes_sum": int((rows.local - rows.ts).sum()) // (60 * MICROSECOND),
+        "offset_minutes_sum": int((rows.local - rows.ts).sum()) // (60 * SECOND_US),
         "place_id_sum": int(place.sum(dtype=np.uint64)),
         "rows_of_zone": {tzid: int(count) for tzid, count in zip(tzids, zone, strict=True) if count},
     }

@@ -1,0 +1,14 @@
+"""Lengths of time as whole numbers: `_S` in seconds, `_US` in microseconds.
+
+The kernels define their own: compiled code is kept on disk for as long as the sources in their folder are the same.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+HOUR_S: Final = 3_600
+DAY_S: Final = 86_400
+SECOND_US: Final = 1_000_000
+MINUTE_US: Final = 60 * SECOND_US
+DAY_US: Final = DAY_S * SECOND_US
