@@ -16,9 +16,10 @@ from segment5b_lib.calibrate.mix import row_zone_mix, volumes
 from segment5b_lib.calibrate.prediction import Estimate, Prediction
 from segment5b_lib.calibrate.predictor import Predictor
 from segment5b_lib.calibrate.tables import Changes
-from segment5b_lib.calibrate.target import Level, Target, target_of
+from segment5b_lib.calibrate.target import Target, target_of
 from segment5b_lib.calibrate.zone_tilt import Solution, solve_tilt
 from segment5b_lib.contract.policies import Policies
+from segment5b_lib.contract.verdicts import Level
 from segment5b_lib.errors import GateRefusal
 from segment5b_lib.store.postures import with_changes
 from segment5b_lib.store.runs import Run

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from segment5b_lib.contract.validation_policy import Limit, ValidationPolicy
+from segment5b_lib.contract.verdicts import Level
 from segment5b_lib.errors import PolicyError
 
-Level = Literal["b", "bplus"]
 T6_ROOM: Final = 0.01
 T7_ROOM: Final = 0.005
 """Room between what is aimed at and what is allowed, as shares: P2 of the plan."""

@@ -24,7 +24,7 @@ _DIGITS = 6
 
 
 @dataclass(frozen=True)
-class Forecast:
+class WorldForecast:
     """Expected figures of the baseline under zone binding `group_weights`; shares are of all arrivals.
 
     `t1_share`: arrivals whose cached offset is wrong. `t6_share` and `t6_share_row_zone`: the ten largest
@@ -49,7 +49,7 @@ class Forecast:
         return {key: _rounded(value) for key, value in asdict(self).items()}
 
 
-def forecast(plan: Plan) -> Forecast:
+def forecast(plan: Plan) -> WorldForecast:
     """Expected figures of a world; costs one pass over its surface."""
     by_merchant, by_series, zeros = _totals(plan)
     zones = sorted(set(plan.cells.tzid))
@@ -68,7 +68,7 @@ def forecast(plan: Plan) -> Forecast:
     rows = len(plan.series) * plan.spec.horizon.buckets
     row_zone = _row_zone_totals(plan, zones, by_series, online, edge_share)
     order = np.argsort(-routed, kind="stable")[:LARGEST_ZONES]
-    return Forecast(
+    return WorldForecast(
         series=len(plan.series),
         zones=len(zones),
         arrivals=total,

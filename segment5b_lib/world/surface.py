@@ -15,7 +15,7 @@ from segment5b_lib.world.merchants import PlannedMerchants
 from segment5b_lib.world.sharing import Floats
 from segment5b_lib.world.spec import ScenarioId, WorldSpec
 
-Intensity = npt.NDArray[np.float32]
+SeriesIntensity = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class WorldSurface:
     weeks: Floats
     clocks: dict[str, LocalClock]
 
-    def slab(self, start: int, stop: int, scenario: ScenarioId) -> tuple[Intensity, Intensity]:
+    def slab(self, start: int, stop: int, scenario: ScenarioId) -> tuple[SeriesIntensity, SeriesIntensity]:
         """Intensity (arrivals per bucket) and overlay factor of series [start, stop)."""
         buckets = self.spec.horizon.buckets
         intensity, overlay = np.empty((stop - start, buckets)), np.empty((stop - start, buckets))

@@ -13,7 +13,7 @@ from segment5b_lib.contract.validation_policy import CivilTimeMeasurement, Sampl
 from segment5b_lib.kernel.clock_windows import ELSEWHERE
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.clock_sample import draw_clock_sample, dst_strata
-from segment5b_lib.states.s5.expected_clock import ScenarioHorizon, bucket_weekend_shares, clock_errors
+from segment5b_lib.states.s5.expected_clock import ScenarioHorizon, bucket_weekend_shares, stored_clock_errors
 from segment5b_lib.states.s5.part_audit import sampled_parts
 from segment5b_lib.states.s5.parts import read_parts
 from segment5b_lib.states.s5.validation import SPEC
@@ -195,9 +195,9 @@ def test_errors_are_those_of_zoneinfo_for_gaps_and_far_zones():
             for instant, code in zip(ts, zone, strict=True)
         ]
     )
-    assert not clock_errors(HORIZON, ZONES, zone, ts, local).any()
-    assert (clock_errors(HORIZON, ZONES, zone, ts, local + 3_600 * SECOND_US) == 3_600 * SECOND_US).all()
-    unknown = clock_errors(HORIZON, ("Mars/Olympus",), np.array([0, -1], np.int32), ts[:2], local[:2])
+    assert not stored_clock_errors(HORIZON, ZONES, zone, ts, local).any()
+    assert (stored_clock_errors(HORIZON, ZONES, zone, ts, local + 3_600 * SECOND_US) == 3_600 * SECOND_US).all()
+    unknown = stored_clock_errors(HORIZON, ("Mars/Olympus",), np.array([0, -1], np.int32), ts[:2], local[:2])
     assert (abs(unknown) > 10**15).all()
 
 

@@ -155,7 +155,7 @@ def _no_site(expansion: Expansion, tallies: Tallies) -> StateError:
         (key, needed)
         for row, zone in np.argwhere(tallies.unroutable).tolist()
         for key, needed in [expansion.unroutable_key(tallies.series_from + row, zone)]
-        if expansion.scenario.zone_used(key, needed) is None
+        if expansion.scenario.pools.zone_used({**key, "tzid": needed}) is None
     ]
     key, needed = lost[0]
     return StateError(

@@ -92,7 +92,7 @@ def unroutable_anomalies(expansion: Expansion, results: Sequence[ShardResult]) -
 
 def _unroutable(expansion: Expansion, series: int, zone: int, arrivals: int) -> Anomaly:
     key, needed = expansion.unroutable_key(series, zone)
-    used = expansion.scenario.zone_used(key, needed)
+    used = expansion.scenario.pools.zone_used({**key, "tzid": needed})
     context = {**key, "tzid_needed": needed, "tzid_used": used, "arrivals": arrivals}
     return _row(
         SITE_MISSING_IN_ZONE,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -49,10 +47,6 @@ class ScenarioTables:
     pools: SitePools
     active: tuple[str, ...]
     missing_group_weights: int
-
-    def zone_used(self, series_key: Mapping[str, Any], tzid: str) -> str | None:
-        """The zone whose sites a series' arrivals in `tzid` get; None where there is no site for them."""
-        return self.pools.zone_used({**series_key, "tzid": tzid})
 
 
 def build_tables(

@@ -17,7 +17,7 @@ from segment5b_lib.contract.words import Verdict
 from segment5b_lib.identity import utc_text
 from segment5b_lib.states.s5.check import Check, Issue, check_bounds, when_clock_violated
 from segment5b_lib.states.s5.clock_sample import ClockSample
-from segment5b_lib.states.s5.expected_clock import clock_errors
+from segment5b_lib.states.s5.expected_clock import stored_clock_errors
 from segment5b_lib.states.s5.inputs import CheckInputs, ScenarioInputs, total
 from segment5b_lib.states.s5.part_audit import VIRTUAL_ROLES
 
@@ -39,7 +39,7 @@ def clock_checks(inputs: CheckInputs) -> list[Check]:
 
 def _errors(scenario: ScenarioInputs) -> I64:
     clock = scenario.clock
-    return clock_errors(scenario.horizon, clock.zones, clock.rows["zone"], clock.rows["ts"], clock.rows["local"])
+    return stored_clock_errors(scenario.horizon, clock.zones, clock.rows["zone"], clock.rows["ts"], clock.rows["local"])
 
 
 def _mismatch(inputs: CheckInputs, errors: Sequence[I64]) -> Check:

@@ -34,7 +34,9 @@ class ScenarioHorizon:
         return self.start + self.width * self.buckets
 
 
-def clock_errors(horizon: ScenarioHorizon, tzids: Sequence[str], zone: NDArray[np.int32], ts: I64, local: I64) -> I64:
+def stored_clock_errors(
+    horizon: ScenarioHorizon, tzids: Sequence[str], zone: NDArray[np.int32], ts: I64, local: I64
+) -> I64:
     """Stored minus expected wall clock, microseconds.
 
     `zone` holds positions in `tzids`; `ts` and `local` are microseconds, `local` in the digits as stored. Instants

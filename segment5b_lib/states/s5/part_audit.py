@@ -16,7 +16,7 @@ from segment5b_lib.contract.words import Lane
 from segment5b_lib.kernel.sample_order import seeded_order
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.arrival_rules import ARRIVAL_INVARIANTS, AUDITED_COLUMNS, ArrivalInvariants, ArrivalRows
-from segment5b_lib.states.s5.expected_clock import clock_errors
+from segment5b_lib.states.s5.expected_clock import stored_clock_errors
 from segment5b_lib.states.s5.parts import Part, RowGroup, read_batches, row_groups
 from segment5b_lib.states.s5.rows import Violations
 
@@ -121,7 +121,7 @@ def _joined(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
 def _role_errors(rows: ArrivalRows, invariants: ArrivalInvariants) -> dict[str, I64]:
     online = np.flatnonzero(rows.virtual)
     return {
-        role: clock_errors(
+        role: stored_clock_errors(
             invariants.horizon,
             invariants.places.tzids,
             rows.code[f"tzid_{role}"][online],
