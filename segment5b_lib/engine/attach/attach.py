@@ -1,8 +1,8 @@
-"""Attach a run root that the data engine, or another version of this workbench, has made: read, checked, never changed.
+"""Attach a run root of the data engine, or of another version of this workbench: read, checked, never changed.
 
-Everything that is read later is found, opened and hashed once, now. What is written lies in
-`outputs/attached/<run_id>/`: a receipt, the policies that the run is judged by, a marker per complete state with the
-digests found, the record of the attachment and, for a world in the same tree, a world file.
+All files that are read later are opened and hashed once, here. `outputs/attached/<run_id>/` receives a receipt, the
+policies that the run is judged by, a marker with digests per complete state, the record of the attachment and, for a
+world in the same tree, a world file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segment5b_lib.engine.attach.identity import Identity, identity_of_tree
-from segment5b_lib.engine.attach.run import examine
+from segment5b_lib.engine.attach.run import inspect_tree
 from segment5b_lib.engine.attach.tree import require_inside
 from segment5b_lib.errors import ConflictError, MissingInputError, UsageError
 from segment5b_lib.store.attachments import Attachment, attached_folder, read_attachment
@@ -37,31 +37,31 @@ def attach(path: Path, *, run_id: str = "", posture: str = "", world: str = "", 
     Parameters
     ----------
     path : the run root: the folder that holds `data/`
-    run_id : which run, where the tree holds several
-    posture : the policies to judge it by, where the tree has none that this version reads
-    world : fingerprint or folder of its upstream world, where the tree does not hold it
-    scale : the scale of its world, where no world file says it
+    run_id : which run, if the tree holds several
+    posture : the policies to judge it by, if the tree has none that this version reads
+    world : fingerprint or folder of its upstream world, if it is not in the tree
+    scale : the scale of its world, if no world file has it
 
     Raises
     ------
-    MissingInputError, InputError : what the tree must hold is not there, or is not what it says it is.
-    UsageError : several runs and none named; no policies; a folder of this workbench's own outputs.
+    MissingInputError, InputError : a required part of the tree is missing, or differs from its digest or contract.
+    UsageError : several runs and no `run_id`; no policies; a folder of this workbench's own outputs.
     """
-    root = _foreign_root(path)
+    root = _external_root(path)
     require_inside(root)
     identity = identity_of_tree(root, run_id)
     with locked(attached_folder() / ".lock", "attach a run", wait_seconds=60):
         home = attached_folder() / identity.run_id
         if home.is_dir():
-            return _again(root, home)
+            return _existing(root, home)
         _require_free(identity)
-        found = examine(root, identity, posture=posture, world=world, scale=scale)
+        external = inspect_tree(root, identity, posture=posture, world=world, scale=scale)
         with staged(home) as folder:
-            found.write(folder)
+            external.write(folder)
     return Attached(AttachedRun(root, home), read_attachment(home), existed=False)
 
 
-def _foreign_root(path: Path) -> Path:
+def _external_root(path: Path) -> Path:
     root = path.resolve()
     if not root.is_dir():
         raise MissingInputError(
@@ -70,20 +70,20 @@ def _foreign_root(path: Path) -> Path:
             where=str(path),
             expected="a run root, the folder that holds data/",
         )
-    ours = outputs_folder().resolve()
-    if root.is_relative_to(ours) or ours.is_relative_to(root):
+    own_outputs = outputs_folder().resolve()
+    if root.is_relative_to(own_outputs) or own_outputs.is_relative_to(root):
         raise UsageError(
             "5B.ATTACH.OWN_OUTPUTS",
-            "the folder holds, or lies in, this workbench's own outputs, which attaching would change",
+            "the folder contains, or is in, this workbench's own outputs",
             where=str(root),
-            expected=f"a folder apart from {ours}",
-            next_step="segment5b runs lists the runs that are there without attaching",
+            expected=f"a folder apart from {own_outputs}",
+            next_step="segment5b runs lists the runs that need no attaching",
         )
     return root
 
 
-def _again(root: Path, home: Path) -> Attached:
-    """The attachment that there is; another folder with the same run is a conflict."""
+def _existing(root: Path, home: Path) -> Attached:
+    """The existing attachment; another folder with the same run is a conflict."""
     record = read_attachment(home)
     if Path(record.root) != root:
         raise ConflictError(
@@ -92,7 +92,7 @@ def _again(root: Path, home: Path) -> Attached:
             where=str(root),
             expected=record.root,
             found=root,
-            next_step=f"use the one there is, or remove {home} and attach again",
+            next_step=f"use the existing attachment, or remove {home} and attach again",
         )
     return Attached(AttachedRun(root, home), record, existed=True)
 
@@ -103,7 +103,7 @@ def _require_free(identity: Identity) -> None:
             "5B.ATTACH.ALREADY_OURS",
             "a run of that id is among this workbench's own runs",
             where=str(runs_folder() / identity.run_id),
-            expected="a run_id that is not there yet",
+            expected="a new run_id",
             found=identity.run_id,
             next_step=f"segment5b show {identity.run_id[:8]}",
         )

@@ -1,4 +1,4 @@
-"""Every digest that lies in a foreign tree, held against the content: bundles, sealed inputs, markers of ours."""
+"""Compare every digest recorded in an external tree with the content: bundles, sealed inputs, markers."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from segment5b_lib.store.documents import read_json, read_mapping
 
 @dataclass
 class Checked:
-    """What was verified, and which flags are not there."""
+    """Names of verified documents, and missing flags."""
 
     verified: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
 
 def check_bundles(root: Path, segments: Collection[str], mf: str) -> Checked:
-    """Re-hash the bundles of some segments; one without a flag is missing, not wrong.
+    """Re-hash the bundles of some segments; a bundle without a flag is missing, not wrong.
 
     Raises
     ------
-    InputError, MissingInputError : a member or a flag is not what the index or the content says.
+    InputError, MissingInputError : a member differs from its index, or a flag from the content.
     """
     checked = Checked()
     for segment in segments:
@@ -39,37 +39,39 @@ def check_bundles(root: Path, segments: Collection[str], mf: str) -> Checked:
     return checked
 
 
-def check_claims(tree: Tree, outputs: Mapping[str, str], world: Mapping[str, str]) -> list[str]:
-    """Hold sealed inputs and markers that name files one by one against the digests found, by path below the root.
+def check_declared_digests(tree: Tree, outputs: Mapping[str, str], world: Mapping[str, str]) -> list[str]:
+    """Compare the digests in sealed inputs and markers with the actual digests, by path below the root.
 
-    Returns the names of those that claim anything.
+    Returns the names of the documents with at least one such digest.
 
     Raises
     ------
-    InputError : ``5B.ATTACH.CHANGED`` where a file is not the one that is named.
+    InputError : ``5B.ATTACH.CHANGED`` if a file differs from its recorded digest.
     """
     verified = []
     for path in tree.files.get("sealed_inputs_5B", []):
         rows = read_json(path)
         sealed = [row["files"] for row in rows if isinstance(row, dict) and isinstance(row.get("files"), dict)]
-        verified += _compare(path.name, {name: said for files in sealed for name, said in files.items()}, world)
+        verified += _compare(path.name, {name: digest for files in sealed for name, digest in files.items()}, world)
     for path in sorted((tree.root / "markers").glob("S?.json")):
         rows = read_mapping(path).get("outputs", [])
-        claimed = {row["path"]: row["sha256"] for row in rows if isinstance(row, dict) and {"path", "sha256"} <= {*row}}
-        verified += _compare(path.name, claimed, outputs)
+        declared = {
+            row["path"]: row["sha256"] for row in rows if isinstance(row, dict) and {"path", "sha256"} <= {*row}
+        }
+        verified += _compare(path.name, declared, outputs)
     return verified
 
 
-def _compare(by: str, claimed: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
-    both = sorted(claimed.keys() & found.keys())
+def _compare(by: str, declared: Mapping[str, str], actual: Mapping[str, str]) -> list[str]:
+    both = sorted(declared.keys() & actual.keys())
     for name in both:
-        if claimed[name] != found[name]:
+        if declared[name] != actual[name]:
             raise InputError(
                 "5B.ATTACH.CHANGED",
-                f"a file is not the one that {by} names",
+                f"a file differs from its digest in {by}",
                 where=name,
-                expected=claimed[name],
-                found=found[name],
+                expected=declared[name],
+                found=actual[name],
                 next_step="restore the file, or make the run again",
             )
     return [by] if both else []

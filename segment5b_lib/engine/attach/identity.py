@@ -1,4 +1,4 @@
-"""Who a foreign run root says it is: by its receipt, its run records, its log partitions and its data partitions."""
+"""Declared identity of an external run root: in its receipt, run records, log partitions and data partitions."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _SHAPES: Final = {
 
 
 @dataclass(frozen=True)
-class Claim:
-    """What one place in the tree says about the run; None where it says nothing."""
+class DeclaredIdentity:
+    """The run's identity as declared in one place of the tree; None for what it does not declare."""
 
     where: str
     run_id: str | None
@@ -38,7 +38,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Identity:
-    """One run in a tree; `parameter_hash` is None where neither logs nor records nor a receipt say it."""
+    """One run in a tree; `parameter_hash` is None if no log, record or receipt declares it."""
 
     run_id: str
     seed: int
@@ -47,42 +47,42 @@ class Identity:
 
 
 def identity_of_tree(root: Path, run_id: str = "") -> Identity:
-    """The run that a tree holds, or of several the one that is asked for; every place must say the same.
+    """The run that a tree holds, or the requested one of several; all places must agree.
 
     Raises
     ------
-    MissingInputError : no data of 5B, or nothing that names a run.
-    UsageError : several runs, and none (or one that is not there) was asked for.
+    MissingInputError : no data of 5B, or no run id.
+    UsageError : several runs and none requested, or an unknown one.
     InputError : two places contradict each other.
     """
-    data = list(_data_claims(root))
-    claims = [*_receipt_claims(root), *_log_claims(root), *_record_claims(root)]
-    named = sorted({claim.run_id for claim in claims if claim.run_id} or _by_folder(root))
+    data = list(_in_data(root))
+    declarations = [*_in_receipt(root), *_in_logs(root), *_in_records(root)]
+    named = sorted({item.run_id for item in declarations if item.run_id} or _by_folder(root))
     chosen = _chosen(root, named, run_id)
-    own = [claim for claim in claims if claim.run_id == chosen]
-    seed = _one(root, "seed", [*own, *_matching(data, own)])
-    mf = _one(root, "manifest_fingerprint", [*own, *(claim for claim in data if claim.seed == seed)])
-    if not any((claim.seed, claim.manifest_fingerprint) == (seed, mf) for claim in data):
+    of_run = [item for item in declarations if item.run_id == chosen]
+    seed = _agreed(root, "seed", [*of_run, *_matching(data, of_run)])
+    mf = _agreed(root, "manifest_fingerprint", [*of_run, *(item for item in data if item.seed == seed)])
+    if not any((item.seed, item.manifest_fingerprint) == (seed, mf) for item in data):
         raise MissingInputError(
             "5B.ATTACH.NO_DATA",
             "the tree has no data of the run that it names",
             where=str(root),
             expected=f"data/layer2/5B/arrival_events/seed={seed}/manifest_fingerprint={mf}",
-            found=", ".join(claim.where for claim in data),
+            found=", ".join(item.where for item in data),
         )
-    stated = {claim.parameter_hash for claim in own} - {None}
-    ph = str(_one(root, "parameter_hash", own)) if stated else None
+    stated = {item.parameter_hash for item in of_run} - {None}
+    ph = str(_agreed(root, "parameter_hash", of_run)) if stated else None
     return Identity(chosen, int(seed), str(mf), ph)
 
 
-def _chosen(root: Path, named: list[str], wanted: str) -> str:
-    matches = [name for name in named if name.startswith(wanted)]
+def _chosen(root: Path, named: list[str], prefix: str) -> str:
+    matches = [name for name in named if name.startswith(prefix)]
     if len(matches) == 1:
         return matches[0]
     if not named:
         raise MissingInputError(
             "5B.ATTACH.NO_IDENTITY",
-            "nothing in the tree names a run",
+            "nothing in the tree states a run id",
             where=str(root),
             expected=f"a run_id in {_LOGS}, in run records, in {RECEIPT_FILE}, or as the folder's name (32 hex digits)",
             found=root.name,
@@ -93,34 +93,34 @@ def _chosen(root: Path, named: list[str], wanted: str) -> str:
         "the tree holds several runs, so one must be named" if matches else "the tree holds no such run",
         where=str(root),
         expected=f"one of: {', '.join(named)}",
-        found=wanted,
+        found=prefix,
         next_step=f"segment5b attach PATH --run-id {named[0]}",
     )
 
 
-def _matching(data: list[Claim], own: list[Claim]) -> list[Claim]:
-    """Data partitions that may be the run's: those of a world that it names, or all."""
-    worlds = {claim.manifest_fingerprint for claim in own} - {None}
-    seeds = {claim.seed for claim in own} - {None}
+def _matching(data: list[DeclaredIdentity], of_run: list[DeclaredIdentity]) -> list[DeclaredIdentity]:
+    """Data partitions that may be the run's: those of its world and seed, or all."""
+    worlds = {item.manifest_fingerprint for item in of_run} - {None}
+    seeds = {item.seed for item in of_run} - {None}
     return [c for c in data if (not worlds or c.manifest_fingerprint in worlds) and (not seeds or c.seed in seeds)]
 
 
-def _one(root: Path, field: str, claims: list[Claim]) -> Any:
-    """The value on which all places agree."""
-    said = {getattr(claim, field): claim.where for claim in claims if getattr(claim, field) is not None}
-    if len(said) == 1:
-        return next(iter(said))
+def _agreed(root: Path, field: str, declarations: list[DeclaredIdentity]) -> Any:
+    """The value that all places declare."""
+    values = {getattr(item, field): item.where for item in declarations if getattr(item, field) is not None}
+    if len(values) == 1:
+        return next(iter(values))
     raise InputError(
         "5B.ATTACH.IDENTITY_DISAGREES",
-        f"the tree says {'more than one' if said else 'no'} {field} of the run",
+        f"the tree states {'more than one' if values else 'no'} {field} of the run",
         where=str(root),
         expected="one value",
-        found="; ".join(f"{value} in {where}" for value, where in said.items()) or "none",
+        found="; ".join(f"{value} in {where}" for value, where in values.items()) or "none",
         next_step="attach a tree that holds one run of one world, or name one with --run-id",
     )
 
 
-def _data_claims(root: Path) -> Iterator[Claim]:
+def _in_data(root: Path) -> Iterator[DeclaredIdentity]:
     folders = [path for name in _SEEDED for path in sorted(root.glob(_DATA.format(dataset=name))) if path.is_dir()]
     if not folders:
         raise MissingInputError(
@@ -132,25 +132,25 @@ def _data_claims(root: Path) -> Iterator[Claim]:
             next_step="attach the run root itself, the folder that holds data/",
         )
     for path in folders:
-        yield _claim(root, path, _partitions(root, path))
+        yield _declared(root, path, _partitions(root, path))
 
 
-def _log_claims(root: Path) -> Iterator[Claim]:
+def _in_logs(root: Path) -> Iterator[DeclaredIdentity]:
     for path in sorted(root.glob(_LOGS)):
-        yield _claim(root, path, _partitions(root, path))
+        yield _declared(root, path, _partitions(root, path))
 
 
-def _record_claims(root: Path) -> Iterator[Claim]:
+def _in_records(root: Path) -> Iterator[DeclaredIdentity]:
     for path in sorted(root.glob(_RECORDS)):
         for row in record_lines(path):
             if row.get("segment", "5B") == "5B" and row.get("run_id"):
-                yield _claim(root, path, row)
+                yield _declared(root, path, row)
 
 
-def _receipt_claims(root: Path) -> Iterator[Claim]:
+def _in_receipt(root: Path) -> Iterator[DeclaredIdentity]:
     path = root / RECEIPT_FILE
     if path.is_file():
-        yield _claim(root, path, read_mapping(path))
+        yield _declared(root, path, read_mapping(path))
 
 
 def _by_folder(root: Path) -> set[str]:
@@ -162,19 +162,19 @@ def _partitions(root: Path, path: Path) -> dict[str, str]:
     return dict(part.split("=", 1) for part in parts if "=" in part)
 
 
-def _claim(root: Path, path: Path, said: Mapping[str, Any]) -> Claim:
-    """The claim of one place; an id in another form than an id's is refused: ids become names of folders."""
+def _declared(root: Path, path: Path, fields: Mapping[str, Any]) -> DeclaredIdentity:
+    """Declaration of one place; malformed ids are refused, because ids become names of folders."""
     where = path.relative_to(root).as_posix()
-    found = {name: str(said[name]) for name in _SHAPES if said.get(name) is not None}
-    for name, value in found.items():
+    ids = {name: str(fields[name]) for name in _SHAPES if fields.get(name) is not None}
+    for name, value in ids.items():
         if not _SHAPES[name].fullmatch(value):
             raise InputError(
                 "5B.ATTACH.NOT_AN_ID",
-                f"a {name} is not what a {name} looks like",
+                f"a {name} is malformed",
                 where=f"{where} in {root}",
                 expected=_SHAPES[name].pattern,
                 found=value[:80],
             )
-    seed = int(found["seed"]) if "seed" in found else None
-    rest = (found.get(name) for name in ("parameter_hash", "manifest_fingerprint"))
-    return Claim(where, found.get("run_id"), seed, *rest)
+    seed = int(ids["seed"]) if "seed" in ids else None
+    rest = (ids.get(name) for name in ("parameter_hash", "manifest_fingerprint"))
+    return DeclaredIdentity(where, ids.get("run_id"), seed, *rest)

@@ -1,4 +1,4 @@
-"""The policies that a foreign run is judged by: its own nine, if this version reads them, else those that are lent."""
+"""The policies that an external run is judged by: its own nine, if this version reads them, or a posture's."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _FOLDER: Final = "policies"
 
 
 def policies_of_tree(root: Path, parameter_hash: str, posture: str) -> tuple[str, Policies]:
-    """OWN_POLICIES and the tree's policies, or the posture that was named and its policies.
+    """OWN_POLICIES and the tree's policies, or the named posture and its policies.
 
     Raises
     ------
-    UsageError : the tree has none that this version reads, and no posture was named.
-    InputError : they are not those that the run was made with.
+    UsageError : no policies that this version reads, and no posture named.
+    InputError : the policies differ from those that the run was made with.
     """
     if posture:
         return posture, load_posture(posture)
@@ -27,11 +27,11 @@ def policies_of_tree(root: Path, parameter_hash: str, posture: str) -> tuple[str
     if policies.parameter_hash != parameter_hash:
         raise InputError(
             "5B.ATTACH.POLICIES_DIFFER",
-            "the policies in the tree are not those that the run was made with",
+            "the policies in the tree differ from those that the run was made with",
             where=str(root / _FOLDER),
             expected=parameter_hash,
             found=policies.parameter_hash,
-            next_step="restore them, or say what the run is judged by: --posture published",
+            next_step="restore them, or name the policies to judge by: --posture published",
         )
     return OWN_POLICIES, policies
 
@@ -44,7 +44,7 @@ def _read(folder: Path) -> Policies:
     except (MissingInputError, PolicyError) as error:
         raise UsageError(
             "5B.ATTACH.NO_POLICIES",
-            "the tree holds no policies that this version reads, so one must say what the run is judged by",
+            "the tree holds no policies that this version reads, so the policies to judge by must be named",
             where=error.where,
             expected=f"nine policy files in {_FOLDER}/, or --posture",
             found=error.what,

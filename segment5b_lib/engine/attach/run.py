@@ -1,4 +1,4 @@
-"""A foreign run, looked at once: files found, opened, hashed, held against every digest that lies beside them."""
+"""Inspect an external run once: open and hash its files, and compare them with every recorded digest."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any, Final
 from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS, validation_folder
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import STATES
-from segment5b_lib.engine.attach.digests import check_bundles, check_claims
+from segment5b_lib.engine.attach.digests import check_bundles, check_declared_digests
 from segment5b_lib.engine.attach.identity import Identity
 from segment5b_lib.engine.attach.policies import policies_of_tree
 from segment5b_lib.engine.attach.tree import BUNDLE, ON_REQUEST, Tree, parameter_hash_of, run_tree, scenarios_of
-from segment5b_lib.engine.attach.world import ForeignWorld, find_world
+from segment5b_lib.engine.attach.world import ExternalWorld, find_world
 from segment5b_lib.engine.chain import spec_of
 from segment5b_lib.identity import utc_now
 from segment5b_lib.store.attachments import ATTACHMENT_FILE, ENGINE, OWN_POLICIES, Attachment
@@ -30,12 +30,12 @@ from segment5b_lib.store.worlds import WORLD_FILE
 from segment5b_lib.version import __version__
 
 _SPARED: Final = (*ON_REQUEST, "s4_arrival_summary_5B", "s4_arrival_anomalies_5B")
-"""What a state of the engine may leave out and still be complete."""
+"""Outputs of the engine's states that are optional."""
 
 
 @dataclass
-class ForeignRun:
-    """Everything that an attachment needs."""
+class ExternalRun:
+    """Contents of an external tree that its attachment records."""
 
     root: Path
     identity: Identity
@@ -47,12 +47,11 @@ class ForeignRun:
     posture: str
     policies: Policies
     records: dict[str, StateRecord]
-    world: ForeignWorld
+    world: ExternalWorld
     missing: list[str]
     verified: list[str] = field(default_factory=list)
 
     def record(self) -> Attachment:
-        """What is remembered of the tree."""
         return Attachment(
             root=str(self.root),
             attached_utc=utc_now(),
@@ -85,7 +84,7 @@ class ForeignRun:
     def _receipt(self) -> RunReceipt:
         identity, declared, sealed = self.identity, self.declared, self.world.sealed
         started = [record.started_at_utc for record in self.records.values() if record.started_at_utc]
-        own = f"attached/{identity.run_id}/world/{identity.manifest_fingerprint}"
+        world_path = f"attached/{identity.run_id}/world/{identity.manifest_fingerprint}"
         return RunReceipt(
             run_id=identity.run_id,
             seed=identity.seed,
@@ -93,7 +92,7 @@ class ForeignRun:
             parameter_hash=self.parameter_hash,
             manifest_fingerprint=identity.manifest_fingerprint,
             rng_root=self._rng_root(),
-            world=str(sealed.root) if sealed else own,
+            world=str(sealed.root) if sealed else world_path,
             posture=str(declared.get("posture", "attached")),
             parent_run=None,
             changed_states=list(STATES),
@@ -103,13 +102,13 @@ class ForeignRun:
         )
 
     def _rng_root(self) -> str:
-        """Root of the random streams, as a world of ours, a receipt or the audit log says it; empty where none does."""
+        """Root of the random streams: of a local world, a receipt or the audit log; empty without any."""
         roots = [self.declared.get("rng_root"), *(row.get("rng_root") for row in _audit(self.root, self.identity))]
         texts = [text for text in roots if isinstance(text, str)]
         return self.world.sealed.rng_root if self.world.sealed else next(iter(texts), "")
 
     def _is_complete(self, state: str) -> bool:
-        """Whether all that a state must write is there, and its last record (if any) does not say that it failed."""
+        """Whether a state's required outputs exist, and its last record (if any) is not a failure."""
         if state in self.records and not self.records[state].passed:
             return False
         if state == "S5":
@@ -117,10 +116,10 @@ class ForeignRun:
         return all(self.tree.has(name) for name in spec_of(state).writes if name not in _SPARED)
 
     def _marker(self, state: str) -> Marker:
-        """A marker in our own shape; `policies` is empty where nobody knows what the state was made with."""
+        """Marker of a complete state; `policies` is empty if the tree's policies are unknown."""
         names: Sequence[str] = spec_of(state).writes or (BUNDLE,)
         files = sorted((self.tree.path(path), name, path) for name in names for path in self.tree.files.get(name, []))
-        known = self.posture == OWN_POLICIES
+        has_policies = self.posture == OWN_POLICIES
         counters: Counters = dict(self.records[state].counters) if state in self.records else {}
         counters.setdefault("scenarios", {name: {} for name in self.scenarios})
         if state == "S5":
@@ -129,7 +128,7 @@ class ForeignRun:
         return Marker(
             state=state,
             inputs={},
-            policies=policies_digest(self.policies, spec_of(state).policies) if known else {},
+            policies=policies_digest(self.policies, spec_of(state).policies) if has_policies else {},
             outputs=tuple(
                 OutputLine(dataset_id=name, path=below, sha256=self.digests[path], bytes=path.stat().st_size)
                 for below, name, path in files
@@ -139,21 +138,21 @@ class ForeignRun:
         )
 
 
-def examine(root: Path, identity: Identity, *, posture: str, world: str, scale: str) -> ForeignRun:
-    """Look at a tree, changing nothing (arguments as for `attach.attach`).
+def inspect_tree(root: Path, identity: Identity, *, posture: str, world: str, scale: str) -> ExternalRun:
+    """Inspect a tree without changing it (arguments as for `attach.attach`).
 
     Raises
     ------
-    InputError : a file lies outside the tree, has a foreign schema, or is not what a digest beside it says.
+    InputError : a file is outside the tree, has a wrong schema, or differs from its recorded digest.
     """
     mf, seed = identity.manifest_fingerprint, identity.seed
     scenarios = scenarios_of(root, mf, seed)
     tree = run_tree(root, mf, seed, scenarios)
     parameter_hash = parameter_hash_of(root, identity.parameter_hash, tree)
-    lent, policies = policies_of_tree(root, parameter_hash, posture)
+    policy_source, policies = policies_of_tree(root, parameter_hash, posture)
     records, missing_records = _records(root, identity)
     upstream = find_world(root, identity, scenarios, named=world, scale=scale)
-    found = ForeignRun(
+    external = ExternalRun(
         root=root,
         identity=identity,
         parameter_hash=parameter_hash,
@@ -161,26 +160,26 @@ def examine(root: Path, identity: Identity, *, posture: str, world: str, scale: 
         scenarios=scenarios,
         tree=tree,
         digests=sha256_files([path for paths in tree.files.values() for path in paths]),
-        posture=lent,
+        posture=policy_source,
         policies=policies,
         records=records,
         world=upstream,
         missing=[*tree.missing, *upstream.missing, *missing_records],
     )
-    if lent != OWN_POLICIES:
-        found.missing.append(f"policies (judged by those of posture {lent})")
-    if not found._rng_root():
-        found.missing.append("rng_root (A1 cannot trace the random streams)")
+    if policy_source != OWN_POLICIES:
+        external.missing.append(f"policies (judged by those of posture {policy_source})")
+    if not external._rng_root():
+        external.missing.append("rng_root (A1 cannot trace the random streams)")
     checked = check_bundles(root, (*UPSTREAM_SEGMENTS, "5B") if upstream.place == "tree" else ("5B",), mf)
-    outputs = {tree.path(path): digest for path, digest in found.digests.items()}
+    outputs = {tree.path(path): digest for path, digest in external.digests.items()}
     sealed = {name: digest for files in upstream.files.values() for name, digest in files.items()}
-    found.verified = [*checked.verified, *check_claims(tree, outputs, sealed)]
-    found.missing += checked.missing
-    return found
+    external.verified = [*checked.verified, *check_declared_digests(tree, outputs, sealed)]
+    external.missing += checked.missing
+    return external
 
 
 def _receipt_of(root: Path) -> dict[str, Any]:
-    """A run receipt in the tree, of whatever version; nothing in it is needed."""
+    """The run receipt in the tree, of any version; all its fields are optional."""
     path = root / RECEIPT_FILE
     return read_mapping(path) if path.is_file() else {}
 
@@ -192,7 +191,7 @@ def _audit(root: Path, identity: Identity) -> list[dict[str, Any]]:
 
 
 def _records(root: Path, identity: Identity) -> tuple[dict[str, StateRecord], list[str]]:
-    """The last record of each state, and what records do not say."""
+    """The last record of each state, and texts of missing records and fields."""
     rows = [row for path in Run(root).record_files for row in record_lines(path) if of_run(row, identity.run_id)]
     last = {row["state"]: normalised(row) for row in rows}
     unrecorded = [state for state in STATES if state not in last]

@@ -1,4 +1,4 @@
-"""What lies in a foreign tree: the files of each dataset, all inside the tree and all of their contract's types."""
+"""Files of an external tree by dataset, all inside the tree and with their contract's types."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from segment5b_lib.store.parquet import open_file
 
 BUNDLE: Final = "validation_bundle_5B"
 ON_REQUEST: Final = ("s2_latent_field_5B",)
-"""Datasets that nobody misses."""
+"""Optional datasets."""
 _ARRIVALS: Final = "arrival_events_5B"
 _DOCUMENTS: Final = (
     "*.json",
@@ -31,7 +31,7 @@ _DOCUMENTS: Final = (
 
 @dataclass
 class Tree:
-    """The files found, by dataset; what is missing; and which columns readers have to make into their types."""
+    """Files by dataset, missing datasets, and the columns that readers convert to their contract's types."""
 
     root: Path
     files: dict[str, list[Path]] = field(default_factory=dict)
@@ -39,22 +39,23 @@ class Tree:
     normalised: set[str] = field(default_factory=set)
 
     def has(self, dataset_id: str) -> bool:
-        """Whether a dataset is there, for every scenario."""
+        """Whether a dataset exists for every scenario."""
         return bool(self.files.get(dataset_id)) and not any(line.split(" ")[0] == dataset_id for line in self.missing)
 
     def path(self, file: Path) -> str:
-        """A file's path below the root."""
         return file.relative_to(self.root).as_posix()
 
 
 def scenarios_of(root: Path, mf: str, seed: int) -> list[str]:
     """Scenario ids by the partitions of 5B's data."""
-    found: set[str] = set()
+    scenario_ids: set[str] = set()
     for contract in OUTPUTS:
         if contract.per_scenario:
             parent = (root / folder_of(contract.dataset_id, mf=mf, seed=seed, scenario_id="x")).parent
-            found |= {path.name.removeprefix("scenario_id=") for path in parent.glob("scenario_id=*") if path.is_dir()}
-    return sorted(found)
+            scenario_ids |= {
+                path.name.removeprefix("scenario_id=") for path in parent.glob("scenario_id=*") if path.is_dir()
+            }
+    return sorted(scenario_ids)
 
 
 def run_tree(root: Path, mf: str, seed: int, scenarios: Sequence[str]) -> Tree:
@@ -62,7 +63,7 @@ def run_tree(root: Path, mf: str, seed: int, scenarios: Sequence[str]) -> Tree:
 
     Raises
     ------
-    InputError : a file lies outside the tree, is no Parquet, or has another schema than its contract.
+    InputError : a file is outside the tree, is no Parquet, or has another schema than its contract.
     """
     tree = Tree(root)
     for contract in OUTPUTS:
@@ -83,40 +84,40 @@ def world_tree(root: Path, mf: str, seed: int | None, scenarios: Sequence[str]) 
 
 
 def world_seed(root: Path, mf: str, seed: int) -> int | None:
-    """The seed in the upstream partitions of a world: the only one, or of several the run's own; None for none."""
+    """The seed in the upstream partitions of a world: the only one, or the run's own; None without any."""
     folders = root.glob(f"data/layer[12]/[1-5][AB]/*/seed=*/manifest_fingerprint={mf}")
     upstream = {path.parent.name.removeprefix("seed=") for path in folders if path.parts[-4] != "5B"}
-    found = {int(text) for text in upstream if text.isdecimal()}
-    if len(found) > 1 and seed not in found:
+    seeds = {int(text) for text in upstream if text.isdecimal()}
+    if len(seeds) > 1 and seed not in seeds:
         raise InputError(
             "5B.ATTACH.IDENTITY_DISAGREES",
-            "the upstream data are of several seeds, none of them the run's",
+            "the upstream data have several seeds, none of them the run's",
             where=str(root),
             expected=seed,
-            found=sorted(found),
+            found=sorted(seeds),
         )
-    return seed if seed in found else min(found, default=None)
+    return seed if seed in seeds else min(seeds, default=None)
 
 
 def parameter_hash_of(root: Path, stated: str | None, tree: Tree) -> str:
-    """The run's parameter_hash: as stated, and as every part file of arrivals that says one repeats.
+    """The run's parameter_hash: as stated, and equal in every part file of arrivals that has one.
 
     Raises
     ------
-    InputError : nobody says one, or two say different ones.
+    InputError : no value, or different values.
     """
-    said = set() if stated is None else {stated}
+    hashes = set() if stated is None else {stated}
     for path in tree.files.get(_ARRIVALS, []):
         with open_file(path, dataset(_ARRIVALS), foreign=True) as file:
-            said |= {*_in_metadata(file), *_in_column(file)}
-    if len(said) == 1 and re.fullmatch("[0-9a-f]{64}", found := said.pop()):
-        return found
+            hashes |= {*_in_metadata(file), *_in_column(file)}
+    if len(hashes) == 1 and re.fullmatch("[0-9a-f]{64}", parameter_hash := hashes.pop()):
+        return parameter_hash
     raise InputError(
         "5B.ATTACH.IDENTITY_DISAGREES",
-        f"the tree says {'more than one' if said else 'no'} parameter_hash of the run",
+        f"the tree states {'more than one' if hashes else 'no'} parameter_hash of the run",
         where=str(root),
         expected="one value in log partitions, run records, receipt and arrivals",
-        found=", ".join(sorted(said)) or "none",
+        found=", ".join(sorted(hashes)) or "none",
     )
 
 
@@ -133,22 +134,22 @@ def _in_column(file: pq.ParquetFile) -> Iterator[str]:
 
 
 def _collect(tree: Tree, contract: Dataset, mf: str, seed: int | None, scenarios: Sequence[str]) -> None:
-    found: list[Path] = []
+    files: list[Path] = []
     for scenario in scenarios if contract.per_scenario else (None,):
         folder = tree.root / folder_of(contract.dataset_id, mf=mf, seed=seed, scenario_id=scenario)
         pattern = contract.file if contract.schema is None else "*.parquet"
-        here = [inside(tree.root, path) for path in sorted(folder.glob(pattern)) if path.is_file()]
-        if not here and contract.dataset_id not in ON_REQUEST:
+        paths = [inside(tree.root, path) for path in sorted(folder.glob(pattern)) if path.is_file()]
+        if not paths and contract.dataset_id not in ON_REQUEST:
             tree.missing.append(f"{contract.dataset_id} (no {pattern} in {tree.path(folder)})")
-        found += here
-    for path in found if contract.schema is not None else ():
+        files += paths
+    for path in files if contract.schema is not None else ():
         tree.normalised |= {f"{contract.dataset_id}.{column}" for column in _normalised(path, contract)}
-    if found:
-        tree.files[contract.dataset_id] = found
+    if files:
+        tree.files[contract.dataset_id] = files
 
 
 def _normalised(path: Path, contract: Dataset) -> list[str]:
-    """Columns that readers make into the contract's, and what they are; the schema is checked on the way."""
+    """Columns that readers convert to the contract's types, with their form; checks the schema as well."""
     with open_file(path, contract, foreign=True) as file:
         assert contract.schema is not None, contract.dataset_id
         kinds = {kind.name: kind.type for kind in file.schema_arrow}
@@ -158,11 +159,11 @@ def _normalised(path: Path, contract: Dataset) -> list[str]:
 
 
 def require_inside(root: Path) -> None:
-    """Refuse a tree whose documents (records, logs, policies, markers, receipts) lie elsewhere.
+    """Refuse a tree whose documents (records, logs, policies, markers, receipts) are links to files outside it.
 
     Raises
     ------
-    InputError : ``5B.ATTACH.OUTSIDE`` where a link leads out of the tree.
+    InputError : ``5B.ATTACH.OUTSIDE`` if a link leads out of the tree.
     """
     for pattern in _DOCUMENTS:
         for path in sorted(root.glob(pattern)):
@@ -170,12 +171,12 @@ def require_inside(root: Path) -> None:
 
 
 def inside(root: Path, path: Path) -> Path:
-    """A file of the tree, which no link may lead out of it."""
+    """The path, refused if a link leads out of the tree."""
     real = path.resolve()
     if not real.is_relative_to(root):
         raise InputError(
             "5B.ATTACH.OUTSIDE",
-            "a file of the tree lies outside it: a link leads out",
+            "a file of the tree is a link to a file outside it",
             where=str(path),
             expected=f"a file below {root}",
             found=real,

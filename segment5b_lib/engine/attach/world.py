@@ -1,4 +1,4 @@
-"""The upstream world of a foreign run: in its own tree, among our worlds, in a folder that was named, or nowhere."""
+"""The upstream world of an external run: in its tree, among the local worlds, in a named folder, or absent."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ UNSTATED: Final = "unstated"
 
 
 @dataclass(frozen=True)
-class ForeignWorld:
-    """Where the world is, digests of its files by dataset, and what of it is missing.
+class ExternalWorld:
+    """Place of the world, digests of its files by dataset, and missing parts.
 
-    `sealed` is a world of ours, with its own file; else `document` is what is known of the one in the tree.
+    `sealed` is a local world with its world file; otherwise `document` describes the world in the tree.
     """
 
     place: Literal["tree", "outputs", "named", "absent"]
@@ -32,34 +32,34 @@ class ForeignWorld:
     document: dict[str, Any]
 
 
-def find_world(root: Path, identity: Identity, scenarios: list[str], *, named: str, scale: str) -> ForeignWorld:
-    """The named world, else the one in the tree, else one of ours with the fingerprint that the run names.
+def find_world(root: Path, identity: Identity, scenarios: list[str], *, named: str, scale: str) -> ExternalWorld:
+    """The named world, else the world in the tree, else the local world with the run's fingerprint.
 
     Raises
     ------
-    InputError : the named world has another fingerprint; a file in the tree lies outside it or has a foreign schema.
+    InputError : the named world has another fingerprint; a file is outside the tree or has a wrong schema.
     """
-    _require_known(scale)
+    _require_scale(scale)
     mf = identity.manifest_fingerprint
     seed = world_seed(root, mf, identity.seed)
     tree = Tree(root) if named else world_tree(root, mf, seed, scenarios)
     if not tree.files and (named or (worlds_folder() / mf / WORLD_FILE).is_file()):
-        found = open_world(named or mf)
-        _require_same(found, mf)
+        local = open_world(named or mf)
+        _require_same(local, mf)
         place: Literal["named", "outputs"] = "named" if named else "outputs"
-        return ForeignWorld(place, _inventory(found), [], set(), found, {})
+        return ExternalWorld(place, _inventory(local), [], set(), local, {})
     document, missing = _document(root, scale)
     document |= {"manifest_fingerprint": mf, "scenarios": scenarios}
     document.setdefault("world_seed", identity.seed if seed is None else seed)
     if not tree.files:
         absent = [f"the upstream world {mf[:12]} (1A to 5A: gates that need it are not measured)", *missing]
-        return ForeignWorld("absent", {}, absent, set(), None, document)
+        return ExternalWorld("absent", {}, absent, set(), None, document)
     digests = sha256_files([path for paths in tree.files.values() for path in paths])
     files = {name: {tree.path(path): digests[path] for path in paths} for name, paths in tree.files.items()}
-    return ForeignWorld("tree", files, [*tree.missing, *missing], tree.normalised, None, document)
+    return ExternalWorld("tree", files, [*tree.missing, *missing], tree.normalised, None, document)
 
 
-def _require_known(scale: str) -> None:
+def _require_scale(scale: str) -> None:
     if scale and scale not in world_names():
         raise UsageError(
             "5B.WORLD.UNKNOWN_SCALE",
@@ -74,7 +74,7 @@ def _require_same(world: World, mf: str) -> None:
     if world.mf != mf:
         raise InputError(
             "5B.RUN.WRONG_WORLD",
-            "the world that was named is not the one that the run reads",
+            "the named world is not the world that the run reads",
             where=str(world.root),
             expected=mf,
             found=world.mf,
@@ -82,10 +82,10 @@ def _require_same(world: World, mf: str) -> None:
 
 
 def _document(root: Path, scale: str) -> tuple[dict[str, Any], list[str]]:
-    """What our readers ask of a world file: a world file in the tree says it, else what is known does."""
+    """Fields of a world file, from the tree's world file if it has one; and texts of missing fields."""
     path = root / WORLD_FILE
-    told = read_mapping(path) if path.is_file() else {}
-    document = {"scale": scale or UNSTATED, "parents": [], **told}
+    world_document = read_mapping(path) if path.is_file() else {}
+    document = {"scale": scale or UNSTATED, "parents": [], **world_document}
     missing = (
         ["the world's scale (runtime budgets bind at the pinned one: --scale)"] if document["scale"] == UNSTATED else []
     )
@@ -93,7 +93,7 @@ def _document(root: Path, scale: str) -> tuple[dict[str, Any], list[str]]:
 
 
 def _inventory(world: World) -> dict[str, dict[str, str]]:
-    """Path to digest of what a world of ours was sealed with, by dataset."""
+    """Path to digest of a local world's sealed files, by dataset."""
     files: dict[str, dict[str, str]] = {}
     for member in world.document["inventory"]:
         files.setdefault(member["dataset_id"], {})[member["path"].replace("{mf}", world.mf)] = member["sha256"]
