@@ -1,7 +1,7 @@
 """Charts: a frame in, an Altair chart out. Frames are aggregated before; see `segment5b_lib.views`.
 
-Importing this room makes Altair draw offline, which its own renderers do not (`enable()` does it again, should
-somebody have chosen another one); `png(chart)` gives the picture alone.
+Importing this package makes Altair draw offline, which its own renderers do not (`enable()` switches back from another
+renderer); `png(chart)` returns the picture only.
 """
 
 from segment5b_lib.charts.calibration import t6_t7_plane

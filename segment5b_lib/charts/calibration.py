@@ -1,4 +1,4 @@
-"""The plane of concentration and online share: bands, and where candidates were predicted and measured."""
+"""The plane of concentration and online share: bands, predicted and measured candidates."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ _ROLES = {"baseline": VERMILLION, "candidate": BLUE, "witness": ORANGE}
 
 
 def t6_t7_plane(frame: pl.DataFrame, bands: Mapping[str, Mapping[str, tuple[float, float]]]) -> Chart:
-    """Where runs lie between concentration (T6) and online share (T7), predicted and measured.
+    """Runs in the plane of concentration (T6) and online share (T7), predicted and measured.
 
     Parameters
     ----------
     frame : `run`, `role`, `kind` (`predicted` or `measured`), `t6`, `t7` (shares, 0..1).
     bands : level (`b`, `bplus`) to gate (`T6`, `T7`) to its bounds, shares.
+
+    Example: `charts.t6_t7_plane(comparison.plane(), comparison.bands())`
     """
     boxes = pl.DataFrame(
         [

@@ -1,4 +1,4 @@
-"""Certification: key metrics of every seed, and where every run stands in the plan."""
+"""Certification: key metrics of every seed, and the phase decisions of every run."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from segment5b_lib.charts.renderer import Chart
 from segment5b_lib.charts.theme import BLUE, GREEN, GREY, ORANGE, PINK, VERMILLION
 
 _SEEDS = [BLUE, ORANGE, GREEN, PINK, VERMILLION, GREY]
-_STANDS = {"open": BLUE, "reopen": ORANGE, "hold": VERMILLION, "what-if": GREY}
+_KINDS = {"open": BLUE, "reopen": ORANGE, "hold": VERMILLION, "what-if": GREY}
 
 
 def seed_dots(frame: pl.DataFrame, *, b_max: float, bplus_max: float) -> Chart:
-    """Every key metric on every seed, as its distance from the mean of the seeds; the CV stands at the side.
+    """Every key metric on every seed, as its distance from the mean of the seeds, labelled with its CV.
 
     Parameters
     ----------
     frame : `metric`, `seed` (text), `value` (in the metric's own unit), `cv` (sd / mean, 0 for a metric that is noise
-        around zero, null where it was not measured).
+        around zero, null if not measured).
     b_max, bplus_max : bounds of the CV.
+
+    Example: `charts.seed_dots(by_seed, b_max=0.1, bplus_max=0.05)`
     """
     mean = pl.col("value").mean().over("metric")
     spread = frame.with_columns(
@@ -47,12 +49,14 @@ def seed_dots(frame: pl.DataFrame, *, b_max: float, bplus_max: float) -> Chart:
 
 
 def phase_board(frame: pl.DataFrame) -> Chart:
-    """Where every run stands: one row per run, one column per phase, the decision's kind as colour and letter.
+    """Phase decisions: one row per run, one column per phase, the decision's kind as colour and text.
 
     Parameters
     ----------
     frame : `run_id`, `posture`, `seed`, `phase`, `decision`, `stands` (`open`, `reopen`, `hold`, `what-if`),
-        `held_by`; at most one row per run and phase, runs and phases in the order in which they are to stand.
+        `held_by`; at most one row per run and phase, runs and phases in the order of the chart.
+
+    Example: `charts.phase_board(board)`
     """
     named = frame.with_columns(run=pl.format("{} {} seed {}", pl.col("run_id").str.head(8), "posture", "seed"))
     x = alt.X(
@@ -61,10 +65,10 @@ def phase_board(frame: pl.DataFrame) -> Chart:
     y = alt.Y("run:N", title=None, sort=named["run"].unique(maintain_order=True).to_list())
     base = alt.Chart(named).encode(x=x, y=y, tooltip=["run:N", "phase:N", "decision:N", "held_by:N"])
     cells = base.mark_rect(stroke="white", strokeWidth=2).encode(
-        color=alt.Color("stands:N", title=None, scale=alt.Scale(domain=list(_STANDS), range=list(_STANDS.values())))
+        color=alt.Color("stands:N", title=None, scale=alt.Scale(domain=list(_KINDS), range=list(_KINDS.values())))
     )
-    words = base.mark_text(color="white", fontSize=10).encode(text="stands:N")
-    return alt.layer(cells, words).properties(
+    labels = base.mark_text(color="white", fontSize=10).encode(text="stands:N")
+    return alt.layer(cells, labels).properties(
         title=alt.TitleParams("Phase board", subtitle="the latest decision of every phase about every run"),
         height=alt.Step(28),
         width=alt.Step(62),

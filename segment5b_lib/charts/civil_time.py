@@ -1,4 +1,4 @@
-"""The clock: by how much local times are wrong, where and when, and for how long after a transition."""
+"""Errors of local times: by size, by zone and date, and by time since a transition."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ _COUNT = alt.Tooltip("arrivals:Q", format=",")
 
 
 def offset_distribution(frame: pl.DataFrame) -> Chart:
-    """How many arrivals carry a local time that is off by how many seconds; 0 is right.
+    """Arrivals by the error of their local time in seconds; 0 is right.
 
     Parameters
     ----------
     frame : `offset_seconds` (stored minus expected local time, whole seconds; null for an irregular error),
         `arrivals` (count > 0), `share` (fraction of all arrivals).
+
+    Example: `charts.offset_distribution(views.offset_distribution(evidence))`
     """
     base = (
         alt.Chart(frame)
@@ -58,8 +60,10 @@ def mismatch_heatmap(frame: pl.DataFrame, *, selection: str = "") -> Chart:
     Parameters
     ----------
     frame : `date` (UTC date as text), `tzid`, `arrivals`, `mismatches` (counts), `rate` (0..1); at most
-        5,000 rows, so the caller keeps the zones that matter and adds up the rest.
+        5,000 rows, so the caller adds up the smaller zones.
     selection : name of a selection that a click on a cell sets to its `tzid` and `date`; empty: none.
+
+    Example: `charts.mismatch_heatmap(views.mismatch_by_date_and_zone(evidence))`
     """
     zones = frame["tzid"].unique(maintain_order=True).to_list()
     cells: Chart = (
@@ -99,7 +103,7 @@ def mismatch_heatmap(frame: pl.DataFrame, *, selection: str = "") -> Chart:
 
 
 def _selectable(cells: Chart, selection: str) -> Chart:
-    """Cells that can be clicked; the one that was is framed."""
+    """Cells that can be clicked; the selected cell has a frame."""
     cell = alt.selection_point(name=selection, fields=["tzid", "date"], on="click", empty=False)
     frame = alt.condition(cell, alt.value(BLUE), alt.value(None))
     chosen: Chart = cells.add_params(cell).encode(stroke=frame, strokeWidth=alt.value(2))
@@ -113,6 +117,8 @@ def dst_windows(frame: pl.DataFrame) -> Chart:
     ----------
     frame : `tzid`, `transition` (UTC text), `support` (arrivals), `mae_pp` (percentage points), `kind` (`can fail`,
         `cannot fail`, `thin`), `b`, `bplus` (bounds, pp).
+
+    Example: `charts.dst_windows(views.dst_windows(scorecard))`
     """
     kinds = {"can fail": BLUE, "cannot fail": ORANGE, "thin": GREY}
     points = (
@@ -152,15 +158,17 @@ def dst_windows(frame: pl.DataFrame) -> Chart:
 
 
 def days_since_transition(frame: pl.DataFrame) -> Chart:
-    """Mismatch rate against days since the zone's own change of offset, with the arrivals behind each day.
+    """Mismatch rate against days since the zone's own change of offset, with the arrivals of each day.
 
-    A reader that merely muddles the ambiguous hour is wrong for a day; a cache that ends too early is wrong
+    A reader that only mishandles the ambiguous hour is wrong for a day; a cache that ends too early is wrong
     from the transition to the end of the horizon.
 
     Parameters
     ----------
-    frame : `day` (whole days since the transition, negative before it), `change` (which way the clock went;
-        returned: to the offset that it had before), `arrivals` (count > 0), `rate` (0..1).
+    frame : `day` (whole days since the transition, negative before it), `change` (direction of the change;
+        returned: to the offset of the horizon's start), `arrivals` (count > 0), `rate` (0..1).
+
+    Example: `charts.days_since_transition(views.days_since_transition(evidence))`
     """
     x = alt.X("day:Q", title="time since the zone's transition (days)", axis=alt.Axis(tickMinStep=1))
     base = alt.Chart(frame).encode(
@@ -186,20 +194,23 @@ def days_since_transition(frame: pl.DataFrame) -> Chart:
 
 
 class HasDaylightSaving(Protocol):
-    """A run object: something whose `dst` knows its wrong clocks by date and zone."""
+    """A run object with `dst` (see `segment5b_lib.open_run`)."""
 
     @property
     def dst(self) -> KnowsWrongClocks:
-        """What changes of offset do to the run."""
+        """Effects of offset changes on the run."""
 
 
 class KnowsWrongClocks(Protocol):
-    """Where the frame of `mismatch_heatmap` comes from."""
+    """Provider of the frame of `mismatch_heatmap`."""
 
     def by_date_and_zone(self) -> pl.DataFrame:
         """Wrong clocks by UTC date and zone."""
 
 
 def offset_heatmap(run: HasDaylightSaving) -> Chart:
-    """The mismatch heatmap of a run that `segment5b_lib.open_run` has opened."""
+    """The mismatch heatmap of a run that `segment5b_lib.open_run` has opened.
+
+    Example: `charts.offset_heatmap(run)`
+    """
     return mismatch_heatmap(run.dst.by_date_and_zone())

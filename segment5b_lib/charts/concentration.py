@@ -1,4 +1,4 @@
-"""Where arrivals are: how much of the whole the largest time zones hold."""
+"""Concentration of arrivals in the largest time zones."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ def largest_zones(frame: pl.DataFrame) -> Chart:
     Parameters
     ----------
     frame : one row per zone: `tzid`, `rank` (1 is the largest), `arrivals`, `share` (fraction of all).
+
+    Example: `charts.largest_zones(views.zone_shares(evidence))`
     """
     largest = frame.filter(pl.col("rank") <= _SHOWN)
     top = frame.filter(pl.col("rank") <= _TOP)["share"].sum()
@@ -42,12 +44,14 @@ def largest_zones(frame: pl.DataFrame) -> Chart:
 def top_k_curve(frame: pl.DataFrame, *, b_max: float, bplus_max: float) -> Chart:
     """Share of arrivals in the k largest zones, with T6's thresholds at k = 10.
 
-    The share of the top 10 % of zones is another number; it is marked too, and labelled as what it is.
+    The share of the top 10 % of zones is another figure; it has its own mark and label.
 
     Parameters
     ----------
     frame : one row per zone: `tzid`, `rank` (1..zones), `cumulative` (share of the zones up to that rank).
     b_max, bplus_max : T6's upper bounds, fractions, from the run's policy
+
+    Example: `charts.top_k_curve(views.zone_shares(evidence), b_max=0.35, bplus_max=0.3)`
     """
     tenth = max(1, -(-frame.height // 10))
     marks = frame.filter(pl.col("rank").is_in([_TOP, tenth])).with_columns(

@@ -9,17 +9,19 @@ from segment5b_lib.charts.renderer import Chart
 from segment5b_lib.charts.theme import BLUE, GREEN, GREY, ORANGE, VERMILLION
 
 _SHOWN = 6.0
-"""Residuals further from 0 than this are left out of the picture, not of the figures."""
+"""Residuals further from 0 than this are left out of the chart, not of the figures."""
 _KINDS = {"physical": BLUE, "virtual": ORANGE, "both": GREEN}
 
 
 def merchant_intensity(frame: pl.DataFrame) -> Chart:
-    """Arrivals of every merchant against what its intensity promised, both on logarithmic scales.
+    """Arrivals of every merchant against its expected arrivals, both on logarithmic scales.
 
     Parameters
     ----------
     frame : `merchant_id` (text), `kind` (physical, virtual or both), `expected` (Σ λ), `arrivals` (count). Merchants
-        without either cannot stand on a logarithmic scale and are left out.
+        without either do not fit on a logarithmic scale and are left out.
+
+    Example: `charts.merchant_intensity(views.merchant_intensity(evidence))`
     """
     shown = frame.filter((pl.col("expected") > 0) & (pl.col("arrivals") > 0)).sort("kind")
     ends = [shown["expected"].min(), shown["expected"].max()]
@@ -61,6 +63,8 @@ def residuals(frame: pl.DataFrame) -> Chart:
     Parameters
     ----------
     frame : `low`, `high` (edges of a bin, in √μ), `rows` (count), `share`, `cumulative` (fraction below `high`).
+
+    Example: `charts.residuals(views.residuals(evidence))`
     """
     shown = frame.filter((pl.col("low") >= -_SHOWN) & (pl.col("high") <= _SHOWN))
     scale = alt.Scale(domain=[-_SHOWN, _SHOWN])
@@ -108,6 +112,8 @@ def conservation(frame: pl.DataFrame) -> Chart:
     ----------
     frame : `level` (what was compared), `source` (S3 or S4), `arrivals` (count), `keys_compared`,
         `keys_that_differ` (counts, the same for both sources of a level).
+
+    Example: `charts.conservation(views.conservation(evidence))`
     """
     levels = frame["level"].unique(maintain_order=True).to_list()
     base = alt.Chart(frame).encode(

@@ -1,4 +1,4 @@
-"""The gate matrix: every gate of every run at a glance, by verdict, with its distance to the threshold."""
+"""The gate matrix: every gate of every run by verdict, with its distance to the threshold."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ _ROW_HEIGHT = 36
 _COLUMN_WIDTH = 310
 _LEAST_COLUMN_WIDTH = 200
 _WIDTH = 800
-"""Columns become narrower where several runs would be wider than a page, but never too narrow for their text."""
+"""Columns become narrower if several runs would be wider than a page, but not too narrow for their text."""
 
 
 def gate_matrix(frame: pl.DataFrame) -> Chart:
-    """Gates × runs, coloured by verdict; each cell says the value and how far it is from its B threshold.
+    """Gates × runs, coloured by verdict; each cell has the value and its distance to the B threshold.
 
     Parameters
     ----------
     frame : one row per gate and run, in the order of the board: `gate` and `run` (labels), `verdict` (a word
         of `Verdict`), `value`, `threshold` and `distance` (texts with their units).
+
+    Example: `charts.gate_matrix(views.gate_matrix([scorecard]))`
     """
     gates = frame["gate"].unique(maintain_order=True).to_list()
     runs = frame["run"].unique(maintain_order=True).to_list()

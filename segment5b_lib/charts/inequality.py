@@ -1,4 +1,4 @@
-"""How unevenly arrivals are shared: Lorenz curves, and what the k largest of each kind hold."""
+"""Inequality of arrivals: Lorenz curves, and the shares of the k largest of each kind."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ _KINDS = {"sites": BLUE, "edges": ORANGE, "merchants": GREEN, "zones": PINK}
 
 
 def lorenz(frame: pl.DataFrame) -> Chart:
-    """Lorenz curves of sites and edges, with their Gini indices; on the grey diagonal all would hold the same.
+    """Lorenz curves of sites and edges, with their Gini indices; the grey diagonal is equality.
 
     Parameters
     ----------
     frame : `kind` (sites or edges), `places_share`, `arrivals_share` (fractions, both rising from 0 to 1),
         `gini` (the same on all rows of a kind).
+
+    Example: `charts.lorenz(views.lorenz(evidence))`
     """
     named = frame.with_columns(curve=pl.format("{}, Gini {}", "kind", pl.col("gini").round(3)))
     shown = named.select("kind", "curve").unique(maintain_order=True)
@@ -56,6 +58,8 @@ def top_k_curves(frame: pl.DataFrame) -> Chart:
     ----------
     frame : `kind` (sites, edges, merchants or zones), `k` (count), `k_share` (fraction of all of the kind), `share`
         (fraction of the arrivals; of the physical ones for sites, of the virtual ones for edges).
+
+    Example: `charts.top_k_curves(views.top_k_curves(evidence))`
     """
     kinds = [kind for kind in _KINDS if kind in set(frame["kind"])]
     curves: Chart = (

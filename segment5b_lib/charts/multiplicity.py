@@ -15,6 +15,8 @@ def component_multiplicity(frame: pl.DataFrame) -> Chart:
     Parameters
     ----------
     frame : `components` (1, 2, …), `series_keys` (count of logical keys, in series), `share` (fraction of the keys).
+
+    Example: `charts.component_multiplicity(views.component_multiplicity(evidence))`
     """
     base = alt.Chart(frame).encode(
         x=alt.X("components:O", title="components of the key (series)", axis=alt.Axis(labelAngle=0)),

@@ -15,9 +15,9 @@ _LEVEL = 6
 
 def compact(image: bytes) -> bytes:
     """The same image, with its data in one well-compressed chunk."""
-    found = list(chunks(image))
-    pixels = zlib.decompress(b"".join(data for kind, data in found if kind == b"IDAT"))
-    head = [(kind, data) for kind, data in found if kind not in (b"IDAT", b"IEND")]
+    parts = list(chunks(image))
+    pixels = zlib.decompress(b"".join(data for kind, data in parts if kind == b"IDAT"))
+    head = [(kind, data) for kind, data in parts if kind not in (b"IDAT", b"IEND")]
     return _SIGNATURE + b"".join(
         _chunk(kind, data) for kind, data in [*head, (b"IDAT", zlib.compress(pixels, _LEVEL)), (b"IEND", b"")]
     )

@@ -1,8 +1,8 @@
 """Charts as notebooks show them: a Vega-Lite 5 spec and, from the same spec, a PNG.
 
-JupyterLab 4.6 bundles Vega-Lite 5, while Altair 6 writes `$schema` 6; our charts keep to what both
-understand, and this renderer says so. The MIME type carries `+json`, without which papermill cannot store
-it. Everything is drawn on this machine: nothing is fetched, neither here nor where the output is opened.
+JupyterLab 4.6 bundles Vega-Lite 5, while Altair 6 writes `$schema` 6; charts use what both
+understand, and this renderer writes 5. The MIME type carries `+json`, without which papermill cannot store
+it. Everything is drawn on this machine: nothing is fetched, neither here nor by the reader of the output.
 """
 
 from __future__ import annotations
@@ -23,17 +23,20 @@ Chart: TypeAlias = alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatCh
 RENDERER: Final = "segment5b"
 VEGALITE_MIME: Final = "application/vnd.vegalite.v5+json"
 WIDGET_MIME: Final = "application/vnd.jupyter.widget-view+json"
-"""The live face of an output (`workbench.panels`); it dies with its kernel."""
+"""The live view of an output (`workbench.panels`); it needs its kernel."""
 VEGALITE_SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v5.json"
 VEGALITE_VERSION: Final = "5.8"
-"""Draws the PNG and the offline page: the oldest that vl-convert has, so the nearest to JupyterLab's 5.6."""
+"""Version for the PNG and the offline page: the oldest of vl-convert, so the nearest to JupyterLab's 5.6."""
 MAX_ROWS: Final = 5_000
-"""A chart carries no more rows than this, over all its layers: aggregate before drawing."""
+"""Maximum number of rows of a chart, over all its layers: aggregate before drawing."""
 _PNG_SCALE: Final = 2.0
 
 
 def enable() -> None:
-    """Make Altair show charts through this renderer; notebooks call it once, before the first chart."""
+    """Make Altair show charts through this renderer; notebooks call it once, before the first chart.
+
+    Example: `charts.enable()`
+    """
     alt.renderers.register(RENDERER, render)
     alt.renderers.enable(RENDERER)
     alt.data_transformers.enable("default", max_rows=MAX_ROWS)
@@ -50,12 +53,15 @@ def render(spec: dict[str, Any], **metadata: Any) -> tuple[dict[str, Any], dict[
 
 
 def spec(chart: Chart) -> dict[str, Any]:
-    """The finished Vega-Lite 5 spec of a chart, as the renderer publishes it."""
+    """The finished Vega-Lite 5 spec of a chart, as the renderer publishes it.
+
+    Example: `charts.spec(charts.lorenz(views.lorenz(evidence)))["$schema"]`
+    """
     return finish(chart.to_dict())
 
 
 def titled(chart: Chart, about: str) -> Chart:
-    """The same chart; its title also says what it is about."""
+    """The same chart with `: about` added to its title."""
     title = chart.title.copy() if isinstance(chart.title, alt.TitleParams) else alt.TitleParams(chart.title)
     title.text = f"{title.text}: {about}"
     named: Chart = chart.properties(title=title)
@@ -68,17 +74,20 @@ def adaptive(chart: Chart) -> Chart:
 
 
 def png(chart: Chart) -> bytes:
-    """A chart as a PNG at twice its nominal size, on light paper."""
+    """A chart as a PNG at twice its nominal size, on light paper.
+
+    Example: `charts.png(charts.lorenz(views.lorenz(evidence)))`
+    """
     return _png(spec(chart))
 
 
 def finish(spec: dict[str, Any]) -> dict[str, Any]:
-    """A copy of a spec with our schema and look; a chart with too many rows is an error."""
+    """A copy of a spec with the schema and theme of these charts; too many rows are an InputError."""
     rows = sum(len(values) for values in spec.get("datasets", {}).values())
     if rows > MAX_ROWS:
         raise InputError(
             "5B.CHART.TOO_MANY_ROWS",
-            "a chart was given more rows than it may carry",
+            "a chart has too many rows",
             expected=f"at most {MAX_ROWS} rows",
             found=f"{rows} rows",
             next_step="aggregate the frame before drawing it",

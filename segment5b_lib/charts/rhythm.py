@@ -1,4 +1,4 @@
-"""The rhythm of local life: hours of the day and weekends, as stored and as they should be."""
+"""Arrivals by local hour and on weekends: stored and expected."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ def hour_profile(frame: pl.DataFrame) -> Chart:
     ----------
     frame : `hour` (0..23), `kind` (physical or virtual), `basis` (stored or expected), `share` (fraction of
         the kind's arrivals).
+
+    Example: `charts.hour_profile(views.hour_profile(evidence))`
     """
     lines: Chart = (
         alt.Chart(frame)
@@ -49,6 +51,8 @@ def hour_matrix(frame: pl.DataFrame) -> Chart:
     ----------
     frame : `expected_hour`, `stored_hour` (0..23), `arrivals` (count > 0), `share` (fraction of the expected
         hour's arrivals).
+
+    Example: `charts.hour_matrix(views.hour_matrix(evidence))`
     """
     base = alt.Chart(frame).encode(
         x=alt.X("stored_hour:O", title="stored local hour (h)", axis=alt.Axis(labelAngle=0)),
@@ -84,12 +88,14 @@ def hour_matrix(frame: pl.DataFrame) -> Chart:
 
 
 def weekend_share(frame: pl.DataFrame) -> Chart:
-    """Share of arrivals on local Saturdays and Sundays: observed, and what the intensities promise.
+    """Share of arrivals on local Saturdays and Sundays: observed, and expected from the intensities.
 
     Parameters
     ----------
-    frame : `scenario_id`, `basis` (observed or expected), `share` (fraction), `low`, `high` (what the
+    frame : `scenario_id`, `basis` (observed or expected), `share` (fraction), `low`, `high` (the range that the
         count law allows around an expected share; equal to `share` for an observed one).
+
+    Example: `charts.weekend_share(views.weekend_share(evidence))`
     """
     base = alt.Chart(frame).encode(
         y=alt.Y("scenario_id:N", title="scenario"),

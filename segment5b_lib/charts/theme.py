@@ -1,4 +1,4 @@
-"""How every chart looks: one light and one dark configuration, safe for colour-blind readers.
+"""Theme of all charts: one light and one dark configuration, safe for colour-blind readers.
 
 Categorical colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/). Charts take colours from here or
 from the configuration's ranges, so that a page can swap `config("light")` for `config("dark")`.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 Mode = Literal["light", "dark", "page"]
-"""`page`: JupyterLab's own colours, whichever theme it has and whenever that changes; only an SVG can take them."""
+"""`page`: JupyterLab's own colours, also after a change of its theme; for SVG only."""
 
 BLUE: Final = "#0072B2"
 SKY: Final = "#56B4E9"
@@ -51,13 +51,13 @@ _PAPER: Final[dict[Mode, dict[str, str]]] = {
 _HEAT: Final[dict[Mode, list[str]]] = {
     "light": ["#f1f3f5", "#fdc98a", "#e8762c", "#b33c06"],
     "dark": ["#22262c", "#7a3410", "#dd6b20", "#ffb870"],
-    # Ever less of the paper shines through: the same on light and on dark.
+    # With increasing opacity, so that the same colours fit light and dark pages.
     "page": ["rgba(140, 140, 140, 0.12)", "rgba(232, 118, 44, 0.55)", "rgba(213, 94, 0, 1)"],
 }
 
 
 def config(mode: Mode) -> dict[str, Any]:
-    """Vega-Lite `config` of a chart on light or dark paper, or in the colours of the page that it is drawn on."""
+    """Vega-Lite `config` of a chart on light or dark paper, or in the colours of its page."""
     paper = _PAPER[mode]
     return {
         "background": paper["paper"],

@@ -1,4 +1,4 @@
-"""Where the time goes, what has become faster, and what watching costs."""
+"""Elapsed times by state and lane, before and after, and the overhead of progress reporting."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ _SIDES = [GREY, BLUE, ORANGE, GREEN, PINK, VERMILLION]
 
 
 def state_elapsed(frame: pl.DataFrame, budgets: pl.DataFrame | None = None) -> Chart:
-    """Elapsed seconds of each state, its lanes stacked, with a line where a budget ends.
+    """Elapsed seconds of each state, its lanes stacked, with a line at each budget.
 
     Parameters
     ----------
     frame : `state`, `lane` (a word of `Lane`), `seconds` (wall time).
     budgets : `state`, `budget` (`target` or `stretch`), `seconds`; without them no lines are drawn.
+
+    Example: `charts.state_elapsed(views.state_elapsed(run.store))`
     """
     lanes = list(LANE_COLOURS)
     base = alt.Chart(frame).encode(y=alt.Y("state:N", title="state"))
@@ -60,12 +62,14 @@ def _budget_lines(budgets: pl.DataFrame) -> Any:
 
 
 def before_after(frame: pl.DataFrame) -> Chart:
-    """Sides against one another: every run a point, the median a line; each state has its own scale.
+    """Two or more sides compared: every run a point, the median a line; each state has its own scale.
 
     Parameters
     ----------
-    frame : `state`, `role` (`baseline` and `candidate`, or the names of the sides, the one compared with first),
+    frame : `state`, `role` (`baseline` and `candidate`, or the names of the sides, the reference first),
         `run`, `seconds` (wall time of the state in that run).
+
+    Example: `charts.before_after(comparison.timing())`
     """
     states = frame["state"].unique(maintain_order=True).to_list() or ["no state was timed"]
     roles = frame["role"].unique(maintain_order=True).to_list()
@@ -94,7 +98,9 @@ def overhead_pairs(pairs: pl.DataFrame, interval: pl.DataFrame) -> Chart:
     Parameters
     ----------
     pairs : `pair` (number), `quiet_s`, `reporting_s`, `overhead` (share of the quiet run's time).
-    interval : one row, `mean`, `low`, `high`, `limit` (shares); none where a replay failed.
+    interval : one row, `mean`, `low`, `high`, `limit` (shares); no row if a replay failed.
+
+    Example: `charts.overhead_pairs(pairs, interval)`
     """
     points = (
         alt.Chart(pairs)
@@ -111,8 +117,8 @@ def overhead_pairs(pairs: pl.DataFrame, interval: pl.DataFrame) -> Chart:
         )
     )
     subtitle = "no interval: a replay failed"
-    for found in interval.iter_rows(named=True):
-        span = f"mean {found['mean']:+.2%}, 95 % interval {found['low']:+.2%} to {found['high']:+.2%} (band)"
+    for row in interval.iter_rows(named=True):
+        span = f"mean {row['mean']:+.2%}, 95 % interval {row['low']:+.2%} to {row['high']:+.2%} (band)"
         subtitle = f"{span}; {pairs.height} pairs"
     return alt.layer(*_interval(interval), points).properties(
         title=alt.TitleParams("Overhead of progress reporting", subtitle=subtitle), width=560

@@ -1,4 +1,4 @@
-"""One zone's clock and its cache: offsets as they are and as they are cached, and T1 under another cache."""
+"""One zone's clock and its cache: true and cached offsets, and T1 under another cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from segment5b_lib.charts.renderer import Chart
 from segment5b_lib.charts.theme import BLUE, GREY, VERMILLION
 
 YEAR_PARAM: Final = "year"
-"""Name of the parameter of `t1_by_cache_year` that says which year is chosen."""
+"""Name of the parameter of `t1_by_cache_year` with the chosen year."""
 
 
 def offset_timeline(frame: pl.DataFrame, moments: pl.DataFrame) -> Chart:
@@ -21,6 +21,8 @@ def offset_timeline(frame: pl.DataFrame, moments: pl.DataFrame) -> Chart:
     ----------
     frame : `clock` (`true` or `cached`), `time` (UTC text), `offset_hours`; a row per change and one at either end.
     moments : `what` (a name), `start`, `end` (UTC text): spans that are shaded, the same text for an instant.
+
+    Example: `charts.offset_timeline(views.offset_timeline(evidence, "Europe/Berlin"), moments)`
     """
     x = alt.X("time:T", title="date (UTC)", scale=alt.Scale(type="utc"), axis=alt.Axis(format="%d %b"))
     clocks = ["true", "cached"]
@@ -61,7 +63,9 @@ def t1_by_cache_year(frame: pl.DataFrame, year: int) -> Chart:
     Parameters
     ----------
     frame : `year`, `t1` (share, 0..1), `mismatches` (count), `own` (whether it is the cache's own), `b`, `bplus`.
-    year : the year that is chosen at first.
+    year : the year chosen at first.
+
+    Example: `charts.t1_by_cache_year(views.t1_by_cache_year(views.ClockCounts(evidence)), 2025)`
     """
     chosen = alt.param(name=YEAR_PARAM, value=year)
     top = 1.25 * max(*frame["t1"].to_list(), *frame["b"].to_list())

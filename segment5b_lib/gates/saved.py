@@ -54,7 +54,10 @@ class ScorecardDocument(BaseModel):
 
 
 def schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of a scorecard."""
+    """JSON Schema (2020-12) of a scorecard.
+
+    Example: `s5.scorecard_schema()`
+    """
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {**dialect, **ScorecardDocument.model_json_schema(mode="serialization")}
 

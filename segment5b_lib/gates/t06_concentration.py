@@ -34,7 +34,10 @@ def measure(evidence: Evidence) -> Measurement:
 
 
 def zone_shares(evidence: Evidence) -> pl.DataFrame:
-    """tzid, rank (1 is the largest; ties by name), arrivals, share, cumulative; one row per zone."""
+    """tzid, rank (1 is the largest; ties by name), arrivals, share, cumulative; one row per zone.
+
+    Example: `views.zone_shares(evidence)`
+    """
     counts = evidence.census.group_by("tzid").agg(pl.col("arrivals").sum())
     ordered = counts.sort(["arrivals", "tzid"], descending=[True, False])
     share = pl.col("arrivals") / pl.col("arrivals").sum()

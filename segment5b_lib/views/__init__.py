@@ -1,6 +1,6 @@
-"""Views: small frames that describe a run; what charts draw and pages tabulate.
+"""Views: small frames that describe a run, for charts and tables.
 
-No view scans arrivals itself: all of them follow from `gates.evidence.Evidence`, whose census is one pass.
+No view scans arrivals itself: all of them are derived from `run.evidence`, whose census is one pass.
 """
 
 from segment5b_lib.gates.t06_concentration import zone_shares

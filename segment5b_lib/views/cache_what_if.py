@@ -1,4 +1,4 @@
-"""What T1 would be if the transition cache ended in another year, and nothing else changed.
+"""T1 if the transition cache ended in another year, and nothing else changed.
 
 No draw depends on the cache: a run of a world whose 2A is reopened has the same arrivals at the same instants and
 places, with other local times. So T1 under another cache is counted, not estimated: to the error of every arrival
@@ -23,7 +23,7 @@ from segment5b_lib.views.zone_clock import span
 
 _EARLIER: Final = 6
 _LATER: Final = 2
-"""Years on either side of the horizon that are worth asking about."""
+"""Years before and after the horizon that the what-if offers."""
 _MOVED: Final = """
 WITH shift AS (SELECT unnest($1::BIGINT[]) AS year, unnest($2::VARCHAR[]) AS tzid, unnest($3::BIGINT[]) AS start,
                       unnest($4::BIGINT[]) AS stop, unnest($5::BIGINT[]) AS seconds)
@@ -38,7 +38,7 @@ SELECT sum(arrivals)::BIGINT AS arrivals,
 
 
 def cache_year(evidence: Evidence) -> int:
-    """The last year whose transitions the world's cache has: as it declares, else that of its last entry."""
+    """The last year of the world's cache: as declared, else that of its last entry."""
     declared = evidence.cache_document.get("transitions_through_utc")
     if declared is not None:
         return datetime.fromisoformat(str(declared)).year - 1
@@ -46,7 +46,7 @@ def cache_year(evidence: Evidence) -> int:
 
 
 def years_around(evidence: Evidence) -> tuple[int, ...]:
-    """The years that a what-if may choose: some before and after the horizon, and the cache's own."""
+    """Years of the what-if: some before and after the horizon, and the cache's own."""
     first, last = (datetime.fromtimestamp(second, UTC).year for second in span(evidence))
     return tuple(sorted({*range(first - _EARLIER, last + _LATER + 1), cache_year(evidence)}))
 
@@ -56,15 +56,17 @@ def t1_by_cache_year(counts: ClockCounts, years: Sequence[int] | None = None) ->
 
     Returns `year`, `mismatches`, `arrivals` (counts), `t1` (share, 0..1), `own` (whether it is the cache's own year),
     `b`, `bplus` (thresholds of T1, shares).
+
+    Example: `views.t1_by_cache_year(views.ClockCounts(evidence), [2025, 2028])`
     """
     evidence = counts.evidence
-    asked = list(years if years is not None else years_around(evidence))
+    requested = list(years if years is not None else years_around(evidence))
     totals = counts.ask(_TOTALS).row(0, named=True)
-    moved = counts.ask(_MOVED, _columns(_shifts(evidence, asked)))
+    moved = counts.ask(_MOVED, _columns(_shifts(evidence, requested)))
     gate = evidence.policy.gates["T1"]
     mismatches = totals["mismatches"] + pl.col("more").fill_null(0)
     return (
-        pl.DataFrame({"year": asked}, schema={"year": pl.Int64})
+        pl.DataFrame({"year": requested}, schema={"year": pl.Int64})
         .join(moved, on="year", how="left", maintain_order="left")
         .with_columns(mismatches=mismatches, arrivals=pl.lit(totals["arrivals"]))
         .with_columns(
@@ -78,28 +80,28 @@ def t1_by_cache_year(counts: ClockCounts, years: Sequence[int] | None = None) ->
 
 
 Shift = tuple[int, str, int, int, int]
-"""Year, zone, and a span [start, stop) over which that year's cache is so many seconds ahead of the world's."""
+"""Year, zone, and a span [start, stop) and the seconds by which that year's cache is ahead of the world's."""
 
 
 def _shifts(evidence: Evidence, years: Iterable[int]) -> list[Shift]:
-    known, zones = set(known_zones()), evidence.census["tzid"].drop_nulls().unique().sort().to_list()
-    found: list[Shift] = []
+    database, zones = set(known_zones()), evidence.census["tzid"].drop_nulls().unique().sort().to_list()
+    shifts: list[Shift] = []
     for year in years:
-        other = tz_cache.build([zone for zone in zones if zone in known], year)
-        found += [(year, *shift) for zone in other.names for shift in _zone_shifts(evidence, zone, other)]
-    return found
+        other = tz_cache.build([zone for zone in zones if zone in database], year)
+        shifts += [(year, *shift) for zone in other.names for shift in _zone_shifts(evidence, zone, other)]
+    return shifts
 
 
 def _zone_shifts(evidence: Evidence, tzid: str, other: TzCache) -> list[tuple[str, int, int, int]]:
     start, end = span(evidence)
-    mine, theirs = evidence.cache.zone(tzid), other.zone(tzid)
-    if mine is None or theirs is None:
+    current, changed = evidence.cache.zone(tzid), other.zone(tzid)
+    if current is None or changed is None:
         return []
-    changes = np.concatenate([mine.utc_seconds, theirs.utc_seconds])
+    changes = np.concatenate([current.utc_seconds, changed.utc_seconds])
     instants = np.unique(np.append(changes[(changes > start) & (changes < end)], start))
     now, then = (
         steps.offset_minutes[np.searchsorted(steps.utc_seconds, instants, side="right") - 1].astype(np.int64)
-        for steps in (mine, theirs)
+        for steps in (current, changed)
     )
     stops = np.append(instants[1:], end)
     return [

@@ -1,4 +1,4 @@
-"""The clock's errors: by size, by date and zone, and by time since each zone's change of offset."""
+"""Errors of local times: by size, by date and zone, and by time since each zone's change of offset."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ _NO_ZONE: Final = "(no zone)"
 def offset_distribution(evidence: Evidence) -> pl.DataFrame:
     """Arrivals by the error of their primary local time.
 
-    Returns `offset_seconds` (stored minus expected; null where the error is no multiple of a quarter of an
+    Returns `offset_seconds` (stored minus expected; null if the error is no multiple of a quarter of an
     hour), `arrivals`, `share` (fraction of all), ascending, nulls last.
+
+    Example: `views.offset_distribution(evidence)`
     """
     return (
         evidence.census.group_by(pl.col("error_seconds").alias("offset_seconds"))
@@ -31,10 +33,12 @@ def offset_distribution(evidence: Evidence) -> pl.DataFrame:
 
 
 def mismatch_by_date_and_zone(evidence: Evidence) -> pl.DataFrame:
-    """Wrong clocks by UTC date and zone: the forty zones with most of them, the others added up.
+    """Wrong clocks by UTC date and zone: the forty zones with most of them, and the sum of the others.
 
     Returns `date` (text), `tzid`, `arrivals`, `mismatches`, `rate` (0..1). Zones are ordered by the first
     date on which their clock is wrong; those that are always right follow, the sum of the others is last.
+
+    Example: `views.mismatch_by_date_and_zone(evidence)`
     """
     daily = (
         evidence.census.group_by(
@@ -71,10 +75,12 @@ def mismatch_by_date_and_zone(evidence: Evidence) -> pl.DataFrame:
 
 
 def dst_windows(scorecard: Scorecard) -> pl.DataFrame:
-    """T3's windows: one row per zone and change of offset that the horizon holds.
+    """T3's windows: one row per zone and change of offset in the horizon.
 
     Returns `tzid`, `transition` (UTC, text), `support` (arrivals), `mae_pp` (percentage points), `kind` (`can fail`;
-    `cannot fail`, where even a shift of an hour would stay below twice the threshold; `thin`), `b`, `bplus` (pp).
+    `cannot fail`, if even a shift of an hour would stay below twice the threshold; `thin`), `b`, `bplus` (pp).
+
+    Example: `views.dst_windows(scorecard)`
     """
     result = scorecard.result("T3")
     limits = {threshold.level: threshold.value for threshold in result.thresholds}
@@ -89,11 +95,13 @@ def dst_windows(scorecard: Scorecard) -> pl.DataFrame:
 
 
 def days_since_transition(evidence: Evidence) -> pl.DataFrame:
-    """Wrong clocks of the zones that change their offset, by whole days since the change that holds.
+    """Wrong clocks of the zones that change their offset, by whole days since the latest change.
 
-    An arrival belongs to the latest change before it, or, where there is none yet, to the zone's first (then
-    `day` is negative). Returns `day`, `change` (which way the clock went: forward, back, or returned to the offset
-    of the horizon's start), `arrivals`, `mismatches`, `rate`.
+    An arrival belongs to the latest change before it, or, before any, to the zone's first (then `day` is
+    negative). Returns `day`, `change` (direction: forward, back, or returned to the offset of the horizon's start),
+    `arrivals`, `mismatches`, `rate`.
+
+    Example: `views.days_since_transition(evidence)`
     """
     changes = _named(transitions(evidence)).sort("transition")
     first = changes.group_by("scenario_id", "tzid", maintain_order=True).first()
@@ -122,7 +130,7 @@ def days_since_transition(evidence: Evidence) -> pl.DataFrame:
 
 
 def _named(changes: pl.DataFrame) -> pl.DataFrame:
-    """Which way each change went. After a return even a clock that knows of no change is right again."""
+    """Direction of each change. After a return even a clock without any change is right again."""
     so_far = pl.col("change_seconds").cum_sum().over(["scenario_id", "tzid"], order_by="transition")
     return changes.with_columns(
         change=pl.when(so_far == 0)

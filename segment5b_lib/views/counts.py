@@ -17,10 +17,12 @@ _LEVELS: Final = {
 
 
 def latent_factor(evidence: Evidence) -> pl.DataFrame:
-    """Distribution of S2's latent factor over all rows, and its memory.
+    """Distribution of S2's latent factor over all rows, and its autocorrelation.
 
     Returns `statistic` (mean, p50, p90, p99, lag-1 autocorrelation), `value` (quantiles to within 1e-4), `population`,
     `population_unit` (rows, or pairs of neighbouring buckets).
+
+    Example: `views.latent_factor(evidence)`
     """
     field = evidence.latent_factor
     quantiles = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
@@ -32,7 +34,10 @@ def latent_factor(evidence: Evidence) -> pl.DataFrame:
 
 
 def zero_rate(evidence: Evidence) -> float | None:
-    """Share of the S3 rows whose count is 0, rows without intensity included; None without rows."""
+    """Share of the S3 rows whose count is 0, rows without intensity included; None without rows.
+
+    Example: `views.zero_rate(evidence)`
+    """
     rows, zeros = (int(evidence.merchant_counts[name].sum()) for name in ("rows", "zero_rows"))
     return zeros / rows if rows else None
 
@@ -41,7 +46,9 @@ def residuals(evidence: Evidence) -> pl.DataFrame:
     """Histogram and distribution function of (N − μ)/√μ over the rows with μ above `lambda_zero_eps`.
 
     Returns `low`, `high` (edges of a bin [low, high), in standard deviations of a Poisson count), `rows`, `share`,
-    `cumulative` (share below `high`), ascending. What lies beyond ± 20 is in the outermost bins.
+    `cumulative` (share below `high`), ascending. Residuals beyond ± 20 are in the outermost bins.
+
+    Example: `views.residuals(evidence)`
     """
     share = pl.col("rows") / pl.col("rows").sum()
     return evidence.residuals.select(
@@ -57,6 +64,8 @@ def conservation(evidence: Evidence) -> pl.DataFrame:
     """Arrivals on both sides before and after aggregation to the logical key, as gate T4 compares them.
 
     Returns `level`, `source` (S3 counts or S4 arrivals), `arrivals`, `keys_compared`, `keys_that_differ`.
+
+    Example: `views.conservation(evidence)`
     """
     levels, _ = evidence.conservation
     return (
@@ -73,19 +82,21 @@ def conservation(evidence: Evidence) -> pl.DataFrame:
 
 
 def merchant_intensity(evidence: Evidence) -> pl.DataFrame:
-    """Every merchant's expected arrivals (Σ λ_realised) and the arrivals that it got.
+    """Every merchant's expected arrivals (Σ λ_realised) and its arrivals.
 
     Returns `merchant_id` (text), `kind` (physical, virtual or both), `expected`, `arrivals`, by falling intensity.
+
+    Example: `views.merchant_intensity(evidence)`
     """
     virtual = pl.col("edge_id").is_not_null().any()
     physical = pl.col("site_id").is_not_null().any()
     kind = pl.when(virtual & physical).then(pl.lit("both")).when(virtual).then(pl.lit("virtual"))
-    got = evidence.places.group_by("merchant_id").agg(
+    arrivals = evidence.places.group_by("merchant_id").agg(
         pl.col("arrivals").sum(), kind.otherwise(pl.lit("physical")).alias("kind")
     )
     return (
         evidence.merchant_counts.select("merchant_id", "expected")
-        .join(got, on="merchant_id", how="left")
+        .join(arrivals, on="merchant_id", how="left")
         .with_columns(pl.col("arrivals").fill_null(0), pl.col("kind").fill_null("none"))
         .sort("expected", "merchant_id", descending=[True, False])
         .select(pl.col("merchant_id").cast(pl.String), "kind", "expected", "arrivals")

@@ -1,4 +1,4 @@
-"""What was set differently in several runs: policy keys, worlds, seeds."""
+"""Settings that differ between runs: policy keys, worlds, seeds."""
 
 from __future__ import annotations
 
@@ -13,21 +13,26 @@ from segment5b_lib.store.runs import Run
 
 
 def run_label(run: Run) -> str:
-    """How a run is called in comparisons: posture, start of the id, seed."""
+    """Label of a run in comparisons: posture, start of the id, seed."""
     return f"{run.receipt.posture} {run.run_id[:8]} seed {run.receipt.seed}"
 
 
 def policy_differences(runs: Sequence[Run]) -> pl.DataFrame:
-    """Every policy key whose value is not the same in all runs.
+    """Every policy key whose value differs between the runs.
 
     Returns `key` (policy's short name and path, dotted) and one column per run (`run_label`): the value as JSON,
-    null where the run does not have the key.
+    null if the run lacks the key.
+
+    Example: `views.policy_differences([run.store for run in comparison.runs])`
     """
     return _where_different({run_label(run): dict(_leaves(_documents(run))) for run in runs}, "key")
 
 
 def world_differences(runs: Sequence[Run]) -> pl.DataFrame:
-    """What else tells the runs apart: `about` (seed, world, scale, reopened segments, library) and a column per run."""
+    """Other differences: `about` (seed, world, scale, reopened segments, scenarios, library) and a column per run.
+
+    Example: `views.world_differences([run.store for run in comparison.runs])`
+    """
     return _where_different({run_label(run): _origin(run) for run in runs}, "about")
 
 
@@ -59,7 +64,7 @@ def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 
 def _where_different(columns: Mapping[str, Mapping[str, str]], name: str) -> pl.DataFrame:
-    every = dict.fromkeys(key for own in columns.values() for key in own)
-    keys = {key: [own.get(key) for own in columns.values()] for key in every}
-    rows = [(key, *values) for key, values in keys.items() if len(set(values)) > 1]
+    keys = dict.fromkeys(key for column in columns.values() for key in column)
+    by_key = {key: [column.get(key) for column in columns.values()] for key in keys}
+    rows = [(key, *values) for key, values in by_key.items() if len(set(values)) > 1]
     return pl.DataFrame(rows, schema=dict.fromkeys((name, *columns), pl.String), orient="row")

@@ -15,6 +15,8 @@ def gate_matrix(scorecards: Sequence[Scorecard]) -> pl.DataFrame:
 
     Returns `gate` (id and title), `run` (posture and the start of the id), `verdict`, `value`, `threshold`
     (of B) and `distance` (texts with their units).
+
+    Example: `views.gate_matrix([scorecard])`
     """
     return pl.concat(
         scorecard.frame().select(
@@ -30,9 +32,9 @@ def gate_matrix(scorecards: Sequence[Scorecard]) -> pl.DataFrame:
 
 
 def bands(policy: ValidationPolicy, gates: Sequence[str]) -> dict[str, dict[str, tuple[float, float]]]:
-    """Bounds of some gates by level (`b`, `bplus`), as a policy has them; of a share 0 and 1 where it has none."""
+    """Bounds of some gates by level (`b`, `bplus`), from a policy; 0 and 1 for a missing bound of a share."""
     levels = {level: {gate: getattr(policy.gates[gate], level) for gate in gates} for level in ("b", "bplus")}
     return {
-        level: {gate: (limit.min or 0.0, 1.0 if limit.max is None else limit.max) for gate, limit in found.items()}
-        for level, found in levels.items()
+        level: {gate: (limit.min or 0.0, 1.0 if limit.max is None else limit.max) for gate, limit in limits.items()}
+        for level, limits in levels.items()
     }

@@ -1,4 +1,4 @@
-"""What the transition cache does not know, and what that costs."""
+"""Zones in which the transition cache is wrong, and their wrong arrivals."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ def cache_shortfalls(scorecard: Scorecard) -> pl.DataFrame:
 
     Returns `tzid`, `problem`, `first_utc` (first wrong instant), `expected_minutes` and `cached_minutes`
     (offsets from UTC there), `arrivals` and `mismatches` (of the primary clock, by full scan).
+
+    Example: `views.cache_shortfalls(scorecard)`
     """
     schema = {
         "tzid": pl.String,

@@ -27,9 +27,9 @@ def arrivals_by(evidence: Evidence, kind: str) -> pl.Series:
 
 
 def gini(arrivals: pl.Series) -> float | None:
-    """Gini index of a set of amounts ≥ 0: 0 where all are equal, (n − 1)/n where one has everything.
+    """Gini index of a set of amounts ≥ 0: 0 if all are equal, (n − 1)/n if one has everything.
 
-    Σ_i (2i − n − 1) x_i / (n Σ x), x ascending and i from 1; None where there is nothing to share.
+    Σ_i (2i − n − 1) x_i / (n Σ x), x ascending and i from 1; None for a total of 0.
     """
     amounts = arrivals.sort().to_numpy().astype(np.float64)
     n, total = len(amounts), float(amounts.sum())
@@ -41,8 +41,10 @@ def gini(arrivals: pl.Series) -> float | None:
 def lorenz(evidence: Evidence) -> pl.DataFrame:
     """Lorenz curves of sites and edges with arrivals.
 
-    Returns `kind` (sites or edges), `places_share` and `arrivals_share` (the smallest part of the places holds that
-    part of the kind's arrivals; both rise from 0 to 1), `gini`. At most 201 points per curve.
+    Returns `kind` (sites or edges), `places_share` and `arrivals_share` (fraction of the places, smallest first, and
+    their fraction of the kind's arrivals; both rise from 0 to 1), `gini`. At most 201 points per curve.
+
+    Example: `views.lorenz(evidence)`
     """
     curves = [
         _lorenz(kind, arrivals) for kind in _PLACES if len(arrivals := arrivals_by(evidence, kind)) and arrivals.sum()
@@ -53,16 +55,18 @@ def lorenz(evidence: Evidence) -> pl.DataFrame:
 
 def _lorenz(kind: str, arrivals: pl.Series) -> pl.DataFrame:
     amounts = arrivals.sort().to_numpy().astype(np.float64)
-    held = np.concatenate([[0.0], np.cumsum(amounts)]) / amounts.sum()
-    at = np.unique(np.rint(np.linspace(0, len(amounts), _CURVE_POINTS)).astype(np.int64))
-    columns = {"places_share": at / len(amounts), "arrivals_share": held[at]}
+    cumulative_share = np.concatenate([[0.0], np.cumsum(amounts)]) / amounts.sum()
+    index = np.unique(np.rint(np.linspace(0, len(amounts), _CURVE_POINTS)).astype(np.int64))
+    columns = {"places_share": index / len(amounts), "arrivals_share": cumulative_share[index]}
     return pl.DataFrame(columns).select(pl.lit(kind).alias("kind"), pl.all(), pl.lit(gini(arrivals)).alias("gini"))
 
 
 def top_k_curves(evidence: Evidence, kinds: Sequence[str] = ("sites", "edges", "merchants", "zones")) -> pl.DataFrame:
-    """Share of the arrivals that the k largest hold; sites share physical arrivals, edges virtual ones.
+    """Share of the k largest; of physical arrivals for sites, of virtual arrivals for edges.
 
-    Returns `kind`, `k` (1..n, about 200 of them, evenly spaced on a logarithmic scale), `k_share` (k/n), `share`.
+    Returns `kind`, `k` (1..n, about 200 values, evenly spaced on a logarithmic scale), `k_share` (k/n), `share`.
+
+    Example: `views.top_k_curves(evidence, ["zones"])`
     """
     curves = []
     for kind in kinds:
@@ -80,7 +84,7 @@ def _ranks(n: int) -> npt.NDArray[np.int64]:
 
 
 def top_share(arrivals: pl.Series, part: float) -> float | None:
-    """Share that the largest `part` (0..1) holds; of 886 merchants the top 1 % are 9: part counts are rounded up."""
+    """Share of the largest `part` (0..1) of them, rounded up: of 886 merchants the top 1 % are 9."""
     total = int(arrivals.sum())
     head = arrivals.sort(descending=True).head(math.ceil(part * len(arrivals)))
     return int(head.sum()) / total if total else None
@@ -91,10 +95,12 @@ _TOPS: Final = {"top 1 %": 0.01, "top 5 %": 0.05}
 
 
 def merchant_tail(evidence: Evidence) -> pl.DataFrame:
-    """Arrivals per merchant: quantiles (linear interpolation), and what the largest hold together.
+    """Arrivals per merchant: quantiles (linear interpolation), and the shares of the largest.
 
     Returns `statistic` (median, p90, p99, max, top 1 %, top 5 %), `value`, `unit` (arrivals, or share: a fraction
     of all arrivals).
+
+    Example: `views.merchant_tail(evidence)`
     """
     arrivals = arrivals_by(evidence, "merchants")
     rows = [(name, arrivals.quantile(q, interpolation="linear"), "arrivals") for name, q in _QUANTILES.items()]
@@ -103,10 +109,12 @@ def merchant_tail(evidence: Evidence) -> pl.DataFrame:
 
 
 def row_zone_shares(evidence: Evidence) -> pl.DataFrame:
-    """What `gates.t06_concentration.zone_shares` would give under `row_zone`, whatever the run's own binding is.
+    """Zone shares (see `zone_shares`) under the binding `row_zone`, for a run of any binding.
 
-    Physical arrivals count in the zone of the row that made them, virtual ones where their edge stands. Returns
+    Physical arrivals count in the zone of their row, virtual arrivals in the zone of their edge. Returns
     `tzid`, `rank`, `arrivals`, `share`, `cumulative`, largest first.
+
+    Example: `views.row_zone_shares(evidence)`
     """
     virtual = evidence.census.filter("is_virtual").group_by("tzid").agg(pl.col("arrivals").sum())
     zones = pl.concat([evidence.row_zones, virtual]).group_by("tzid").agg(pl.col("arrivals").sum())

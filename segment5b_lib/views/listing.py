@@ -1,4 +1,4 @@
-"""A frame as a small table for people: escaped, numbers with separators, no column types."""
+"""A frame as a small HTML table: escaped, numbers with separators, no column types."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ class Listing:
 
 
 def listing(frame: pl.DataFrame, rows: int = 20, *, wrap: bool = True) -> Listing:
-    """Show the first rows of a frame as a table; texts stay on one line unless they may `wrap`."""
+    """Show the first rows of a frame as a table; texts stay on one line unless `wrap`.
+
+    Example: `views.listing(run.states(), rows=3)`
+    """
     return Listing(frame, rows, wrap)
 
 
@@ -44,7 +47,7 @@ def _text(value: object) -> str:
     if value is None:
         return "–"
     if isinstance(value, (list, tuple)):
-        return ", ".join(_text(one) for one in value)
+        return ", ".join(_text(item) for item in value)
     if isinstance(value, float):
         return f"{value:,.6g}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

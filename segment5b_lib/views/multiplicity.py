@@ -1,4 +1,4 @@
-"""How many components share one logical key: rows that differ in their country alone."""
+"""Components of a logical key: rows that differ in their country only."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from segment5b_lib.contract.datasets import SERIES_KEY
 from segment5b_lib.gates.evidence.run_tables import Evidence
 
 LOGICAL_KEY: Final = ("scenario_id", *(name for name in SERIES_KEY if name != "legal_country_iso"))
-"""A series without its country: what the engine itself calls a series."""
+"""A series without its country: a series of the engine."""
 
 
 def component_multiplicity(evidence: Evidence) -> pl.DataFrame:
     """Logical keys by the number of their components (series), over all scenarios.
 
-    Returns `components` (1, 2, …), `series_keys` (logical keys of series), `row_keys` (the same times the buckets
+    Returns `components` (1, 2, …), `series_keys` (logical keys of series), `row_keys` (`series_keys` times the buckets
     of the grid), `share` (fraction of the keys), ascending.
+
+    Example: `views.component_multiplicity(evidence)`
     """
     tables = [_of_scenario(evidence, horizon.scenario_id) for horizon in evidence.horizons]
     return (

@@ -1,4 +1,4 @@
-"""Hours of the local day and weekends: as stored, as the clock should have shown, as S2 promises."""
+"""Hours of the local day and weekends: stored, expected of the clock, expected from S2."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def hour_profile(evidence: Evidence) -> pl.DataFrame:
     """Share of the physical and of the virtual arrivals in each local hour, stored and expected.
 
     Returns `kind`, `basis`, `hour` (0..23), `arrivals`, `share` (fraction of the kind's arrivals).
+
+    Example: `views.hour_profile(evidence)`
     """
     census = evidence.census.with_columns(
         kind=pl.when("is_virtual").then(pl.lit("virtual")).otherwise(pl.lit("physical"))
@@ -33,10 +35,12 @@ def hour_profile(evidence: Evidence) -> pl.DataFrame:
 
 
 def day_shares(evidence: Evidence) -> pl.DataFrame:
-    """The hour profile in four figures per kind and basis: its peak, and what the parts of the day hold.
+    """The hour profile in four figures per kind and basis: its peak, and the shares of the parts of the day.
 
-    Returns `kind`, `basis`, `arrivals`, `peak_hour` (of the largest share; the first among equals), and a share per
+    Returns `kind`, `basis`, `arrivals`, `peak_hour` (of the largest share, the first of equal ones), and a share per
     part of the day: `hours_09-17`, `hours_18-23`, `hours_00-05` (both ends included; 06 to 08 is the rest).
+
+    Example: `views.day_shares(evidence)`
     """
     parts = [
         pl.col("share").filter(pl.col("hour").is_in(list(hours))).sum().alias(f"hours_{name}")
@@ -56,6 +60,8 @@ def hour_matrix(evidence: Evidence) -> pl.DataFrame:
 
     Returns `expected_hour`, `stored_hour` (0..23), `arrivals`, `share` (fraction of the expected hour's
     arrivals).
+
+    Example: `views.hour_matrix(evidence)`
     """
     return (
         evidence.census.filter((pl.col("expected_hour") != NO_HOUR) & (pl.col("stored_hour") != NO_HOUR))
@@ -67,10 +73,12 @@ def hour_matrix(evidence: Evidence) -> pl.DataFrame:
 
 
 def weekend_share(evidence: Evidence) -> pl.DataFrame:
-    """Share of arrivals on local weekends by scenario, as gate T8 sees it.
+    """Share of arrivals on local weekends by scenario, as in gate T8.
 
-    Returns `scenario_id`, `basis` (observed or expected), `share`, `low`, `high`: around an expected share
-    what the count law allows at four standard errors, at an observed one the share itself.
+    Returns `scenario_id`, `basis` (observed or expected), `share`, `low`, `high`: four standard errors of
+    the count law around an expected share; an observed share itself.
+
+    Example: `views.weekend_share(evidence)`
     """
     shares = weekend_shares(evidence).filter(pl.col("scenario_id").is_not_null())
     width = STANDARD_ERRORS * pl.col("standard_error")

@@ -1,4 +1,4 @@
-"""Where a run's time went: each state's latest attempt, and its lanes."""
+"""Elapsed times of a run: each state's latest attempt, and its lanes."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ _STATES_SCHEMA: Final = {
 
 
 def states(run: Run) -> pl.DataFrame:
-    """Every state of a run: how its latest attempt ended, and what that took.
+    """Every state of a run: status, time and memory of its latest attempt.
 
-    Returns `state`, `status` (PASS, FAIL, LINKED: taken over from the parent run, ATTACHED: there without a record, or
-    NOT_RUN), `seconds` of wall time, seconds in each lane (`input_load`, `compute`, `validation`, `write`), `rows_in`,
-    `rows_out`, `peak_bytes` (largest resident memory of the process until then), `error_code`. What was not run, or
-    what the record of an attached run does not say, is null.
+    Returns `state`, `status` (PASS, FAIL, LINKED: taken over from the parent run, ATTACHED: complete without a record,
+    or NOT_RUN), `seconds` of wall time, seconds in each lane (`input_load`, `compute`, `validation`, `write`),
+    `rows_in`, `rows_out`, `peak_bytes` (largest resident memory of the process until then), `error_code`. Values that
+    were not measured, or that the record of an attached run lacks, are null.
+
+    Example: `views.states(run.store)`
     """
     records = run.last_records()
     rows = [_attempt(records[name]) if name in records else _no_attempt(run, name) for name in STATES]
@@ -47,14 +49,16 @@ def _attempt(record: StateRecord) -> dict[str, Any]:
 
 
 def _no_attempt(run: Run, state: str) -> dict[str, Any]:
-    there = "ATTACHED" if run.attached else "LINKED"
-    return {"state": state, "status": "NOT_RUN" if run.marker(state) is None else there}
+    status = "ATTACHED" if run.attached else "LINKED"
+    return {"state": state, "status": "NOT_RUN" if run.marker(state) is None else status}
 
 
 def state_elapsed(run: Run) -> pl.DataFrame:
     """Seconds of wall time by state and lane, from the step timers in the run records.
 
     Returns `state`, `lane`, `seconds`; empty for a run without records.
+
+    Example: `views.state_elapsed(run.store)`
     """
     rows = [
         (state, step.lane, step.wall_ms / 1e3) for state, record in run.last_records().items() for step in record.steps

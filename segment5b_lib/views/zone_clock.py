@@ -1,4 +1,4 @@
-"""One zone's clock, as the cache has it and as it is: its offsets, and whose error a wrong local time is."""
+"""One zone's clock, cached and true: its offsets, and the owner of its wrong local times."""
 
 from __future__ import annotations
 
@@ -24,15 +24,17 @@ FROM census ASOF JOIN step ON census.second >= step.start WHERE tzid = $1
 
 
 def span(evidence: Evidence) -> tuple[int, int]:
-    """First and last epoch second UTC of all scenarios' horizons, half-open."""
+    """The span [start, end) of all scenarios' horizons, epoch seconds UTC."""
     return min(h.start for h in evidence.horizons), max(h.end for h in evidence.horizons)
 
 
 def offset_timeline(evidence: Evidence, tzid: str) -> pl.DataFrame:
-    """A zone's offset from UTC over the horizon: true (zoneinfo on the pinned database), and as the world caches it.
+    """A zone's offset from UTC over the horizon: true (zoneinfo on the pinned database), and cached.
 
     Returns `clock` (`true`, `cached`), `time` (UTC text, ISO 8601), `offset_hours`: one row per change, and one at
-    either end of the horizon. A zone that the cache does not have has no cached rows.
+    either end of the horizon. A zone without a cache entry has no cached rows.
+
+    Example: `views.offset_timeline(evidence, "Europe/Berlin")`
     """
     _, end = span(evidence)
     instants, true, cached = _offsets(evidence, tzid)
@@ -49,19 +51,21 @@ def offset_timeline(evidence: Evidence, tzid: str) -> pl.DataFrame:
 
 
 def wrong_clock_owners(counts: ClockCounts, scorecard: Scorecard, tzid: str) -> pl.DataFrame:
-    """Whose error a zone's wrong local times are: each party is asked the one question that it alone can answer.
+    """Owner of a zone's wrong local times: cache, writer or reader, with one question for each.
 
-    An arrival's stored error is what the cache got wrong plus what the writer added, so the two are told apart row
-    by row; the reader's part is a property of the files (gate T12) and the same for every zone.
+    An arrival's stored error is the cache's error plus the writer's, so the two are distinguished row by row; the
+    reader's part is a property of the files (gate T12), equal for all zones.
 
-    Returns `owner` (cache, writer, reader), `question`, `arrivals` (null where they cannot be told by zone), `share`
-    (of the zone's arrivals; for the reader of the run's, null where not measured), `finding` (right, wrong, unknown).
+    Returns `owner` (cache, writer, reader), `question`, `arrivals` (null if not known by zone), `share`
+    (of the zone's arrivals; for the reader of the run's, null if not measured), `finding` (right, wrong, unknown).
+
+    Example: `views.wrong_clock_owners(views.ClockCounts(evidence), scorecard, "Europe/Berlin")`
     """
     instants, true, cached = _offsets(counts.evidence, tzid)
     error = np.zeros_like(true) if cached is None else cached - true
-    found = counts.ask(_OWNED, [tzid, instants.tolist(), error.tolist()]).row(0, named=True)
-    total = found["arrivals"]
-    in_cache, by_writer = (total if cached is None else found["cache"]), (0 if cached is None else found["writer"])
+    row = counts.ask(_OWNED, [tzid, instants.tolist(), error.tolist()]).row(0, named=True)
+    total = row["arrivals"]
+    in_cache, by_writer = (total if cached is None else row["cache"]), (0 if cached is None else row["writer"])
     honoured = scorecard.result("T12").value
     rows = [
         ("cache", "does the 2A cache have the zone's true offset?", in_cache, _share(in_cache, total)),

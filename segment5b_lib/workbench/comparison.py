@@ -61,11 +61,17 @@ class Comparison:
         return Html("".join(self._answer(position) for position in range(1, len(self.runs))))
 
     def gates(self) -> pl.DataFrame:
-        """Gates × runs (see `views.gate_matrix`)."""
+        """Gates × runs (see `views.gate_matrix`).
+
+        Example: `comparison.gates()`
+        """
         return gate_matrix(self.scorecards)
 
     def moved(self) -> pl.DataFrame:
-        """Gates whose verdict or value changed: `run`, then the columns of a scorecard's difference."""
+        """Gates whose verdict or value changed: `run`, then the columns of a scorecard's difference.
+
+        Example: `comparison.moved()`
+        """
         first = self.scorecards[0]
         tables = [
             Difference(first, scorecard).frame().select(pl.lit(run_label(run)).alias("run"), pl.all().exclude("number"))
@@ -76,15 +82,24 @@ class Comparison:
         )
 
     def policies(self) -> pl.DataFrame:
-        """Policy keys that differ (see `views.policy_differences`)."""
+        """Policy keys that differ (see `views.policy_differences`).
+
+        Example: `comparison.policies()`
+        """
         return policy_differences(self._stores)
 
     def worlds(self) -> pl.DataFrame:
-        """World, seed, reopened segments that differ (see `views.world_differences`)."""
+        """World, seed, reopened segments that differ (see `views.world_differences`).
+
+        Example: `comparison.worlds()`
+        """
         return world_differences(self._stores)
 
     def plane(self) -> pl.DataFrame:
-        """Every run between T6 and T7: `run`, `role`, `kind` (predicted or measured), `t6`, `t7` (shares)."""
+        """Every run between T6 and T7: `run`, `role`, `kind` (predicted or measured), `t6`, `t7` (shares).
+
+        Example: `comparison.plane()`
+        """
         rows: list[dict[str, Any]] = []
         for run, scorecard in zip(self.runs, self.scorecards, strict=True):
             role = "baseline" if run is self.runs[0] else "candidate"
@@ -98,7 +113,10 @@ class Comparison:
         return pl.DataFrame(rows)
 
     def bands(self) -> dict[str, dict[str, tuple[float, float]]]:
-        """Bounds of T6 and T7 by level, from the last run's policy."""
+        """Bounds of T6 and T7 by level, from the last run's policy.
+
+        Example: `comparison.bands()`
+        """
         return bands(self._stores[-1].policies.validation, _PLANE)
 
     def structure(self) -> pl.DataFrame:
@@ -106,6 +124,8 @@ class Comparison:
 
         Datasets are compared by file digests or, if those differ, by order-independent column digests. Counters that
         differ have a row each, the others one row per state.
+
+        Example: `comparison.structure()`
         """
         rows = [(run_label(run), *row) for run in self._stores[1:] for row in structure_lines(self._stores[0], run)]
         schema = {
@@ -118,7 +138,10 @@ class Comparison:
         return pl.DataFrame(rows, schema=schema, orient="row")
 
     def timing(self) -> pl.DataFrame:
-        """Seconds of wall time of every state in every repetition of every run: `state`, `role`, `run`, `seconds`."""
+        """Seconds of wall time of every state in every repetition of every run: `state`, `role`, `run`, `seconds`.
+
+        Example: `comparison.timing()`
+        """
         rows = [
             (state, run_label(timing.run), run_id[:8], seconds)
             for state in STATES
@@ -132,6 +155,8 @@ class Comparison:
 
         Times are comparable between runs of the same scale, machine and number of threads, with at least as many
         repetitions as the policy requires.
+
+        Example: `comparison.runtime()`
         """
         first = self._timings[0]
         rows = []
@@ -191,6 +216,8 @@ def compare(run: str, *others: str) -> Comparison:
     Raises
     ------
     UsageError : no other run, the same run twice, or no such run.
+
+    Example: `s5.compare("@baseline", "@candidate")`
     """
     runs = [open_run(name) for name in (run, *others)]
     ids = [opened.run_id for opened in runs]

@@ -27,12 +27,17 @@ class DaylightSaving:
 
         Returns `scenario_id`, `tzid`, `transition` (UTC), `change_seconds`, `support` (arrivals in the window), and
         in percentage points `mae_pp`, `post_mae_pp`, `power_pp`, `profile_mae_pp` (see `gates.t03_dst_windows`).
+
+        Example: `run.dst.windows()`
         """
         table = windows(self._evidence, transitions(self._evidence))
         return table.with_columns(pl.from_epoch("transition", time_unit="s").dt.replace_time_zone("UTC"))
 
     def by_date_and_zone(self) -> pl.DataFrame:
-        """Wrong clocks by UTC date and zone (see `views.mismatch_by_date_and_zone`)."""
+        """Wrong clocks by UTC date and zone (see `views.mismatch_by_date_and_zone`).
+
+        Example: `run.dst.by_date_and_zone()`
+        """
         return mismatch_by_date_and_zone(self._evidence)
 
     def mismatches(self, tzid: str | None = None) -> pl.LazyFrame:
@@ -44,6 +49,8 @@ class DaylightSaving:
         Raises
         ------
         UsageError : a zone that is not in the tz database.
+
+        Example: `run.dst.mismatches().collect()`
         """
         return pl.concat([self._of_scenario(name, tzid) for name in self._evidence.clocks])
 

@@ -37,6 +37,8 @@ class GateForecast:
 
         Returns `gate`, `title`, `expected` and `standard_error` (shares of all arrivals), `b`, `bplus` (texts), and
         `verdict` of the expected value (null for a figure without a gate).
+
+        Example: `s5.predict(run, "remediated").frame()`
         """
         rows = [self._row(name, estimate) for name, estimate in self.prediction.gates.items()]
         return pl.DataFrame(rows, schema_overrides={"verdict": pl.String}).select(_COLUMNS)
@@ -77,6 +79,8 @@ def predict(
     `policy` is a posture's name, changes by dotted key, or policies. `reopened` sets hypothetical knobs of segments
     2A, 2B or 3B: `{"2A": {"last_transition_year": 2028}}`; `seed` is the run's own by default. Further policies for
     the same run take under a second.
+
+    Example: `s5.predict(run, {"routing.zone_binding": "row_zone"})`
     """
     policies = _policies(run.store, policy)
     is_own_demand = reopened is None and seed is None

@@ -68,6 +68,8 @@ class Investigation:
         Raises
         ------
         UsageError : a zone without arrivals, no date, or no change of the zone on that date.
+
+        Example: `investigation.choose(day="2026-01-02")`
         """
         if tzid:
             self.case.choose_zone(tzid)
@@ -78,7 +80,10 @@ class Investigation:
         self.refresh(*_OF_CHOICE)
 
     def chosen(self, what: str, value: Any) -> None:
-        """Apply a control's choice: `run` (id), `tzid`, `transition` and `day` (epoch seconds), `cell`, `page`."""
+        """Apply a control's choice: `run` (id), `tzid`, `transition` and `day` (epoch seconds), `cell`, `page`.
+
+        Example: `investigation.chosen("page", 0)`
+        """
         choose: dict[str, Callable[[Any], None]] = {
             "run": self._open,
             "tzid": self.case.choose_zone,
@@ -94,7 +99,10 @@ class Investigation:
         self.case = Case(open_run(run))
 
     def refresh(self, *names: str) -> None:
-        """Redraw some views wherever they are live; the controls follow."""
+        """Redraw some views wherever they are live; the controls follow.
+
+        Example: `investigation.refresh("timeline")`
+        """
         for name in names:
             getattr(self, name).refresh()
         if "_controls" in vars(self):
@@ -212,6 +220,8 @@ def investigate(run: str = "@last", *, zone: str = "", transition: str = "") -> 
     Raises
     ------
     UsageError : no such run, a zone without arrivals, no date, or no change of the zone on that date.
+
+    Example: `s5.investigate("@baseline")`
     """
     investigation = Investigation(Case(open_run(run)))
     investigation.choose(tzid=zone, transition=transition)

@@ -32,6 +32,8 @@ def runs() -> pl.DataFrame:
 
     Returns `run_id`, `roles` (in the keep-set), `posture`, `seed`, `scale`, `world` (fingerprint), `states` (how
     many have published), `parent` (run id; null for none), `attached` (made by another tool, read-only), `created_utc`.
+
+    Example: `s5.runs()`
     """
     pins = read_pins()
     return pl.DataFrame([_row(run, pins) for run in list_runs()], schema=_SCHEMA)

@@ -64,13 +64,18 @@ class OpenRun:
         return identity_card(self.store)
 
     def states(self) -> pl.DataFrame:
-        """Every state: status, seconds, lanes, rows, peak memory (see `views.states`)."""
+        """Every state: status, seconds, lanes, rows, peak memory (see `views.states`).
+
+        Example: `run.states()`
+        """
         return states(self.store)
 
     def arrivals(self, scenario_id: str | None = None) -> pl.LazyFrame:
         """The arrivals, lazily: the columns of `arrival_events_5B` and `scenario_id`; one scenario, or all.
 
         `ts_utc` is an instant in UTC; local times are naive wall clock, whatever the run's encoding.
+
+        Example: `run.arrivals().filter(merchant_id=7).collect()`
         """
         return scan(self.store, [scenario_id] if scenario_id is not None else self.store.scenarios)
 
@@ -84,11 +89,16 @@ class OpenRun:
         ------
         UsageError : more than one query, a query that changes anything, that DuckDB refuses, or that returns more than
             `max_rows` rows.
+
+        Example: `run.sql("SELECT count(*) AS n FROM arrival_events_5B WHERE merchant_id = ?", 7)`
         """
         return q(self._views, query, parameters, max_rows=max_rows)
 
     def scorecard(self, *, fresh: bool = False) -> Scorecard:
-        """Every gate by full scan; read from disk if nothing has changed, unless `fresh`."""
+        """Every gate by full scan; read from disk if nothing has changed, unless `fresh`.
+
+        Example: `run.scorecard().frame()`
+        """
         scored = scorecard(self.store, fresh=fresh)
         # One pass over the arrivals serves the gates and the charts, unless the charts came first.
         vars(self).setdefault("evidence", scored.evidence)
@@ -135,5 +145,7 @@ def open_run(name: str = "@last") -> OpenRun:
     Raises
     ------
     UsageError : no run or several runs match; the error lists the runs.
+
+    Example: `s5.open_run("@baseline")`
     """
     return OpenRun(catalogue.open_run(name))
