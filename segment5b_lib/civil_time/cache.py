@@ -44,7 +44,7 @@ class TzCache:
     offset_minutes: npt.NDArray[np.int32]
 
     def zone(self, tzid: str) -> Transitions | None:
-        """The step function of one zone, or None where the cache does not have it."""
+        """The step function of one zone, or None if the cache lacks it."""
         index = bisect_left(self.names, tzid)
         if index == len(self.names) or self.names[index] != tzid:
             return None
@@ -75,7 +75,7 @@ def encode(cache: TzCache) -> bytes:
 
 
 def decode(data: bytes, where: str) -> TzCache:
-    """Read `TZC1` bytes, believing no count before the bytes for it are there.
+    """Read `TZC1` bytes; no count is trusted before its bytes have been read.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def sidecar(
 ) -> dict[str, str | int]:
     """Fields of the JSON beside the binary file.
 
-    `transitions_through_utc` is the exclusive end of what the cache declares: every transition before it is
+    `transitions_through_utc` is the exclusive end of the cache: every transition before it is
     in the file.
     """
     through = datetime.fromtimestamp(year_start(last_transition_year + 1), UTC)
@@ -123,7 +123,7 @@ def sidecar(
 
 
 class _Reader:
-    """A position in the bytes that never runs past their end."""
+    """A position in the bytes that never exceeds their end."""
 
     def __init__(self, data: bytes, where: str) -> None:
         self.data, self.where, self.at = data, where, 0

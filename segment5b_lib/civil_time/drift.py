@@ -1,7 +1,7 @@
-"""Where a witness differs from the oracle: by zone, instant and database release, and which release explains it.
+"""Differences of another tz database from the oracle: by zone and instant, and the release that explains them.
 
-A zone's differences are explained by a release whose own TZif file gives the witness's answers at every instant
-asked, not only where they differ. What no release explains is a failure.
+A zone's differences are explained by a release whose own TZif file gives the database's offsets at every probe, not
+only where they differ. A difference that no release explains is a failure.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 
 from segment5b_lib.civil_time.oracle import offsets_of, pinned_zone
 from segment5b_lib.civil_time.past_releases import past_releases, zone_of
+from segment5b_lib.civil_time.tz_databases import Seconds, TzDatabase, zone_file
 from segment5b_lib.civil_time.tzif import (
     IANA_RELEASE,
     read_zone,
@@ -25,18 +26,17 @@ from segment5b_lib.civil_time.tzif import (
     zone_bytes,
     zone_names,
 )
-from segment5b_lib.civil_time.witnesses import Seconds, Witness, zone_file
 
 FIRST: Final = year_start(1970)
-"""Nothing before it is compared."""
+"""First second that is compared."""
 PLACEHOLDER: Final = "Factory"
-"""The clock of a machine that was never set. Date libraries leave it out, and no place has it."""
+"""The zone of an unconfigured machine. Date libraries leave it out, and no place uses it."""
 
 
-class Difference(NamedTuple):
-    """A witness shows `found_seconds` instead of `expected_seconds` (local minus UTC) on [start, end), epoch seconds.
+class OffsetDifference(NamedTuple):
+    """A database gives `found_seconds`, not `expected_seconds` (local minus UTC), on [start, end), epoch seconds.
 
-    `found_seconds` is None where the witness does not know the zone.
+    `found_seconds` is None if the database lacks the zone.
     """
 
     start: int
@@ -46,36 +46,35 @@ class Difference(NamedTuple):
 
 
 class ZoneDrift(NamedTuple):
-    """The differences of one zone, in order of time, and the releases that show all of its answers."""
+    """The differences of one zone, in order of time, and the releases that give all of its offsets."""
 
     tzid: str
-    differences: tuple[Difference, ...]
+    differences: tuple[OffsetDifference, ...]
     releases: tuple[str, ...]
 
 
 class Drift(NamedTuple):
-    """What one witness says otherwise on [FIRST, `until`).
+    """Differences of one database on [FIRST, `until`).
 
-    `releases` agree with it in the most zones of the record: more than one where its answers do not tell them apart,
-    none where it has no zones at all.
+    `releases` agree with it in the most zones of the record: more than one if its offsets do not distinguish them,
+    none if it has no zones.
     """
 
-    witness: Witness
+    database: TzDatabase
     until: int
     releases: tuple[str, ...]
     zones: tuple[ZoneDrift, ...]
 
     @property
     def unexplained(self) -> tuple[ZoneDrift, ...]:
-        """Zones whose answers are those of no release."""
+        """Zones whose offsets match no release."""
         return tuple(zone for zone in self.zones if not zone.releases)
 
 
 class Probes(NamedTuple):
-    """Where one zone is asked, and what the releases show there.
+    """Instants at which one zone is compared, and the offsets of the releases there.
 
-    `seconds` ascend; `expected` is the oracle's; `others` has the releases that are not the pinned one, None where a
-    release does not have the zone.
+    `seconds` ascend; `expected` is the oracle's; `others` has the other releases, None if a release lacks the zone.
     """
 
     seconds: Seconds
@@ -89,35 +88,35 @@ class Probes(NamedTuple):
         return Probes(self.seconds[cut], self.expected[cut], others)
 
 
-def compare_all(databases: Sequence[Witness], *, until: int, every: int) -> list[Drift]:
-    """Every difference of every witness on [FIRST, `until`), and the releases that show it.
+def compare_all(databases: Sequence[TzDatabase], *, until: int, every: int) -> list[Drift]:
+    """Every difference of every database on [FIRST, `until`), and the releases that explain it.
 
-    Zones are asked just before and at each change that any release knows, and once in `every` seconds between. A
-    database on a release that is not on record is taken at its word, and then explains others as well.
+    Zones are compared just before and at each change in any release, and once in `every` seconds between. The files
+    of a database that states a release not on record are trusted as that release, and may explain other databases.
     """
-    word = {
-        one.states: one.folder
-        for one in databases
-        if one.folder and one.states and one.states not in (IANA_RELEASE, *past_releases().releases)
+    unrecorded = {
+        database.states: database.folder
+        for database in databases
+        if database.folder and database.states and database.states not in (IANA_RELEASE, *past_releases().releases)
     }
-    asked = _all_probes(np.append(np.arange(FIRST, until, every), until - 1), word)
-    return [_compare(one, asked, until) for one in databases]
+    probes = _all_probes(np.append(np.arange(FIRST, until, every), until - 1), unrecorded)
+    return [_compare(database, probes, until) for database in databases]
 
 
-def _all_probes(grid: Seconds, word: Mapping[str, Path]) -> dict[str, Probes]:
-    """Probes of every zone; names of one zone, which are four in ten, share theirs."""
-    asked: dict[str, Probes] = {}
+def _all_probes(grid: Seconds, unrecorded: Mapping[str, Path]) -> dict[str, Probes]:
+    """Probes of every zone; aliases, four names in ten, share theirs."""
+    probes: dict[str, Probes] = {}
     made: dict[object, Probes] = {}
     for tzid in zone_names():
         if tzid == PLACEHOLDER:
             continue
         files = dict(past_releases().zones.get(tzid, {}))
-        files |= {release: zone_file(folder, tzid) for release, folder in word.items()}
+        files |= {release: zone_file(folder, tzid) for release, folder in unrecorded.items()}
         content = zone_bytes(tzid), *files.items()
         if content not in made:
-            made[content] = _probes(tzid, files, grid, (*past_releases().releases, *word))
-        asked[tzid] = made[content]
-    return asked
+            made[content] = _probes(tzid, files, grid, (*past_releases().releases, *unrecorded))
+        probes[tzid] = made[content]
+    return probes
 
 
 def _probes(tzid: str, files: Mapping[str, bytes | None], grid: Seconds, releases: tuple[str, ...]) -> Probes:
@@ -132,27 +131,27 @@ def _probes(tzid: str, files: Mapping[str, bytes | None], grid: Seconds, release
     return Probes(seconds, expected, others)
 
 
-def _compare(witness: Witness, asked: Mapping[str, Probes], until: int) -> Drift:
-    until = min(until, witness.reach)
-    near = {tzid: zone.before(until) for tzid, zone in asked.items()}
-    answers = witness.offsets({tzid: zone.seconds for tzid, zone in near.items()})
+def _compare(database: TzDatabase, probes: Mapping[str, Probes], until: int) -> Drift:
+    until = min(until, database.reach)
+    near = {tzid: zone.before(until) for tzid, zone in probes.items()}
+    answers = database.offsets({tzid: zone.seconds for tzid, zone in near.items()})
     if all(answer is None for answer in answers.values()):
-        return Drift(witness, until, (), ())
+        return Drift(database, until, (), ())
     shown = {tzid: _shown_by(answers[tzid], zone) for tzid, zone in near.items()}
     zones = tuple(
-        _zone_drift(witness, tzid, zone, answers[tzid], shown[tzid], until)
+        _zone_drift(database, tzid, zone, answers[tzid], shown[tzid], until)
         for tzid, zone in near.items()
         if IANA_RELEASE not in shown[tzid]
     )
     agree = Counter(release for releases in shown.values() for release in releases)
-    most = max(agree.values(), default=0)
-    return Drift(witness, until, tuple(sorted(name for name in agree if agree[name] == most)), zones)
+    maximum = max(agree.values(), default=0)
+    return Drift(database, until, tuple(sorted(name for name in agree if agree[name] == maximum)), zones)
 
 
-def _shown_by(found: Seconds | None, zone: Probes) -> tuple[str, ...]:
-    """The releases that give these answers everywhere."""
+def _shown_by(actual: Seconds | None, zone: Probes) -> tuple[str, ...]:
+    """The releases with exactly these offsets."""
     lines = {**zone.others, IANA_RELEASE: zone.expected}
-    return tuple(sorted(name for name, line in lines.items() if _same(found, line)))
+    return tuple(sorted(name for name, line in lines.items() if _same(actual, line)))
 
 
 def _same(left: Seconds | None, right: Seconds | None) -> bool:
@@ -160,27 +159,27 @@ def _same(left: Seconds | None, right: Seconds | None) -> bool:
 
 
 def _zone_drift(
-    witness: Witness, tzid: str, zone: Probes, found: Seconds | None, shown: tuple[str, ...], until: int
+    database: TzDatabase, tzid: str, zone: Probes, actual: Seconds | None, shown: tuple[str, ...], until: int
 ) -> ZoneDrift:
     seconds, expected = zone.seconds, zone.expected
-    if found is None:
-        return ZoneDrift(tzid, (Difference(FIRST, until, int(expected[0]), None),), shown)
-    changes = np.flatnonzero((np.diff(expected) != 0) | (np.diff(found) != 0)) + 1
-    starts = [int(seconds[0]), *(_first_second(witness, tzid, zone, found, i) for i in changes.tolist()), until]
+    if actual is None:
+        return ZoneDrift(tzid, (OffsetDifference(FIRST, until, int(expected[0]), None),), shown)
+    changes = np.flatnonzero((np.diff(expected) != 0) | (np.diff(actual) != 0)) + 1
+    starts = [int(seconds[0]), *(_first_second(database, tzid, zone, actual, i) for i in changes.tolist()), until]
     differences = tuple(
-        Difference(start, end, int(expected[i]), int(found[i]))
+        OffsetDifference(start, end, int(expected[i]), int(actual[i]))
         for i, start, end in zip([0, *changes.tolist()], starts, starts[1:], strict=False)
-        if expected[i] != found[i]
+        if expected[i] != actual[i]
     )
     return ZoneDrift(tzid, differences, shown)
 
 
-def _first_second(witness: Witness, tzid: str, zone: Probes, found: Seconds, index: int) -> int:
-    """First second that shows what probe `index` shows and the one before it does not."""
+def _first_second(database: TzDatabase, tzid: str, zone: Probes, actual: Seconds, index: int) -> int:
+    """First second with the offset of probe `index`, after the previous probe."""
 
-    def as_at_index(second: int) -> bool:
-        answer = witness.offsets({tzid: np.array([second])})[tzid]
-        return answer is not None and answer[0] == found[index]
+    def equal_to_probe(second: int) -> bool:
+        answer = database.offsets({tzid: np.array([second])})[tzid]
+        return answer is not None and answer[0] == actual[index]
 
     between = range(int(zone.seconds[index - 1]) + 1, int(zone.seconds[index]))
-    return int(zone.seconds[index - 1]) + 1 + bisect_left(between, True, key=as_at_index)
+    return int(zone.seconds[index - 1]) + 1 + bisect_left(between, True, key=equal_to_probe)

@@ -1,4 +1,4 @@
-"""How far a cache reaches: its step functions against the database's over a scenario horizon plus margin."""
+"""Coverage of a cache: its step functions against the database's over a scenario horizon plus margin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Steps = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]
 class Shortfall(NamedTuple):
     """The first instant at which a cache and the database disagree about one zone.
 
-    `utc_second` is an epoch second; `cached_minutes` is None where the cache does not have the zone at all
+    `utc_second` is an epoch second; `cached_minutes` is None if the cache lacks the zone
     (then `utc_second` is the start of the horizon).
     """
 
@@ -44,14 +44,14 @@ def shortfalls(
     cache : the transition cache under test
     tzids : active zones; duplicates count once
     start, end : horizon in epoch seconds UTC, half-open
-    margin : seconds past `end` that must be right as well, so that the next month is not a cliff (policy key
+    margin : seconds past `end` that must be right as well (policy key
         ``civil_time.horizon_margin_days``)
-    database : the truth, true offsets of a zone on at least [start, end + margin); the compiled database by
+    database : true offsets of a zone on at least [start, end + margin); the compiled database by
         default, the independent oracle in gate T11
 
     Returns
     -------
-    One entry per zone that falls short, in ascending zone name; empty if the cache covers the horizon.
+    One entry per zone with a wrong offset, in ascending zone name; empty if the cache covers the horizon.
     """
     found = (
         _first_difference(tzid, cache.zone(tzid), database(tzid), start, end + margin) for tzid in sorted(set(tzids))

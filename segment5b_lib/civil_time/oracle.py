@@ -1,4 +1,4 @@
-"""The independent witness of local time: Python's zoneinfo on the pinned wheel, and nothing of this library.
+"""The independent oracle of local time: Python's zoneinfo on the pinned wheel, without code of this library.
 
 Nothing that compiles, caches or applies transitions is imported here, and no TZif byte is read here: offsets
 are asked of ``ZoneInfo.utcoffset`` on a coarse scan, and each change is located by bisection to the second.
@@ -27,7 +27,7 @@ _tzpath_lock = threading.Lock()
 
 
 class ExpectedOffsets(NamedTuple):
-    """What zoneinfo says about one zone on [start, end).
+    """Offsets of one zone by zoneinfo on [start, end).
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Older releases of the tz database, where they differ from the pinned one: what can explain a witness.
+"""Older releases of the tz database, where they differ from the pinned one, to explain differences of other databases.
 
 `past_releases.json` holds, for every release on record, the TZif files of the zones whose offsets differ from the
 pinned release's somewhere in 1970-2100. `tests/civil_time/record_past_releases.py` makes it from the `tzdata`
@@ -25,13 +25,13 @@ RECORD_FILE: Final = "past_releases.json"
 
 @dataclass(frozen=True)
 class PastReleases:
-    """What other releases say about the zones in which they differ.
+    """TZif files of other releases, for the zones in which they differ.
 
     Attributes
     ----------
     releases : release tags, ascending, without the pinned one
-    zones : by zone and release, the zone's TZif file; None where the release does not have the zone. A release that
-        is not there answers as the pinned one does
+    zones : by zone and release, the zone's TZif file; None if the release lacks the zone. A release without
+        an entry agrees with the pinned one
     """
 
     releases: tuple[str, ...]
@@ -45,7 +45,7 @@ def past_releases() -> PastReleases:
     Raises
     ------
     StaleError
-        ``5B.CIVIL_TIME.RECORD_STALE``: it was made against another release than the one that is pinned now.
+        ``5B.CIVIL_TIME.RECORD_STALE``: it was made against another release than the pinned one.
     """
     document = json.loads(resources.files(__package__).joinpath(RECORD_FILE).read_text("ascii"))
     if document["pinned"] != IANA_RELEASE:
@@ -67,5 +67,5 @@ def past_releases() -> PastReleases:
 
 @lru_cache(maxsize=256)
 def zone_of(content: bytes) -> zoneinfo.ZoneInfo:
-    """A TZif file as Python's zoneinfo reads it: the code that the oracle trusts, and none of ours."""
+    """A TZif file as Python's zoneinfo reads it: the code that the oracle trusts, not this library's."""
     return zoneinfo.ZoneInfo.from_file(io.BytesIO(content))

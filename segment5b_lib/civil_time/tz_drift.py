@@ -1,4 +1,4 @@
-"""The `tz-drift` report: which databases this machine has, of which releases, and what they would get wrong."""
+"""The tz drift report: the tz databases of this machine, their releases, and their differences from the pinned one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from functools import lru_cache
 from importlib import resources
 from typing import Final, NamedTuple
 
-from segment5b_lib.civil_time.drift import FIRST, Difference, Drift, ZoneDrift, compare_all
-from segment5b_lib.civil_time.witnesses import ARROW_REACH, ENDLESS, witnesses
+from segment5b_lib.civil_time.drift import FIRST, Drift, OffsetDifference, ZoneDrift, compare_all
+from segment5b_lib.civil_time.tz_databases import ARROW_REACH, ENDLESS, tz_databases
 from segment5b_lib.identity import utc_text
 
 EVERY: Final = 91 * 86_400
-"""Between the changes that releases know, zones are asked once a quarter: in summer and in winter."""
+"""Interval of the probes between changes: once a quarter, so in summer and in winter."""
 
 
 class DriftLine(NamedTuple):
@@ -22,12 +22,12 @@ class DriftLine(NamedTuple):
     ----------
     database : name of the database
     version : of the library that carries it; empty for the system's
-    release : the release or releases whose answers it gives; "none" where it knows no zone
-    states : release that it states itself, None where it states none
-    in_use, zones : how many of the zones in use and of all zones show another time in the horizon
-    first_utc : the first instant at which one of them does, None where none does
-    later, later_utc : zones that differ only after the horizon, and from when
-    unexplained : zones whose answers, at any time, are those of no release
+    release : the release or releases that it agrees with; "none" without any zone
+    states : release that it states itself, or None
+    in_use, zones : number of zones in use and of all zones that differ in the horizon
+    first_utc : the first instant of a difference, or None
+    later, later_utc : zones that differ only after the horizon, and the first instant
+    unexplained : zones whose offsets match no release
     """
 
     database: str
@@ -57,25 +57,25 @@ class DifferenceLine(NamedTuple):
 @lru_cache(maxsize=2)
 def machine_drift(end: int) -> tuple[Drift, ...]:
     """Every database of this machine, compared through 2037, as far as all apply rules, or to `end` if later."""
-    return tuple(compare_all(witnesses(), until=max(ARROW_REACH, end), every=EVERY))
+    return tuple(compare_all(tz_databases(), until=max(ARROW_REACH, end), every=EVERY))
 
 
 def places() -> tuple[str, ...]:
-    """The zones that some place lies in, by the database's own table: without links and the clocks of ships."""
+    """The zones of places, by the database's own table: without links and the zones of ships."""
     table = resources.files("tzdata").joinpath("zoneinfo", "zone.tab").read_text("utf-8")
     return tuple(sorted(line.split("\t")[2] for line in table.splitlines() if not line.startswith("#")))
 
 
 def drift_line(drift: Drift, in_use: Collection[str], start: int, end: int) -> DriftLine:
     """One database in one line, for zones in use over the horizon [start, end), epoch seconds UTC."""
-    firsts = {zone.tzid: found[0].start for zone in drift.zones if (found := _from(zone, start))}
+    firsts = {zone.tzid: differences[0].start for zone in drift.zones if (differences := _from(zone, start))}
     inside = {tzid: max(first, start) for tzid, first in firsts.items() if first < end}
     later = [first for tzid, first in firsts.items() if tzid not in inside]
     return DriftLine(
-        database=drift.witness.name,
-        version=drift.witness.version,
+        database=drift.database.name,
+        version=drift.database.version,
         release=" or ".join(drift.releases) or "none",
-        states=drift.witness.states,
+        states=drift.database.states,
         in_use=len(inside.keys() & set(in_use)),
         zones=len(inside),
         first_utc=utc_text(min(inside.values())) if inside else None,
@@ -86,16 +86,18 @@ def drift_line(drift: Drift, in_use: Collection[str], start: int, end: int) -> D
 
 
 def difference_lines(drift: Drift, start: int = FIRST, end: int = ENDLESS) -> Iterator[DifferenceLine]:
-    """Every difference that is there at some time of [start, end), by zone and time."""
+    """Every difference within [start, end), by zone and time."""
     for zone in drift.zones:
-        for found in (one for one in _from(zone, start) if one.start < end):
-            offsets = found.expected_seconds, found.found_seconds
-            instants = utc_text(found.start), utc_text(found.end)
-            yield DifferenceLine(drift.witness.name, zone.tzid, *instants, *offsets, zone.releases)
+        for difference in _from(zone, start):
+            if difference.start >= end:
+                continue
+            offsets = difference.expected_seconds, difference.found_seconds
+            instants = utc_text(difference.start), utc_text(difference.end)
+            yield DifferenceLine(drift.database.name, zone.tzid, *instants, *offsets, zone.releases)
 
 
 def sentence(line: DriftLine) -> str:
-    """A line for the terminal: release, zones that differ in the horizon (of these in use), and those that do later."""
+    """A line for the terminal: release, zones that differ in the horizon (of these in use), zones that differ later."""
     if line.release == "none":
         return f"{line.database}: no time zones"
     stated = f" (states {line.states})" if line.states and line.states != line.release else ""
@@ -105,5 +107,5 @@ def sentence(line: DriftLine) -> str:
     return f"{line.database} {line.release}{stated}: {now}{later}{unexplained}"
 
 
-def _from(zone: ZoneDrift, start: int) -> list[Difference]:
-    return [found for found in zone.differences if found.end > start]
+def _from(zone: ZoneDrift, start: int) -> list[OffsetDifference]:
+    return [difference for difference in zone.differences if difference.end > start]

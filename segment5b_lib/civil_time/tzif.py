@@ -27,7 +27,7 @@ EXPANDED_THROUGH_YEAR = 2100
 """Last calendar year (UTC) for which a footer rule is written out as explicit transitions."""
 
 BEFORE_TIME = -(2**63)
-"""Second of every zone's first entry: its offset holds since always."""
+"""Second of every zone's first entry: its offset holds from the beginning of time."""
 _FIRST_RULE_YEAR = 1900
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -136,12 +136,12 @@ def test_coverage_sees_missing_zones_and_wrong_offsets() -> None:
 
 
 def test_coverage_against_the_oracle_equals_coverage_against_the_database() -> None:
-    def witness(tzid: str) -> tuple[np.ndarray, np.ndarray]:
+    def true_offsets(tzid: str) -> tuple[np.ndarray, np.ndarray]:
         expected = oracle.expected_offsets(tzid, START, END + MARGIN)
         return expected.instants, (expected.offset_seconds // 60).astype(np.int32)
 
     cache = tz_cache.build(ZONES, 2025)
-    assert shortfalls(cache, ZONES, START, END, margin=MARGIN, database=witness) == shortfalls(
+    assert shortfalls(cache, ZONES, START, END, margin=MARGIN, database=true_offsets) == shortfalls(
         cache, ZONES, START, END, margin=MARGIN
     )
 

@@ -11,26 +11,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segment5b_lib.civil_time import past_releases, tz_drift, witnesses
+from segment5b_lib.civil_time import past_releases, tz_databases, tz_drift
 from segment5b_lib.civil_time.drift import FIRST, PLACEHOLDER, Drift, compare_all
 from segment5b_lib.civil_time.oracle import expected_offsets
 from segment5b_lib.civil_time.past_releases import past_releases as record
+from segment5b_lib.civil_time.tz_databases import TzDatabase, folder_database
 from segment5b_lib.civil_time.tzif import IANA_RELEASE, read_zone, year_start, zone_bytes, zone_names
-from segment5b_lib.civil_time.witnesses import Witness, folder_witness
 from segment5b_lib.errors import InputError, StaleError
 
 UNTIL = year_start(2038)
 YEAR = 365 * 86_400
 HAVANA_LATER = [("2026-11-01T05:00:00Z", "2027-03-14T05:00:00Z", -14_400, -18_000)]
 """Cuba's decision not to go back in 2026, which 2026f was the first to know."""
-Database = Callable[..., Witness]
+Database = Callable[..., TzDatabase]
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     """A folder of TZif files as a system has them: the pinned files but for those given, by zone."""
 
-    def make(states: str | None, changed: dict[str, bytes | None]) -> Witness:
+    def make(states: str | None, changed: dict[str, bytes | None]) -> TzDatabase:
         for tzid in zone_names():
             content = changed.get(tzid, zone_bytes(tzid))
             path = tmp_path.joinpath("zones", *tzid.split("/"))
@@ -39,7 +39,7 @@ def database(tmp_path: Path) -> Database:
                 path.write_bytes(content)
         if states is not None:
             (tmp_path / "zones" / "tzdata.zi").write_text(f"# version {states}\nR d 1916\n")
-        return folder_witness("planted", tmp_path / "zones")
+        return folder_database("planted", tmp_path / "zones")
 
     return make
 
@@ -57,7 +57,7 @@ def fixed_offset(seconds: int) -> bytes:
     return head + body + head + body + f"\n<X>{hours}\n".encode().replace(b"<X>", b"XXX")
 
 
-def drift_of(*databases: Witness) -> Drift:
+def drift_of(*databases: TzDatabase) -> Drift:
     return compare_all(databases, until=UNTIL, every=YEAR // 4)[0]
 
 
@@ -96,14 +96,14 @@ def test_a_release_that_stops_being_followed_is_not_explained_by_it(database: Da
     """Half old, half new: each answer is one of some release, and the zone as a whole is of none."""
     old, switch = database(None, release("2025b")), year_start(2030) + 12_345
 
-    def offsets(questions: witnesses.Questions) -> witnesses.Answers:
+    def offsets(questions: tz_databases.Questions) -> tz_databases.Answers:
         before = old.offsets(questions)
         return {
             tzid: np.where(seconds < switch, before[tzid], expected(tzid, seconds))
             for tzid, seconds in questions.items()
         }
 
-    def expected(tzid: str, seconds: witnesses.Seconds) -> witnesses.Seconds:
+    def expected(tzid: str, seconds: tz_databases.Seconds) -> tz_databases.Seconds:
         steps = read_zone(tzid)
         return steps.offset_minutes[np.searchsorted(steps.utc_seconds, seconds, side="right") - 1] * 60
 
@@ -132,7 +132,7 @@ def test_a_database_that_lies_about_its_release_is_not_believed(database: Databa
 
 
 def test_a_machine_without_zones_says_so(tmp_path: Path) -> None:
-    drift = drift_of(folder_witness("planted", tmp_path))
+    drift = drift_of(folder_database("planted", tmp_path))
     line = tz_drift.drift_line(drift, ["Asia/Tokyo"], FIRST, UNTIL)
     assert line.release == "none" and line.unexplained == ()
     assert tz_drift.sentence(line) == "planted: no time zones"
@@ -161,13 +161,13 @@ def machine() -> tuple[Drift, ...]:
 
 
 def test_every_difference_on_this_machine_is_explained(machine: tuple[Drift, ...]) -> None:
-    assert {"pyarrow", "polars", "duckdb"} <= {drift.witness.name for drift in machine}
+    assert {"pyarrow", "polars", "duckdb"} <= {drift.database.name for drift in machine}
     for drift in machine:
-        assert drift.unexplained == (), (drift.witness.name, drift.unexplained[:3])
+        assert drift.unexplained == (), (drift.database.name, drift.unexplained[:3])
 
 
 def test_the_libraries_of_the_lock_file_carry_these_releases(machine: tuple[Drift, ...]) -> None:
-    found = {drift.witness.name: drift for drift in machine}
+    found = {drift.database.name: drift for drift in machine}
     assert found["polars"].releases == ("2025b",)
     assert {zone.tzid for zone in found["polars"].zones} == set(release("2025b"))
     assert found["duckdb"].releases == ("2026e",)
@@ -177,23 +177,23 @@ def test_the_libraries_of_the_lock_file_carry_these_releases(machine: tuple[Drif
 
 @pytest.mark.slow
 def test_every_difference_through_2100_is_explained_asked_every_week() -> None:
-    for drift in compare_all(witnesses.witnesses(), until=year_start(2101), every=7 * 86_400):
-        assert drift.unexplained == (), (drift.witness.name, drift.unexplained[:3])
+    for drift in compare_all(tz_databases.tz_databases(), until=year_start(2101), every=7 * 86_400):
+        assert drift.unexplained == (), (drift.database.name, drift.unexplained[:3])
 
 
 @pytest.mark.parametrize("name", ["pyarrow", "polars"])
-def test_no_witness_is_spared_more_than_its_reach(name: str) -> None:
+def test_no_database_is_spared_more_than_its_reach(name: str) -> None:
     """Beyond it they really are wrong, where the rules go on: otherwise the reach would hide what they know."""
-    witness = next(one for one in witnesses.witnesses() if one.name == name)
-    summer = np.array([witness.reach + 200 * 86_400])
+    database = next(entry for entry in tz_databases.tz_databases() if entry.name == name)
+    summer = np.array([database.reach + 200 * 86_400])
     true = expected_offsets("Europe/Berlin", int(summer[0]), int(summer[0]) + 1).offset_seconds
-    answer = witness.offsets({"Europe/Berlin": summer})["Europe/Berlin"]
+    answer = database.offsets({"Europe/Berlin": summer})["Europe/Berlin"]
     assert answer is not None and (true.tolist(), answer.tolist()) == ([7200], [3600])
 
 
 def test_libraries_do_not_know_a_zone_that_is_not_one() -> None:
-    for witness in witnesses.witnesses():
-        assert witness.offsets({"Europe/Atlantis": np.array([0])}) == {"Europe/Atlantis": None}, witness.name
+    for database in tz_databases.tz_databases():
+        assert database.offsets({"Europe/Atlantis": np.array([0])}) == {"Europe/Atlantis": None}, database.name
 
 
 def test_the_record_is_of_real_files_that_differ() -> None:

@@ -10,8 +10,8 @@ import pytest
 from segment5b_lib import views
 from segment5b_lib.civil_time import tz_drift
 from segment5b_lib.civil_time.past_releases import past_releases
+from segment5b_lib.civil_time.tz_databases import folder_database
 from segment5b_lib.civil_time.tzif import zone_bytes, zone_names
-from segment5b_lib.civil_time.witnesses import folder_witness
 from segment5b_lib.cli import checks
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.gates.score import score
@@ -38,7 +38,7 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plant]:
             path = tmp_path.joinpath(*tzid.split("/"))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(changed.get(tzid, zone_bytes(tzid)))
-        monkeypatch.setattr(tz_drift, "witnesses", lambda: (folder_witness("planted", tmp_path),))
+        monkeypatch.setattr(tz_drift, "tz_databases", lambda: (folder_database("planted", tmp_path),))
         tz_drift.machine_drift.cache_clear()
 
     yield make

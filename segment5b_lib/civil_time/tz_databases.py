@@ -1,7 +1,7 @@
-"""The other time-zone databases on this machine, as witnesses: each says what the clock of a zone shows.
+"""The other time-zone databases of this machine, each with its offsets.
 
-None of them computes a stored value. They are other code on other releases of the database, and what they say is
-only ever compared with the oracle (`drift`).
+None of them computes a stored value. They are other code on other releases of the database, and their offsets are
+only compared with the oracle (`drift`).
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ Seconds = npt.NDArray[np.int64]
 Questions = Mapping[str, Seconds]
 """By zone: epoch seconds UTC, ascending."""
 Answers = Mapping[str, Seconds | None]
-"""By zone: local minus UTC in seconds at each of them; None where the witness does not know the zone."""
+"""By zone: local minus UTC in seconds at each of them; None if the database lacks the zone."""
 
 POLARS_REACH: Final = year_start(2100)
-"""chrono-tz, which Polars compiles in, writes rules out through 2099 and then repeats the last offset."""
+"""chrono-tz, which Polars compiles in, expands rules through 2099 and then repeats the last offset."""
 ARROW_REACH: Final = year_start(2038)
-"""Arrow reads the system's TZif files without their footers: what they list ends with 2037."""
+"""Arrow reads the system's TZif files without their footers, so it ends with 2037."""
 ENDLESS: Final = 2**62
 _DUCKDB_LOCAL = """
     SELECT epoch_us(timezone(tzid, make_timestamptz(second * 1000000))) // 1000000 - second AS seconds FROM questions
 """
 
 
-class Witness(NamedTuple):
-    """One database.
+class TzDatabase(NamedTuple):
+    """One tz database.
 
     Attributes
     ----------
-    name : name of the database
+    name : of its library, or "system"
     version : of the library that carries it; empty for the system's
-    states : release tag that it states itself; None where it states none, and only its answers tell
-    reach : epoch second from which it no longer applies rules, so that its answers mean nothing
-    folder : its TZif files, where it has a folder of them that can be read
-    offsets : its answers
+    states : release tag that it states itself, or None
+    reach : epoch second from which it no longer applies rules, so its offsets are not compared
+    folder : readable folder of its TZif files, or None
+    offsets : function from zones and seconds to offsets
     """
 
     name: str
@@ -61,19 +61,19 @@ class Witness(NamedTuple):
     offsets: Callable[[Questions], Answers]
 
 
-def witnesses() -> tuple[Witness, ...]:
-    """Every database of this machine beside the pinned one."""
+def tz_databases() -> tuple[TzDatabase, ...]:
+    """Every tz database of this machine except the pinned one."""
     libraries = (
-        Witness("pyarrow", pa.__version__, None, ARROW_REACH, None, _arrow),
-        Witness("polars", pl.__version__, None, POLARS_REACH, None, _polars),
-        Witness("duckdb", duckdb.__version__, None, ENDLESS, None, _duckdb),
+        TzDatabase("pyarrow", pa.__version__, None, ARROW_REACH, None, _arrow),
+        TzDatabase("polars", pl.__version__, None, POLARS_REACH, None, _polars),
+        TzDatabase("duckdb", duckdb.__version__, None, ENDLESS, None, _duckdb),
     )
     system = [Path(folder) for folder in (sysconfig.get_config_var("TZPATH") or "").split(":") if Path(folder).is_dir()]
-    return (*(folder_witness("system", folder) for folder in system[:1]), *libraries)
+    return (*(folder_database("system", folder) for folder in system[:1]), *libraries)
 
 
-def folder_witness(name: str, folder: Path) -> Witness:
-    """A folder of TZif files, read by zoneinfo as any program would that is not told otherwise."""
+def folder_database(name: str, folder: Path) -> TzDatabase:
+    """A folder of TZif files, read by zoneinfo with its default settings."""
 
     def offsets(questions: Questions) -> Answers:
         files = {tzid: zone_file(folder, tzid) for tzid in questions}
@@ -81,22 +81,22 @@ def folder_witness(name: str, folder: Path) -> Witness:
             tzid: None if file is None else offsets_of(zone_of(file), questions[tzid]) for tzid, file in files.items()
         }
 
-    return Witness(name, "", _stated_release(folder), ENDLESS, folder, offsets)
+    return TzDatabase(name, "", _stated_release(folder), ENDLESS, folder, offsets)
 
 
 def zone_file(folder: Path, tzid: str) -> bytes | None:
-    """The TZif file of a zone; None where the folder has none, InputError (``TZIF_*``) where it has a damaged one."""
+    """The TZif file of a zone; None if it is missing, InputError (``TZIF_*``) if it is damaged."""
     path = folder.joinpath(*tzid.split("/"))
     if not path.is_file():
         return None
     content = path.read_bytes()
-    # zoneinfo never returns from a file that is cut in its footer, so the parser has a look first.
+    # zoneinfo never returns from a file that is cut in its footer, so it is parsed first.
     parse_tzif(content, str(path))
     return content
 
 
 def _stated_release(folder: Path) -> str | None:
-    """What a folder says about itself: `+VERSION` of BSD and macOS, the first line of `tzdata.zi` elsewhere."""
+    """The release stated in a folder: in `+VERSION` of BSD and macOS, else in the first line of `tzdata.zi`."""
     for name in ("+VERSION", "tzdata.zi"):
         if (folder / name).is_file():
             with (folder / name).open(encoding="ascii", errors="replace") as file:
@@ -123,28 +123,28 @@ def _polars(questions: Questions) -> Answers:
 def _one_by_one(
     questions: Questions, ask: Callable[[str, Seconds], Seconds], unknown: type[Exception]
 ) -> dict[str, Seconds | None]:
-    found: dict[str, Seconds | None] = {}
+    offsets_by_zone: dict[str, Seconds | None] = {}
     for tzid, seconds in questions.items():
         try:
-            found[tzid] = ask(tzid, seconds)
+            offsets_by_zone[tzid] = ask(tzid, seconds)
         except unknown:
-            found[tzid] = None
-    return found
+            offsets_by_zone[tzid] = None
+    return offsets_by_zone
 
 
 def _duckdb(questions: Questions) -> Answers:
-    """One query: a zone is a column here."""
+    """One query for all zones: the zone is a column."""
     with duckdb.connect() as connection:
-        known = {name for (name,) in connection.execute("SELECT name FROM pg_timezone_names()").fetchall()}
-        asked = {tzid: seconds for tzid, seconds in questions.items() if tzid in known}
+        available = {name for (name,) in connection.execute("SELECT name FROM pg_timezone_names()").fetchall()}
+        queried = {tzid: seconds for tzid, seconds in questions.items() if tzid in available}
         table = pa.table(
             {
-                "tzid": np.repeat(np.array(list(asked), str), [seconds.size for seconds in asked.values()]),
-                "second": np.concatenate([np.empty(0, np.int64), *asked.values()]),
+                "tzid": np.repeat(np.array(list(queried), str), [seconds.size for seconds in queried.values()]),
+                "second": np.concatenate([np.empty(0, np.int64), *queried.values()]),
             }
         )
         connection.register("questions", table)
         local = connection.execute(_DUCKDB_LOCAL).fetchnumpy()["seconds"]
-    bounds = np.cumsum([0, *(seconds.size for seconds in asked.values())]).tolist()
-    found = {tzid: local[start:end] for tzid, start, end in zip(asked, bounds, bounds[1:], strict=False)}
-    return dict.fromkeys(questions) | found
+    bounds = np.cumsum([0, *(seconds.size for seconds in queried.values())]).tolist()
+    offsets_by_zone = {tzid: local[start:end] for tzid, start, end in zip(queried, bounds, bounds[1:], strict=False)}
+    return dict.fromkeys(questions) | offsets_by_zone
