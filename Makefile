@@ -1,4 +1,4 @@
-# Every workflow in one place: `make help`. Targets only call what a user can call.
+# All workflows: `make help`. Targets only call public commands.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -37,13 +37,13 @@ test: install  ## the whole test suite, notebooks included
 test-slow: install  ## tests that take longer or need a browser
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m '(slow or browser) and not authority'
 
-notebooks: install  ## only the notebooks: executed on the tiny world, held against their stored outputs
+notebooks: install  ## only the notebooks: executed on the tiny world, compared with their stored outputs
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(NBVAL) tests/notebooks
 
-notebooks-stored: install  ## store the notebooks' outputs again; look at the difference before you commit it
+notebooks-stored: install  ## store the notebooks' outputs again; read the difference before you commit it
 	$(BIN)/python -m tests.notebooks.store_outputs
 
-golden-renew: install  ## pin the tiny world's outputs again (tests/golden): it says what has changed
+golden-renew: install  ## pin the tiny world's outputs again (tests/golden), and list the changes
 	$(BIN)/python -m tests.golden.renew
 
 bench: install  ## SCALE=tiny|small|medium|authority [N=3] [ONLY="S4 chain"] [OUT=json]: time, memory, floors, growth
@@ -53,7 +53,7 @@ bench: install  ## SCALE=tiny|small|medium|authority [N=3] [ONLY="S4 chain"] [OU
 bench-compare: install  ## BASE=json [NEW=json]: ratios with spreads; NEW is the newest result of the same scale
 	$(BIN)/python -m benchmarks compare $(BASE) $(NEW)
 
-certificate: install  ## [RUN=@candidate] OUT=json: a certified run's verdicts, and every decision on the way there
+certificate: install  ## [RUN=@candidate] OUT=json: a certified run's verdicts, and all decisions that led to it
 	$(BIN)/python -m benchmarks certificate $(RUN) --out $(OUT)
 
 shape: install  ## [JSON=1]: size of the checkout, import cycles, upward imports, names defined in several modules

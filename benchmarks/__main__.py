@@ -58,7 +58,7 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def measured(session: Session, names: list[str]) -> dict[str, Any]:
-    """Every task as often as asked for, after one repetition that does not count."""
+    """Every task `repetitions` times, after one warm-up."""
     measures: dict[str, Any] = {}
     for name in names:
         TASKS[name](session)
@@ -85,7 +85,7 @@ def _about(session: Session, started: datetime, only: list[str] | None) -> dict[
 
 
 def _show(document: dict[str, Any], path: Path) -> None:
-    # Imported here: the measuring process stays small while it measures (see `process`).
+    # Imported here: the measuring process must stay small (see `process`).
     from benchmarks.report import show, wide_console
 
     console = wide_console()
@@ -142,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("base", type=Path)
     compare.add_argument("new", type=Path, nargs="?", help="by default the newest of the same scale")
     compare.set_defaults(command=_compare)
-    summary = commands.add_parser("certificate", help="a certified run's verdicts and the way there, as one document")
+    summary = commands.add_parser("certificate", help="a certified run's verdicts and decisions, as one document")
     summary.add_argument("run", nargs="?", default="@candidate")
     summary.add_argument("--out", type=Path, required=True)
     summary.set_defaults(command=_certificate)

@@ -1,7 +1,6 @@
-"""A certificate in one document: every phase's decision on the way to it, and what the decision rests on.
+"""A certificate in one document: the decisions of all phases that led to it, and their inputs.
 
-Nothing is measured here: it is read from the artefacts of the phases, whose bytes must be those that their pointers
-vouch for.
+Nothing is measured here: it is read from the artefacts of the phases, whose digests must be those of their pointers.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ SCHEMA = "segment5b-certificate/1"
 
 
 def certificate(run: Run) -> dict[str, Any]:
-    """What P4 and P5 have said of a run, the gates of each seed, lane by lane how long it took, and the way there."""
+    """Decisions of P4 and P5 on a run, the gates of each seed, seconds by lane, and the decisions before."""
     closing, matrix, board, stability, receipts = (
         read_artefact("p4", run.run_id, name)
         for name in (
@@ -39,12 +38,12 @@ def certificate(run: Run) -> dict[str, Any]:
         "versions": versions(),
         "definition_of_done": {item["id"]: item["status"] for item in closing["definition_of_done"]},
         "seeds": {
-            str(one["seed"]): {
-                "run_id": one["run_id"],
-                "bundle_digest": one["bundle_digest"],
-                "gates": {gate["gate_id"]: _gate(gate) for gate in board["by_seed"][str(one["seed"])]},
+            str(entry["seed"]): {
+                "run_id": entry["run_id"],
+                "bundle_digest": entry["bundle_digest"],
+                "gates": {gate["gate_id"]: _gate(gate) for gate in board["by_seed"][str(entry["seed"])]},
             }
-            for one in matrix["seeds"]
+            for entry in matrix["seeds"]
         },
         "over_seeds": {gate["gate_id"]: _gate(gate) for gate in (*stability["t10"], *receipts["runtime"])},
         "way": _way(),
@@ -56,7 +55,7 @@ def _gate(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _way() -> list[dict[str, Any]]:
-    """Every phase's current decision about every run, pruned or not, in the order of time."""
+    """Every phase's current decision on every run, also of pruned runs, in order of time."""
     pointers = [
         (folder.name, phase, pointer)
         for folder in sorted(reports_folder("").iterdir())
@@ -71,5 +70,5 @@ def _way() -> list[dict[str, Any]]:
             "items": pointer["items"],
             "created_utc": pointer["created_utc"],
         }
-        for run_id, phase, pointer in sorted(pointers, key=lambda one: str(one[2]["created_utc"]))
+        for run_id, phase, pointer in sorted(pointers, key=lambda decision: str(decision[2]["created_utc"]))
     ]

@@ -1,6 +1,6 @@
-"""The least that a state's input and output cost: reading what it reads, writing what it wrote from memory.
+"""Minimum cost of a state's input and output: reading its inputs, and writing its outputs from memory.
 
-Writing uses the house's writer with the row groups and the number of threads of the state itself. Tables are
+Writing uses the library's writer with the row groups and the number of threads of the state itself. Tables are
 brought into memory a few part files at a time, which is not counted; neither are digests and fsync, which the
 state has and the floor has not.
 """
@@ -27,12 +27,12 @@ from segment5b_lib.store.scan import RowRanges
 
 SURFACE = "merchant_zone_scenario_local_5A"
 PARTS_PER_THREAD = 2
-"""Part files in memory for each thread: enough for the threads to end together, little enough to fit."""
+"""Part files in memory for each thread: enough to keep the threads busy, few enough for memory."""
 
 
 @dataclass(frozen=True)
 class Floor:
-    """What a state reads (dataset and columns) and which tables it writes."""
+    """Inputs of a state (dataset and columns), and the tables that it writes."""
 
     reads: tuple[str, tuple[str, ...]] | None
     writes: tuple[str, ...]
@@ -58,7 +58,7 @@ def floor_of(run: Run, state: str, threads: int) -> dict[str, Any]:
 
 
 def _read(run: Run, scenario_id: str, name: str, columns: tuple[str, ...], threads: int) -> float:
-    """Read some columns slice by slice, as the states do."""
+    """Read columns slice by slice, as the states do."""
     owner = run.world if name == SURFACE else run
     rows = RowRanges(owner.files(name, scenario_id), dataset(name))
     buckets = run.table("s1_time_grid_5B", ["bucket_index"], scenario_id).num_rows

@@ -1,6 +1,6 @@
 """Which module imports which: the layers of the library, import cycles, and imports that go up.
 
-Every way to name another module counts: at load time, for type checkers only, inside a function, and as a text
+Every reference to another module counts: at load time, for type checkers only, inside a function, and as a text
 that is exactly a module's name (`import_module`, `python -m`). Standard library only; nothing is imported.
 """
 
@@ -32,7 +32,7 @@ LAYERS: Final = (
     ("__init__",),
 )
 """Bottom up: a module imports from its own package and from lower layers. Packages that share a layer do not import
-each other. `__init__` is the library's own face. A package that is not here is an error."""
+each other. `__init__` is the library's public face. A package that is not here is an error."""
 LOAD, TYPING, LAZY = "load", "typing", "lazy"
 """Kinds of an import: runs when the module is loaded; for type checkers only; inside a function or by name."""
 
@@ -107,7 +107,7 @@ def shortest_cycle(group: Iterable[str], edges: Iterable[Import]) -> list[str]:
 def upward(edges: Iterable[Import]) -> list[Import]:
     """Imports from a higher layer, or from another package of the same layer; one for each pair of modules.
 
-    Of several imports of a pair the one that matters most is kept: at load time, then typing, then lazy.
+    Of several imports of a pair the heaviest is kept: at load time, then typing, then lazy.
     """
     kinds = (LOAD, TYPING, LAZY)
     pairs = groupby(sorted(edges), key=lambda edge: edge[:2])
@@ -168,7 +168,7 @@ def _targets(node: ast.AST, module: Module, library: Mapping[str, Module]) -> It
 
 
 def _absolute(node: ast.ImportFrom, module: Module) -> str:
-    """The module that a `from` import names, also where it is written with dots."""
+    """The module of a `from` import, also of a relative one."""
     if not node.level:
         return node.module or ""
     is_package = module.path.name == "__init__.py"
@@ -182,7 +182,7 @@ def _is_type_checking(test: ast.expr) -> bool:
 
 
 def _reachable(start: str, targets: Mapping[str, Iterable[str]]) -> set[str]:
-    """What a module imports, directly or through others; itself only where it is on a cycle."""
+    """What a module imports, directly or through others; itself only if it is on a cycle."""
     seen: set[str] = set()
     waiting = list(targets[start])
     while waiting:

@@ -1,4 +1,4 @@
-"""What a result was measured on: processor, memory, versions. No name of host or user."""
+"""Machine of a result: processor, memory, versions. No name of host or user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIBRARIES = ("segment5b", "numpy", "numba", "llvmlite", "pyarrow", "polars", "du
 
 
 def machine() -> dict[str, Any]:
-    """Cores that may be used, memory, processor model, operating system, and how busy it was at the start."""
+    """Cores available to this process, memory, processor model, operating system, and load at the start."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cores": len(os.sched_getaffinity(0)),
@@ -29,13 +29,13 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Python, the libraries that do the work, and the commit."""
+    """Versions of Python and of the main libraries, and the commit."""
     return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}, "commit": _commit()}
 
 
 def _processor() -> str:
-    found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
-    return found.group(1) if found else platform.processor()
+    match = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    return match.group(1) if match else platform.processor()
 
 
 def _commit() -> str:

@@ -1,7 +1,7 @@
-"""One piece of work in a process of its own: wall time, processor time and peak memory of that process.
+"""One piece of work in a separate process: wall time, processor time and peak memory of that process.
 
-Peak memory is the kernel's `ru_maxrss`. A child inherits its parent's peak when it is started, so whoever
-calls this must itself stay small: the measuring process imports nothing but the standard library.
+Peak memory is the kernel's `ru_maxrss`. A child inherits its parent's peak when it is started, so the
+caller must stay small: the measuring process imports only the standard library.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Finished:
-    """A process that has ended well. `answer` is the last line of its output, if that is JSON."""
+    """A process that has succeeded. `answer` is the last line of its output, if that is JSON."""
 
     wall_s: float
     cpu_s: float

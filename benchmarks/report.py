@@ -16,19 +16,19 @@ WORK = {
     "rows_per_s": "M rows/s",
     "floor_ratio": "÷ floor",
 }
-"""What the first table shows of each piece of work; everything else is a line of the second."""
+"""Columns of the first table; other measures are lines of the second."""
 MILLIONS = ("peak_bytes", "rows_per_s", "bytes")
 
 
 def show(document: dict[str, Any], console: Console) -> None:
-    """Two tables: pieces of work, and what else was measured."""
+    """Two tables: pieces of work, and other measures."""
     about, machine = document["about"], document["machine"]
     console.print(
         f"{about['scale']}, {about['posture']}, seed {about['seed']}: median (min–max) of "
         f"{about['repetitions']} with {about['threads']} threads"
     )
     console.print(f"{machine['cores']} cores, {machine['processor']}, load {machine['load_average']}", soft_wrap=True)
-    measures = {tuple(name.rpartition(".")[::2]): one for name, one in document["measures"].items()}
+    measures = {tuple(name.rpartition(".")[::2]): measure for name, measure in document["measures"].items()}
     working = list(dict.fromkeys(subject for subject, what in measures if what == "cpu_s"))
     rest = [key for key in measures if key[0] not in working or key[1] not in WORK]
     table = _table("", *WORK.values())
@@ -43,7 +43,7 @@ def show(document: dict[str, Any], console: Console) -> None:
 
 
 def wide_console() -> Console:
-    """The terminal; lines of a fixed length where there is none."""
+    """The terminal; without one, lines of a fixed length."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=140)
 
@@ -56,7 +56,7 @@ def _table(*headings: str) -> Table:
 
 
 def _cell(subject: str, what: str, measure: dict[str, Any] | None, scale: str) -> str:
-    """Median and range; green or red, with the bound, where the design has one."""
+    """Median and range; green or red, with the bound, if the design has one."""
     if measure is None:
         return ""
     divisor = 1e6 if what in MILLIONS else 1.0

@@ -2,7 +2,7 @@
 
 Keys of the document: `schema`, `about` (command, scale, posture, seed, repetitions, threads, start), `machine`,
 `versions`, `sizes` (rows, arrivals and bytes by scale), `measures`. A measure is named `<subject>.<what>`, and
-what it is called says its unit and whether less or more of it is better.
+its `what` gives its unit and whether less or more of it is better.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KINDS = {
     "bytes": ("B", "less"),
     "bytes_per_arrival": ("B", "less"),
 }
-"""What is measured: its unit, and which direction is better."""
+"""Kinds of measures: unit, and the better direction."""
 
 
 def measure(name: str, values: Sequence[float]) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def measure(name: str, values: Sequence[float]) -> dict[str, Any]:
 
 
 def write(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a result; its folder is made."""
+    """Write a result, and make its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -61,8 +61,8 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def newest(folder: Path, scale: str) -> Path:
-    """The latest result of a scale in a folder; results are named for their scale and start."""
-    found = sorted(folder.glob(f"{scale}-*.json"))
-    if not found:
+    """The latest result of a scale in a folder; results are named by scale and start."""
+    results = sorted(folder.glob(f"{scale}-*.json"))
+    if not results:
         raise FileNotFoundError(f"no result of scale {scale} in {folder}: make bench SCALE={scale}")
-    return found[-1]
+    return results[-1]

@@ -24,13 +24,13 @@ class Subject:
     bytes: dict[str, int]
 
     def work(self, task: str, **arguments: Any) -> Finished:
-        """Do something with the run in a process of its own."""
+        """Run a task on the run in a separate process."""
         return work(task, self.outputs, run=self.run, **arguments)
 
 
 @dataclass
 class Session:
-    """What to measure, how often, with how many threads; everything lies under `folder`."""
+    """What to measure, how often, with how many threads; everything is below `folder`."""
 
     scale: str
     repetitions: int
@@ -41,7 +41,7 @@ class Session:
     _subjects: dict[str, Subject] = field(default_factory=dict)
 
     def subject(self, scale: str) -> Subject:
-        """The finished run of a scale, made when first asked for."""
+        """The finished run of a scale, made on first use."""
         if scale not in self._subjects:
             self.say(f"preparing {scale}")
             outputs = self.folder / scale
@@ -52,7 +52,7 @@ class Session:
         return self._subjects[scale]
 
     def states(self, scale: str, names: Sequence[str], threads: int, **settings: Any) -> Finished:
-        """Execute states of a scale's run again, in a process that has executed them for the tiny one before."""
+        """Execute states of a scale's run again, in a process that has already executed them for the tiny one."""
         return self.subject(scale).work(
             "states", names=names, threads=threads, warm=self.subject("tiny").root, **settings
         )
@@ -70,5 +70,5 @@ class Session:
         }
 
     def say(self, text: str) -> None:
-        """A sign of life."""
+        """Print progress."""
         print(text, file=sys.stderr, flush=True)

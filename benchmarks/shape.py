@@ -1,4 +1,4 @@
-"""How large and how tangled a checkout is: `make shape`.
+"""Size and structure of a checkout: `make shape`.
 
 Reads source text with the standard library only; nothing of the library is imported or run.
 """
@@ -23,7 +23,7 @@ DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def shape(root: Path) -> dict[str, Any]:
-    """Every figure of a checkout, as plain JSON: a count where nothing is to be listed, else what was counted."""
+    """Every figure of a checkout, as plain JSON: a count, or the list of what was counted."""
     library = modules(root / "segment5b_lib")
     stored = [path for path in (root / "tests/notebooks/stored").rglob("*") if path.is_file()]
     tests = list((root / "tests").rglob("*.py"))
@@ -44,7 +44,7 @@ def shape(root: Path) -> dict[str, Any]:
 
 
 def table(figures: Mapping[str, Any]) -> str:
-    """The figures as a table, then what was counted, for each that should be none or few."""
+    """The figures as a table, then the lists of those that should be empty or short."""
     kinds = Counter(edge["kind"] for edge in figures["upward"])
     names = figures["repeated_names"]
     functions = sum(map(_is_lower, names))
@@ -79,7 +79,9 @@ def _details(figures: Mapping[str, Any]) -> dict[str, list[str]]:
         return [f"{name} {count}" for name, count in figures[key].items()]
 
     return {
-        "import cycles": [f"{one['modules']} modules: {' → '.join(one['shortest'])}" for one in figures["cycles"]],
+        "import cycles": [
+            f"{cycle['modules']} modules: {' → '.join(cycle['shortest'])}" for cycle in figures["cycles"]
+        ],
         "upward imports": ["{importer}:{line} → {imported} ({kind})".format(**edge) for edge in figures["upward"]],
         "names in several modules": [f"{name}: {', '.join(where)}" for name, where in repeated],
         "functions that open Parquet": counted("parquet_openers"),

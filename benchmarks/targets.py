@@ -1,4 +1,4 @@
-"""What the design asks for: at any scale, and at authority scale on two cores."""
+"""Targets of the design: at any scale, and at authority scale on two cores."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ AUTHORITY = {
 
 
 def target(name: str, scale: str) -> float | None:
-    """The bound of a measure at a scale; None where the design sets none."""
+    """The bound of a measure at a scale; None without a target."""
     return (ANY_SCALE | AUTHORITY if scale == "authority" else ANY_SCALE).get(name)
 
 
 def met(measure: dict[str, Any], bound: float) -> bool:
-    """Whether the median keeps the bound."""
+    """Whether the median is within the bound."""
     return bool(measure["median"] <= bound if measure["better"] == "less" else measure["median"] >= bound)

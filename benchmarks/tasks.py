@@ -1,4 +1,4 @@
-"""What is measured: each task is one repetition, which returns values by measure name (see `result.KINDS`)."""
+"""Tasks of a session: each is one repetition, which returns values by measure name (see `result.KINDS`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COMMANDS = {
 
 
 def state(name: str) -> Callable[[Session], Values]:
-    """A state over the finished run, right before the floor of its input and output where it has one."""
+    """A state over the finished run, and then the floor of its input and output, if it has one."""
 
     def repetition(session: Session) -> Values:
         subject = session.subject(session.scale)
@@ -37,9 +37,9 @@ def state(name: str) -> Callable[[Session], Values]:
 
 
 def threads(session: Session) -> Values:
-    """How much faster S4 is with the session's threads than with one."""
-    one, many = (session.states(session.scale, ["S4"], count).answer["wall_s"] for count in (1, session.threads))
-    return {f"S4 {session.threads} threads.speedup": one / many}
+    """Speedup of S4 with the session's threads over one thread."""
+    single, several = (session.states(session.scale, ["S4"], count).answer["wall_s"] for count in (1, session.threads))
+    return {f"S4 {session.threads} threads.speedup": single / several}
 
 
 def chain(session: Session) -> Values:
@@ -71,7 +71,7 @@ def world(session: Session) -> Values:
 
 
 def disk(session: Session) -> Values:
-    """Bytes on disk per arrival: of the arrivals, and of everything that the run publishes."""
+    """Bytes on disk per arrival: of the arrivals, and of all published outputs."""
     subject = session.subject(session.scale)
     return {
         "arrivals on disk.bytes_per_arrival": subject.bytes["arrival_events_5B"] / subject.arrivals,
@@ -88,9 +88,9 @@ def startup(session: Session) -> Values:
 
 
 def kernels(session: Session) -> Values:
-    """Compiling every kernel: S1 to S5 of the tiny run with an empty kernel cache, less the same with a full one.
+    """Compiling every kernel: S1 to S5 of the tiny run with an empty kernel cache, minus the same with a full one.
 
-    And what a process loads once where the cache is full: kernels, and the libraries that they need.
+    Also the load time with a full cache: kernels, and the libraries that they need.
     """
     cache = session.folder / "kernels"
     shutil.rmtree(cache, ignore_errors=True)

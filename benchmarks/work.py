@@ -1,4 +1,4 @@
-"""What a measured process does: `python -m benchmarks.work TASK ARGUMENTS`. Prints one JSON line at its end."""
+"""Work of a measured process: `python -m benchmarks.work TASK ARGUMENTS`. Prints one JSON line at its end."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def finish(world: str, posture: str, seed: int, threads: int) -> Answer:
 def states(run: str, names: Sequence[str], threads: int, warm: str) -> Answer:
     """Execute states of a finished run again: together, and each by its own run record.
 
-    Before that, and not counted, those of a small run whose root is `warm`: they load the libraries and compiled
-    kernels that a process loads once, which is no part of what a state does. `load_s` says how long that takes.
+    Before that, the states of a small run with root `warm` load the libraries and compiled kernels that a process
+    loads once; this is not part of the states' time, and reported as `load_s`.
     """
     small = Run(Path(warm))
     first, second = (_again(small, names, threads)["wall_s"] for _ in range(2))
@@ -64,7 +64,7 @@ def states(run: str, names: Sequence[str], threads: int, warm: str) -> Answer:
 
 
 def _again(run: Run, names: Sequence[str], threads: int) -> Answer:
-    """States over a run in which they have left nothing yet: removing what they wrote before is not counted."""
+    """Execute states of a run without outputs; removing the previous outputs is not counted."""
     for output in run.outputs(*names):
         (run.root / output.path).unlink()
     for name in names:
@@ -84,20 +84,20 @@ def score(run: str) -> Answer:
 
 
 def floor(run: str, state: str, threads: int) -> Answer:
-    """The least that a state's input and output cost."""
+    """Minimum cost of a state's input and output (see `floor`)."""
     return floor_of(open_run(run), state, threads)
 
 
 def _sizes(run: Run) -> dict[str, int]:
     """Bytes of a run's published outputs by dataset."""
-    found: dict[str, int] = {}
+    size: dict[str, int] = {}
     for output in run.outputs(*STATES):
-        found[output.dataset_id] = found.get(output.dataset_id, 0) + output.bytes
-    return found
+        size[output.dataset_id] = size.get(output.dataset_id, 0) + output.bytes
+    return size
 
 
 def _rows(record: StateRecord) -> int:
-    """Rows that a state handles: those it reads or those it writes, whichever are more."""
+    """Rows that a state handles: the maximum of those it reads and those it writes."""
     return max(record.rows_in or 0, record.rows_out or 0)
 
 

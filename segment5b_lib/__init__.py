@@ -3,17 +3,17 @@
     import segment5b_lib as s5
     run = s5.open_run("@last")
 
-Importing the library loads nothing else; each name below does when it is first used.
+Importing the library loads nothing else; each name below loads its module on first use.
 
-compare : several runs side by side, the first as the measure of the others (`workbench.comparison`)
-investigate : which local times are wrong, since when, and whose fault it is, view by view (`workbench.investigation`)
+compare : several runs side by side, the others compared with the first (`workbench.comparison`)
+investigate : which local times are wrong, since when, and who owns the error (`workbench.investigation`)
 phase : a phase of the plan on a run: measured, items, decision, publication (`workbench.phase`)
 open_run : a run as an object: states, arrivals, SQL, scorecard, daylight saving (`workbench.open_run`)
 predict : T1, T6 and T7 of a run under another policy, without running it (`workbench.forecast`)
-runs : every run there is, as a frame (`workbench.listing`)
+runs : all runs, as a frame (`workbench.listing`)
 scorecard_schema : JSON Schema of `scorecard().document()` (`gates.saved`)
 views : frames that describe a run, from `run.evidence` (`views`)
-charts : a frame in, an Altair chart out, drawn without a network; `charts.offset_heatmap(run)` (`charts`)
+charts : a frame in, an Altair chart out, drawn offline; `charts.offset_heatmap(run)` (`charts`)
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _PLACES = {
     "scorecard_schema": ("segment5b_lib.gates.saved", "schema"),
     "views": ("segment5b_lib.views", ""),
 }
-"""Where each public name lives: module, and the name there (empty: the module itself)."""
+"""Module of each public name, and its name in the module (empty: the module itself)."""
 
 __all__ = [
     "__version__",

@@ -1,4 +1,4 @@
-"""Typed errors: what failed, where, what was expected, what was found, and what to do next.
+"""Typed errors: what failed, where, expected, found, and the next step.
 
 One base class; each error also inherits the builtin a caller would naturally catch. Codes are stable
 (`5B.S4.ROUTING_ROW_MISSING`) and are what run records, reports and tests refer to.
@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 
 
 class Segment5BError(Exception):
-    """Base of all workbench errors.
+    """Base of all errors of the library.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ class Segment5BError(Exception):
     where : state, dataset, file, column, key, as far as known
     expected, found : the two sides of the disagreement
     done : what had already been done (and is kept)
-    next_step : what the reader should do now
+    next_step : what to do now
     """
 
     exit_code: ClassVar[int] = 3
@@ -95,19 +95,19 @@ def _rebuild(kind: type[Segment5BError], code: str, what: str, state: dict[str, 
 
 
 class InputError(Segment5BError, ValueError):
-    """Data that somebody handed us is not what its contract says."""
+    """Input data differ from their contract."""
 
 
 class MissingInputError(Segment5BError, FileNotFoundError):
-    """A file, folder or dataset that is needed is not there."""
+    """A required file, folder or dataset is missing."""
 
 
 class PolicyError(Segment5BError, ValueError):
-    """A policy, posture or world file says something it may not say."""
+    """A policy, posture or world file is invalid."""
 
 
 class StaleError(Segment5BError, RuntimeError):
-    """An output was made from other inputs or policies than those that lie there now."""
+    """An output was made from other inputs or policies than the current ones."""
 
 
 class StateError(Segment5BError, RuntimeError):
@@ -115,17 +115,17 @@ class StateError(Segment5BError, RuntimeError):
 
 
 class ConflictError(Segment5BError, RuntimeError):
-    """Somebody else holds, or has already published, what we were about to write."""
+    """Another process holds, or has already published, the files to be written."""
 
 
 class GateRefusal(Segment5BError, RuntimeError):
-    """A gate or a phase says no."""
+    """A gate or a phase refuses."""
 
     exit_code = 1
 
 
 class StateRefusal(GateRefusal, StateError):
-    """A state has looked at what it judges, has said so in writing, and says no."""
+    """A state that judges outputs has recorded its result, and refuses them."""
 
 
 class UsageError(Segment5BError, ValueError):
@@ -135,6 +135,6 @@ class UsageError(Segment5BError, ValueError):
 
 
 class EnvironmentFault(Segment5BError, OSError):
-    """The machine cannot do what was asked (disk, memory, missing tool)."""
+    """The machine is not sufficient (disk, memory, missing tool)."""
 
     exit_code = 4

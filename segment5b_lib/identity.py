@@ -1,4 +1,4 @@
-"""Who a run is: canonical JSON, digests, and the ids that are derived from them (contracts §1, §3)."""
+"""Identity of runs: canonical JSON, digests, and the ids derived from them (contracts §1, §3)."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def zone_group_id(tzid: str, groups: int = 16) -> str:
 
 
 def utc_now() -> str:
-    """The present instant, RFC 3339 with microseconds and `Z`."""
+    """The current time, RFC 3339 with microseconds and `Z`."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

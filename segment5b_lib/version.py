@@ -1,3 +1,3 @@
-"""The library's version; `pyproject.toml` and everything that records it read it here."""
+"""The library's version; read by `pyproject.toml` and by all records."""
 
 __version__ = "0.1.0"

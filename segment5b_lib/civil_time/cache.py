@@ -105,7 +105,7 @@ def decode(data: bytes, where: str) -> TzCache:
 def sidecar(
     encoded: bytes, *, manifest_fingerprint: str, created_utc: str, last_transition_year: int
 ) -> dict[str, str | int]:
-    """Fields of the JSON beside the binary file.
+    """Fields of the JSON file next to the binary file.
 
     `transitions_through_utc` is the exclusive end of the cache: every transition before it is
     in the file.

@@ -53,10 +53,10 @@ def shortfalls(
     -------
     One entry per zone with a wrong offset, in ascending zone name; empty if the cache covers the horizon.
     """
-    found = (
+    differences = (
         _first_difference(tzid, cache.zone(tzid), database(tzid), start, end + margin) for tzid in sorted(set(tzids))
     )
-    return [entry for entry in found if entry is not None]
+    return [entry for entry in differences if entry is not None]
 
 
 def _first_difference(tzid: str, cached: Steps | None, true: Steps, start: int, stop: int) -> Shortfall | None:
@@ -64,12 +64,12 @@ def _first_difference(tzid: str, cached: Steps | None, true: Steps, start: int, 
         return Shortfall(tzid, start, int(_minutes_at(*true, np.array([start]))[0]), None)
     changes = np.concatenate([true[0], cached[0]])
     instants = np.unique(np.append(changes[(changes > start) & (changes < stop)], start))
-    expected, found = _minutes_at(*true, instants), _minutes_at(*cached, instants)
-    wrong = np.flatnonzero(expected != found)
+    expected, cached_minutes = _minutes_at(*true, instants), _minutes_at(*cached, instants)
+    wrong = np.flatnonzero(expected != cached_minutes)
     if wrong.size == 0:
         return None
     first = wrong[0]
-    return Shortfall(tzid, int(instants[first]), int(expected[first]), int(found[first]))
+    return Shortfall(tzid, int(instants[first]), int(expected[first]), int(cached_minutes[first]))
 
 
 def _minutes_at(

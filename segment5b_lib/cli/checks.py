@@ -61,13 +61,13 @@ def _attempt(name: str, check: Callable[[], Outcome], next_step: str) -> DoctorC
     """Run a check; any exception becomes a failed check."""
     detail: Detail | None = None
     try:
-        status, found, *more = check()
+        status, text, *more = check()
         detail = more[0] if more else None
     except UsageError:
         raise
     except Exception as error:
-        status, found = "fail", " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:1]])
-    return DoctorCheck(name, status, found, "" if status == "ok" else next_step, detail)
+        status, text = "fail", " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:1]])
+    return DoctorCheck(name, status, text, "" if status == "ok" else next_step, detail)
 
 
 def python_version() -> Outcome:
