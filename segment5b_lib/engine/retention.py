@@ -18,8 +18,9 @@ from segment5b_lib.errors import ConflictError, UsageError
 from segment5b_lib.identity import run_id, utc_now
 from segment5b_lib.store.attachments import attached_folder
 from segment5b_lib.store.catalogue import list_runs
+from segment5b_lib.store.documents import read_json, validated
 from segment5b_lib.store.locks import held, is_held, locked
-from segment5b_lib.store.pins import ROLES, Pins, pins_path, read_pins
+from segment5b_lib.store.pins import PIN_ROLES, Pins, pins_path, read_pins
 from segment5b_lib.store.publish import STAGING_PREFIX, write_file
 from segment5b_lib.store.roots import outputs_folder, runs_folder
 from segment5b_lib.store.runs import RECEIPT_FILE, Run
@@ -30,9 +31,9 @@ _PARTS: Final = ("data", "logs", "markers", "policies", "reports", RECEIPT_FILE,
 
 def pin(role: str, run: Run) -> None:
     """Give a run a role in the keep-set. Witness and certification hold several runs, the others one."""
-    known = next((name for name in ROLES if name == role), None)
+    known = next((name for name in PIN_ROLES if name == role), None)
     if known is None:
-        raise UsageError("5B.RUN.UNKNOWN_ROLE", f"there is no role {role!r}", expected=", ".join(ROLES), found=role)
+        raise UsageError("5B.RUN.UNKNOWN_ROLE", f"there is no role {role!r}", expected=", ".join(PIN_ROLES), found=role)
     with locked(runs_folder() / ".pins.lock", "change the keep-set", wait_seconds=60):
         write_file(pins_path(), read_pins().with_run(known, run.run_id).content())
 
@@ -163,7 +164,7 @@ class RemovedRun(Recorded):
     freed_bytes: int
 
 
-class PruneReceipt(Recorded):
+class PruneRecord(Recorded):
     """Planned and done removals of a prune; and the attached roots, which it never touches."""
 
     created_utc: str
@@ -183,7 +184,7 @@ class _ReceiptFile:
     """A prune's receipt, written after each step."""
 
     def __init__(self, candidates: Sequence[Superseded], abandoned: Sequence[Leftover]) -> None:
-        self._receipt = PruneReceipt(
+        self._receipt = PruneRecord(
             created_utc=utc_now(),
             keep_set=read_pins(),
             attached=tuple(str(run.root) for run in list_runs() if run.attached),
@@ -209,6 +210,11 @@ class _ReceiptFile:
 def latest_receipt() -> Path | None:
     """The receipt of the latest prune; None before the first."""
     return max(_receipts_folder().glob("prune_receipt_*.json"), default=None)
+
+
+def read_receipt(path: Path) -> PruneRecord:
+    """What a receipt says."""
+    return validated(PruneRecord, read_json(path), str(path))
 
 
 def _receipts_folder() -> Path:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 from pydantic import Field
 
 from segment5b_lib.contract.words import Decision, ItemStatus, Verdict
-from segment5b_lib.engine.retention import latest_receipt, superseded
+from segment5b_lib.engine.retention import latest_receipt, read_receipt, superseded
 from segment5b_lib.phases.engine.attempts import read_artefact
 from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.measured import Measured
@@ -213,9 +213,9 @@ def pruned_since(receipt: Path | None, certificate: Mapping[str, Any]) -> DodIte
     left = [f"run {one.run.run_id[:8]} is superseded and still there: segment5b prune" for one in superseded()]
     if receipt is None or read_json(receipt)["created_utc"] < certificate["created_utc"]:
         left.append("no prune since the certificate: segment5b prune --yes")
-    elif read_json(receipt)["finished_utc"] is None:
+    elif read_receipt(receipt).finished_utc is None:
         left.append("the latest prune was interrupted: segment5b prune --yes")
-    evidence = "" if receipt is None else f"{receipt.name}: {len(read_json(receipt)['removed'])} runs removed"
+    evidence = "" if receipt is None else f"{receipt.name}: {len(read_receipt(receipt).removed)} runs removed"
     return item("P5.4", "superseded runs are pruned under the keep-set rules", left, evidence)
 
 
@@ -223,7 +223,7 @@ def prune_body(receipt: Path | None) -> PruneReceipt:
     """The latest prune as P5 records it."""
     if receipt is None:
         return PruneReceipt(receipt="", receipt_sha256="", removed=[], freed_bytes=None, keep_set={})
-    document = read_json(receipt)
+    document = read_receipt(receipt).model_dump()
     return PruneReceipt(
         receipt=receipt.relative_to(outputs_folder()).as_posix(),
         receipt_sha256=sha256_file(receipt),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import MissingInputError
-from segment5b_lib.phases.engine.attempts import pointer_path, reports_folder, slug
+from segment5b_lib.phases.engine.attempts import current, pointer_path, reports_folder, slug
 from segment5b_lib.phases.engine.envelope import Node
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.documents import read_json
@@ -31,11 +31,10 @@ def decisions(phase: str, run_id: str) -> dict[tuple[str, str], dict[str, Any]]:
 
     Each is the first JSON artefact of its attempt: identity, items, decision, and who opened it.
     """
-    path = pointer_path(slug(phase), run_id)
-    if not path.is_file():
+    path, pointer = pointer_path(slug(phase), run_id), current(slug(phase), run_id)
+    if pointer is None:
         raise MissingInputError("5B.PHASE.POINTER_MISSING", f"{phase} has left no decision", where=str(path))
-    (first, *_) = [entry for entry in read_json(path)["artefacts"] if entry["file"].endswith(".json")]
-    document = read_json(reports_folder(run_id) / first["file"])
+    document = read_json(reports_folder(run_id) / pointer.documents[0].file)
     found = {(phase, run_id): document}
     for opening in document["opened_by"]:
         found |= decisions(opening["phase"], opening["run_id"])
@@ -62,9 +61,9 @@ def _of_run(run: Run) -> Iterator[tuple[Any, Path]]:
 
 
 def _of_phase(phase: str, run_id: str) -> Iterator[Path]:
-    path = pointer_path(slug(phase), run_id)
-    yield path
-    yield from (reports_folder(run_id) / entry["file"] for entry in read_json(path)["artefacts"])
+    pointer = current(slug(phase), run_id)
+    yield pointer_path(slug(phase), run_id)
+    yield from (reports_folder(run_id) / written.file for written in (pointer.artefacts if pointer else ()))
 
 
 def unresolved(manifest: Sequence[Pointer]) -> list[str]:

@@ -20,7 +20,7 @@ from traitlets.config import Config
 from segment5b_lib.contract.words import Decision, NotebookStatus
 from segment5b_lib.errors import GateRefusal
 from segment5b_lib.identity import utc_now
-from segment5b_lib.phases.engine.attempts import current, slug
+from segment5b_lib.phases.engine.attempts import CurrentAttempt, current, slug
 from segment5b_lib.phases.engine.parameters import Parameters, PhaseParameters
 from segment5b_lib.reports.html import drop_live_views, write_html
 from segment5b_lib.reports.notebooks import Notebook, notebook
@@ -68,11 +68,11 @@ def _execute(entry: Notebook, source: Path, checked: Parameters, cell_timeout_se
         run_id=checked.run_id,
         parameters=checked.model_dump(),
         status=_status(entry, error, pointer),
-        decision=pointer["decision"] if pointer else None,
-        artefacts=[written["file"] for written in pointer["artefacts"]] if pointer else [],
+        decision=pointer.decision if pointer else None,
+        artefacts=[written.file for written in pointer.artefacts] if pointer else [],
         error=_error_lines(error),
-        reasons=list(pointer.get("reasons", [])) if pointer else [],
-        next_steps=list(pointer.get("next", [])) if pointer else [],
+        reasons=list(pointer.reasons) if pointer else [],
+        next_steps=list(pointer.next) if pointer else [],
         started_utc=started,
         finished_utc=utc_now(),
         elapsed_seconds=round(time.perf_counter() - clock, 3),
@@ -93,7 +93,7 @@ def _run_label(run_id: str) -> str:
     return f"{receipt.posture}, seed {receipt.seed}, world {receipt.manifest_fingerprint[:8]}"
 
 
-def _pointer(entry: Notebook, checked: Parameters) -> dict[str, Any] | None:
+def _pointer(entry: Notebook, checked: Parameters) -> CurrentAttempt | None:
     """The pointer to the phase's latest artefacts; None for a notebook without a phase."""
     if entry.phase is None:
         return None
@@ -137,7 +137,7 @@ def _papermill(
     return None
 
 
-def _status(entry: Notebook, error: BaseException | None, pointer: Mapping[str, Any] | None) -> NotebookStatus:
+def _status(entry: Notebook, error: BaseException | None, pointer: CurrentAttempt | None) -> NotebookStatus:
     if isinstance(error, CellTimeoutError):
         return NotebookStatus.TIMEOUT
     if isinstance(error, (DeadKernelError, KeyboardInterrupt)):
@@ -148,7 +148,7 @@ def _status(entry: Notebook, error: BaseException | None, pointer: Mapping[str, 
         return NotebookStatus.COMPLETE
     if error is not None or pointer is None:
         return NotebookStatus.FAILED
-    return NotebookStatus.COMPLETE if Decision(pointer["decision"]).opens else NotebookStatus.GATE_FAILED
+    return NotebookStatus.COMPLETE if Decision(pointer.decision).opens else NotebookStatus.GATE_FAILED
 
 
 def _error_lines(error: BaseException | None) -> dict[str, str] | None:

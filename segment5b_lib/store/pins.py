@@ -12,8 +12,8 @@ from segment5b_lib.store.documents import read_json, validated
 from segment5b_lib.store.roots import runs_folder
 
 Role = Literal["baseline", "candidate", "last_good", "witness", "certification"]
-ROLES: Final[tuple[Role, ...]] = get_args(Role)
-SHARED_ROLES: Final[tuple[Role, ...]] = ("witness", "certification")
+PIN_ROLES: Final[tuple[Role, ...]] = get_args(Role)
+SHARED_PINS: Final[tuple[Role, ...]] = ("witness", "certification")
 """Roles that several runs hold together; the others have one run."""
 _FILE: Final = "pins.json"
 
@@ -38,7 +38,7 @@ class Pins(RootModel[dict[Role, list[str]]]):
 
     def with_run(self, role: Role, run_id: str) -> Pins:
         """The pins after a run has been given a role."""
-        others = [other for other in self.of(role) if role in SHARED_ROLES and other != run_id]
+        others = [other for other in self.of(role) if role in SHARED_PINS and other != run_id]
         return Pins({**self.root, role: [*others, run_id]})
 
     def content(self) -> bytes:

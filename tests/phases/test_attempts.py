@@ -7,15 +7,23 @@ from pathlib import Path
 import pytest
 
 from segment5b_lib.errors import MissingInputError, StaleError
-from segment5b_lib.phases.engine.attempts import current, next_attempt, pointer_path, read_artefact, reports_folder
+from segment5b_lib.phases.engine.attempts import (
+    Outcome,
+    current,
+    next_attempt,
+    pointer_path,
+    read_artefact,
+    reports_folder,
+)
 
 RUN_ID = "0123456789abcdef" * 2
 THING = ("p0_thing", "json")
+OUTCOME = Outcome(decision="UNLOCK_P1", created_utc="2026-01-01T00:00:00.000000Z", items={"P0.1": "green"})
 
 
 def publish(content: bytes) -> list[Path]:
     with next_attempt("p0", RUN_ID) as attempt:
-        return attempt.publish({THING: content, ("p0_thing", "md"): b"# thing\n"}, {"decision": "UNLOCK_P1"})
+        return attempt.publish({THING: content, ("p0_thing", "md"): b"# thing\n"}, OUTCOME)
 
 
 def test_a_second_execution_keeps_the_first(private_outputs: Path) -> None:
@@ -25,7 +33,7 @@ def test_a_second_execution_keeps_the_first(private_outputs: Path) -> None:
     assert second.name == f"segment5b_p0_thing_{RUN_ID}.attempt-2.json"
     assert first.read_bytes() == b'{"n":1}' and second.read_bytes() == b'{"n":2}'
     pointer = current("p0", RUN_ID)
-    assert pointer is not None and pointer["attempt"] == 2 and pointer["decision"] == "UNLOCK_P1"
+    assert pointer is not None and pointer.attempt == 2 and pointer.decision == "UNLOCK_P1"
     assert read_artefact("p0", RUN_ID, "p0_thing") == {"n": 2}
 
 

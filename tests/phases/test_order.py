@@ -116,9 +116,9 @@ def test_an_error_leaves_artefacts_that_hold(own_run: Run) -> None:
         with pytest.raises(InputError):
             step()
     pointer = current("p9", own_run.run_id)
-    assert pointer is not None and pointer["decision"] == "HOLD_P5_REOPEN"
-    assert pointer["attempt"] == 1 and performed == [], "the error is recorded once"
-    document = json.loads((reports_folder(own_run.run_id) / pointer["artefacts"][0]["file"]).read_text())
+    assert pointer is not None and pointer.decision == "HOLD_P5_REOPEN"
+    assert pointer.attempt == 1 and performed == [], "the error is recorded once"
+    document = json.loads((reports_folder(own_run.run_id) / pointer.artefacts[0].file).read_text())
     assert document["error"]["code"] == "5B.TEST.BROKEN" and "text" not in document
     jsonschema.validate(document, schema(Note))
 

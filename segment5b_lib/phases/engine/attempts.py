@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segment5b_lib.contract.strict import Recorded
 from segment5b_lib.errors import MissingInputError
 from segment5b_lib.identity import sha256_hex
-from segment5b_lib.store.documents import read_json
+from segment5b_lib.store.documents import read_json, validated
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.publish import write_file
 from segment5b_lib.store.roots import outputs_folder
@@ -33,6 +34,39 @@ def slug(phase: str) -> str:
 def reports_folder(run_id: str) -> Path:
     """Folder of a run's phase artefacts."""
     return outputs_folder() / "reports" / run_id
+
+
+class ArtefactFile(Recorded):
+    """One file of an attempt, in the run's folder of reports."""
+
+    artefact: str
+    file: str
+    sha256: str
+
+
+class Outcome(Recorded):
+    """What an attempt has come to: decision, status of every item, why, and the commands to run next."""
+
+    decision: str
+    created_utc: str
+    items: dict[str, str]
+    reasons: tuple[str, ...] = ()
+    next: tuple[str, ...] = ()
+
+
+class CurrentAttempt(Outcome):
+    """The pointer to the attempt that counts (or the latest what-if)."""
+
+    phase: str
+    run_id: str
+    attempt: int
+    what_if: bool
+    artefacts: tuple[ArtefactFile, ...]
+
+    @property
+    def documents(self) -> tuple[ArtefactFile, ...]:
+        """Its JSON artefacts."""
+        return tuple(written for written in self.artefacts if written.file.endswith(".json"))
 
 
 @dataclass(frozen=True)
@@ -50,22 +84,22 @@ class Attempt:
         name = f"segment5b_{artefact}_{self.run_id}{suffix}.{extension}"
         return reports_folder(self.run_id) / name
 
-    def publish(self, files: Mapping[tuple[str, str], bytes], summary: Mapping[str, Any]) -> list[Path]:
+    def publish(self, files: Mapping[tuple[str, str], bytes], outcome: Outcome) -> list[Path]:
         """Write the artefacts, then point at them. Keys are (artefact, extension)."""
         written = []
         for (artefact, extension), content in files.items():
             path = self.path(artefact, extension)
             write_file(path, content)
-            written.append({"artefact": artefact, "file": path.name, "sha256": sha256_hex(content)})
-        pointer = {
-            "phase": self.phase,
-            "run_id": self.run_id,
-            "attempt": self.number,
-            "what_if": self.what_if,
-            "artefacts": written,
-            **summary,
-        }
-        text = json.dumps(pointer, indent=1, sort_keys=True) + "\n"
+            written.append(ArtefactFile(artefact=artefact, file=path.name, sha256=sha256_hex(content)))
+        pointer = CurrentAttempt(
+            phase=self.phase,
+            run_id=self.run_id,
+            attempt=self.number,
+            what_if=self.what_if,
+            artefacts=tuple(written),
+            **outcome.model_dump(),
+        )
+        text = json.dumps(pointer.model_dump(), indent=1, sort_keys=True) + "\n"
         write_file(pointer_path(self.phase, self.run_id, what_if=self.what_if), text.encode())
         return [self.path(artefact, extension) for artefact, extension in files]
 
@@ -84,20 +118,16 @@ def pointer_path(phase: str, run_id: str, *, what_if: bool = False) -> Path:
     return reports_folder(run_id) / f"segment5b_{phase}_{kind}_{run_id}.json"
 
 
-def current(phase: str, run_id: str, *, what_if: bool = False) -> dict[str, Any] | None:
+def current(phase: str, run_id: str, *, what_if: bool = False) -> CurrentAttempt | None:
     """The pointer to a phase's current attempt (or latest what-if), or None where there is none."""
     path = pointer_path(phase, run_id, what_if=what_if)
-    return dict(read_json(path)) if path.is_file() else None
+    return validated(CurrentAttempt, read_json(path), str(path)) if path.is_file() else None
 
 
 def read_artefact(phase: str, run_id: str, artefact: str) -> Any:
     """The current JSON artefact of a phase; its bytes must be those that the pointer vouches for."""
     pointer = current(phase, run_id)
-    files = {
-        entry["artefact"]: entry
-        for entry in (pointer or {"artefacts": []})["artefacts"]
-        if entry["file"].endswith(".json")
-    }
+    files = {written.artefact: written for written in pointer.documents} if pointer else {}
     if artefact not in files:
         raise MissingInputError(
             "5B.PHASE.ARTEFACT_MISSING",
@@ -106,9 +136,9 @@ def read_artefact(phase: str, run_id: str, artefact: str) -> Any:
             expected=", ".join(files) or f"{phase} to have been executed",
             next_step=f"segment5b phase {phase.upper()} {run_id[:8]}",
         )
-    path = reports_folder(run_id) / files[artefact]["file"]
+    path = reports_folder(run_id) / files[artefact].file
     require_unchanged(
-        {path: files[artefact]["sha256"]},
+        {path: files[artefact].sha256},
         "5B.PHASE.ARTEFACT_CHANGED",
         "an artefact is not what its phase wrote",
         next_step=f"segment5b phase {phase.upper()} {run_id[:8]}",

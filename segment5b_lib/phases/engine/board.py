@@ -40,8 +40,8 @@ def _rows(run: Run, phase: str) -> list[dict[str, Any]]:
     pointer = current(slug(phase), run.run_id) or current(slug(phase), run.run_id, what_if=True)
     if pointer is None:
         return []
-    decision = Decision(pointer["decision"])
-    held = ItemStatus.RED.value in pointer["items"].values()
+    decision = Decision(pointer.decision)
+    held = ItemStatus.RED.value in pointer.items.values()
     return [
         {
             "run_id": run.run_id,
@@ -50,10 +50,10 @@ def _rows(run: Run, phase: str) -> list[dict[str, Any]]:
             "scale": run.world.scale,
             "phase": phase,
             "decision": decision.value,
-            "stands": "what-if" if pointer["what_if"] else _stands(decision),
-            "attempt": pointer["attempt"],
-            "held_by": pointer["reasons"][0] if held and pointer["reasons"] else "",
-            "created_utc": pointer["created_utc"],
+            "stands": "what-if" if pointer.what_if else _stands(decision),
+            "attempt": pointer.attempt,
+            "held_by": pointer.reasons[0] if held and pointer.reasons else "",
+            "created_utc": pointer.created_utc,
         }
     ]
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, Self
 from segment5b_lib.errors import Segment5BError
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.identity import utc_now
-from segment5b_lib.phases.engine.attempts import next_attempt
+from segment5b_lib.phases.engine.attempts import Outcome, next_attempt
 from segment5b_lib.phases.engine.decision import Items, PhaseDecision, Published
 from segment5b_lib.phases.engine.envelope import (
     Artefact,
@@ -210,7 +210,7 @@ class PhaseExecution(Generic[P, M]):
                 "created_utc": utc_now(),
             }
             envelope = FailedArtefact(**fields, error=error.context()) if error else Artefact(**fields, error=None)
-            paths = attempt.publish(_files(phase, envelope, results), _summary(envelope, results))
+            paths = attempt.publish(_files(phase, envelope, results), _outcome(envelope, results))
         return Published(phase.name, attempt.number, decision, tuple(paths))
 
     def __dir__(self) -> list[str]:
@@ -275,12 +275,12 @@ def _files(phase: Phase[Any, Any], envelope: Artefact | FailedArtefact, results:
     return {**files, **{(name, "md"): page for name in phase.pages}, **results.files}
 
 
-def _summary(envelope: Artefact | FailedArtefact, results: StepResults) -> dict[str, Any]:
-    """What the pointer says about the attempt."""
-    return {
-        "decision": envelope.decision.value,
-        "created_utc": envelope.created_utc,
-        "items": {found.id: found.status.value for found in results.items},
-        "reasons": envelope.reasons,
-        "next": [step.text for step in results.conclusion.next_steps.steps],
-    }
+def _outcome(envelope: Artefact | FailedArtefact, results: StepResults) -> Outcome:
+    """What the attempt has come to, for its pointer."""
+    return Outcome(
+        decision=envelope.decision.value,
+        created_utc=envelope.created_utc,
+        items={found.id: found.status.value for found in results.items},
+        reasons=tuple(envelope.reasons),
+        next=tuple(step.text for step in results.conclusion.next_steps.steps),
+    )

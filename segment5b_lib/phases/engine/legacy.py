@@ -17,7 +17,7 @@ from segment5b_lib.contract.words import Decision, ItemStatus
 from segment5b_lib.errors import Segment5BError
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.identity import canonical_json, utc_now
-from segment5b_lib.phases.engine.attempts import Attempt, next_attempt, slug
+from segment5b_lib.phases.engine.attempts import Attempt, Outcome, next_attempt, slug
 from segment5b_lib.phases.engine.closure import Closure
 from segment5b_lib.phases.engine.envelope import (
     Artefact,
@@ -196,11 +196,11 @@ def _write(
     plain = FailedArtefact(**shared) if error else Artefact(**shared)
     files = {(artefact.artefact, "json"): artefact.content() for artefact in made}
     files |= {(name, "md"): markdown(plain, phase.question, finding.sections).encode() for name in phase.pages}
-    summary = {
-        "decision": decision.value,
-        "created_utc": plain.created_utc,
-        "items": {found.id: found.status.value for found in finding.items},
-        "reasons": reasons,
-        "next": [step.text for step in finding.next_steps.steps],
-    }
-    return attempt.publish({**files, **finding.files}, summary)
+    outcome = Outcome(
+        decision=decision.value,
+        created_utc=plain.created_utc,
+        items={found.id: found.status.value for found in finding.items},
+        reasons=tuple(reasons),
+        next=tuple(step.text for step in finding.next_steps.steps),
+    )
+    return attempt.publish({**files, **finding.files}, outcome)

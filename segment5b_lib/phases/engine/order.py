@@ -69,11 +69,11 @@ def recorded_decision(phase: str, run: Run) -> RecordedDecision | None:
     opening = Opening(
         phase=phase,
         run_id=run.run_id,
-        attempt=pointer["attempt"],
-        decision=Decision(pointer["decision"]),
+        attempt=pointer.attempt,
+        decision=Decision(pointer.decision),
         pointer_sha256=sha256_file(pointer_path(slug(phase), run.run_id)),
     )
-    return RecordedDecision(opening, pointer["created_utc"])
+    return RecordedDecision(opening, pointer.created_utc)
 
 
 def order_of_work(run: Run, others: Sequence[Run]) -> list[str]:
