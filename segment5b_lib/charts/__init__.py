@@ -17,10 +17,10 @@ from segment5b_lib.charts.concentration import largest_zones, top_k_curve
 from segment5b_lib.charts.counts import conservation, merchant_intensity, residuals
 from segment5b_lib.charts.gateboard import gate_matrix
 from segment5b_lib.charts.inequality import lorenz, top_k_curves
-from segment5b_lib.charts.multiplicity import component_multiplicity
+from segment5b_lib.charts.multiplicity import component_multiplicity, group_sizes
 from segment5b_lib.charts.renderer import MAX_ROWS, Chart, enable, png, spec
 from segment5b_lib.charts.rhythm import hour_matrix, hour_profile, weekend_share
-from segment5b_lib.charts.timing import before_after, overhead_pairs, state_elapsed
+from segment5b_lib.charts.timing import before_after, lanes_before_after, overhead_pairs, state_elapsed
 from segment5b_lib.charts.zone_clock import offset_timeline, t1_by_cache_year
 
 __all__ = [
@@ -33,8 +33,10 @@ __all__ = [
     "dst_windows",
     "enable",
     "gate_matrix",
+    "group_sizes",
     "hour_matrix",
     "hour_profile",
+    "lanes_before_after",
     "largest_zones",
     "lorenz",
     "merchant_intensity",

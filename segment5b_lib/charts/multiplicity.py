@@ -1,4 +1,4 @@
-"""Component multiplicity: how many rows share one logical key."""
+"""How many rows share one logical key, and how many series one group."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from segment5b_lib.charts.renderer import Chart
-from segment5b_lib.charts.theme import BLUE
+from segment5b_lib.charts.theme import BLUE, GREY
 
 
 def component_multiplicity(frame: pl.DataFrame) -> Chart:
@@ -36,3 +36,29 @@ def component_multiplicity(frame: pl.DataFrame) -> Chart:
         ),
         width=alt.Step(70),
     )
+
+
+def group_sizes(frame: pl.DataFrame) -> Chart:
+    """The shape of the groups: a line for each side, wide and grey for the baseline, thin and blue for the candidate.
+
+    Parameters
+    ----------
+    frame : `role` (`baseline`, `candidate`), `members` (series of a group: 1, 2, …), `groups` of that size, `share` of
+        the side's groups with at most so many members.
+
+    Example: `charts.group_sizes(s5.phase("POPT.1").measured.group_sizes)`
+    """
+    roles, widths = ["baseline", "candidate"], [7, 2]
+    lines: Chart = (
+        alt.Chart(frame)
+        .mark_line(interpolate="step-after", point=True)
+        .encode(
+            x=alt.X("members:Q", title="members of a group (series, logarithmic)", scale=alt.Scale(type="log")),
+            y=alt.Y("share:Q", title="groups with at most so many (share)", axis=alt.Axis(format="%")),
+            color=alt.Color("role:N", title="run", scale=alt.Scale(domain=roles, range=[GREY, BLUE])),
+            strokeWidth=alt.StrokeWidth("role:N", legend=None, scale=alt.Scale(domain=roles, range=widths)),
+            tooltip=["role:N", "members:Q", alt.Tooltip("groups:Q", format=","), alt.Tooltip("share:Q", format=".2%")],
+        )
+    )
+    title = alt.TitleParams("Shape of the groups", subtitle="equal shapes lie on one another")
+    return lines.properties(title=title, width=560)

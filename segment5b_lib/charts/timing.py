@@ -92,6 +92,34 @@ def _before_after(frame: pl.DataFrame, state: str, roles: list[str]) -> Any:
     return alt.layer(points, medians).properties(height=alt.Step(22), width=560)
 
 
+def lanes_before_after(frame: pl.DataFrame) -> Chart:
+    """Lanes of states on both sides, stacked; each state has its own scale.
+
+    Parameters
+    ----------
+    frame : `state`, `role` (`baseline`, `candidate`), `lane` (a word of `Lane`), `seconds` (median wall time).
+
+    Example: `charts.lanes_before_after(s5.phase("POPT.2").measured.lanes)`
+    """
+    states = frame["state"].unique(maintain_order=True).to_list() or ["no state was timed"]
+    rows = [_lanes_before_after(frame.filter(pl.col("state") == state), state) for state in states]
+    return alt.vconcat(*rows, spacing=4).properties(
+        title=alt.TitleParams("Lanes before and after", subtitle="medians of the step timers; scales differ")
+    )
+
+
+def _lanes_before_after(frame: pl.DataFrame, state: str) -> Any:
+    lanes = list(LANE_COLOURS)
+    bars = alt.Chart(frame).transform_calculate(order=f"indexof({lanes!r}, datum.lane)").mark_bar()
+    return bars.encode(
+        x=alt.X("seconds:Q", title=f"{state}, wall time (s)"),
+        y=alt.Y("role:N", title=None, scale=alt.Scale(domain=["baseline", "candidate"])),
+        color=alt.Color("lane:N", title="lane", scale=alt.Scale(domain=lanes, range=list(LANE_COLOURS.values()))),
+        order=alt.Order("order:Q"),
+        tooltip=["state:N", "role:N", "lane:N", alt.Tooltip("seconds:Q", format=".3f")],
+    ).properties(height=alt.Step(22), width=560)
+
+
 def overhead_pairs(pairs: pl.DataFrame, interval: pl.DataFrame) -> Chart:
     """The overhead of progress reporting, pair by pair, with the 95 % interval of its mean and the limit.
 

@@ -18,7 +18,7 @@ from segment5b_lib.views.gateboard import gate_matrix
 from segment5b_lib.views.horizon import cache_shortfalls
 from segment5b_lib.views.inequality import lorenz, merchant_tail, row_zone_shares, top_k_curves
 from segment5b_lib.views.listing import listing
-from segment5b_lib.views.multiplicity import component_multiplicity
+from segment5b_lib.views.multiplicity import component_multiplicity, group_sizes
 from segment5b_lib.views.rhythm import day_shares, hour_matrix, hour_profile, weekend_share
 from segment5b_lib.views.timing import state_elapsed, states
 from segment5b_lib.views.tz_databases import tz_databases
@@ -33,6 +33,7 @@ __all__ = [
     "days_since_transition",
     "dst_windows",
     "gate_matrix",
+    "group_sizes",
     "hour_matrix",
     "hour_profile",
     "latent_factor",

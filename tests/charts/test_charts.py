@@ -215,6 +215,17 @@ def sides() -> pl.DataFrame:
     )
 
 
+def side_lanes() -> pl.DataFrame:
+    return pl.concat([lanes().with_columns(role=pl.lit(role)) for role in ("baseline", "candidate")])
+
+
+def sizes() -> pl.DataFrame:
+    groups = [90, 40, 12, 3, 1]
+    side = pl.DataFrame({"members": [1, 2, 5, 40, 900], "groups": groups})
+    side = side.with_columns(share=pl.col("groups").cum_sum() / sum(groups))
+    return pl.concat([side.with_columns(role=pl.lit(role)) for role in ("baseline", "candidate")])
+
+
 def pairs() -> pl.DataFrame:
     return pl.DataFrame(
         {"pair": [1, 2, 3], "quiet_s": [1.0] * 3, "reporting_s": [1.0] * 3, "overhead": [0.0, 0.02, -0.01]}
@@ -312,6 +323,8 @@ CHARTS: dict[str, Callable[[], charts.Chart]] = {
     "conservation": lambda: charts.conservation(levels()),
     "state_elapsed": lambda: charts.state_elapsed(lanes(), budgets()),
     "before_after": lambda: charts.before_after(sides()),
+    "lanes_before_after": lambda: charts.lanes_before_after(side_lanes()),
+    "group_sizes": lambda: charts.group_sizes(sizes()),
     "overhead_pairs": lambda: charts.overhead_pairs(pairs(), interval()),
     "component_multiplicity": lambda: charts.component_multiplicity(multiplicity()),
     "lorenz": lambda: charts.lorenz(lorenz()),
@@ -392,8 +405,15 @@ def test_every_run_is_drawn_on_both_sides() -> None:
     assert len(drawn["vconcat"]) == 6 and sum(len(rows) for rows in drawn["datasets"].values()) == sides().height
 
 
+def test_lanes_are_drawn_state_by_state_with_both_sides_of_each() -> None:
+    drawn = charts.spec(charts.lanes_before_after(side_lanes().filter(pl.col("state").is_in(["S2", "S3"]))))
+    assert [row["encoding"]["x"]["title"][:2] for row in drawn["vconcat"]] == ["S2", "S3"]
+    assert all(row["encoding"]["y"]["scale"]["domain"] == ["baseline", "candidate"] for row in drawn["vconcat"])
+
+
 def test_nothing_timed_and_no_interval_are_drawn_as_that() -> None:
     assert len(charts.spec(charts.before_after(sides().clear()))["vconcat"]) == 1
+    assert len(charts.spec(charts.lanes_before_after(side_lanes().clear()))["vconcat"]) == 1
     drawn = charts.spec(charts.overhead_pairs(pairs().clear(), interval().clear()))
     assert "no interval" in drawn["title"]["subtitle"]
 

@@ -164,6 +164,19 @@ def test_state_elapsed(published_run: Run) -> None:
         assert seconds == pytest.approx(sum(step.wall_ms for step in record.steps) / 1e3)
 
 
+def test_group_sizes_add_up_to_what_s1_counted(published_run: Run, own_run: Run) -> None:
+    frame, counters = views.group_sizes(published_run), published_run.counters("S1")
+    (scenario,) = counters["scenarios"].values()
+    assert frame["groups"].sum() == counters["total_unique_group_ids"]
+    assert frame["series"].sum() == counters["total_grouping_rows"]
+    assert frame["members"].is_sorted() and frame["share"][-1] == 1.0
+    assert frame["members"][-1] / frame["series"].sum() == pytest.approx(scenario["max_group_share"])
+    every = frame["members"].repeat_by(frame["groups"]).explode(empty_as_null=False)
+    assert every.median() == scenario["median_members_per_group"]
+    own_run.marker_path("S1").unlink()
+    assert views.group_sizes(own_run).is_empty()
+
+
 def test_listing_escapes_and_says_what_it_hides() -> None:
     frame = pl.DataFrame({"a_name": ["<b>", None, "c"], "n": [1_000_000, 2, 3]})
     shown = views.listing(frame, rows=2)._repr_html_()
