@@ -65,8 +65,16 @@ NAMES = {
 ERROR_FIELD = "found"
 """An argument of this name is passed on to the error's field of this name."""
 
-OPEN = ("calibrate", "contract", "gates", "kernel", "notebooks", "phases", "states", "store", "world")
+OPEN = ("calibrate", "contract", "gates", "kernel", "model", "notebooks", "phases", "states", "store", "world")
 """Parts that still use some of these words."""
+
+
+ANY_PHRASE = re.compile(rf"(?<![\w.])({'|'.join(PHRASES)})(?!\w)", re.IGNORECASE)
+
+
+def replacement(phrase: str) -> str:
+    """What to write in place of a phrase."""
+    return next(better for pattern, better in PHRASES.items() if re.fullmatch(pattern, phrase, re.IGNORECASE))
 
 
 def parts() -> dict[str, list[Path]]:
@@ -106,12 +114,9 @@ def annotated(node: ast.ClassDef) -> list[ast.AnnAssign]:
 
 def offences(text: str, *, is_code: bool) -> list[str]:
     """Each use of a listed word: line, word, and what to write."""
-    lines = text.split("\n")
     phrases = [
-        f"{number}: {match[0]!r}: write {better}"
-        for pattern, better in PHRASES.items()
-        for number, line in enumerate(lines, 1)
-        for match in re.finditer(rf"(?<![\w.]){pattern}(?!\w)", line, re.IGNORECASE)
+        f"{text.count(chr(10), 0, match.start()) + 1}: {match[0]!r}: write {replacement(match[0])}"
+        for match in ANY_PHRASE.finditer(text)
     ]
     names = bound_names(text) if is_code else ()
     return phrases + [f"{line}: name {name!r}: write {NAMES[name]}" for line, name in names if name in NAMES]

@@ -55,7 +55,7 @@ class Compared(Parameters):
     """Parameters of a comparison of runs."""
 
     run_id: RunName = Field(
-        "@baseline", description="the run that the others are held against: an id, the start of one, or a role"
+        "@baseline", description="the run that the others are compared with: an id, the start of one, or a role"
     )
     others: RunNames = Field(["@last"], description="one or more runs that are compared with it")
 

@@ -1,4 +1,4 @@
-"""The machine's other time-zone databases: what a run's clocks would show by them. They compute no stored value."""
+"""The machine's other time-zone databases compared with the pinned one. They compute no stored value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from segment5b_lib.gates.evidence.run_tables import Evidence
 
 
 def drift_lines(evidence: Evidence) -> list[DriftLine]:
-    """Every database of this machine but the pinned one, compared over the horizon that T11 looks at."""
+    """Every database of this machine except the pinned one, compared over the horizon of gate T11."""
     start = min(horizon.start for horizon in evidence.horizons)
     end = max(horizon.end for horizon in evidence.horizons) + evidence.policy.civil_time.horizon_margin_days * DAY_S
     return [drift_line(drift, evidence.active_zones, start, end) for drift in machine_drift(end)]
@@ -21,6 +21,8 @@ def tz_databases(evidence: Evidence) -> pl.DataFrame:
 
     Returns `database`, `release`, `zones in use that differ`, `all that differ`, `from` (first instant, UTC), `later`
     (zones that differ only after the horizon). `segment5b doctor` checks that a release explains every difference.
+
+    Example: `views.tz_databases(evidence)`
     """
     active = len(evidence.active_zones)
     return pl.DataFrame(

@@ -1,4 +1,4 @@
-"""A phase of the plan on a run, step by step: what `s5.phase` gives a notebook."""
+"""A phase of the plan on a run, step by step, for notebooks."""
 
 from __future__ import annotations
 
@@ -29,11 +29,7 @@ def phase(name: str, run: str | Run | OpenRun | None = None, /, **parameters: An
     UsageError : an unknown phase, run or parameter, or a wrongly typed one.
     GateRefusal : a predecessor's decision is missing, and it is no what-if. Nothing is written.
 
-    Examples
-    --------
-    >>> p0 = s5.phase("P0", "@baseline")  # doctest: +SKIP
-    >>> p0.measured.axes, p0.decision.word  # doctest: +SKIP
-    >>> p0.publish()  # doctest: +SKIP
+    Example: `s5.phase("P0", run, as_what_if=True).measured`
     """
     given = {} if run is None else {"run_id": _name(run)}
     return execution(declared(name), {**given, **{key: _named(value) for key, value in parameters.items()}})

@@ -125,11 +125,16 @@ class PhaseExecution(Generic[P, M]):
         ------
         GateRefusal : a predecessor no longer opens this phase; nothing is written.
         Segment5BError : the evidence could not be taken; the attempt's artefacts record the error and hold.
+
+        Example: `s5.phase("P0", run, as_what_if=True).publish()`
         """
         return self._published
 
     def with_parameters(self, **changes: Any) -> Self:
-        """The same phase with other parameters, measured again."""
+        """The same phase with other parameters, measured again.
+
+        Example: `s5.phase("P0", run).with_parameters(as_what_if=True).parameters`
+        """
         return type(self)(*_prepared(self.phase, {**self.parameters.model_dump(), **changes}))
 
     @cached_property
