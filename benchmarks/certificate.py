@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.machine import machine, versions
 from segment5b_lib.phases.engine.attempts import current, read_artefact, reports_folder, slug
-from segment5b_lib.phases.engine.table import MODULES
+from segment5b_lib.phases.engine.table import PHASES
 from segment5b_lib.store.runs import Run
 
 SCHEMA = "segment5b-certificate/1"
@@ -59,7 +59,7 @@ def _way() -> list[dict[str, Any]]:
     pointers = [
         (folder.name, phase, pointer)
         for folder in sorted(reports_folder("").iterdir())
-        for phase in MODULES
+        for phase in PHASES
         if (pointer := current(slug(phase), folder.name))
     ]
     return [

@@ -1,23 +1,25 @@
-"""POPT.0: where does the time go? Pins the baseline, the ranking, the budgets and the order of work."""
+"""POPT.0: where does the time go? Ranks the owners of the time, derives budgets and order, pins the baseline."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from pydantic import Field
+import polars as pl
 
 from segment5b_lib.contract.commands import command
 from segment5b_lib.contract.words import STATES, Decision, ItemStatus
+from segment5b_lib.engine.retention import pin
 from segment5b_lib.phases import popt1, popt2
 from segment5b_lib.phases.engine.attempts import pointer_path
-from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.envelope import DodItem
-from segment5b_lib.phases.engine.legacy import Finding, LegacyEnvelope, Phase, conduct
+from segment5b_lib.phases.engine.envelope import Body, DodItem
+from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.order import SUBJECTS
 from segment5b_lib.phases.engine.page import Section
+from segment5b_lib.phases.engine.parameters import PhaseParameters
+from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject
 from segment5b_lib.phases.engine.repair import NextSteps, one_step
-from segment5b_lib.phases.popt0_budgets import LaneBudget, StateBudget, lane_budgets, state_budgets
 from segment5b_lib.phases.popt0_done import (
     PIN_FILE,
     baseline_items,
@@ -27,150 +29,170 @@ from segment5b_lib.phases.popt0_done import (
     order_item,
     pinned_item,
 )
-from segment5b_lib.phases.popt0_elapsed import elapsed_csv
 from segment5b_lib.phases.popt0_hotspots import (
+    Hotspots,
     LaneShare,
     Owner,
     ReductionTarget,
     StateLanes,
-    order_of_work,
-    owners,
+    elapsed,
+    hotspots,
+    ranked_order,
     reduction_targets,
-    segment_lanes,
-    state_lanes,
 )
-from segment5b_lib.phases.popt_timing import Timing, TimingLine, measured, timing_line, timing_of
+from segment5b_lib.phases.popt_budgets import (
+    LaneBudget,
+    StateBudget,
+    budget_frame,
+    lane_budget_lines,
+    state_budget_lines,
+)
+from segment5b_lib.phases.popt_timing import Timing, TimingLine, median_value, repeated, repetition_roles, timing_in
+from segment5b_lib.store.publish import write_file
+from segment5b_lib.store.roots import runs_folder
 from segment5b_lib.store.runs import Run
+from segment5b_lib.views.timing import state_elapsed
 
-LOCK_PAGE: Final = "popt0_baseline_lock"
-ELAPSED: Final = "popt0_state_elapsed"
+_LOCK_PAGE: Final = "popt0_baseline_lock"
+_ELAPSED: Final = "popt0_state_elapsed"
 _REDUCTIONS: Final = {"POPT.1": popt1.LEAST_REDUCTION, "POPT.2": popt2.LEAST_REDUCTION}
 
 
-class HotspotMap(LegacyEnvelope):
+class HotspotMap(Body):
     """Lanes of every state and of the segment, ranked owners, reduction targets, order of work."""
 
     ARTEFACT: ClassVar[str] = "popt0_hotspot_map"
 
-    samples: list[TimingLine] = Field(default_factory=list)
-    states: list[StateLanes] = Field(default_factory=list)
-    segment: list[LaneShare] = Field(default_factory=list)
-    owners: list[Owner] = Field(default_factory=list)
-    reduction_targets: list[ReductionTarget] = Field(default_factory=list)
-    order_of_work: list[str] = Field(default_factory=list)
+    samples: list[TimingLine]
+    states: list[StateLanes]
+    segment: list[LaneShare]
+    owners: list[Owner]
+    reduction_targets: list[ReductionTarget]
+    order_of_work: list[str]
 
 
-class BudgetPin(LegacyEnvelope):
+class BudgetPin(Body):
     """Budgets of states and lanes, each with the figure that it rests on."""
 
     ARTEFACT: ClassVar[str] = "popt0_budget_pin"
 
-    states: list[StateBudget] = Field(default_factory=list)
-    lanes: list[LaneBudget] = Field(default_factory=list)
+    states: list[StateBudget]
+    lanes: list[LaneBudget]
 
 
-PHASE: Final = Phase(
-    name="POPT.0",
-    question="Where does the time go?",
-    after=(),
-    hold=Decision.HOLD_POPT_0,
-    artefacts=(HotspotMap, BudgetPin),
-    pages=(LOCK_PAGE,),
-)
+@dataclass(frozen=True, kw_only=True)
+class Popt0Measured(Measured):
+    """Where a run's time goes.
+
+    Attributes
+    ----------
+    timing : the run with its repetitions
+    elapsed : one row per state: time, status, rows, share; what is missing is named
+    lanes : seconds of the run's own attempt by state and lane, for a chart
+    hotspots : lanes of every state and of the segment, and who owns the time
+    reduction_targets : what POPT.1 and POPT.2 are to save
+    order_of_work : POPT.1 to POPT.3 by expected gain; empty where S1 or S4 was not timed
+    state_budgets, lane_budgets : what may be taken, and the figures that this rests on
+    pins : whether an open decision pins the run; a what-if pins nothing
+    pinned : the run that is pinned as the baseline so far; empty: none
+    """
+
+    timing: Timing
+    elapsed: pl.DataFrame
+    lanes: pl.DataFrame
+    hotspots: Hotspots
+    reduction_targets: list[ReductionTarget]
+    order_of_work: list[str]
+    state_budgets: list[StateBudget]
+    lane_budgets: list[LaneBudget]
+    pins: bool
+    pinned: str
+
+    @property
+    def run(self) -> Run:
+        """The run whose time is taken apart."""
+        return self.timing.run
+
+    @property
+    def owners(self) -> list[Owner]:
+        """States by expected gain."""
+        return self.hotspots.owners
+
+    @property
+    def segment(self) -> list[LaneShare]:
+        """Lanes of the whole segment."""
+        return self.hotspots.segment
+
+    @property
+    def budget_lines(self) -> pl.DataFrame:
+        """Budgets for a chart; empty where they do not apply."""
+        return budget_frame(self.run)
 
 
-def execute(run: Run, *, what_if: bool = False) -> Closure:
-    """Rank where a run's time goes, decide, write a new attempt; pins the run as the baseline if nothing is open."""
-    timing = timing_of(run)
-    others = {"repetition": [one for one in timing.repetitions if one.run_id != run.run_id]}
-    return conduct(PHASE, run, lambda: examine(timing, pins=not what_if), others=others, what_if=what_if)
+def measure(subject: Subject[PhaseParameters]) -> Popt0Measured:
+    """Take the time of a run and its repetitions apart."""
+    timing = timing_in(subject.run, subject.others)
+    found = hotspots("baseline", timing)
+    return Popt0Measured(
+        values=tuple(median_value("baseline", timing.state(state)) for state in STATES),
+        timing=timing,
+        elapsed=elapsed(timing),
+        lanes=state_elapsed(subject.run),
+        hotspots=found,
+        reduction_targets=reduction_targets(found.states, _REDUCTIONS),
+        order_of_work=ranked_order(timing, found.owners),
+        state_budgets=state_budget_lines(timing),
+        lane_budgets=lane_budget_lines(timing),
+        pins=not subject.parameters.as_what_if,
+        pinned=_pinned(),
+    )
 
 
-def examine(timing: Timing, *, pins: bool) -> Finding:
-    """The picture of a run's time: complete or not."""
-    states = state_lanes(timing)
-    ranking, targets = owners(timing, states), reduction_targets(states, _REDUCTIONS)
-    order = order_of_work(timing, ranking) if {"S1", "S4"} <= {owner.state for owner in ranking} else []
-    budgets, lanes = state_budgets(timing), lane_budgets(timing)
-    items = [
-        *baseline_items(timing.run),
-        *elapsed_items(timing, states, ranking),
-        *lanes_items(timing, ranking, targets),
-        *budgets_items(timing.run, budgets, lanes),
-        order_item(order),
+def items(measured: Popt0Measured) -> list[DodItem]:
+    """The baseline is clean, its time taken apart, budgets and order derived; and so it can be pinned."""
+    others = [
+        *baseline_items(measured.run),
+        *elapsed_items(measured.timing, measured.elapsed, measured.hotspots),
+        *lanes_items(measured.run, measured.owners, measured.reduction_targets),
+        *budgets_items(measured.run, measured.state_budgets, measured.lane_budgets),
+        order_item(measured.order_of_work),
     ]
-    items.insert(0, pinned_item(timing.run, items, pins=pins))
-    return Finding(
-        items=items,
+    return [pinned_item(measured.run, measured.pinned, others, pins=measured.pins), *others]
+
+
+def conclude(measured: Popt0Measured, items: Sequence[DodItem]) -> Conclusion:
+    """The work starts, in the order of the ranking."""
+    owners = [owner.state for owner in measured.owners]
+    work = [f"{phase} ({' and '.join(SUBJECTS[phase])})" for phase in measured.order_of_work]
+    return Conclusion(
         opens=Decision.GO_POPT_1,
-        reasons=_reasons(ranking, order),
-        measured=[measured("baseline", timing.state(state)) for state in STATES],
-        own={
-            HotspotMap: {
-                "samples": [timing_line("baseline", timing.state(s), timing.lanes(s)) for s in STATES],
-                "states": states,
-                "segment": segment_lanes(states),
-                "owners": ranking,
-                "reduction_targets": targets,
-                "order_of_work": order,
-            },
-            BudgetPin: {"states": budgets, "lanes": lanes},
-        },
-        files={(ELAPSED, "csv"): elapsed_csv(timing)},
-        sections=[_lock(timing.run), *_sections(ranking, targets, budgets, lanes, order)],
-        next_steps=_next_steps(timing.run, items, order),
+        reasons=[f"owners by expected gain: {' → '.join(owners)}", f"order of work: {' → '.join(work)}"],
+        next_steps=_next_steps(measured, items),
     )
 
 
-def _reasons(ranking: Sequence[Owner], order: Sequence[str]) -> list[str]:
-    work = [f"{phase} ({' and '.join(SUBJECTS[phase])})" for phase in order]
+def bodies(measured: Popt0Measured) -> list[Body]:
+    """The hotspot map and the budgets."""
+    found = measured.hotspots
     return [
-        f"owners by expected gain: {' → '.join(owner.state for owner in ranking)}",
-        f"order of work: {' → '.join(work)}",
+        HotspotMap(
+            samples=found.samples,
+            states=found.states,
+            segment=found.segment,
+            owners=found.owners,
+            reduction_targets=measured.reduction_targets,
+            order_of_work=measured.order_of_work,
+        ),
+        BudgetPin(states=measured.state_budgets, lanes=measured.lane_budgets),
     ]
 
 
-def _next_steps(run: Run, items: Sequence[DodItem], order: Sequence[str]) -> NextSteps:
-    red = tuple(found.id for found in items if found.status is ItemStatus.RED)
-    if not red and order:
-        return one_step("performance", [order[0]], command("phase", order[0], "@last"))
-    if run.attached:
-        show = command("show", run.run_id[:8])
-        return one_step("baseline", red, show, note="what the attached tree does not say")
-    receipt = run.receipt
-    again = command("run", "--repeat", "3", "--posture", receipt.posture, "--seed", str(receipt.seed))
-    return one_step("baseline", red, again)
-
-
-def _lock(run: Run) -> Section:
-    """How the baseline was made, and where it and what is said about it lie (below the outputs folder)."""
-    receipt, last = run.receipt, run.last_records()
-    changed = "".join(f" --set {key}={value}" for key, value in receipt.changes.items())
-    command = f"segment5b run --posture {receipt.posture} --seed {receipt.seed}{changed}"
-    made = (
-        "made elsewhere, attached"
-        if run.attached
-        else command + (f" --repeat {receipt.nonce}" if receipt.nonce else "")
-    )
-    rows = [
-        ("run root", f"{run.home.parent.name}/{run.run_id}"),
-        ("command", made),
-        ("threads", ", ".join(sorted({str(record.threads) for record in last.values()}))),
-        ("library", receipt.library_version),
-        ("pin file", f"runs/{PIN_FILE}"),
-        ("artefacts", f"reports/{run.run_id}/{pointer_path(PHASE.slug, run.run_id).name}"),
-    ]
-    return Section("Baseline", ("what", "which"), rows)
-
-
-def _sections(
-    ranking: Sequence[Owner],
-    targets: Sequence[ReductionTarget],
-    budgets: Sequence[StateBudget],
-    lanes: Sequence[LaneBudget],
-    order: Sequence[str],
-) -> list[Section]:
+def sections(measured: Popt0Measured) -> list[Section]:
+    """How the baseline was made, owners, targets, budgets, order of work."""
+    targets, budgets, lanes = measured.reduction_targets, measured.state_budgets, measured.lane_budgets
+    order = measured.order_of_work
     return [
+        _lock(measured.run),
         Section(
             "Owners",
             ("rank", "state", "elapsed", "share", "dominant lane", "hot step", "expected gain"),
@@ -184,7 +206,7 @@ def _sections(
                     o.hot_step,
                     f"{o.expected_gain_s:.3f} s",
                 )
-                for o in ranking
+                for o in measured.owners
             ],
         ),
         Section(
@@ -202,3 +224,67 @@ def _sections(
         ),
         Section("Order of work", ("phase", "states"), [(phase, ", ".join(SUBJECTS[phase])) for phase in order]),
     ]
+
+
+def files(measured: Popt0Measured) -> dict[tuple[str, str], bytes]:
+    """The table of elapsed times as CSV, seconds and shares with six digits after the point."""
+    return {(_ELAPSED, "csv"): measured.elapsed.write_csv(float_precision=6).encode()}
+
+
+def pin_baseline(measured: Popt0Measured) -> None:
+    """The run becomes the baseline: in the pin file, and in the keep-set."""
+    write_file(runs_folder() / PIN_FILE, f"{measured.run.run_id}\n".encode())
+    pin("baseline", measured.run)
+
+
+def _pinned() -> str:
+    path = runs_folder() / PIN_FILE
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+
+
+def _next_steps(measured: Popt0Measured, items: Sequence[DodItem]) -> NextSteps:
+    run, order = measured.run, measured.order_of_work
+    red = [found.id for found in items if found.status is ItemStatus.RED]
+    if not red and order:
+        return one_step("performance", [order[0]], command("phase", order[0], "@last"))
+    if run.attached:
+        show = command("show", run.run_id[:8])
+        return one_step("baseline", red, show, note="what the attached tree does not say")
+    return one_step("baseline", red, repeated(run))
+
+
+def _lock(run: Run) -> Section:
+    """How the baseline was made, and where it and what is said about it lie (below the outputs folder)."""
+    receipt, last = run.receipt, run.last_records()
+    changed = [word for key, value in receipt.changes.items() for word in ("--set", f"{key}={value}")]
+    made = command("run", "--posture", receipt.posture, "--seed", str(receipt.seed), *changed)
+    again = made.then("--repeat", str(receipt.nonce)) if receipt.nonce else made
+    rows = [
+        ("run root", f"{run.home.parent.name}/{run.run_id}"),
+        ("command", "made elsewhere, attached" if run.attached else again.text),
+        ("threads", ", ".join(sorted({str(record.threads) for record in last.values()}))),
+        ("library", receipt.library_version),
+        ("pin file", f"runs/{PIN_FILE}"),
+        ("artefacts", f"reports/{run.run_id}/{pointer_path(PHASE.slug, run.run_id).name}"),
+    ]
+    return Section("Baseline", ("what", "which"), rows)
+
+
+PHASE: Final = Phase(
+    name="POPT.0",
+    question="Where does the time go?",
+    notebook="popt0_baseline_and_hotspots",
+    after=(),
+    hold=Decision.HOLD_POPT_0,
+    parameters=PhaseParameters,
+    artefacts=(HotspotMap, BudgetPin),
+    pages=(_LOCK_PAGE,),
+    roles=lambda run, parameters: repetition_roles(run),
+    measure=measure,
+    items=items,
+    conclude=conclude,
+    bodies=bodies,
+    sections=sections,
+    files=files,
+    effects=pin_baseline,
+)

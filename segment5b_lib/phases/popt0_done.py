@@ -1,25 +1,22 @@
-"""POPT.0's definition of done: the baseline is clean and pinned, its time taken apart, budgets and order derived."""
+"""POPT.0's definition of done: a clean baseline that can be pinned, its time taken apart, budgets, order of work."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
+import polars as pl
+
 from segment5b_lib.contract.words import STATES, ItemStatus
-from segment5b_lib.engine.retention import pin
 from segment5b_lib.phases.engine.envelope import DodItem
 from segment5b_lib.phases.engine.order import SUBJECTS
 from segment5b_lib.phases.engine.phase import item, not_applicable
 from segment5b_lib.phases.engine.shared_items import chain_complete
-from segment5b_lib.phases.popt0_budgets import LaneBudget, StateBudget
-from segment5b_lib.phases.popt0_elapsed import elapsed_csv, elapsed_rows, unnamed
-from segment5b_lib.phases.popt0_hotspots import Owner, ReductionTarget, StateLanes
-from segment5b_lib.phases.popt_budgets import below_scale, too_few
+from segment5b_lib.phases.popt0_hotspots import Hotspots, Owner, ReductionTarget, unnamed
+from segment5b_lib.phases.popt_budgets import LaneBudget, StateBudget, below_scale, too_few
 from segment5b_lib.phases.popt_items import lanes_kept, pruned
 from segment5b_lib.phases.popt_timing import Timing
 from segment5b_lib.store.attachments import OWN_POLICIES
-from segment5b_lib.store.publish import write_file
-from segment5b_lib.store.roots import runs_folder
 from segment5b_lib.store.runs import Run, policies_digest
 
 PIN_FILE: Final = "POPT0_BASELINE_RUN_ID.txt"
@@ -27,22 +24,22 @@ _ROUNDING: Final = 1e-5
 """Shares are rounded to six digits each."""
 
 
-def pinned_item(run: Run, others: Sequence[DodItem], *, pins: bool) -> DodItem:
-    """The baseline is pinned: written only when everything else is closed, then read back."""
-    name, text = "POPT.0.1a", f"the baseline is pinned in {PIN_FILE} and in the keep-set"
+def pinned_item(run: Run, pinned: str, others: Sequence[DodItem], *, pins: bool) -> DodItem:
+    """No other item keeps the run from being pinned, which happens once the artefacts are written.
+
+    `pinned` is the run that is the baseline until then; empty: none.
+    """
+    name, text = "POPT.0.1a", f"the run can be pinned as the baseline, in {PIN_FILE} and in the keep-set"
     if not pins:
         return not_applicable(name, text, "a what-if pins nothing")
-    if any(found.status is ItemStatus.RED for found in others):
-        return item(name, text, ["not pinned: other items are open"], "")
-    path = runs_folder() / PIN_FILE
-    write_file(path, f"{run.run_id}\n".encode())
-    pin("baseline", run)
-    found = path.read_text(encoding="utf-8").strip()
-    return item(name, text, [] if found == run.run_id else [f"it says {found}"], found)
+    red = any(other.status is ItemStatus.RED for other in others)
+    before = f"run {pinned[:8]} was pinned before" if pinned != run.run_id else "it was pinned before"
+    problems = ["not pinned: other items are open"] if red else []
+    return item(name, text, problems, f"{run.run_id}; {before if pinned else 'no run was pinned before'}")
 
 
 def baseline_items(run: Run) -> list[DodItem]:
-    """The baseline is complete, made under one set of policies, and nothing that failed lies about."""
+    """The baseline is complete, made under one set of policies, and superseded failed runs have been pruned."""
     posture = [
         f"{state}: policy {name} is not the one in the run root"
         for state in STATES
@@ -60,46 +57,44 @@ def baseline_items(run: Run) -> list[DodItem]:
     ]
 
 
-def elapsed_items(timing: Timing, states: Sequence[StateLanes], ranking: Sequence[Owner]) -> list[DodItem]:
+def elapsed_items(timing: Timing, table: pl.DataFrame, hotspots: Hotspots) -> list[DodItem]:
     """Times are there, are a distribution, are ranked, and what is missing is named."""
-    rows, samples, total = elapsed_rows(timing), [timing.state(state) for state in STATES], timing.together(STATES)
+    samples, rows, owners = [timing.state(state) for state in STATES], table.to_dicts(), hotspots.owners
     untimed = [f"{row['state']}: {row['missing']}" for row in rows if row["elapsed_s"] is None]
-    shares = sum(state.share for state in states)
-    lost = sorted(set(STATES) - {owner.state for owner in ranking})
+    shares = sum(state.share for state in hotspots.states)
+    lost = sorted(set(STATES) - {owner.state for owner in owners})
     unranked = [f"{', '.join(lost)}: not ranked"] if lost else []
     unranked += [] if abs(shares - 1) < _ROUNDING or lost else [f"shares add up to {shares}"]
     named = [f"{row['state']} {row['missing']}" for row in rows if row["missing"]]
+    few = too_few(timing.run, [("baseline", sample) for sample in samples if sample.n])
+    distribution = "times are a distribution: three runs, or one of more than ten minutes"
+    missing = "every missing field of the table is named in its row"
     return [
-        item("POPT.0.2a", "S0 to S5 have elapsed times from run records", untimed, f"{total.text} in all"),
         item(
-            "POPT.0.2b",
-            "times are a distribution: three runs, or one of more than ten minutes",
-            too_few(timing.run, [("baseline", sample) for sample in samples if sample.n]),
-            f"n = {min(sample.n for sample in samples)}",
+            "POPT.0.2a",
+            "S0 to S5 have elapsed times from run records",
+            untimed,
+            f"{timing.together(STATES).text} in all",
         ),
+        item("POPT.0.2b", distribution, few, f"n = {min(sample.n for sample in samples)}"),
         item(
             "POPT.0.2c",
             "states are ranked by seconds and share",
             unranked,
-            ", ".join(f"{owner.state} {owner.elapsed_s:.3f} s {owner.share:.1%}" for owner in ranking),
+            ", ".join(f"{owner.state} {owner.elapsed_s:.3f} s {owner.share:.1%}" for owner in owners),
         ),
-        item(
-            "POPT.0.2d",
-            "every missing field of the table is named in its row",
-            unnamed(elapsed_csv(timing)),
-            "; ".join(named) or "no field is missing",
-        ),
+        item("POPT.0.2d", missing, unnamed(table), "; ".join(named) or "no field is missing"),
     ]
 
 
-def lanes_items(timing: Timing, ranking: Sequence[Owner], targets: Sequence[ReductionTarget]) -> list[DodItem]:
+def lanes_items(run: Run, owners: Sequence[Owner], targets: Sequence[ReductionTarget]) -> list[DodItem]:
     """Lanes are measured, bottlenecks named, targets derived."""
-    leaders = [owner for owner in ranking if owner.bottleneck]
+    leaders = [owner for owner in owners if owner.bottleneck]
     unnamed_leaders = [] if len(leaders) == 3 else [f"{len(leaders)} of 3 bottlenecks"]
     aimed = {target.phase for target in targets}
     open_targets = [f"{phase}: no target" for phase in ("POPT.1", "POPT.2") if phase not in aimed]
     return [
-        lanes_kept("POPT.0.3a", timing.run, STATES),
+        lanes_kept("POPT.0.3a", run, STATES),
         item(
             "POPT.0.3b",
             "primary, secondary and tertiary bottleneck are named with evidence",
@@ -126,25 +121,16 @@ def budgets_items(run: Run, states: Sequence[StateBudget], lanes: Sequence[LaneB
     unmeasured_lanes = [f"{line.lane}: nothing measured to rest it on" for line in lanes if line.measured_s is None]
     rationale = [f"{line.state}: {line.rationale}" for line in states]
     scale = [reason] if (reason := below_scale(run)) else []
+    pinned, lines = "budgets of S1 to S5 are pinned", [f"{line.state} {line.target_s:g} s" for line in states]
     return [
-        item(
-            "POPT.0.4a",
-            "budgets of S1 to S5 are pinned",
-            lost,
-            "; ".join(f"{b.state} {b.target_s:g} s" for b in states),
-        ),
+        item("POPT.0.4a", pinned, lost, "; ".join(lines)),
         item(
             "POPT.0.4b",
             "budgets of the candidate, witness and certification lanes are confirmed",
             unmeasured_lanes,
             "; ".join(f"{b.lane} {b.budget_s:g} s: {b.rationale}" for b in lanes),
         ),
-        item(
-            "POPT.0.4c",
-            "each budget names the figure that it rests on",
-            unmeasured,
-            "; ".join(rationale + scale),
-        ),
+        item("POPT.0.4c", "each budget names the figure that it rests on", unmeasured, "; ".join(rationale + scale)),
     ]
 
 

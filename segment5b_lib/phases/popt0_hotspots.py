@@ -1,14 +1,18 @@
-"""Where the time goes: lanes of every state and of the segment, owners ranked by what work on them could save."""
+"""Where the time goes: a table by state, lanes, owners ranked by what work on them could save, the order of work."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
+
+import polars as pl
 
 from segment5b_lib.contract.words import STATES, Lane
 from segment5b_lib.phases.engine.envelope import Node
 from segment5b_lib.phases.engine.order import SUBJECTS
-from segment5b_lib.phases.popt_timing import Rounded, Sample, Timing, compared
+from segment5b_lib.phases.popt_timing import Rounded, Sample, Timing, TimingLine, compared, timing_line
+from segment5b_lib.views.timing import states as state_attempts
 
 OUTSIDE_STEPS: Final = "outside_steps"
 """Time of a state that no step timer covers."""
@@ -59,7 +63,55 @@ class ReductionTarget(Node):
     reachable_in_dominant_lane: bool
 
 
+@dataclass(frozen=True)
+class Hotspots:
+    """A run's time by state and lane: its samples, the lanes of every state and of the segment, the owners."""
+
+    samples: list[TimingLine]
+    states: list[StateLanes]
+    segment: list[LaneShare]
+    owners: list[Owner]
+
+
 _RANKS: Final = ("primary", "secondary", "tertiary")
+_MAY_BE_MISSING: Final = ("elapsed_s", "rows_in", "rows_out", "share", "runs", "spread_s")
+_ELAPSED: Final = ("state", "elapsed_s", "status", "rows_in", "rows_out", "share", "runs", "spread_s", "missing")
+
+
+def hotspots(role: str, timing: Timing) -> Hotspots:
+    """Where the time of a run and its repetitions goes; `role` is what its samples are called."""
+    states = state_lanes(timing)
+    return Hotspots(
+        samples=[timing_line(role, timing.state(state), timing.lanes(state)) for state in STATES],
+        states=states,
+        segment=segment_lanes(states),
+        owners=owners(timing, states),
+    )
+
+
+def elapsed(timing: Timing) -> pl.DataFrame:
+    """One row per state: `elapsed_s` and `spread_s` over the `runs`, `share` of their sum; `status`, `rows_in` and
+    `rows_out` of the run's own attempt. What is missing is null, and `missing` names it.
+    """
+    samples = [timing.state(state) for state in STATES]
+    total = sum(sample.median for sample in samples if sample.n)
+    times = [(s.median, s.median / total, s.n, s.spread) if s.n else (None, None, None, None) for s in samples]
+    schema = {"elapsed_s": pl.Float64, "share": pl.Float64, "runs": pl.Int64, "spread_s": pl.Float64}
+    own = state_attempts(timing.run).select("state", "status", "rows_in", "rows_out")
+    absent = [pl.when(pl.col(name).is_null()).then(pl.lit(name)) for name in _MAY_BE_MISSING]
+    missing = pl.concat_list(absent).list.drop_nulls().list.join(" ")
+    frame = pl.concat([own, pl.DataFrame(times, schema=schema, orient="row")], how="horizontal")
+    return frame.with_columns(missing=pl.when(missing != "").then(missing)).select(_ELAPSED)
+
+
+def unnamed(table: pl.DataFrame) -> list[str]:
+    """What is missing from a table of elapsed times without being named in its row."""
+    return [
+        f"{row['state']}: {name} is empty"
+        for row in table.iter_rows(named=True)
+        for name in _MAY_BE_MISSING
+        if row[name] is None and name not in (row["missing"] or "").split()
+    ]
 
 
 def state_lanes(timing: Timing) -> list[StateLanes]:
@@ -142,11 +194,13 @@ def reduction_targets(states: Sequence[StateLanes], least: dict[str, float]) -> 
     ]
 
 
-def order_of_work(timing: Timing, ranking: Sequence[Owner]) -> list[str]:
+def ranked_order(timing: Timing, ranking: Sequence[Owner]) -> list[str]:
     """POPT.1 to POPT.3: of S1 and S4 the one with the larger expected gain first, POPT.3 after both.
 
-    As numbered where the two states' times cannot be told apart.
+    As numbered where the two states' times cannot be told apart; empty where one of them was not timed.
     """
     ranks = {owner.state: owner.rank for owner in ranking}
+    if not {"S1", "S4"} <= set(ranks):
+        return []
     apart = compared(timing.state("S1"), timing.state("S4")) != "not_distinguishable"
     return ["POPT.2", "POPT.1", "POPT.3"] if apart and ranks["S4"] < ranks["S1"] else ["POPT.1", "POPT.2", "POPT.3"]

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Final
 
+import polars as pl
+
 from segment5b_lib.contract.words import Decision
-from segment5b_lib.phases import popt_items as items
-from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.legacy import Finding, Phase
+from segment5b_lib.phases import popt_items
+from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.order import is_closed
+from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject
 from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt_budgets import state_budget
-from segment5b_lib.phases.popt_closure import LaneTiming, PairClosure, conclude, conduct_pair
-from segment5b_lib.phases.popt_figures import PUBLISHED
-from segment5b_lib.phases.popt_pair import Pair
-from segment5b_lib.phases.popt_structure import counters_of, datasets_of
-from segment5b_lib.store.runs import Run
+from segment5b_lib.phases.popt_closure import (
+    LaneTiming,
+    PairClosure,
+    PairMeasured,
+    lane_timing,
+    pair_closure,
+    pair_next_steps,
+    pair_roles,
+    pair_sections,
+)
+from segment5b_lib.phases.popt_pair import BASELINE, CANDIDATE, Pair, PairParameters, pair_of
+from segment5b_lib.phases.popt_structure import EVIDENCE, CounterLine, counters_of, datasets_of
+from segment5b_lib.views.multiplicity import group_sizes
 
 LEAST_REDUCTION: Final = 0.40
 """Plan, POPT.1: less time than the baseline by at least this share, or within the budget."""
+_NAME: Final = "POPT.1"
 _SHAPE_TOLERANCE: Final = 1e-9
 _COUNTERS: Final = ("total_bucket_count", "total_grouping_rows", "total_unique_group_ids")
 _SHAPE: Final = ("median_members_per_group", "max_group_share")
@@ -36,40 +50,90 @@ class Popt1Closure(PairClosure):
     ARTEFACT: ClassVar[str] = "popt1_closure"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Popt1Measured(PairMeasured):
+    """S1 on both sides: time against the baseline, structure against the second run, replay against all others.
+
+    Attributes
+    ----------
+    shape : members per group and the largest group's share, on both sides
+    group_sizes : groups by the number of their members, `role` candidate and (where there is a second run) baseline
+    popt2_closed : whether POPT.2 is closed, so that POPT.3 is next
+    """
+
+    shape: list[CounterLine]
+    group_sizes: pl.DataFrame
+    popt2_closed: bool
+
+
+def measure(subject: Subject[PairParameters]) -> Popt1Measured:
+    """Compare S1 of a run with its baseline."""
+    pair = pair_of(_NAME, subject.run, subject.parameters.baseline)
+    shape = counters_of(pair.reference, pair.run, "S1", _SHAPE, allowed_difference=_SHAPE_TOLERANCE)
+    return Popt1Measured(
+        values=pair.medians(),
+        pair=pair,
+        counters=[*counters_of(pair.reference, pair.run, "S1", _COUNTERS), *shape],
+        datasets=datasets_of(pair.reference, pair.run, ["S1"]),
+        replays=popt_items.replays(pair.run),
+        shape=shape,
+        group_sizes=_group_sizes(pair),
+        popt2_closed=is_closed("POPT.2", pair.run, subject.other_runs),
+    )
+
+
+def items(measured: Popt1Measured) -> list[DodItem]:
+    """The same work, the same buckets, groups and data, in so much less time."""
+    pair, shape = measured.pair, measured.shape
+    counters = measured.counters[: len(measured.counters) - len(shape)]
+    return [
+        popt_items.same_work("POPT.1.1", pair, ["S1"]),
+        popt_items.hot_path("POPT.1.2", pair, ["S1"]),
+        popt_items.equal("POPT.1.3a", "buckets, grouping rows and group ids are unchanged", counters),
+        popt_items.equal("POPT.1.3b", f"the shape of the groups is unchanged, within {_SHAPE_TOLERANCE:g}", shape),
+        popt_items.equal("POPT.1.3c", "what S1 writes is the same, column by column", measured.datasets),
+        popt_items.lanes_kept("POPT.1.4", pair.run, ["S1"]),
+        chain_complete("POPT.1.5a", [pair.run]),
+        popt_items.reduced("POPT.1.5b", pair, "S1", LEAST_REDUCTION, state_budget(pair.run, "S1")),
+        popt_items.no_new_failures("POPT.1.5c", pair),
+        popt_items.replayed("POPT.1.5d", measured.replays),
+        popt_items.pruned("POPT.1.6"),
+    ]
+
+
+def conclude(measured: Popt1Measured, items: Sequence[DodItem]) -> Conclusion:
+    """POPT.2 is next, or POPT.3 where POPT.2 came first."""
+    opens = Decision.UNLOCK_POPT3 if measured.popt2_closed else Decision.UNLOCK_POPT2_CONTINUE
+    return Conclusion(opens, next_steps=pair_next_steps(measured.pair, opens, items))
+
+
+def bodies(measured: Popt1Measured) -> list[Body]:
+    """Both sides' times, and what was compared."""
+    return [lane_timing(Popt1LaneTiming, measured), pair_closure(Popt1Closure, measured)]
+
+
+def _group_sizes(pair: Pair) -> pl.DataFrame:
+    sides = {BASELINE: pair.reference, CANDIDATE: pair.run}
+    return pl.concat(
+        [group_sizes(run).select(pl.lit(role).alias("role"), pl.all()) for role, run in sides.items() if run]
+    )
+
+
 PHASE: Final = Phase(
-    name="POPT.1",
+    name=_NAME,
     question="Is S1 faster, and is what it writes the same?",
+    notebook="popt1_s1_domain",
     after=("POPT.0",),
     hold=Decision.HOLD_POPT1_REOPEN,
+    parameters=PairParameters,
     artefacts=(Popt1LaneTiming, Popt1Closure),
     pages=(Popt1Closure.ARTEFACT,),
+    roles=partial(pair_roles, _NAME),
+    measure=measure,
+    items=items,
+    conclude=conclude,
+    bodies=bodies,
+    sections=pair_sections,
+    evidence=EVIDENCE,
+    ranked=True,
 )
-
-
-def execute(run: Run, baseline: str = PUBLISHED, *, what_if: bool = False) -> Closure:
-    """Hold a run against a baseline (a run, or a file of figures), decide, write a new attempt."""
-    return conduct_pair(PHASE, run, baseline, examine, what_if=what_if)
-
-
-def examine(pair: Pair) -> Finding:
-    """S1 on both sides: time against the baseline, structure against the second run, replay against all others."""
-    counters = counters_of(pair.reference, pair.run, "S1", _COUNTERS)
-    shape = counters_of(pair.reference, pair.run, "S1", _SHAPE, allowed_difference=_SHAPE_TOLERANCE)
-    datasets = datasets_of(pair.reference, pair.run, ["S1"])
-    replays = items.replays(pair.run)
-    found = [
-        items.same_work("POPT.1.1", pair, ["S1"]),
-        items.hot_path("POPT.1.2", pair, ["S1"]),
-        items.equal("POPT.1.3a", "buckets, grouping rows and group ids are unchanged", counters),
-        items.equal("POPT.1.3b", f"the shape of the groups is unchanged, within {_SHAPE_TOLERANCE:g}", shape),
-        items.equal("POPT.1.3c", "what S1 writes is the same, column by column", datasets),
-        items.lanes_kept("POPT.1.4", pair.run, ["S1"]),
-        chain_complete("POPT.1.5a", [pair.run]),
-        items.reduced("POPT.1.5b", pair, PHASE.name, "S1", LEAST_REDUCTION, state_budget(pair.run, "S1")),
-        items.no_new_failures("POPT.1.5c", pair),
-        items.replayed("POPT.1.5d", replays),
-        items.pruned("POPT.1.6"),
-    ]
-    closed = is_closed("POPT.2", pair.run, [one for group in pair.others.values() for one in group])
-    opens = Decision.UNLOCK_POPT3 if closed else Decision.UNLOCK_POPT2_CONTINUE
-    return conclude(PHASE, pair, found, opens, [*counters, *shape], datasets, replays)

@@ -4,21 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import ClassVar, Final
 
+import polars as pl
+
 from segment5b_lib.contract.words import Decision, ItemStatus
-from segment5b_lib.phases import popt_items as items
-from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.envelope import DodItem
-from segment5b_lib.phases.engine.legacy import Finding, Phase
+from segment5b_lib.phases import popt_items
+from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.order import recorded_decision, related_runs
-from segment5b_lib.phases.engine.phase import item
+from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
 from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt_budgets import below_scale, state_budgets
-from segment5b_lib.phases.popt_closure import LaneTiming, PairClosure, conclude, conduct_pair
-from segment5b_lib.phases.popt_figures import PUBLISHED, Figures
-from segment5b_lib.phases.popt_pair import Pair, reduction
-from segment5b_lib.phases.popt_structure import bundle_faults, counters_of, datasets_of, draws_of
+from segment5b_lib.phases.popt_closure import (
+    LaneTiming,
+    PairClosure,
+    PairMeasured,
+    lane_timing,
+    pair_closure,
+    pair_next_steps,
+    pair_roles,
+    pair_sections,
+)
+from segment5b_lib.phases.popt_figures import Figures
+from segment5b_lib.phases.popt_pair import Pair, PairParameters, pair_of, reduction
+from segment5b_lib.phases.popt_structure import (
+    EVIDENCE,
+    CounterLine,
+    bundle_faults,
+    counters_of,
+    datasets_of,
+    draws_of,
+)
 from segment5b_lib.phases.popt_timing import Sample, compared, timing_of
 from segment5b_lib.store.runs import Run
 
@@ -37,6 +54,8 @@ COUNTERS: Final = (
 )
 """S4's counters that no optimisation may move: bucket_rows, arrivals_total, arrival_rows, arrival_virtual and
 missing_group_weights in the plan's words."""
+_SHOWN: Final = ("anomalies", "active_zones")
+_NAME: Final = "POPT.2"
 _HOLDS: Final = (Decision.HOLD_POPT2_REOPEN, Decision.HOLD_POPT2R_REOPEN)
 
 
@@ -51,68 +70,111 @@ class Popt2Closure(PairClosure):
 
     ARTEFACT: ClassVar[str] = "popt2_closure"
 
-    reopened_from: dict[str, float] | None = None
-
-
-PHASE: Final = Phase(
-    name="POPT.2",
-    question="Is S4 faster, and is what it writes the same?",
-    after=("POPT.0",),
-    hold=Decision.HOLD_POPT2_REOPEN,
-    artefacts=(Popt2LaneTiming, Popt2Closure),
-    pages=(Popt2Closure.ARTEFACT,),
-)
+    reopened_from: dict[str, float] | None
 
 
 @dataclass(frozen=True)
-class Reopening:
-    """A POPT.2 that was held for another run: the S4 that it starts from, and the best S4 seen before."""
+class Anchors:
+    """What POPT.2R holds S4 against where POPT.2 has held another run: the S4 it starts from, and the best so far."""
 
     start: Sample
     best: Sample
 
 
-def execute(run: Run, baseline: str = PUBLISHED, *, what_if: bool = False) -> Closure:
-    """Hold a run against a baseline (a run, or a file of figures), decide, write a new attempt."""
-    return conduct_pair(PHASE, run, baseline, examine, what_if=what_if)
+@dataclass(frozen=True, kw_only=True)
+class Popt2Measured(PairMeasured):
+    """S4 on both sides; where it has not moved enough and POPT.2 has been reopened, 2R's own anchors decide.
+
+    Attributes
+    ----------
+    arrivals : S4's counters on both sides: rows, arrivals, anomalies, missing group weights
+    draws : random numbers that S4 has used, on both sides
+    anchors : 2R's anchors; None where POPT.2 has held no related run, or too few runs were timed
+    """
+
+    arrivals: list[CounterLine]
+    draws: list[CounterLine]
+    anchors: Anchors | None
+
+    @cached_property
+    def moved(self) -> DodItem:
+        """Whether S4 takes so much less time than the baseline."""
+        return popt_items.reduced("POPT.2.5b", self.pair, "S4", LEAST_REDUCTION, None)
+
+    @property
+    def reopened(self) -> Anchors | None:
+        """The anchors that decide, because S4 has not moved enough."""
+        return self.anchors if self.moved.status is ItemStatus.RED else None
+
+    @property
+    def reopening(self) -> pl.DataFrame:
+        """S4 against 2R's anchors: `anchor` (start, best, now), `runs`, `median_s`, `spread_s`; empty without any."""
+        sides = (
+            {"start": self.anchors.start, "best": self.anchors.best, "now": self.pair.after("S4")}
+            if self.anchors
+            else {}
+        )
+        rows = [(name, sample.n, sample.median, sample.spread) for name, sample in sides.items()]
+        schema = {"anchor": pl.String, "runs": pl.Int64, "median_s": pl.Float64, "spread_s": pl.Float64}
+        return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def examine(pair: Pair) -> Finding:
-    """S4 on both sides; where it has not moved enough and POPT.2 has been reopened, 2R's own anchors decide."""
+def measure(subject: Subject[PairParameters]) -> Popt2Measured:
+    """Compare S4 of a run with its baseline."""
+    pair = pair_of(_NAME, subject.run, subject.parameters.baseline)
     counters = counters_of(pair.reference, pair.run, "S4", COUNTERS)
-    datasets = datasets_of(pair.reference, pair.run, ["S4"])
     draws = draws_of(pair.reference, pair.run, ["S4"])
-    replays = items.replays(pair.run)
-    moved = items.reduced("POPT.2.5b", pair, PHASE.name, "S4", LEAST_REDUCTION, None)
-    reopening = _reopening(pair) if moved.status is ItemStatus.RED else None
-    found = [
-        items.same_work("POPT.2.1", pair, ["S4"]),
-        items.hot_path("POPT.2.2", pair, ["S4"]),
-        items.equal("POPT.2.3", "bucket rows, arrivals and missing group weights are unchanged", counters),
-        items.equal("POPT.2.4a", "what S4 writes is the same, column by column", datasets),
-        items.equal("POPT.2.4b", "S4 draws as many random numbers", draws),
-        items.lanes_kept("POPT.2.4c", pair.run, ["S4"]),
-        chain_complete("POPT.2.5a", [pair.run]),
-        _reopened_item(pair, reopening) if reopening else moved,
-        items.not_slower("POPT.2.5c", pair, PHASE.name, ["S2", "S3", "S5"], NEIGHBOURS),
-        item("POPT.2.5d", "the S5 bundle is intact", bundle_faults(pair.run), "members, digest and flag agree"),
-        items.no_new_failures("POPT.2.5e", pair),
-        items.replayed("POPT.2.5f", replays),
-        items.pruned("POPT.2.6"),
-    ]
-    anchors = {"start": reopening.start.median, "best": reopening.best.median} if reopening else None
-    return conclude(
-        PHASE,
-        pair,
-        found,
-        Decision.UNLOCK_POPT3_CONTINUE,
-        [*counters, *draws],
-        datasets,
-        replays,
-        reopens=Decision.HOLD_POPT2R_REOPEN if reopening else None,
-        reasons=[*_budget(pair), *([f"reopened as POPT.2R, because {moved.evidence}"] if reopening else [])],
-        own={"reopened_from": anchors},
+    return Popt2Measured(
+        values=pair.medians(),
+        pair=pair,
+        counters=[*counters, *draws],
+        datasets=datasets_of(pair.reference, pair.run, ["S4"]),
+        replays=popt_items.replays(pair.run),
+        arrivals=[*counters, *counters_of(pair.reference, pair.run, "S4", _SHOWN)],
+        draws=draws,
+        anchors=_anchors(pair, subject.other_runs),
     )
+
+
+def items(measured: Popt2Measured) -> list[DodItem]:
+    """The same work, the same arrivals, in so much less time, and no neighbour has become slower."""
+    pair, draws = measured.pair, measured.draws
+    counters = measured.counters[: len(measured.counters) - len(draws)]
+    return [
+        popt_items.same_work("POPT.2.1", pair, ["S4"]),
+        popt_items.hot_path("POPT.2.2", pair, ["S4"]),
+        popt_items.equal("POPT.2.3", "bucket rows, arrivals and missing group weights are unchanged", counters),
+        popt_items.equal("POPT.2.4a", "what S4 writes is the same, column by column", measured.datasets),
+        popt_items.equal("POPT.2.4b", "S4 draws as many random numbers", draws),
+        popt_items.lanes_kept("POPT.2.4c", pair.run, ["S4"]),
+        chain_complete("POPT.2.5a", [pair.run]),
+        _reopened_item(pair, measured.reopened) if measured.reopened else measured.moved,
+        popt_items.not_slower("POPT.2.5c", pair, ["S2", "S3", "S5"], NEIGHBOURS),
+        item("POPT.2.5d", "the S5 bundle is intact", bundle_faults(pair.run), "members, digest and flag agree"),
+        popt_items.no_new_failures("POPT.2.5e", pair),
+        popt_items.replayed("POPT.2.5f", measured.replays),
+        popt_items.pruned("POPT.2.6"),
+    ]
+
+
+def conclude(measured: Popt2Measured, items: Sequence[DodItem]) -> Conclusion:
+    """POPT.3 is next; a reopened POPT.2 has a hold of its own."""
+    opens, reopened = Decision.UNLOCK_POPT3_CONTINUE, measured.reopened
+    because = [f"reopened as POPT.2R, because {measured.moved.evidence}"] if reopened else []
+    return Conclusion(
+        opens,
+        reasons=[*_budget(measured.pair), *because],
+        reopens=Decision.HOLD_POPT2R_REOPEN if reopened else None,
+        next_steps=pair_next_steps(measured.pair, opens, items),
+    )
+
+
+def bodies(measured: Popt2Measured) -> list[Body]:
+    """Both sides' times, and what was compared."""
+    found = measured.reopened
+    reopened_from = {"start": found.start.median, "best": found.best.median} if found else None
+    closure = pair_closure(Popt2Closure, measured, reopened_from=reopened_from)
+    return [lane_timing(Popt2LaneTiming, measured), closure]
 
 
 def _budget(pair: Pair) -> list[str]:
@@ -125,10 +187,9 @@ def _budget(pair: Pair) -> list[str]:
     return [f"S4 takes {after.text}: {kept}"]
 
 
-def _reopening(pair: Pair) -> Reopening | None:
-    """The anchors of 2R, where POPT.2 has held another run of this kin; none while too few runs were timed."""
-    held = _held(pair)
-    if not held or pair.few(PHASE.name, ["S4"]):
+def _anchors(pair: Pair, others: Sequence[Run]) -> Anchors | None:
+    held = _held(pair.run, others)
+    if not held or pair.few(["S4"]):
         return None
     if isinstance(pair.baseline, Figures):
         figures, names = pair.baseline, pair.baseline.reopened
@@ -136,28 +197,48 @@ def _reopening(pair: Pair) -> Reopening | None:
             Sample("S4", {figures.run_id: figures.snapshots[name].seconds["S4"]}, figures.segment_seconds)
             for name in (names.start, names.best)
         )
-        return Reopening(start, best)
+        return Anchors(start, best)
     samples = [sample for run in held if (sample := timing_of(run).state("S4")).n]
-    return Reopening(samples[0], min(samples, key=lambda sample: sample.median)) if samples else None
+    return Anchors(samples[0], min(samples, key=lambda sample: sample.median)) if samples else None
 
 
-def _held(pair: Pair) -> list[Run]:
-    """Other runs of this kin that POPT.2 has held, the latest decision first."""
+def _held(run: Run, others: Sequence[Run]) -> list[Run]:
+    """Other related runs that POPT.2 has held, the latest decision first."""
     found = {}
-    for circle in related_runs(pair.run, [one for group in pair.others.values() for one in group]):
-        for relative in circle:
-            spoken = recorded_decision(PHASE.name, relative)
-            if spoken and spoken.opening.decision in _HOLDS and relative.run_id != pair.run.run_id:
-                found[relative.run_id] = (spoken.created_utc, relative)
-    return [relative for _, relative in sorted(found.values(), key=lambda entry: entry[0], reverse=True)]
+    for group in related_runs(run, others):
+        for related in group:
+            recorded = recorded_decision(_NAME, related)
+            if recorded and recorded.opening.decision in _HOLDS and related.run_id != run.run_id:
+                found[related.run_id] = (recorded.created_utc, related)
+    return [related for _, related in sorted(found.values(), key=lambda entry: entry[0], reverse=True)]
 
 
-def _reopened_item(pair: Pair, reopening: Reopening) -> DodItem:
+def _reopened_item(pair: Pair, anchors: Anchors) -> DodItem:
     text = f"POPT.2R: S4 takes at least {LEAST_REOPENED:.0%} less than where it was reopened, and no more than the best"
     after = pair.after("S4")
-    sides: Sequence[tuple[str, Sample]] = (("start", reopening.start), ("best", reopening.best), ("now", after))
+    sides: Sequence[tuple[str, Sample]] = (("start", anchors.start), ("best", anchors.best), ("now", after))
     found = "; ".join(f"{role} {sample.text}" for role, sample in sides)
-    saved = reduction(reopening.start, after)
-    holds = saved >= LEAST_REOPENED and compared(reopening.start, after) == "faster"
-    holds = holds and after.median <= reopening.best.median
+    saved = reduction(anchors.start, after)
+    holds = saved >= LEAST_REOPENED and compared(anchors.start, after) == "faster"
+    holds = holds and after.median <= anchors.best.median
     return item("POPT.2R", text, [] if holds else [f"{saved:+.1%} less: {found}"], f"{saved:+.1%} less: {found}")
+
+
+PHASE: Final = Phase(
+    name=_NAME,
+    question="Is S4 faster, and is what it writes the same?",
+    notebook="popt2_s4_expansion",
+    after=("POPT.0",),
+    hold=Decision.HOLD_POPT2_REOPEN,
+    parameters=PairParameters,
+    artefacts=(Popt2LaneTiming, Popt2Closure),
+    pages=(Popt2Closure.ARTEFACT,),
+    roles=partial(pair_roles, _NAME),
+    measure=measure,
+    items=items,
+    conclude=conclude,
+    bodies=bodies,
+    sections=pair_sections,
+    evidence=EVIDENCE,
+    ranked=True,
+)

@@ -2,29 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import ClassVar, Final
 
+import polars as pl
+from pydantic import Field
+
 from segment5b_lib.contract.words import Decision, ItemStatus
-from segment5b_lib.phases import popt_items as items
-from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.envelope import DodItem, Node
-from segment5b_lib.phases.engine.legacy import Finding, Phase
-from segment5b_lib.phases.engine.phase import item
+from segment5b_lib.phases import popt_items
+from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
+from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
 from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt2 import COUNTERS
 from segment5b_lib.phases.popt_budgets import below_scale, budget_item, state_budgets
-from segment5b_lib.phases.popt_closure import LaneTiming, PairClosure, conclude, conduct_pair
-from segment5b_lib.phases.popt_figures import PUBLISHED
-from segment5b_lib.phases.popt_pair import Pair
-from segment5b_lib.phases.popt_structure import bundle_faults, counters_of, datasets_of, draws_of
+from segment5b_lib.phases.popt_closure import (
+    LaneTiming,
+    PairClosure,
+    PairMeasured,
+    lane_timing,
+    pair_closure,
+    pair_next_steps,
+    pair_roles,
+    pair_sections,
+)
+from segment5b_lib.phases.popt_pair import Pair, PairParameters, pair_of
+from segment5b_lib.phases.popt_structure import EVIDENCE, CounterLine, bundle_faults, counters_of, datasets_of, draws_of
 from segment5b_lib.phases.popt_timing import compared
-from segment5b_lib.store.runs import Run
 
+_NAME: Final = "POPT.3"
 _STATES: Final = ("S2", "S3")
 _COUNTERS: Final = {"S2": ("rows", "lambda_realised_total"), "S3": ("rows", "total_arrivals"), "S4": COUNTERS}
+_FIELD: Final = {
+    "S2": ("groups", "mean_factor", "mean_factor_expected", "clipped_low", "clipped_high", "lambda_capped"),
+    "S3": ("rows_drawn", "rows_zero", "count_capped"),
+}
 
 
-class Waiver(Node):
+class Popt3Parameters(PairParameters):
+    """A candidate, what it is measured against, and the reason for which a target that was missed is let pass."""
+
+    waiver: str = Field("", description="why a target may be missed within its stretch; empty: it may not")
+
+
+class BudgetWaiver(Node):
     """Why a target that was missed is let pass, and what was measured instead of it (seconds)."""
 
     reason: str
@@ -44,57 +66,102 @@ class Popt3Closure(PairClosure):
 
     ARTEFACT: ClassVar[str] = "popt3_closure"
 
-    waiver: Waiver | None = None
+    waiver: BudgetWaiver | None
 
 
-PHASE: Final = Phase(
-    name="POPT.3",
-    question="Are S2 and S3 within their budgets, and is what they write the same?",
-    after=("POPT.1", "POPT.2"),
-    hold=Decision.HOLD_POPT3_REOPEN,
-    artefacts=(Popt3LaneTiming, Popt3Closure),
-    pages=(Popt3Closure.ARTEFACT,),
-)
+@dataclass(frozen=True, kw_only=True)
+class Popt3Measured(PairMeasured):
+    """S2 and S3 against target and stretch; structure as far as S4, because they feed it.
 
-
-def execute(run: Run, baseline: str = PUBLISHED, *, waiver: str = "", what_if: bool = False) -> Closure:
-    """Hold a run against its budgets and a baseline (a run, or a file of figures), decide, write a new attempt.
-
-    `waiver` is the reason for which a target may be missed as long as the stretch is kept.
+    Attributes
+    ----------
+    draws : random numbers that S2 and S3 have used, on both sides
+    latent_field : counters of the latent field and of the counts, on both sides
+    reason : the reason that was given for a waiver; empty: none
     """
-    return conduct_pair(PHASE, run, baseline, lambda pair: examine(pair, waiver), what_if=what_if)
+
+    draws: list[CounterLine]
+    latent_field: list[CounterLine]
+    reason: str
+
+    @cached_property
+    def budget(self) -> tuple[DodItem, BudgetWaiver | None]:
+        """Whether the targets are kept, and the waiver if one lets them be missed."""
+        return _budget(self.pair, self.reason)
+
+    @property
+    def waiver(self) -> BudgetWaiver | None:
+        """The waiver, if the target was missed and one was given."""
+        return self.budget[1]
+
+    @property
+    def budgets(self) -> pl.DataFrame:
+        """S2 and S3 against their budgets: `state`, `measured_s`, `target_s`, `stretch_s`, `binds` at this scale."""
+        run, budgets = self.pair.run, state_budgets(self.pair.run)
+        rows = [
+            (state, sample.median if sample.n else None, budgets[state].target_s, budgets[state].stretch_s)
+            for state in _STATES
+            for sample in [self.pair.after(state)]
+        ]
+        names = ("state", "measured_s", "target_s", "stretch_s")
+        return pl.DataFrame(rows, schema=names, orient="row").with_columns(binds=pl.lit(not below_scale(run)))
 
 
-def examine(pair: Pair, waiver: str = "") -> Finding:
-    """S2 and S3 against target and stretch; structure as far as S4, because they feed it."""
-    counters = [
-        line for state, names in _COUNTERS.items() for line in counters_of(pair.reference, pair.run, state, names)
-    ]
-    datasets = datasets_of(pair.reference, pair.run, ["S2", "S3", "S4"])
+def measure(subject: Subject[Popt3Parameters]) -> Popt3Measured:
+    """Compare S2 and S3 of a run with their budgets and its baseline."""
+    pair = pair_of(_NAME, subject.run, subject.parameters.baseline)
     draws = draws_of(pair.reference, pair.run, _STATES)
-    replays = items.replays(pair.run)
-    budget, waived = _budget(pair, waiver)
-    found = [
-        items.same_work("POPT.3.1a", pair, ["S2", "S3", "S4"]),
-        items.hot_path("POPT.3.1b", pair, _STATES),
-        items.equal("POPT.3.2a", "rows, intensities, counts and arrivals are unchanged", counters),
-        items.equal("POPT.3.2b", "what S2, S3 and S4 write is the same, column by column", datasets),
-        items.equal("POPT.3.2c", "S2 and S3 draw as many random numbers", draws),
-        items.lanes_kept("POPT.3.2d", pair.run, _STATES),
+    counters, latent_field = (
+        [line for state, names in table.items() for line in counters_of(pair.reference, pair.run, state, names)]
+        for table in (_COUNTERS, _FIELD)
+    )
+    return Popt3Measured(
+        values=pair.medians(),
+        pair=pair,
+        counters=[*counters, *draws],
+        datasets=datasets_of(pair.reference, pair.run, ["S2", "S3", "S4"]),
+        replays=popt_items.replays(pair.run),
+        draws=draws,
+        latent_field=latent_field,
+        reason=subject.parameters.waiver,
+    )
+
+
+def items(measured: Popt3Measured) -> list[DodItem]:
+    """The same work, the same intensities and counts, within the budgets."""
+    pair, draws = measured.pair, measured.draws
+    counters = measured.counters[: len(measured.counters) - len(draws)]
+    return [
+        popt_items.same_work("POPT.3.1a", pair, ["S2", "S3", "S4"]),
+        popt_items.hot_path("POPT.3.1b", pair, _STATES),
+        popt_items.equal("POPT.3.2a", "rows, intensities, counts and arrivals are unchanged", counters),
+        popt_items.equal("POPT.3.2b", "what S2, S3 and S4 write is the same, column by column", measured.datasets),
+        popt_items.equal("POPT.3.2c", "S2 and S3 draw as many random numbers", draws),
+        popt_items.lanes_kept("POPT.3.2d", pair.run, _STATES),
         chain_complete("POPT.3.3a", [pair.run]),
-        budget,
+        measured.budget[0],
         item("POPT.3.3c", "the S5 bundle is intact", bundle_faults(pair.run), "members, digest and flag agree"),
-        items.no_new_failures("POPT.3.3d", pair),
-        items.replayed("POPT.3.3e", replays),
-        items.pruned("POPT.3.4"),
+        popt_items.no_new_failures("POPT.3.3d", pair),
+        popt_items.replayed("POPT.3.3e", measured.replays),
+        popt_items.pruned("POPT.3.4"),
     ]
-    opens = Decision.UNLOCK_POPT4_CONTINUE_WITH_WAIVER if waived else Decision.UNLOCK_POPT4_CONTINUE
-    reasons = [f"waived: {waived.reason}"] if waived else []
-    lines = [*counters, *draws], datasets
-    return conclude(PHASE, pair, found, opens, *lines, replays, reasons=reasons, own={"waiver": waived})
 
 
-def _budget(pair: Pair, reason: str) -> tuple[DodItem, Waiver | None]:
+def conclude(measured: Popt3Measured, items: Sequence[DodItem]) -> Conclusion:
+    """POPT.4 is next, with the waiver if there is one."""
+    waiver = measured.waiver
+    opens = Decision.UNLOCK_POPT4_CONTINUE_WITH_WAIVER if waiver else Decision.UNLOCK_POPT4_CONTINUE
+    reasons = [f"waived: {waiver.reason}"] if waiver else []
+    return Conclusion(opens, reasons, next_steps=pair_next_steps(measured.pair, opens, items))
+
+
+def bodies(measured: Popt3Measured) -> list[Body]:
+    """Both sides' times, and what was compared."""
+    closure = pair_closure(Popt3Closure, measured, waiver=measured.waiver)
+    return [lane_timing(Popt3LaneTiming, measured), closure]
+
+
+def _budget(pair: Pair, reason: str) -> tuple[DodItem, BudgetWaiver | None]:
     """Target; or stretch, with a reason and a movement that can be told from the spread."""
     name, bounds = "POPT.3.3b", {state: state_budgets(pair.run)[state] for state in _STATES}
     samples = {state: pair.after(state) for state in _STATES}
@@ -115,7 +182,7 @@ def _budget(pair: Pair, reason: str) -> tuple[DodItem, Waiver | None]:
             *([] if reason else ["no waiver was given"]),
         ]
         return target.model_copy(update={"evidence": f"{target.evidence}; {'; '.join(lacking)}"}), None
-    waived = Waiver(
+    waived = BudgetWaiver(
         reason=reason,
         targets={state: bounds[state].target_s for state in _STATES},
         stretch={state: bounds[state].stretch_s for state in _STATES},
@@ -126,5 +193,25 @@ def _budget(pair: Pair, reason: str) -> tuple[DodItem, Waiver | None]:
 
 
 def _moved(pair: Pair, state: str) -> bool:
-    before, after = pair.before(PHASE.name, state), pair.after(state)
+    before, after = pair.before(state), pair.after(state)
     return bool(before.n and after.n) and compared(before, after) == "faster"
+
+
+PHASE: Final = Phase(
+    name=_NAME,
+    question="Are S2 and S3 within their budgets, and is what they write the same?",
+    notebook="popt3_s2_s3_throughput",
+    after=("POPT.1", "POPT.2"),
+    hold=Decision.HOLD_POPT3_REOPEN,
+    parameters=Popt3Parameters,
+    artefacts=(Popt3LaneTiming, Popt3Closure),
+    pages=(Popt3Closure.ARTEFACT,),
+    roles=partial(pair_roles, _NAME),
+    measure=measure,
+    items=items,
+    conclude=conclude,
+    bodies=bodies,
+    sections=pair_sections,
+    evidence=EVIDENCE,
+    ranked=True,
+)

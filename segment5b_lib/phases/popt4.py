@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
 import polars as pl
-from pydantic import Field
 
 from segment5b_lib.contract.commands import command
 from segment5b_lib.contract.words import Decision, ItemStatus
 from segment5b_lib.engine.chain import run_states
 from segment5b_lib.engine.throwaway import stale_bundles, throwaway
 from segment5b_lib.errors import Segment5BError
-from segment5b_lib.phases import popt_items as items
-from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.envelope import DodItem, MeasuredValue
-from segment5b_lib.phases.engine.legacy import Finding, LegacyEnvelope, Phase, conduct
+from segment5b_lib.phases import popt_items
+from segment5b_lib.phases.engine.envelope import Body, DodItem, MeasuredValue
+from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section
-from segment5b_lib.phases.engine.phase import item, not_applicable
+from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item, not_applicable
 from segment5b_lib.phases.engine.repair import NextSteps, next_phase, one_step
 from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt4_overhead import (
@@ -27,99 +26,154 @@ from segment5b_lib.phases.popt4_overhead import (
     REPLAYED,
     Overhead,
     PairLine,
-    Replay,
+    TimedReplay,
     overhead,
     pair_lines,
     paired_replays,
-    replay,
+    replay_states,
 )
-from segment5b_lib.phases.popt_budgets import below_scale, budget_item, state_budgets
+from segment5b_lib.phases.popt_budgets import below_scale, budget_frame, budget_item, state_budgets
 from segment5b_lib.phases.popt_structure import BUNDLE, bundle_faults
-from segment5b_lib.phases.popt_timing import Timing, TimingLine, measured, timing_line, timing_of
+from segment5b_lib.phases.popt_timing import (
+    OnTimedRun,
+    Timing,
+    TimingLine,
+    median_value,
+    repetition_roles,
+    timing_in,
+    timing_line,
+)
 from segment5b_lib.store.publish import write_file
 from segment5b_lib.store.runs import Run
+from segment5b_lib.views.timing import state_elapsed
 
 
-class Popt4LaneTiming(LegacyEnvelope):
+class Popt4LaneTiming(Body):
     """S5's sample with its lanes, and every pair of replays."""
 
     ARTEFACT: ClassVar[str] = "popt4_lane_timing"
 
-    samples: list[TimingLine] = Field(default_factory=list)
-    pairs: list[PairLine] = Field(default_factory=list)
+    samples: list[TimingLine]
+    pairs: list[PairLine]
 
 
-class Popt4Closure(LegacyEnvelope):
+class Popt4Closure(Body):
     """Overhead with its interval, replays, and what S5 said to a damaged input."""
 
     ARTEFACT: ClassVar[str] = "popt4_closure"
 
-    overhead: Overhead | None = None
-    replays: int = 0
-    refusal: str = ""
+    overhead: Overhead | None
+    replays: int
+    refusal: str
 
 
-PHASE: Final = Phase(
-    name="POPT.4",
-    question="Is S5 strict, replayable and in budget, and is progress reporting cheap?",
-    after=("POPT.3",),
-    hold=Decision.HOLD_POPT4_REOPEN,
-    artefacts=(Popt4LaneTiming, Popt4Closure),
-    pages=(Popt4Closure.ARTEFACT,),
-)
+@dataclass(frozen=True, kw_only=True)
+class Popt4Measured(Measured):
+    """Replays of S4 and S5 without and with reporting, in a throw-away copy; the run itself is not touched.
 
-
-def execute(run: Run, *, what_if: bool = False) -> Closure:
-    """Replay S4 and S5 of a run in a throw-away copy, decide, write a new attempt. The run itself is not touched.
-
-    What the states have written is compared with its digests by the replays; here only the bundle is re-hashed.
+    Attributes
+    ----------
+    timing : the run with its repetitions
+    samples : seconds of S4 and S5, with lanes
+    replays : every replay
+    pairs : seconds of S4 without and with reporting, pair by pair, until their interval decided
+    overhead : the mean overhead with its interval; None where a replay failed
+    refusal : the code with which S5 refused an input that had been damaged; empty: it did not notice
+    lanes : seconds of the run's own attempt by state and lane, for a chart
     """
-    timing = timing_of(run)
-    others = {"repetition": [one for one in timing.repetitions if one.run_id != run.run_id]}
-    return conduct(PHASE, run, lambda: examine(timing), others=others, evidence=(BUNDLE,), what_if=what_if)
+
+    timing: Timing
+    samples: list[TimingLine]
+    replays: list[TimedReplay]
+    pairs: list[PairLine]
+    overhead: Overhead | None
+    refusal: str
+    lanes: pl.DataFrame
+
+    @property
+    def run(self) -> Run:
+        """The run that was replayed."""
+        return self.timing.run
+
+    @property
+    def budget_lines(self) -> pl.DataFrame:
+        """Budgets for a chart; empty where they do not apply."""
+        return budget_frame(self.run)
+
+    @property
+    def overhead_pairs(self) -> pl.DataFrame:
+        """`pair`, `quiet_s`, `reporting_s`, `overhead`."""
+        return pl.DataFrame([pair.model_dump() for pair in self.pairs], schema=list(PairLine.model_fields))
+
+    @property
+    def interval(self) -> pl.DataFrame:
+        """One row, among others `mean`, `low`, `high`, `limit`; none where a replay failed."""
+        rows = [self.overhead.model_dump()] if self.overhead else []
+        return pl.DataFrame(rows, schema=list(Overhead.model_fields))
 
 
-def examine(timing: Timing) -> Finding:
-    """Replays of S4 and S5 without and with reporting, pairs until their interval decides, then a damaged input."""
-    run, threads = timing.run, _threads(timing.run)
+def measure(subject: Subject[OnTimedRun]) -> Popt4Measured:
+    """Replay S4 and S5 without and with reporting, pairs until their interval decides, then damage an input.
+
+    What the states have written is compared with its digests by the replays; only the bundle is re-hashed before.
+    """
+    run, threads = subject.run, _threads(subject.run)
     most = FEW_PAIRS if below_scale(run) else MOST_PAIRS
     with throwaway(run) as copy:
-        replays = [replay(copy, REPLAYED, threads, quiet=quiet) for quiet in (True, False)]
+        replays = [replay_states(copy, REPLAYED, threads, quiet=quiet) for quiet in (True, False)]
         sound = not any(one.error for one in replays)
         pairs = list(paired_replays(copy, threads, most)) if sound else []
         refusal = _refusal(copy, threads) if sound else ""
-    lines = pair_lines(pairs)
+    timing, lines = timing_in(run, subject.others), pair_lines(pairs)
     found = overhead(lines) if len(lines) > 1 else None
-    replays += [one for pair in pairs for one in pair]
-    checks = [
-        chain_complete("POPT.4.1a", [run]),
-        _strict(run, refusal),
-        budget_item(
-            "POPT.4.1c",
-            "S5 takes no more than its target",
-            run,
-            [(timing.state("S5"), state_budgets(run)["S5"].target_s)],
-        ),
-        _replayed(run, replays),
-        _cheap(run, found),
-        _auditable(replays),
-        items.lanes_kept("POPT.4.3b", run, REPLAYED),
-        items.pruned("POPT.4.3c"),
-    ]
-    return Finding(
-        items=checks,
-        opens=Decision.UNLOCK_POPT5_CONTINUE,
-        measured=[measured("candidate", timing.state(state)) for state in REPLAYED] + _measured(found),
-        own={
-            Popt4LaneTiming: {
-                "samples": [timing_line("candidate", timing.state(s), timing.lanes(s)) for s in REPLAYED],
-                "pairs": lines,
-            },
-            Popt4Closure: {"overhead": found, "replays": len(replays), "refusal": refusal},
-        },
-        sections=_sections(lines, found),
-        next_steps=_next_steps(run, checks),
+    medians = [median_value("candidate", timing.state(state)) for state in REPLAYED]
+    return Popt4Measured(
+        values=(*medians, *_overhead_values(found)),
+        timing=timing,
+        samples=[timing_line("candidate", timing.state(state), timing.lanes(state)) for state in REPLAYED],
+        replays=[*replays, *(one for pair in pairs for one in pair)],
+        pairs=lines,
+        overhead=found,
+        refusal=refusal,
+        lanes=state_elapsed(run),
     )
+
+
+def items(measured: Popt4Measured) -> list[DodItem]:
+    """S5 is strict, replays, keeps its budget; reporting is cheap and loses nothing."""
+    run, target = measured.run, state_budgets(measured.run)["S5"].target_s
+    return [
+        chain_complete("POPT.4.1a", [run]),
+        _strict(run, measured.refusal),
+        budget_item("POPT.4.1c", "S5 takes no more than its target", run, [(measured.timing.state("S5"), target)]),
+        _replayed(run, measured.replays),
+        _cheap(run, measured.overhead),
+        _auditable(measured.replays),
+        popt_items.lanes_kept("POPT.4.3b", run, REPLAYED),
+        popt_items.pruned("POPT.4.3c"),
+    ]
+
+
+def conclude(measured: Popt4Measured, items: Sequence[DodItem]) -> Conclusion:
+    """POPT.5 is next."""
+    return Conclusion(Decision.UNLOCK_POPT5_CONTINUE, next_steps=_next_steps(measured.run, items))
+
+
+def bodies(measured: Popt4Measured) -> list[Body]:
+    """Times and pairs; overhead, replays, refusal."""
+    return [
+        Popt4LaneTiming(samples=measured.samples, pairs=measured.pairs),
+        Popt4Closure(overhead=measured.overhead, replays=len(measured.replays), refusal=measured.refusal),
+    ]
+
+
+def sections(measured: Popt4Measured) -> list[Section]:
+    """Every pair, and their mean."""
+    found = measured.overhead
+    rows = [(str(p.pair), f"{p.quiet_s:.3f} s", f"{p.reporting_s:.3f} s", f"{p.overhead:+.2%}") for p in measured.pairs]
+    if found is not None:
+        rows.append(("mean", "", f"{found.low:+.2%} to {found.high:+.2%}", f"{found.mean:+.2%}"))
+    return [Section("Pairs of replays of S4", ("pair", "quiet", "reporting", "overhead"), rows)]
 
 
 def _threads(run: Run) -> int:
@@ -146,25 +200,25 @@ def _refusal(copy: Run, threads: int) -> str:
 def _strict(run: Run, refusal: str) -> DodItem:
     """No check failed or was left out of the bundle's count, the bundle is whole, and a damaged input is refused."""
     by_status = run.counters("S5").get("checks_by_status", {})
-    open_points = bundle_faults(run)
-    open_points += [] if by_status.get("pass") else ["S5 counts no passed check"]
-    open_points += [f"{by_status['fail']} checks failed"] if by_status.get("fail") else []
-    open_points += [] if refusal else ["S5 passed an input that had been damaged"]
+    problems = bundle_faults(run)
+    problems += [] if by_status.get("pass") else ["S5 counts no passed check"]
+    problems += [f"{by_status['fail']} checks failed"] if by_status.get("fail") else []
+    problems += [] if refusal else ["S5 passed an input that had been damaged"]
     found = ", ".join(f"{count} {status}" for status, count in by_status.items())
     text = "S5 is strict: checks hold, the bundle is whole, a damaged input is refused"
-    return item("POPT.4.1b", text, open_points, f"{found}; damaged input: {refusal}")
+    return item("POPT.4.1b", text, problems, f"{found}; damaged input: {refusal}")
 
 
-def _replayed(run: Run, replays: Sequence[Replay]) -> DodItem:
+def _replayed(run: Run, replays: Sequence[TimedReplay]) -> DodItem:
     """Every replay passes at its first attempt, publishes the same bytes and moves nothing aside; nor has the run."""
-    open_points = [f"replay {n}: {fault}" for n, one in enumerate(replays) for fault in _faults(one)]
-    open_points += [f"stale folder {path.name}" for path in stale_bundles(run)]
+    problems = [f"replay {n}: {fault}" for n, one in enumerate(replays) for fault in _faults(one)]
+    problems += [f"stale folder {path.name}" for path in stale_bundles(run)]
     text = "S5 replays PASS at the first attempt, with no stale folder left"
     with_s5 = sum("S5" in one.states for one in replays)
-    return item("POPT.4.1d", text, open_points, f"S5 {with_s5} times, S4 {len(replays)} times, every byte the same")
+    return item("POPT.4.1d", text, problems, f"S5 {with_s5} times, S4 {len(replays)} times, every byte the same")
 
 
-def _faults(one: Replay) -> list[str]:
+def _faults(one: TimedReplay) -> list[str]:
     if one.error:
         return [one.error]
     return [
@@ -188,42 +242,44 @@ def _cheap(run: Run, found: Overhead | None) -> DodItem:
     return item(name, text, [f"{measured_as}: {why}"], "")
 
 
-def _auditable(replays: Sequence[Replay]) -> DodItem:
+def _auditable(replays: Sequence[TimedReplay]) -> DodItem:
     """Records, log and random number trace are complete with and without reporting."""
-    open_points = [f"replay {n}: record, log or trace incomplete" for n, one in enumerate(replays) if not one.audited]
+    problems = [f"replay {n}: record, log or trace incomplete" for n, one in enumerate(replays) if not one.audited]
     text = "records, log and random number trace stay complete"
-    return item("POPT.4.3a", text, open_points, f"complete in {len(replays)} replays")
+    return item("POPT.4.3a", text, problems, f"complete in {len(replays)} replays")
 
 
-def _measured(found: Overhead | None) -> list[MeasuredValue]:
+def _overhead_values(found: Overhead | None) -> tuple[MeasuredValue, ...]:
     if found is None:
-        return []
+        return ()
     sides = {"overhead": found.mean, "overhead, low": found.low, "overhead, high": found.high}
-    return [
+    return tuple(
         MeasuredValue(name=name, value=value, unit="share", population=found.pairs, population_unit="pairs")
         for name, value in sides.items()
-    ]
+    )
 
 
-def _sections(lines: Sequence[PairLine], found: Overhead | None) -> list[Section]:
-    rows = [(str(p.pair), f"{p.quiet_s:.3f} s", f"{p.reporting_s:.3f} s", f"{p.overhead:+.2%}") for p in lines]
-    if found is not None:
-        rows.append(("mean", "", f"{found.low:+.2%} to {found.high:+.2%}", f"{found.mean:+.2%}"))
-    return [Section("Pairs of replays of S4", ("pair", "quiet", "reporting", "overhead"), rows)]
-
-
-def _next_steps(run: Run, checks: Sequence[DodItem]) -> NextSteps:
-    red = tuple(found.id for found in checks if found.status is ItemStatus.RED)
+def _next_steps(run: Run, items: Sequence[DodItem]) -> NextSteps:
+    red = [found.id for found in items if found.status is ItemStatus.RED]
     if red:
         return one_step("S5", red, command("rerun", "--run", run.run_id[:8], "--changed", "S5"))
     return next_phase("POPT.5", "performance", run)
 
 
-def overhead_frames(closure: Closure) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Pairs (`pair`, `quiet_s`, `reporting_s`, `overhead`), and one row with `mean`, `low`, `high`, `limit`."""
-    found = closure.own[Popt4Closure.ARTEFACT]["overhead"]
-    pairs = [pair.model_dump() for pair in closure.own[Popt4LaneTiming.ARTEFACT]["pairs"]]
-    lines = [] if found is None else [found.model_dump()]
-    return pl.DataFrame(pairs, schema=list(PairLine.model_fields)), pl.DataFrame(
-        lines, schema=list(Overhead.model_fields)
-    )
+PHASE: Final = Phase(
+    name="POPT.4",
+    question="Is S5 strict, replayable and in budget, and is progress reporting cheap?",
+    notebook="popt4_validation_and_logging",
+    after=("POPT.3",),
+    hold=Decision.HOLD_POPT4_REOPEN,
+    parameters=OnTimedRun,
+    artefacts=(Popt4LaneTiming, Popt4Closure),
+    pages=(Popt4Closure.ARTEFACT,),
+    roles=lambda run, parameters: repetition_roles(run),
+    measure=measure,
+    items=items,
+    conclude=conclude,
+    bodies=bodies,
+    sections=sections,
+    evidence=(BUNDLE,),
+)

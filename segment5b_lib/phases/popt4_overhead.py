@@ -63,7 +63,7 @@ class Overhead(Node):
 
 
 @dataclass(frozen=True)
-class Replay:
+class TimedReplay:
     """One replay of some states: how long it took, what it left, how it failed (if it did)."""
 
     states: tuple[str, ...]
@@ -75,7 +75,7 @@ class Replay:
     error: str
 
 
-def replay(copy: Run, states: tuple[str, ...], threads: int, *, quiet: bool) -> Replay:
+def replay_states(copy: Run, states: tuple[str, ...], threads: int, *, quiet: bool) -> TimedReplay:
     """Run some states of a throw-away copy again and compare what they publish with what was there."""
     before = {state: _outputs(copy, state) for state in states}
     known = len(copy.records()), len(stale_bundles(copy))
@@ -89,7 +89,7 @@ def replay(copy: Run, states: tuple[str, ...], threads: int, *, quiet: bool) -> 
         error = failure.code
     seconds = time.perf_counter() - started
     records = copy.records()[known[0] :]
-    return Replay(
+    return TimedReplay(
         states=states,
         seconds=seconds,
         attempts=len(records),
@@ -123,12 +123,12 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def paired_replays(copy: Run, threads: int, most: int) -> Iterator[tuple[Replay, Replay]]:
+def paired_replays(copy: Run, threads: int, most: int) -> Iterator[tuple[TimedReplay, TimedReplay]]:
     """Pairs (quiet, reporting), until their interval decides, a replay fails, or there have been enough."""
-    pairs: list[tuple[Replay, Replay]] = []
+    pairs: list[tuple[TimedReplay, TimedReplay]] = []
     while len(pairs) < most:
         quiet_first = len(pairs) % 2 == 0
-        first, second = (replay(copy, PAIRED, threads, quiet=quiet) for quiet in (quiet_first, not quiet_first))
+        first, second = (replay_states(copy, PAIRED, threads, quiet=quiet) for quiet in (quiet_first, not quiet_first))
         pair = (first, second) if quiet_first else (second, first)
         pairs.append(pair)
         yield pair
@@ -138,7 +138,7 @@ def paired_replays(copy: Run, threads: int, most: int) -> Iterator[tuple[Replay,
             return
 
 
-def pair_lines(pairs: Sequence[tuple[Replay, Replay]]) -> list[PairLine]:
+def pair_lines(pairs: Sequence[tuple[TimedReplay, TimedReplay]]) -> list[PairLine]:
     """Pairs as an artefact carries them."""
     return [
         PairLine(

@@ -3,27 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from pydantic import Field
+import polars as pl
 
-from segment5b_lib.contract.commands import command
 from segment5b_lib.contract.words import STATES, Decision, ItemStatus
-from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.envelope import DodItem, Node
-from segment5b_lib.phases.engine.legacy import Finding, LegacyEnvelope, Phase, conduct
+from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
+from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.order import latest_decision
 from segment5b_lib.phases.engine.page import Section
-from segment5b_lib.phases.engine.phase import item, not_applicable
+from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item, not_applicable
 from segment5b_lib.phases.engine.repair import NextSteps, next_phase, one_step
 from segment5b_lib.phases.engine.shared_items import chain_complete
-from segment5b_lib.phases.popt0_hotspots import LaneShare, Owner, StateLanes, owners, segment_lanes, state_lanes
-from segment5b_lib.phases.popt_budgets import below_scale, budget_item, budgets_of, state_budgets, too_few
-from segment5b_lib.phases.popt_timing import Rounded, Sample, Timing, TimingLine, measured, timing_line, timing_of
+from segment5b_lib.phases.popt0_hotspots import Hotspots, LaneShare, Owner, StateLanes, hotspots
+from segment5b_lib.phases.popt_budgets import (
+    below_scale,
+    budget_frame,
+    budget_item,
+    budgets_of,
+    state_budgets,
+    too_few,
+)
+from segment5b_lib.phases.popt_timing import (
+    OnTimedRun,
+    Rounded,
+    Sample,
+    Timing,
+    TimingLine,
+    median_value,
+    repeated,
+    repetition_roles,
+    timing_in,
+    timing_of,
+)
 from segment5b_lib.store.catalogue import list_runs
 from segment5b_lib.store.runs import Run
+from segment5b_lib.views.timing import state_elapsed
 
 _TRACK: Final = ("POPT.0", "POPT.1", "POPT.2", "POPT.3", "POPT.4")
+_SECOND_SEED: Final = 7
 
 
 class LaneLine(Node):
@@ -46,94 +65,151 @@ class TrackLine(Node):
     opens: bool
 
 
-class Certification(LegacyEnvelope):
+class Certification(Body):
     """Lanes, refreshed hotspots, and the decisions of the track. The envelope's `scale` is where GO_P0 was earned."""
 
     ARTEFACT: ClassVar[str] = "popt5_certification"
 
-    track: list[TrackLine] = Field(default_factory=list)
-    lanes: list[LaneLine] = Field(default_factory=list)
-    samples: list[TimingLine] = Field(default_factory=list)
-    states: list[StateLanes] = Field(default_factory=list)
-    segment: list[LaneShare] = Field(default_factory=list)
-    owners: list[Owner] = Field(default_factory=list)
+    track: list[TrackLine]
+    lanes: list[LaneLine]
+    samples: list[TimingLine]
+    states: list[StateLanes]
+    segment: list[LaneShare]
+    owners: list[Owner]
 
 
-PHASE: Final = Phase(
-    name="POPT.5",
-    question="May remediation start?",
-    after=("POPT.4",),
-    hold=Decision.HOLD_POPT5_REOPEN,
-    artefacts=(Certification,),
-    pages=(Certification.ARTEFACT,),
-)
+@dataclass(frozen=True, kw_only=True)
+class Popt5Measured(Measured):
+    """Lanes timed from the records of runs that exist, and the track's decisions.
+
+    Attributes
+    ----------
+    timing : the run with its repetitions
+    witness : the latest run of another seed with its repetitions; None where there is none
+    candidate, both : samples of the candidate lane (one seed) and of the witness lane (two seeds)
+    track : what POPT.0 to POPT.4 have decided, and about which run
+    lanes : both lanes with their budgets
+    hotspots : lanes of every state and of the segment, and who owns the time
+    elapsed : seconds of the run's own attempt by state and lane, for a chart
+    """
+
+    timing: Timing
+    witness: Timing | None
+    candidate: Sample
+    both: Sample
+    track: list[TrackLine]
+    lanes: list[LaneLine]
+    hotspots: Hotspots
+    elapsed: pl.DataFrame
+
+    @property
+    def run(self) -> Run:
+        """The run of the candidate lane."""
+        return self.timing.run
+
+    @property
+    def owners(self) -> list[Owner]:
+        """States by expected gain."""
+        return self.hotspots.owners
+
+    @property
+    def budget_lines(self) -> pl.DataFrame:
+        """Budgets for a chart; empty where they do not apply."""
+        return budget_frame(self.run)
 
 
-def execute(run: Run, *, what_if: bool = False) -> Closure:
-    """Time the lanes from the records of runs that exist, decide, write a new attempt."""
-    timing, witness = timing_of(run), _witness(run)
-    others = {"repetition": [one for one in timing.repetitions if one.run_id != run.run_id]}
-    if witness:
-        others["witness"] = list(witness.repetitions)
-    return conduct(PHASE, run, lambda: examine(timing, witness), others=others, what_if=what_if)
-
-
-def _witness(run: Run) -> Timing | None:
-    """The latest complete run of the same world, policies and library version with another seed."""
+def roles(run: Run, parameters: OnTimedRun) -> dict[str, list[Run]]:
+    """Repetitions, and those of the latest complete run of another seed, by the same version on the same work."""
     mine = run.receipt
     same = ("manifest_fingerprint", "parameter_hash", "library_version")
-    found = [
+    witnesses = [
         one
         for one in list_runs()
         if one.receipt.seed != mine.seed
         and all(getattr(one.receipt, name) == getattr(mine, name) for name in same)
         and one.complete
     ]
-    return timing_of(found[-1]) if found else None
+    witness = {"witness": list(timing_of(witnesses[-1]).repetitions)} if witnesses else {}
+    return repetition_roles(run) | witness
 
 
-def examine(timing: Timing, witness: Timing | None) -> Finding:
-    """The track is closed, both lanes are timed and within budget, and no state stands in the way."""
-    run = timing.run
+def measure(subject: Subject[OnTimedRun]) -> Popt5Measured:
+    """Time both lanes from the states that the candidate changed."""
+    run, timing = subject.run, timing_in(subject.run, subject.others)
+    witnesses = subject.others.get("witness", ())
+    witness = Timing(witnesses[0], witnesses) if witnesses else None
     changed = [state for state in STATES if state in run.receipt.changed_states]
     candidate = timing.together(changed)
     both = _added(candidate, witness.together(changed) if witness else None)
-    budgets, states = budgets_of(run).lanes, state_lanes(timing)
-    track = [_track(phase, run, list(timing.repetitions)) for phase in _TRACK]
-    items = [
-        _closed(track),
-        chain_complete("POPT.5.1b", [run, *([witness.run] if witness else [])]),
-        _timed(run, candidate, both, witness),
-        budget_item(
-            "POPT.5.1d", "the candidate lane is within its budget", run, [(candidate, budgets["candidate"].target_s)]
-        ),
-        budget_item("POPT.5.1e", "the witness lane is within its budget", run, [(both, budgets["witness"].target_s)]),
-        _no_bottleneck(timing),
-    ]
-    seeds = {str(one.run.receipt.seed): [r.run_id for r in one.repetitions] for one in (timing, witness) if one}
-    lanes = [
-        _lane("candidate", changed, {str(run.receipt.seed): seeds[str(run.receipt.seed)]}, candidate, run),
-        _lane("witness", changed, seeds, both, run),
-    ]
-    ranking = owners(timing, states)
-    return Finding(
-        items=items,
-        opens=Decision.GO_P0,
-        reasons=[f"GO_P0 at the {run.world.scale} scale" + (f": {below_scale(run)}" if below_scale(run) else "")],
-        measured=[measured("lane", candidate), measured("lane", both)],
-        own={
-            Certification: {
-                "track": track,
-                "lanes": lanes,
-                "samples": [timing_line("candidate", timing.state(s), timing.lanes(s)) for s in STATES],
-                "states": states,
-                "segment": segment_lanes(states),
-                "owners": ranking,
-            }
-        },
-        sections=[_lane_section(lanes), _track_section(track)],
-        next_steps=_next_steps(run, items),
+    return Popt5Measured(
+        values=(median_value("lane", candidate), median_value("lane", both)),
+        timing=timing,
+        witness=witness,
+        candidate=candidate,
+        both=both,
+        track=[_track(phase, run, subject.others["repetition"]) for phase in _TRACK],
+        lanes=[_lane("candidate", changed, [timing], candidate), _lane("witness", changed, [timing, witness], both)],
+        hotspots=hotspots("candidate", timing),
+        elapsed=state_elapsed(run),
     )
+
+
+def items(measured: Popt5Measured) -> list[DodItem]:
+    """The track is closed, both lanes are timed and within budget, and no state stands in the way."""
+    run, witness, budgets = measured.run, measured.witness, budgets_of(measured.run).lanes
+    bounds = {
+        "candidate": (measured.candidate, budgets["candidate"].target_s),
+        "witness": (measured.both, budgets["witness"].target_s),
+    }
+    return [
+        _closed(measured.track),
+        chain_complete("POPT.5.1b", [run, *([witness.run] if witness else [])]),
+        _timed(run, measured.candidate, measured.both, witness),
+        budget_item("POPT.5.1d", "the candidate lane is within its budget", run, [bounds["candidate"]]),
+        budget_item("POPT.5.1e", "the witness lane is within its budget", run, [bounds["witness"]]),
+        _no_bottleneck(measured.timing),
+    ]
+
+
+def conclude(measured: Popt5Measured, items: Sequence[DodItem]) -> Conclusion:
+    """Remediation starts, at this scale."""
+    run = measured.run
+    scale = f"GO_P0 at the {run.world.scale} scale" + (f": {reason}" if (reason := below_scale(run)) else "")
+    return Conclusion(Decision.GO_P0, [scale], next_steps=_next_steps(run, items))
+
+
+def bodies(measured: Popt5Measured) -> list[Body]:
+    """The certification."""
+    found = measured.hotspots
+    return [
+        Certification(
+            track=measured.track,
+            lanes=measured.lanes,
+            samples=found.samples,
+            states=found.states,
+            segment=found.segment,
+            owners=found.owners,
+        )
+    ]
+
+
+def sections(measured: Popt5Measured) -> list[Section]:
+    """Lanes and track."""
+    lanes = [
+        (
+            line.lane,
+            " ".join(line.states),
+            ", ".join(line.runs_by_seed),
+            "not timed" if line.median_s is None else f"{line.median_s:.3f} s",
+            f"{line.budget_s:g} s" + ("" if line.applies else ", not applicable at this scale"),
+        )
+        for line in measured.lanes
+    ]
+    track = [(line.phase, line.decision or "none", (line.run_id or "–")[:8]) for line in measured.track]
+    return [
+        Section("Lanes", ("lane", "states", "seeds", "median", "budget"), lanes),
+        Section("Performance track", ("phase", "decision", "about run"), track),
+    ]
 
 
 def _added(one: Sample, other: Sample | None) -> Sample:
@@ -151,24 +227,24 @@ def _track(phase: str, run: Run, others: Sequence[Run]) -> TrackLine:
 
 
 def _closed(track: Sequence[TrackLine]) -> DodItem:
-    open_points = [f"{line.phase}: {line.decision or 'no decision'}" for line in track if not line.opens]
+    problems = [f"{line.phase}: {line.decision or 'no decision'}" for line in track if not line.opens]
     return item(
         "POPT.5.1a",
         "POPT.0 to POPT.4 are closed",
-        open_points,
+        problems,
         ", ".join(f"{line.phase} {line.decision}" for line in track),
     )
 
 
 def _timed(run: Run, candidate: Sample, both: Sample, witness: Timing | None) -> DodItem:
     """Both lanes were really run: enough times each, from the states that the candidate changed."""
-    open_points = too_few(run, [("candidate lane", candidate)])
+    problems = too_few(run, [("candidate lane", candidate)])
     if witness is None:
-        open_points.append(f"no second seed: segment5b run --repeat 3 --posture {run.receipt.posture} --seed 7")
+        problems.append(f"no second seed: {repeated(run, _SECOND_SEED).text}")
     else:
-        open_points += too_few(run, [("witness lane", both)])
+        problems += too_few(run, [("witness lane", both)])
     text = "the candidate lane (one seed) and the witness lane (two seeds) are timed"
-    return item("POPT.5.1c", text, open_points, f"candidate {candidate.text}; witness {both.text}")
+    return item("POPT.5.1c", text, problems, f"candidate {candidate.text}; witness {both.text}")
 
 
 def _no_bottleneck(timing: Timing) -> DodItem:
@@ -188,7 +264,9 @@ def _no_bottleneck(timing: Timing) -> DodItem:
     return item(name, text, over + lost, f"above its target only: {', '.join(amber) or 'none'}")
 
 
-def _lane(name: str, states: Sequence[str], seeds: dict[str, list[str]], sample: Sample, run: Run) -> LaneLine:
+def _lane(name: str, states: Sequence[str], timings: Sequence[Timing | None], sample: Sample) -> LaneLine:
+    seeds = {str(one.run.receipt.seed): [run.run_id for run in one.repetitions] for one in timings if one}
+    run = next(one.run for one in timings if one)
     return LaneLine(
         lane=name,
         states=list(states),
@@ -199,28 +277,26 @@ def _lane(name: str, states: Sequence[str], seeds: dict[str, list[str]], sample:
     )
 
 
-def _lane_section(lanes: Sequence[LaneLine]) -> Section:
-    rows = [
-        (
-            line.lane,
-            " ".join(line.states),
-            ", ".join(line.runs_by_seed),
-            "not timed" if line.median_s is None else f"{line.median_s:.3f} s",
-            f"{line.budget_s:g} s" + ("" if line.applies else ", not applicable at this scale"),
-        )
-        for line in lanes
-    ]
-    return Section("Lanes", ("lane", "states", "seeds", "median", "budget"), rows)
-
-
-def _track_section(track: Sequence[TrackLine]) -> Section:
-    rows = [(line.phase, line.decision or "none", (line.run_id or "–")[:8]) for line in track]
-    return Section("Performance track", ("phase", "decision", "about run"), rows)
-
-
 def _next_steps(run: Run, items: Sequence[DodItem]) -> NextSteps:
-    red = tuple(found.id for found in items if found.status is ItemStatus.RED)
+    red = [found.id for found in items if found.status is ItemStatus.RED]
     if not red:
         return next_phase("P0", "remediation", run)
-    again = command("run", "--repeat", "3", "--posture", run.receipt.posture, "--seed", "7")
-    return one_step("performance", red, again)
+    return one_step("performance", red, repeated(run, _SECOND_SEED))
+
+
+PHASE: Final = Phase(
+    name="POPT.5",
+    question="May remediation start?",
+    notebook="popt5_performance_certification",
+    after=("POPT.4",),
+    hold=Decision.HOLD_POPT5_REOPEN,
+    parameters=OnTimedRun,
+    artefacts=(Certification,),
+    pages=(Certification.ARTEFACT,),
+    roles=roles,
+    measure=measure,
+    items=items,
+    conclude=conclude,
+    bodies=bodies,
+    sections=sections,
+)

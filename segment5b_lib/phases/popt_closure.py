@@ -1,48 +1,31 @@
-"""What POPT.1, POPT.2 and POPT.3 leave behind: lane timing and closure, and how they show themselves."""
+"""What POPT.1, POPT.2 and POPT.3 have measured and leave behind: both sides' times, and what was compared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, TypeVar
 
 import polars as pl
-from pydantic import Field
 
-from segment5b_lib.contract.commands import command
-from segment5b_lib.contract.words import STATES, Decision, ItemStatus
-from segment5b_lib.phases.engine.attempts import slug
-from segment5b_lib.phases.engine.closure import Closure
-from segment5b_lib.phases.engine.envelope import DodItem, MeasuredValue
-from segment5b_lib.phases.engine.legacy import Finding, LegacyEnvelope, Phase, conduct
-from segment5b_lib.phases.engine.legacy_order import ranked
+from segment5b_lib.contract.words import Decision, ItemStatus
+from segment5b_lib.phases.engine.envelope import Body, DodItem
+from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.order import SUBJECTS
-from segment5b_lib.phases.engine.page import Section
+from segment5b_lib.phases.engine.page import Section, frame_section
 from segment5b_lib.phases.engine.repair import NextSteps, next_phase, one_step
 from segment5b_lib.phases.popt_items import ReplayLine
-from segment5b_lib.phases.popt_pair import BASELINE, CANDIDATE, Pair, RuntimeLine, pair_of, runtime_lines
-from segment5b_lib.phases.popt_structure import EVIDENCE, CounterLine, DatasetLine
-from segment5b_lib.phases.popt_timing import Timing, TimingLine, measured, timing_line
+from segment5b_lib.phases.popt_pair import BASELINE, CANDIDATE, Pair, PairParameters, RuntimeLine, pair_of
+from segment5b_lib.phases.popt_structure import CounterLine, DatasetLine
+from segment5b_lib.phases.popt_timing import Timing, TimingLine, repeated
 from segment5b_lib.store.runs import Run
 
+T = TypeVar("T", bound="LaneTiming")
+C = TypeVar("C", bound="PairClosure")
 
-class LaneTiming(LegacyEnvelope):
-    """Both sides' samples of every state, with lanes, and what the difference says."""
-
-    baseline: str = ""
-    samples: list[TimingLine] = Field(default_factory=list)
-    runtime: list[RuntimeLine] = Field(default_factory=list)
-
-
-class PairClosure(LegacyEnvelope):
-    """What was compared, and whether it is the same."""
-
-    reference: str | None = None
-    counters: list[CounterLine] = Field(default_factory=list)
-    datasets: list[DatasetLine] = Field(default_factory=list)
-    replays: list[ReplayLine] = Field(default_factory=list)
-
-
-_STRUCTURE: Final = ("what", "before", "now", "equal")
+_ROWS: Final = {"S1": "groupings and buckets", "S2": "bucket rows", "S3": "bucket rows", "S4": "arrivals"}
+"""What a row that a state writes stands for."""
 _OPENED: Final = {
     Decision.UNLOCK_POPT2_CONTINUE: "POPT.2",
     Decision.UNLOCK_POPT3: "POPT.3",
@@ -52,145 +35,171 @@ _OPENED: Final = {
 }
 
 
-def conduct_pair(
-    phase: Phase, run: Run, baseline: str, examine: Callable[[Pair], Finding], *, what_if: bool
-) -> Closure:
-    """Execute a phase on a run and its baseline, in POPT.0's order; everything that the runs wrote is re-hashed."""
-    pair = pair_of(run, baseline)
-    others = pair.others
-    ordered = ranked(phase, run, [one for group in others.values() for one in group])
-    return conduct(ordered, run, lambda: examine(pair), others=others, evidence=EVIDENCE, what_if=what_if)
+class LaneTiming(Body):
+    """Both sides' samples of every state, with lanes, and what the difference says."""
+
+    baseline: str
+    samples: list[TimingLine]
+    runtime: list[RuntimeLine]
 
 
-def conclude(
-    phase: Phase,
-    pair: Pair,
-    items: Sequence[DodItem],
-    opens: Decision,
-    counters: Sequence[CounterLine],
-    datasets: Sequence[DatasetLine],
-    replays: Sequence[ReplayLine],
-    *,
-    reopens: Decision | None = None,
-    reasons: Sequence[str] = (),
-    own: dict[str, Any] | None = None,
-) -> Finding:
-    """A finding with both artefacts' own fields; `own` are more fields of the closure."""
-    timing, closure = phase.artefacts
-    reference = pair.reference.run_id if pair.reference else None
-    return Finding(
-        items=items,
-        opens=opens,
-        reopens=reopens,
-        reasons=reasons,
-        measured=medians(pair, phase.name),
-        own={
-            timing: {
-                "baseline": baseline_name(pair),
-                "samples": samples(pair, phase.name),
-                "runtime": runtime_lines(pair, phase.name),
-            },
-            closure: {
-                "reference": reference,
-                "counters": list(counters),
-                "datasets": list(datasets),
-                "replays": list(replays),
-                **(own or {}),
-            },
-        },
-        sections=[
-            runtime_section(pair, phase.name),
-            Section("Structure", _STRUCTURE, [[str(cell) for cell in row] for row in _structure(counters, datasets)]),
-            Section(
-                "Replays",
-                ("run", "library", "differs"),
-                [(line.run_id, line.library_version, "; ".join(line.differs) or "nothing") for line in replays],
+class PairClosure(Body):
+    """What was compared, and whether it is the same."""
+
+    reference: str | None
+    counters: list[CounterLine]
+    datasets: list[DatasetLine]
+    replays: list[ReplayLine]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairMeasured(Measured):
+    """Both sides of an optimisation phase; a phase adds what is special about its states.
+
+    Attributes
+    ----------
+    pair : candidate and baseline with their repetitions, and the second run that structure is compared with
+    counters, datasets : the structure of the candidate and of the second run
+    replays : every other run of the same work, and what it wrote differently
+    """
+
+    pair: Pair
+    counters: list[CounterLine]
+    datasets: list[DatasetLine]
+    replays: list[ReplayLine]
+
+    @cached_property
+    def samples(self) -> list[TimingLine]:
+        """Every state's sample on both sides, with the medians of its lanes."""
+        return self.pair.samples()
+
+    @cached_property
+    def runtime(self) -> list[RuntimeLine]:
+        """Every state's medians on both sides, and what the difference says."""
+        return self.pair.runtime()
+
+    @cached_property
+    def before_after(self) -> pl.DataFrame:
+        """Every run on both sides: `state`, `role`, `run`, `seconds`; a baseline of another scale is left out."""
+        rows = [
+            (line.name, line.role, run_id[:8], seconds)
+            for line in self._comparable
+            for run_id, seconds in line.seconds.items()
+        ]
+        schema = {"state": pl.String, "role": pl.String, "run": pl.String, "seconds": pl.Float64}
+        return pl.DataFrame(rows, schema=schema, orient="row").sort("state", maintain_order=True)
+
+    @cached_property
+    def lanes(self) -> pl.DataFrame:
+        """Medians of the lanes of the phase's states on both sides: `state`, `role`, `lane`, `seconds`.
+
+        A baseline of another scale is left out.
+        """
+        rows = [
+            (line.name, line.role, lane, seconds)
+            for line in self._comparable
+            if line.name in SUBJECTS[self.pair.phase]
+            for lane, seconds in (line.lanes or self._published_lanes(line)).items()
+        ]
+        schema = {"state": pl.String, "role": pl.String, "lane": pl.String, "seconds": pl.Float64}
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    @cached_property
+    def rates(self) -> pl.DataFrame:
+        """Rates of the phase's states: `state`, `role`, `what`, `rows`, `seconds`, `rows_per_s`, `ns_per_row`.
+
+        Figures give seconds and no rows, and are left out.
+        """
+        base = self.pair.baseline
+        runs = {CANDIDATE: self.pair.run} | ({BASELINE: base.run} if isinstance(base, Timing) else {})
+        rows = [
+            (line.name, line.role, what, runs[line.role].counters(line.name).get("rows_out"), line.median_s)
+            for line in self.samples
+            if line.role in runs and line.name in SUBJECTS[self.pair.phase]
+            for what in [_ROWS[line.name]]
+        ]
+        schema = {"state": pl.String, "role": pl.String, "what": pl.String, "rows": pl.Int64, "seconds": pl.Float64}
+        rate = pl.col("rows") / pl.col("seconds")
+        return pl.DataFrame(rows, schema=schema, orient="row").with_columns(rows_per_s=rate, ns_per_row=1e9 / rate)
+
+    @cached_property
+    def structure(self) -> pl.DataFrame:
+        """What was compared: `what`, `before`, `now`, `equal`."""
+        rows = [
+            *((f"{c.state} {c.counter}", str(c.reference), str(c.candidate), c.equal) for c in self.counters),
+            *(
+                (d.dataset_id, f"by {d.compared_by}", ", ".join(d.differs) or "the same", d.equal)
+                for d in self.datasets
             ),
-        ],
-        next_steps=_next_steps(phase, pair, opens, items),
+        ]
+        schema = {"what": pl.String, "before": pl.String, "now": pl.String, "equal": pl.Boolean}
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    @property
+    def _comparable(self) -> list[TimingLine]:
+        return [line for line in self.samples if line.role == CANDIDATE or not self.pair.other_scale]
+
+    def _published_lanes(self, line: TimingLine) -> dict[str, float]:
+        base = self.pair.baseline
+        return {} if line.role == CANDIDATE or isinstance(base, Timing) else base.lanes(self.pair.phase, line.name)
+
+
+def pair_roles(phase: str, run: Run, parameters: PairParameters) -> dict[str, list[Run]]:
+    """The other runs of the evidence: the baseline's, and those that replay the candidate."""
+    return pair_of(phase, run, parameters.baseline).others
+
+
+def lane_timing(kind: type[T], measured: PairMeasured) -> T:
+    """The artefact of both sides' times."""
+    return kind(baseline=measured.pair.baseline_name, samples=measured.samples, runtime=measured.runtime)
+
+
+def pair_closure(kind: type[C], measured: PairMeasured, **own: Any) -> C:
+    """The artefact of what was compared; `own` are further fields of its kind."""
+    reference = measured.pair.reference
+    return kind(
+        reference=reference.run_id if reference else None,
+        counters=measured.counters,
+        datasets=measured.datasets,
+        replays=measured.replays,
+        **own,
     )
 
 
-def _next_steps(phase: Phase, pair: Pair, opens: Decision, items: Sequence[DodItem]) -> NextSteps:
-    """The phase that is open now; or, where an item is red, how to measure again after the change."""
-    run = pair.run
-    red = tuple(found.id for found in items if found.status is ItemStatus.RED)
-    if not red:
-        return next_phase(_OPENED[opens], "performance", run)
-    receipt = run.receipt
-    again = command("run", "--repeat", "3", "--posture", receipt.posture, "--seed", str(receipt.seed))
-    return one_step(" and ".join(SUBJECTS[phase.name]), red, again)
-
-
-def samples(pair: Pair, phase: str) -> list[TimingLine]:
-    """Every state's sample on both sides."""
-    baseline = pair.baseline if isinstance(pair.baseline, Timing) else None
+def pair_sections(measured: PairMeasured) -> list[Section]:
+    """Both sides' medians, what was compared, replays."""
     return [
-        *(timing_line(BASELINE, pair.before(phase, s), baseline.lanes(s) if baseline else None) for s in STATES),
-        *(timing_line(CANDIDATE, pair.after(s), pair.candidate.lanes(s)) for s in STATES),
+        Section(
+            f"Runtime against {measured.pair.baseline_name}",
+            ("state", "before", "now", "less", "verdict"),
+            [_runtime_row(line) for line in measured.runtime],
+        ),
+        frame_section("Structure", measured.structure),
+        Section(
+            "Replays",
+            ("run", "library", "differs"),
+            [(line.run_id, line.library_version, "; ".join(line.differs) or "nothing") for line in measured.replays],
+        ),
     ]
 
 
-def medians(pair: Pair, phase: str) -> list[MeasuredValue]:
-    """Every state's median on both sides, as measured values."""
-    return [
-        *(measured(BASELINE, pair.before(phase, state)) for state in STATES),
-        *(measured(CANDIDATE, pair.after(state)) for state in STATES),
-    ]
-
-
-def baseline_name(pair: Pair) -> str:
-    """How a pair's baseline is called."""
-    return pair.baseline.run.run_id if isinstance(pair.baseline, Timing) else f"figures {pair.baseline.name}"
-
-
-def runtime_section(pair: Pair, phase: str) -> Section:
-    """Both sides' medians as a table of texts."""
-    rows = [
-        (
-            line.state,
-            _seconds(line.baseline_s, line.baseline_runs),
-            _seconds(line.candidate_s, line.candidate_runs),
-            "–" if line.reduction is None else f"{line.reduction:+.1%}",
-            line.verdict.replace("_", " "),
-        )
-        for line in runtime_lines(pair, phase)
-    ]
-    return Section(f"Runtime against {baseline_name(pair)}", ("state", "before", "now", "less", "verdict"), rows)
+def _runtime_row(line: RuntimeLine) -> tuple[str, ...]:
+    return (
+        line.state,
+        _seconds(line.baseline_s, line.baseline_runs),
+        _seconds(line.candidate_s, line.candidate_runs),
+        "–" if line.reduction is None else f"{line.reduction:+.1%}",
+        line.verdict.replace("_", " "),
+    )
 
 
 def _seconds(value: float | None, runs: int) -> str:
     return "–" if value is None else f"{value:.3f} s (n = {runs})"
 
 
-def runtime_frame(closure: Closure) -> pl.DataFrame:
-    """Both sides' medians, by state."""
-    return closure.table(f"{slug(closure.phase)}_lane_timing", "runtime")
-
-
-def before_after(closure: Closure) -> pl.DataFrame:
-    """Every run on both sides: `state`, `role`, `run`, `seconds`; a baseline of another scale is left out."""
-    other_scale = "not_applicable" in runtime_frame(closure)["verdict"]
-    rows = [
-        (line["name"], line["role"], run_id[:8], seconds)
-        for line in closure.table(f"{slug(closure.phase)}_lane_timing", "samples").to_dicts()
-        for run_id, seconds in line["seconds"].items()
-        if seconds is not None and not (other_scale and line["role"] == BASELINE)
-    ]
-    return pl.DataFrame(rows, schema=["state", "role", "run", "seconds"], orient="row").sort(
-        "state", maintain_order=True
-    )
-
-
-def structure_frame(closure: Closure) -> pl.DataFrame:
-    """What was compared: `what`, `before`, `now`, `equal`."""
-    name = f"{slug(closure.phase)}_closure"
-    rows = _structure(closure.own[name]["counters"], closure.own[name]["datasets"])
-    return pl.DataFrame(rows, schema=_STRUCTURE, orient="row")
-
-
-def _structure(counters: Sequence[CounterLine], datasets: Sequence[DatasetLine]) -> list[tuple[str, str, str, bool]]:
-    return [
-        *((f"{c.state} {c.counter}", str(c.reference), str(c.candidate), c.equal) for c in counters),
-        *((d.dataset_id, f"by {d.compared_by}", ", ".join(d.differs) or "the same", d.equal) for d in datasets),
-    ]
+def pair_next_steps(pair: Pair, opens: Decision, items: Sequence[DodItem]) -> NextSteps:
+    """The phase that is open now; or, where an item is red, how to measure again after the change."""
+    red = [found.id for found in items if found.status is ItemStatus.RED]
+    if not red:
+        return next_phase(_OPENED[opens], "performance", pair.run)
+    return one_step(" and ".join(SUBJECTS[pair.phase]), red, repeated(pair.run))

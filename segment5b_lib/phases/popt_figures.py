@@ -65,6 +65,11 @@ class Figures(_Strict):
         snapshot = self.anchors.get(phase, {}).get(state)
         return self.snapshots[snapshot].seconds[state] if snapshot else None
 
+    def lanes(self, phase: str, state: str) -> dict[LaneName, float]:
+        """Seconds of the lanes of a state that a phase is held against; empty where none were published."""
+        snapshot = self.anchors.get(phase, {}).get(state)
+        return dict(self.snapshots[snapshot].lanes.get(state, {})) if snapshot else {}
+
     def published(self, state: str) -> list[float]:
         """Every published figure of a state, in the order of the snapshots."""
         return [snapshot.seconds[state] for snapshot in self.snapshots.values() if state in snapshot.seconds]

@@ -35,13 +35,13 @@ def same_work(name: str, pair: Pair, states: Sequence[str]) -> DodItem:
         return item(name, text, [f"no second run: segment5b run --repeat 3 --seed {pair.run.receipt.seed}"], "")
     upto = STATES[: max(STATES.index(state) for state in states) + 1]
     other = pair.reference
-    open_points = [
+    problems = [
         f"{state}: made under other policies or unknown ones, or not at all"
         for state in upto
         if _policies(other, state) is None or _policies(other, state) != _policies(pair.run, state)
     ]
     found = f"run {other.run_id[:8]} of library {other.receipt.library_version}: same world, seed and policies"
-    return item(name, text, open_points, f"{found} of {', '.join(upto)}")
+    return item(name, text, problems, f"{found} of {', '.join(upto)}")
 
 
 def _policies(run: Run, state: str) -> object:
@@ -53,47 +53,47 @@ def _policies(run: Run, state: str) -> object:
 def hot_path(name: str, pair: Pair, states: Sequence[str]) -> DodItem:
     """The step in which a state spends most of its time is known, with what a row costs there."""
     text = f"the hot path of {' and '.join(states)} is named, with its cost"
-    open_points, found = [], []
+    problems, found = [], []
     for state in states:
         step = pair.candidate.hot_step(state)
         if step is None:
-            open_points.append(f"{state}: no step timers")
+            problems.append(f"{state}: no step timers")
             continue
         per_row = f", {step.wall_ms * 1e6 / step.rows:,.0f} ns per row" if step.rows else ""
         found.append(f"{state}: {step.name} ({step.lane}), {step.wall_ms / 1e3:.3f} s{per_row}")
-    return item(name, text, open_points, "; ".join(found))
+    return item(name, text, problems, "; ".join(found))
 
 
 def equal(name: str, text: str, lines: Sequence[CounterLine | DatasetLine]) -> DodItem:
     """Everything that was compared is equal, and something was compared."""
-    open_points = differences(lines) or ([] if lines else ["there is nothing to compare"])
+    problems = differences(lines) or ([] if lines else ["there is nothing to compare"])
     compared_by = sorted({line.compared_by for line in lines if isinstance(line, DatasetLine)})
-    return item(name, text, open_points, f"{len(lines)} compared" + "".join(f", by {how}" for how in compared_by))
+    return item(name, text, problems, f"{len(lines)} compared" + "".join(f", by {how}" for how in compared_by))
 
 
 def lanes_kept(name: str, run: Run, states: Sequence[str]) -> DodItem:
     """Every state's steps carry a lane and do not add up to more than the state took."""
-    records, open_points, shares = run.last_records(), [], []
+    records, problems, shares = run.last_records(), [], []
     for state in states:
         if state not in records:
-            open_points.append(f"{state}: no record")
+            problems.append(f"{state}: no record")
             continue
         wall = records[state].durations.wall_ms
         steps = records[state].steps
         timed = sum(step.wall_ms for step in steps)
         if not steps or timed > wall + len(steps) * _ROUNDING_MS:
-            open_points.append(f"{state}: {len(steps)} steps, {timed:.1f} ms of {wall:.1f} ms, lanes known")
+            problems.append(f"{state}: {len(steps)} steps, {timed:.1f} ms of {wall:.1f} ms, lanes known")
         shares.append(f"{state} {timed / wall:.1%}")
-    return item(name, "lane timers account for the states' time", open_points, f"timed: {', '.join(shares)}")
+    return item(name, "lane timers account for the states' time", problems, f"timed: {', '.join(shares)}")
 
 
 def no_new_failures(name: str, pair: Pair) -> DodItem:
     """The candidate knows no error code that the run it is compared with does not know, and lost no scenario."""
     known = set(_codes(pair.reference)) if pair.reference else set()
-    open_points = [f"new error {code}" for code in _codes(pair.run) if code not in known]
-    open_points += [f"scenario {name} failed" for name in pair.run.scenarios if name not in _done(pair.run)]
+    problems = [f"new error {code}" for code in _codes(pair.run) if code not in known]
+    problems += [f"scenario {name} failed" for name in pair.run.scenarios if name not in _done(pair.run)]
     text = "no new error code, and no scenario failed"
-    return item(name, text, open_points, f"{len(pair.run.records())} attempts, {len(pair.run.scenarios)} scenario(s)")
+    return item(name, text, problems, f"{len(pair.run.records())} attempts, {len(pair.run.scenarios)} scenario(s)")
 
 
 def _codes(run: Run) -> list[str]:
@@ -119,11 +119,11 @@ def _replay(run: Run, other: Run) -> ReplayLine:
 
 def replayed(name: str, lines: Sequence[ReplayLine]) -> DodItem:
     """The same inputs give the same data."""
-    open_points = [f"run {line.run_id[:8]}: {point}" for line in lines for point in line.differs]
+    problems = [f"run {line.run_id[:8]}: {point}" for line in lines for point in line.differs]
     if not lines:
-        open_points = ["no other run of this world, policies and seed: segment5b run --repeat 3"]
+        problems = ["no other run of this world, policies and seed: segment5b run --repeat 3"]
     text = "the same world, policies and seed give the same data again"
-    return item(name, text, open_points, f"{len(lines)} other run(s), every digest equal")
+    return item(name, text, problems, f"{len(lines)} other run(s), every digest equal")
 
 
 def pruned(name: str) -> DodItem:
@@ -137,34 +137,34 @@ def pruned(name: str) -> DodItem:
     return item(name, text, [f"{', '.join(failed)}: segment5b prune"] if failed else [], "no failed run is superseded")
 
 
-def reduced(name: str, pair: Pair, phase: str, state: str, least: float, budget_s: float | None) -> DodItem:
+def reduced(name: str, pair: Pair, state: str, least: float, budget_s: float | None) -> DodItem:
     """A state takes so much less than the baseline, beyond the spread; or it keeps a budget, if one is given."""
     text = f"{state} takes at least {least:.0%} less" + (f", or at most {budget_s:g} s" if budget_s else "")
     if pair.other_scale:
         return not_applicable(name, text, pair.other_scale)
-    before, after = pair.before(phase, state), pair.after(state)
+    before, after = pair.before(state), pair.after(state)
     if budget_s is not None and not too_few(pair.run, [(CANDIDATE, after)]) and after.median <= budget_s:
         return item(name, text, [], f"{after.text}, within {budget_s:g} s")
-    if few := pair.few(phase, [state]):
+    if few := pair.few([state]):
         return item(name, text, few, "")
     saved, verdict = reduction(before, after), compared(before, after)
     found = f"{before.text} before, {after.text} now: {saved:+.1%} less, {verdict}"
     return item(name, text, [] if saved >= least and verdict == "faster" else [found], found)
 
 
-def not_slower(name: str, pair: Pair, phase: str, states: Sequence[str], factor: float) -> DodItem:
+def not_slower(name: str, pair: Pair, states: Sequence[str], factor: float) -> DodItem:
     """States take at most so many times their anchors, beyond the spread; an anchor that was not published is named."""
     text = f"{', '.join(states)} take at most {factor:g} × their anchors"
     if pair.other_scale:
         return not_applicable(name, text, pair.other_scale)
-    unknown = [s for s in states if isinstance(pair.baseline, Figures) and not pair.before(phase, s).n]
+    unknown = [s for s in states if isinstance(pair.baseline, Figures) and not pair.before(s).n]
     judged = [state for state in states if state not in unknown]
-    open_points, found = pair.few(phase, judged), [f"{state}: no anchor was published" for state in unknown]
+    problems, found = pair.few(judged), [f"{state}: no anchor was published" for state in unknown]
     for state in judged:
-        before, after = pair.before(phase, state), pair.after(state)
+        before, after = pair.before(state), pair.after(state)
         if before.n and after.n:
             line = f"{state} {after.median / before.median:.2f} ×"
             found.append(line)
             if after.median > factor * before.median and compared(before, after) == "slower":
-                open_points.append(line)
-    return item(name, text, open_points, ", ".join(found))
+                problems.append(line)
+    return item(name, text, problems, ", ".join(found))

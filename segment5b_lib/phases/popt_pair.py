@@ -9,19 +9,52 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import UsageError
-from segment5b_lib.phases.engine.envelope import Node
+from segment5b_lib.phases.engine.envelope import MeasuredValue, Node
+from segment5b_lib.phases.engine.parameters import Resolves
 from segment5b_lib.phases.popt_budgets import too_few
-from segment5b_lib.phases.popt_figures import Figures, load_figures, shipped
-from segment5b_lib.phases.popt_timing import Rounded, Sample, Timing, Verdict, compared, of_figures, siblings, timing_of
+from segment5b_lib.phases.popt_figures import PUBLISHED, Figures, load_figures, shipped
+from segment5b_lib.phases.popt_timing import (
+    OnTimedRun,
+    Rounded,
+    Sample,
+    SpeedChange,
+    Timing,
+    TimingLine,
+    compared,
+    median_value,
+    of_figures,
+    siblings,
+    timing_line,
+    timing_of,
+)
 from segment5b_lib.store.catalogue import open_run
 from segment5b_lib.store.runs import Run
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"
+
+
+def is_figures(baseline: str) -> bool:
+    """Whether a baseline's name is that of a file of figures."""
+    return baseline in shipped() or baseline.endswith(".yaml")
+
+
+def _baseline_id(name: str) -> str:
+    return name if is_figures(name) else open_run(name).run_id
+
+
+class PairParameters(OnTimedRun):
+    """A candidate, and what it is measured against."""
+
+    baseline: Annotated[str, Resolves(_baseline_id)] = Field(
+        PUBLISHED, description="a run, a shipped file of figures (published_run), or the path of another"
+    )
 
 
 class RuntimeLine(Node):
@@ -38,13 +71,17 @@ class RuntimeLine(Node):
     difference_s: Rounded | None
     spread_s: Rounded | None
     reduction: Rounded | None
-    verdict: Verdict | Literal["not_measured", "not_applicable"]
+    verdict: SpeedChange | Literal["not_measured", "not_applicable"]
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Candidate and baseline, each with its repetitions, and the second run that structure is compared with."""
+    """Candidate and baseline, each with its repetitions, and the second run that structure is compared with.
 
+    `phase` is the one that compares them: figures are anchored to it.
+    """
+
+    phase: str
     candidate: Timing
     baseline: Timing | Figures
     reference: Run | None
@@ -80,40 +117,63 @@ class Pair:
             f"and this world is {self.run.world.scale}"
         )
 
-    def before(self, phase: str, state: str) -> Sample:
-        """The baseline's sample of a state, or the figure that the phase is anchored to."""
-        if isinstance(self.baseline, Timing):
-            return self.baseline.state(state)
-        return of_figures(self.baseline, phase, state)
+    @property
+    def baseline_name(self) -> str:
+        """How the baseline is called."""
+        return self.baseline.run.run_id if isinstance(self.baseline, Timing) else f"figures {self.baseline.name}"
+
+    @cached_property
+    def sides(self) -> dict[str, dict[str, Sample]]:
+        """Both sides' samples by role and state; of figures what the phase is anchored to."""
+        base = self.baseline
+        before = base.state if isinstance(base, Timing) else lambda state: of_figures(base, self.phase, state)
+        sides = {BASELINE: before, CANDIDATE: self.candidate.state}
+        return {role: {state: sample(state) for state in STATES} for role, sample in sides.items()}
+
+    def before(self, state: str) -> Sample:
+        """The baseline's sample of a state."""
+        return self.sides[BASELINE][state]
 
     def after(self, state: str) -> Sample:
         """The candidate's sample of a state."""
-        return self.candidate.state(state)
+        return self.sides[CANDIDATE][state]
 
-    def few(self, phase: str, states: Sequence[str]) -> list[str]:
+    def few(self, states: Sequence[str]) -> list[str]:
         """Samples of either side that are too small to say anything."""
-        samples = [(BASELINE, self.before(phase, state)) for state in states]
-        return too_few(self.run, [*samples, *((CANDIDATE, self.after(state)) for state in states)])
+        return too_few(self.run, [(role, samples[state]) for role, samples in self.sides.items() for state in states])
+
+    def samples(self) -> list[TimingLine]:
+        """Every state's sample on both sides, with the medians of its lanes."""
+        timings = {BASELINE: self.baseline, CANDIDATE: self.candidate}
+        return [
+            timing_line(role, sample, timing.lanes(state) if isinstance(timing, Timing) else None)
+            for role, timing in timings.items()
+            for state, sample in self.sides[role].items()
+        ]
+
+    def medians(self) -> tuple[MeasuredValue, ...]:
+        """Every state's median on both sides, as measured values."""
+        return tuple(median_value(role, sample) for role, side in self.sides.items() for sample in side.values())
+
+    def runtime(self) -> list[RuntimeLine]:
+        """Every state's medians on both sides, and what the difference says."""
+        comparable = not self.other_scale
+        return [_line(state, self.before(state), self.after(state), comparable) for state in STATES]
 
 
-def is_figures(baseline: str) -> bool:
-    """Whether a baseline's name is that of a file of figures."""
-    return baseline in shipped() or baseline.endswith(".yaml")
-
-
-def pair_of(run: Run, baseline: str) -> Pair:
-    """Open a baseline (name of a run or of a file of figures) beside a candidate.
+def pair_of(phase: str, run: Run, baseline: str) -> Pair:
+    """Open a baseline (name of a run or of a file of figures) for a phase that compares a run with it.
 
     Raises
     ------
     UsageError : there is no such baseline, or it is a run of another world or seed.
     """
     if is_figures(baseline):
-        return Pair(timing_of(run), load_figures(baseline), next(iter(siblings(run)[1:]), None))
+        return Pair(phase, timing_of(run), load_figures(baseline), next(iter(siblings(run)[1:]), None))
     other = open_run(baseline)
     _require_same_work(run, other)
     second = [one for one in (other, *siblings(run)) if one.run_id != run.run_id]
-    return Pair(timing_of(run), timing_of(other), next(iter(second), None))
+    return Pair(phase, timing_of(run), timing_of(other), next(iter(second), None))
 
 
 def _require_same_work(run: Run, other: Run) -> None:
@@ -127,12 +187,6 @@ def _require_same_work(run: Run, other: Run) -> None:
             found=f"world {theirs[0][:12]}, seed {theirs[1]}",
             next_step="choose a run of this world and seed, or a file of figures such as published_run",
         )
-
-
-def runtime_lines(pair: Pair, phase: str) -> list[RuntimeLine]:
-    """Every state on both sides."""
-    comparable = not pair.other_scale
-    return [_line(state, pair.before(phase, state), pair.after(state), comparable) for state in STATES]
 
 
 def _line(state: str, before: Sample, after: Sample, comparable: bool) -> RuntimeLine:

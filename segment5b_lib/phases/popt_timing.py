@@ -12,10 +12,12 @@ from functools import cached_property
 from statistics import median
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
+from segment5b_lib.contract.commands import Command, command
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.phases.engine.envelope import MeasuredValue, Node
+from segment5b_lib.phases.engine.parameters import PhaseParameters, RunName
 from segment5b_lib.phases.popt_figures import Figures
 from segment5b_lib.store.catalogue import list_runs
 from segment5b_lib.store.records import StateRecord, StepRecord
@@ -23,7 +25,14 @@ from segment5b_lib.store.runs import Run
 
 Rounded = Annotated[float, AfterValidator(lambda value: round(value, 6))]
 """Seconds and shares as artefacts carry them: to the microsecond, as run records do."""
-Verdict = Literal["faster", "slower", "not_distinguishable"]
+SpeedChange = Literal["faster", "slower", "not_distinguishable"]
+"""What two samples say about one another."""
+
+
+class OnTimedRun(PhaseParameters):
+    """Of a phase that judges how long a run takes, by default the latest."""
+
+    run_id: RunName = Field("@last", description="the candidate: an id, the start of one, or a role such as @candidate")
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ class Sample:
         return f"{self.median:.3f} s, spread {self.spread:.3f} s (n = {self.n}{single})"
 
 
-def compared(base: Sample, new: Sample) -> Verdict:
+def compared(base: Sample, new: Sample) -> SpeedChange:
     """Faster or slower only where the medians are further apart than the larger spread of the two."""
     difference = new.median - base.median
     if abs(difference) <= max(base.spread, new.spread):
@@ -129,6 +138,23 @@ def timing_of(run: Run) -> Timing:
     return Timing(run, tuple(one for one in siblings(run) if _identity(one) == mine))
 
 
+def timing_in(run: Run, roles: Mapping[str, Sequence[Run]]) -> Timing:
+    """The same from the roles of a phase's evidence (`repetition_roles`)."""
+    return Timing(run, (run, *roles["repetition"]))
+
+
+def repetition_roles(run: Run) -> dict[str, list[Run]]:
+    """A run's repetitions, apart from itself, as a role of a phase's evidence."""
+    return {"repetition": [one for one in timing_of(run).repetitions if one.run_id != run.run_id]}
+
+
+def repeated(run: Run, seed: int | None = None) -> Command:
+    """The command that makes as many repetitions of a run as a sample needs, by default of its own seed."""
+    receipt = run.receipt
+    seed = receipt.seed if seed is None else seed
+    return command("run", "--repeat", "3", "--posture", receipt.posture, "--seed", str(seed))
+
+
 def siblings(run: Run) -> list[Run]:
     """Complete runs of the same world, policies and seed by any version of the library; the run itself comes first.
 
@@ -171,7 +197,7 @@ def timing_line(role: str, sample: Sample, lanes: Mapping[str, Sample] | None = 
     )
 
 
-def measured(role: str, sample: Sample) -> MeasuredValue:
+def median_value(role: str, sample: Sample) -> MeasuredValue:
     """A sample's median as a measured value."""
     value = sample.median if sample.n else None
     return MeasuredValue(

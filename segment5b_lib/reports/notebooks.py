@@ -5,40 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from pydantic import Field
 
 from segment5b_lib.errors import MissingInputError, UsageError
-from segment5b_lib.phases.engine.parameters import ANY_RUN, Parameters, PhaseParameters, RunName, RunNames, checked
-from segment5b_lib.phases.engine.table import MODULES, PHASES
-from segment5b_lib.phases.popt_figures import PUBLISHED
-from segment5b_lib.phases.popt_pair import is_figures
-from segment5b_lib.store.catalogue import open_run
+from segment5b_lib.phases.engine.parameters import ANY_RUN, Parameters, RunName, RunNames, checked
+from segment5b_lib.phases.engine.table import PHASES
 from segment5b_lib.store.roots import executed_folder, notebooks_folder
-
-
-class OfPhase(PhaseParameters):
-    """Parameters of a phase, declared here."""
-
-    run_id: RunName
-
-
-class AgainstFigures(OfPhase):
-    """Parameters with a baseline: a run, the name of a shipped file of figures, or the path of another."""
-
-    baseline: str = PUBLISHED
-
-    def resolved(self) -> Self:
-        """The parameters with a run id in place of a run's name."""
-        baseline = self.baseline if is_figures(self.baseline) else open_run(self.baseline).run_id
-        return super().resolved().model_copy(update={"baseline": baseline})
-
-
-class WithWaiver(AgainstFigures):
-    """Parameters with the reason why a missed target is accepted; empty: none."""
-
-    waiver: str = ""
 
 
 class Clocks(Parameters):
@@ -100,20 +74,10 @@ class Notebook:
         )
 
 
-_PHASES: Final[dict[str, tuple[str, type[Parameters]]]] = {
-    "POPT.0": ("popt0_baseline_and_hotspots", OfPhase),
-    "POPT.1": ("popt1_s1_domain", AgainstFigures),
-    "POPT.2": ("popt2_s4_expansion", AgainstFigures),
-    "POPT.3": ("popt3_s2_s3_throughput", WithWaiver),
-    "POPT.4": ("popt4_validation_and_logging", OfPhase),
-    "POPT.5": ("popt5_performance_certification", OfPhase),
-    **{name: (phase.notebook, phase.parameters) for name, phase in PHASES.items()},
-}
-"""Notebook and parameters of every phase."""
 NOTEBOOKS: Final[dict[str, Notebook]] = {
     entry.name: entry
     for entry in (
-        *(Notebook(_PHASES[name][0], name, _PHASES[name][1]) for name in MODULES),
+        *(Notebook(phase.notebook, name, phase.parameters) for name, phase in PHASES.items()),
         Notebook("investigate_dst", None, Clocks, "investigate"),
         Notebook("compare_runs", None, Compared, "compare --page"),
     )

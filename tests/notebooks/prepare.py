@@ -18,7 +18,6 @@ import pytest
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.engine.lanes import finished, panel, repetitions
 from segment5b_lib.engine.retention import pin
-from segment5b_lib.phases import popt0, popt1, popt2, popt3, popt4, popt5
 from segment5b_lib.store.catalogue import list_runs, open_run
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.postures import load_posture
@@ -137,11 +136,11 @@ def _performance(world: World) -> Run:
         plant(run, OLDER)
     for run in (run for same in runs for run in same):
         plant(run, CURRENT)
-    popt0.execute(baseline)
-    for phase in (popt2, popt1, popt3):
-        phase.execute(baseline, older[0].run_id)
-    popt4.execute(baseline)
-    popt5.execute(baseline)
+    execute("POPT.0", baseline)
+    for name in ("POPT.2", "POPT.1", "POPT.3"):
+        execute(name, baseline, baseline=older[0])
+    execute("POPT.4", baseline)
+    execute("POPT.5", baseline)
     return baseline
 
 

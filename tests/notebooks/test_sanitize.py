@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from segment5b_lib.contract.words import ItemStatus
-from segment5b_lib.phases.engine.closure import _item
+from segment5b_lib.phases.engine.decision import _row
 from segment5b_lib.phases.engine.envelope import DodItem
 from segment5b_lib.reports.notebooks import NOTEBOOKS
 from segment5b_lib.views.listing import html_table
@@ -28,7 +28,7 @@ def row(*cells: str) -> str:
 
 
 def done(name: str, text: str, evidence: str, status: ItemStatus = ItemStatus.GREEN) -> str:
-    return _item(DodItem(id=name, text=text, status=status, evidence=evidence))
+    return _row(DodItem(id=name, text=text, status=status, evidence=evidence))
 
 
 SAME = [

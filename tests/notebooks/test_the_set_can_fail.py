@@ -25,7 +25,7 @@ DIGEST = r'"sha256:[0-9a-f]{64} \(24 rows\)"'
 FIRST_BAR_HIGHER = """
 from IPython.display import display
 
-spec = charts.spec({chart})
+spec = s5.charts.spec({chart})
 (rows,) = spec["datasets"].values()
 rows[0]["seconds"] += {seconds}
 display({{"{mime}": spec}}, raw=True)

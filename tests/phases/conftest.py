@@ -8,15 +8,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from segment5b_lib.contract.words import Decision
-from segment5b_lib.phases.engine import execution, legacy
-from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases.engine import execution
 from segment5b_lib.phases.engine.decision import PhaseDecision, Published
-from segment5b_lib.phases.engine.table import MODULES
+from segment5b_lib.phases.engine.table import PHASES
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 from tests.decisions import speak
@@ -31,15 +29,10 @@ def reached(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """
     words: set[Decision] = set()
 
-    def noted_closure(**fields: Any) -> Closure:
-        words.update([fields["decision"]] if fields["phase"] in MODULES else [])
-        return Closure(**fields)
-
     def noted(phase: str, attempt: int, decision: PhaseDecision, files: tuple[Path, ...]) -> Published:
-        words.update([decision.word] if phase in MODULES else [])
+        words.update([decision.word] if phase in PHASES else [])
         return Published(phase, attempt, decision, files)
 
-    monkeypatch.setattr(legacy, "Closure", noted_closure)
     monkeypatch.setattr(execution, "Published", noted)
     yield
     claimed = {word for mark in request.node.iter_markers("reaches") for word in mark.args}

@@ -17,10 +17,8 @@ import yaml
 
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.identity import sha256_hex
-from segment5b_lib.phases.engine.closure import Closure
 from segment5b_lib.phases.engine.envelope import Body, schema
 from segment5b_lib.phases.engine.execution import PhaseExecution
-from segment5b_lib.phases.engine.legacy import LegacyEnvelope
 from segment5b_lib.store.catalogue import list_runs
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.store.roots import parameters_folder
@@ -109,26 +107,19 @@ def remade(runs: Sequence[Run], version: str = "0.0.9") -> list[Run]:
     return made
 
 
-def statuses(closure: Closure | PhaseExecution[Any, Any]) -> dict[str, str]:
+def statuses(phase: PhaseExecution[Any, Any]) -> dict[str, str]:
     """Item to status."""
-    items = closure.items if isinstance(closure, PhaseExecution) else closure.definition_of_done
-    return {item.id: item.status.value for item in items}
+    return {item.id: item.status.value for item in phase.items}
 
 
-def check_artefacts(
-    closure: Closure | PhaseExecution[Any, Any], artefacts: Sequence[type[LegacyEnvelope] | type[Body]]
-) -> dict[str, Any]:
+def check_artefacts(phase: PhaseExecution[Any, Any], artefacts: Sequence[type[Body]]) -> dict[str, Any]:
     """Every JSON artefact fits its schema and says the decision; returns them by name."""
-    new = isinstance(closure, PhaseExecution)
-    files = closure.publish().artefacts if isinstance(closure, PhaseExecution) else closure.artefacts
-    word = closure.decision.word if isinstance(closure, PhaseExecution) else closure.decision
-    written = {}
+    files, written = phase.publish().artefacts, {}
     for artefact in artefacts:
         (path,) = (p for p in files if f"_{artefact.ARTEFACT}_" in p.name and p.suffix == ".json")
-        document = json.loads(path.read_text())
-        form = schema(artefact) if new else artefact.model_json_schema(mode="serialization")
+        document, form = json.loads(path.read_text()), schema(artefact)
         jsonschema.Draft202012Validator.check_schema(form)
         jsonschema.validate(document, form)
-        assert document["decision"] == word.value and document["artefact"] == artefact.ARTEFACT
+        assert document["decision"] == phase.decision.word.value and document["artefact"] == artefact.ARTEFACT
         written[artefact.ARTEFACT] = document
     return written

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -15,12 +16,12 @@ from segment5b_lib.contract.words import Decision
 from segment5b_lib.engine.attach.attach import attach
 from segment5b_lib.engine.retention import keep_set
 from segment5b_lib.errors import StaleError, UsageError
-from segment5b_lib.phases import p0, popt0, popt1, popt2, popt3
-from segment5b_lib.phases.engine.closure import Closure
+from segment5b_lib.phases import p0, popt0, popt2, popt3
+from segment5b_lib.phases.engine.execution import PhaseExecution
 from segment5b_lib.store.catalogue import open_run
 from segment5b_lib.store.runs import Run
 from tests.engine_root import COUNTED, RUN_ID, edit_records, engine_root
-from tests.phases.execute import execute
+from tests.phases.execute import artefacts, execute
 from tests.phases.popt_track import Track, check_artefacts, plant_seconds, remade, statuses
 
 PUBLISHED = {"S0": 0.5, "S1": 148.0, "S2": 47.0, "S3": 45.0, "S4": 504.0, "S5": 1.5}
@@ -28,8 +29,8 @@ PUBLISHED = {"S0": 0.5, "S1": 148.0, "S2": 47.0, "S3": 45.0, "S4": 504.0, "S5": 
 NOW = {"S0": 0.5, "S1": 60.0, "S2": 30.0, "S3": 30.0, "S4": 200.0, "S5": 1.5}
 
 
-def evidence(closure: Closure) -> dict[str, str]:
-    return {item.id: item.evidence for item in closure.definition_of_done}
+def evidence(phase: PhaseExecution[Any, Any]) -> dict[str, str]:
+    return {item.id: item.evidence for item in phase.items}
 
 
 @pytest.fixture
@@ -43,21 +44,21 @@ def engine_run(track: Track, tmp_path: Path) -> Run:
 
 
 def test_popt_0_names_the_timing_that_is_missing(engine_run: Run) -> None:
-    closure = popt0.execute(open_run(RUN_ID))
-    assert closure.decision is Decision.HOLD_POPT_0 and RUN_ID not in keep_set()
-    red = {name for name, status in statuses(closure).items() if status == "red"}
+    phase = execute("POPT.0", open_run(RUN_ID))
+    assert phase.decision.word is Decision.HOLD_POPT_0 and RUN_ID not in keep_set()
+    red = {name for name, status in statuses(phase).items() if status == "red"}
     assert red == {"POPT.0.1a", "POPT.0.3a"}
-    assert "S1: 0 steps" in evidence(closure)["POPT.0.3a"] and "n = 1" in evidence(closure)["POPT.0.2a"]
-    assert "without step timers" in evidence(closure)["POPT.0.3b"]
-    check_artefacts(closure, popt0.PHASE.artefacts)
+    assert "S1: 0 steps" in evidence(phase)["POPT.0.3a"] and "n = 1" in evidence(phase)["POPT.0.2a"]
+    assert "without step timers" in evidence(phase)["POPT.0.3b"]
+    check_artefacts(phase, popt0.PHASE.artefacts)
 
 
 def test_popt_0_without_records_has_no_times_at_all(track: Track, tmp_path: Path) -> None:
     attach(engine_root(track.plain[0], tmp_path / "engine", records=(), world=False))
-    closure = popt0.execute(open_run(RUN_ID))
-    assert closure.decision is Decision.HOLD_POPT_0
-    assert {"POPT.0.2a", "POPT.0.3a", "POPT.0.5"} <= {n for n, s in statuses(closure).items() if s == "red"}
-    (table,) = (path.read_text() for path in closure.artefacts if path.suffix == ".csv")
+    phase = execute("POPT.0", open_run(RUN_ID))
+    assert phase.decision.word is Decision.HOLD_POPT_0
+    assert {"POPT.0.2a", "POPT.0.3a", "POPT.0.5"} <= {n for n, s in statuses(phase).items() if s == "red"}
+    (table,) = (path.read_text() for path in artefacts(phase) if path.suffix == ".csv")
     for row in csv.DictReader(io.StringIO(table)):
         assert row["status"] == "ATTACHED" and row["elapsed_s"] == "" and "elapsed_s" in row["missing"]
 
@@ -66,29 +67,29 @@ def test_popt_0_without_records_has_no_times_at_all(track: Track, tmp_path: Path
 def test_our_runs_against_the_engines(engine_run: Run, track: Track) -> None:
     """Time by its run records, structure by columns: text and timestamps, other files, the same rows."""
     run = track.plain[0]
-    assert popt0.execute(run).decision is Decision.GO_POPT_1
-    assert popt2.execute(run, RUN_ID).decision is Decision.UNLOCK_POPT3_CONTINUE
-    assert popt1.execute(run, RUN_ID).decision is Decision.UNLOCK_POPT3
-    closure = popt3.execute(run, RUN_ID)
-    assert closure.decision is Decision.UNLOCK_POPT4_CONTINUE, closure.reasons
-    written = check_artefacts(closure, popt3.PHASE.artefacts)["popt3_closure"]
+    assert execute("POPT.0", run).decision.word is Decision.GO_POPT_1
+    assert execute("POPT.2", run, baseline=RUN_ID).decision.word is Decision.UNLOCK_POPT3_CONTINUE
+    assert execute("POPT.1", run, baseline=RUN_ID).decision.word is Decision.UNLOCK_POPT3
+    phase = execute("POPT.3", run, baseline=RUN_ID)
+    assert phase.decision.word is Decision.UNLOCK_POPT4_CONTINUE, phase.decision.reasons
+    written = check_artefacts(phase, popt3.PHASE.artefacts)["popt3_closure"]
     assert written["reference"] == RUN_ID and {line["compared_by"] for line in written["datasets"]} == {"columns"}
     assert any(line["path"].startswith(f"baseline/{RUN_ID}/run/attachment.json") for line in written["inputs"])
     assert RUN_ID not in {line["run_id"] for line in written["replays"]}
 
 
 def test_the_engines_run_as_the_candidate_says_what_it_lacks(engine_run: Run, track: Track) -> None:
-    closure = popt1.execute(open_run(RUN_ID), track.plain[0].run_id, what_if=True)
-    found = evidence(closure)
-    assert closure.decision is Decision.HOLD_POPT1_REOPEN and found["POPT.1.2"] == "S1: no step timers"
-    assert statuses(closure)["POPT.1.3a"] == statuses(closure)["POPT.1.3c"] == statuses(closure)["POPT.1.5c"] == "green"
+    phase = execute("POPT.1", open_run(RUN_ID), baseline=track.plain[0].run_id, as_what_if=True)
+    found = evidence(phase)
+    assert phase.decision.word is Decision.HOLD_POPT1_REOPEN and found["POPT.1.2"] == "S1: no step timers"
+    assert statuses(phase)["POPT.1.3a"] == statuses(phase)["POPT.1.3c"] == statuses(phase)["POPT.1.5c"] == "green"
 
 
 def test_counters_that_nobody_recorded_are_named(track: Track, tmp_path: Path) -> None:
     attach(engine_root(track.plain[0], tmp_path / "engine"))
-    closure = popt1.execute(track.plain[0], RUN_ID, what_if=True)
-    assert "S1 total_bucket_count: not recorded before, 2160 now" in evidence(closure)["POPT.1.3a"]
-    assert statuses(closure)["POPT.1.3c"] == "green"
+    phase = execute("POPT.1", track.plain[0], baseline=RUN_ID, as_what_if=True)
+    assert "S1 total_bucket_count: not recorded before, 2160 now" in evidence(phase)["POPT.1.3a"]
+    assert statuses(phase)["POPT.1.3c"] == "green"
 
 
 def test_rows_that_differ_are_found_in_either_encoding(track: Track, tmp_path: Path) -> None:
@@ -98,15 +99,15 @@ def test_rows_that_differ_are_found_in_either_encoding(track: Track, tmp_path: P
         ts_utc=pl.col("ts_utc").str.replace(r"\.\d{6}Z$", ".000000Z")
     ).write_parquet(path)
     attach(root)
-    closure = popt2.execute(track.plain[0], RUN_ID, what_if=True)
-    assert evidence(closure)["POPT.2.4a"] == "arrival_events_5B: (row), ts_utc differ (columns)"
+    phase = execute("POPT.2", track.plain[0], baseline=RUN_ID, as_what_if=True)
+    assert evidence(phase)["POPT.2.4a"] == "arrival_events_5B: (row), ts_utc differ (columns)"
 
 
 def test_evidence_that_changed_since_it_was_attached_is_refused(engine_run: Run, track: Track) -> None:
     path = min(engine_run.root.glob("data/layer2/5B/arrival_events/*/*/*/*.parquet"))
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(StaleError, match=r"5B\.PHASE\.INPUT_CHANGED"):
-        popt2.execute(track.plain[0], RUN_ID, what_if=True)
+        execute("POPT.2", track.plain[0], baseline=RUN_ID, as_what_if=True)
 
 
 def test_p0_on_the_engines_run(engine_run: Run, track: Track) -> None:
@@ -120,7 +121,7 @@ def test_p0_by_lent_policies_says_so(track: Track, tmp_path: Path) -> None:
     attach(engine_root(track.plain[0], tmp_path / "engine", policies=False), posture="published")
     (item,) = (i for i in execute("P0", RUN_ID, as_what_if=True).items if i.id == "P0.4")
     assert "of posture published, lent to an attached run" in item.text
-    found = evidence(popt0.execute(open_run(RUN_ID)))
+    found = evidence(execute("POPT.0", open_run(RUN_ID)))
     assert found["POPT.0.1c"].startswith("nobody knows them")
 
 
@@ -160,10 +161,10 @@ def test_a_run_of_an_older_version_is_a_baseline_and_a_replay(track: Track, tmp_
     found = attach(old.root)
     assert found.record.world_in == "outputs" and found.run.receipt.library_version == "0.0.9"
     assert {"sealed_inputs_5B.json", "S4.json", "bundle of 5B"} <= set(found.record.verified)
-    popt0.execute(track.plain[0])
-    closure = popt2.execute(track.plain[0], old.run_id)
-    assert closure.decision is Decision.UNLOCK_POPT3_CONTINUE, closure.reasons
-    written = check_artefacts(closure, popt2.PHASE.artefacts)["popt2_closure"]
+    execute("POPT.0", track.plain[0])
+    phase = execute("POPT.2", track.plain[0], baseline=old.run_id)
+    assert phase.decision.word is Decision.UNLOCK_POPT3_CONTINUE, phase.decision.reasons
+    written = check_artefacts(phase, popt2.PHASE.artefacts)["popt2_closure"]
     (replay,) = (line for line in written["replays"] if line["run_id"] == old.run_id)
     assert replay["library_version"] == "0.0.9" and replay["differs"] == []
 
@@ -188,5 +189,5 @@ def test_policies_of_another_generation_are_lent_by_name(track: Track, tmp_path:
     with pytest.raises(UsageError, match=r"5B\.ATTACH\.NO_POLICIES"):
         attach(old.root)
     attach(old.root, posture="published")
-    closure = popt1.execute(track.plain[0], old.run_id, what_if=True)
-    assert "S1: made under other policies or unknown ones" in evidence(closure)["POPT.1.1"]
+    phase = execute("POPT.1", track.plain[0], baseline=old.run_id, as_what_if=True)
+    assert "S1: made under other policies or unknown ones" in evidence(phase)["POPT.1.1"]

@@ -14,10 +14,11 @@ from segment5b_lib import charts
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.engine.throwaway import stale_bundles, throwaway
 from segment5b_lib.phases import popt4, popt4_overhead
-from segment5b_lib.phases.popt4_overhead import Overhead, PairLine, overhead, pair_lines, paired_replays, replay
+from segment5b_lib.phases.popt4_overhead import Overhead, PairLine, overhead, pair_lines, paired_replays, replay_states
 from segment5b_lib.phases.popt_timing import timing_of
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.runs import Run
+from tests.phases.execute import execute
 from tests.phases.popt_track import Track, check_artefacts, plant_seconds, statuses
 
 
@@ -40,15 +41,15 @@ def planted(mean: float, half: float, verdict: Literal["below", "above", "undeci
 def test_a_sound_run_opens_popt_5_and_is_not_touched(track: Track) -> None:
     run = track.plain[0]
     before = files_of(run)
-    closure = popt4.execute(run, what_if=True)
-    assert closure.decision is Decision.UNLOCK_POPT5_CONTINUE
-    assert "red" not in statuses(closure).values() and statuses(closure)["POPT.4.1d"] == "green"
+    phase = execute("POPT.4", run, as_what_if=True)
+    assert phase.decision.word is Decision.UNLOCK_POPT5_CONTINUE
+    assert "red" not in statuses(phase).values() and statuses(phase)["POPT.4.1d"] == "green"
     assert files_of(run) == before
     assert [path.name for path in track.outputs.iterdir() if "throwaway" in path.name] == []
-    written = check_artefacts(closure, popt4.PHASE.artefacts)
+    written = check_artefacts(phase, popt4.PHASE.artefacts)
     assert len(written["popt4_lane_timing"]["pairs"]) == 3 and written["popt4_closure"]["replays"] == 8
     assert written["popt4_closure"]["refusal"] == "5B.S5.INPUT_CHANGED"
-    pairs, interval = popt4.overhead_frames(closure)
+    pairs, interval = phase.measured.overhead_pairs, phase.measured.interval
     assert pairs.height == 3 and interval.row(0, named=True)["low"] <= interval.row(0, named=True)["high"]
 
 
@@ -57,10 +58,10 @@ def test_a_bundle_that_replay_moves_aside_holds(track: Track) -> None:
     """What S5 had published is not what it publishes now: the copy's replay leaves a stale folder."""
     run = track.plain[0]
     (run.bundle_folder / "note.txt").write_text("left behind")
-    closure = popt4.execute(run, what_if=True)
-    assert closure.decision is Decision.HOLD_POPT4_REOPEN
-    assert {name for name, status in statuses(closure).items() if status == "red"} == {"POPT.4.1d"}
-    assert "moved aside" in closure.reasons[0]
+    phase = execute("POPT.4", run, as_what_if=True)
+    assert phase.decision.word is Decision.HOLD_POPT4_REOPEN
+    assert {name for name, status in statuses(phase).items() if status == "red"} == {"POPT.4.1d"}
+    assert "moved aside" in phase.decision.reasons[0]
 
 
 def test_a_stale_folder_of_the_run_itself_holds(track: Track) -> None:
@@ -68,8 +69,8 @@ def test_a_stale_folder_of_the_run_itself_holds(track: Track) -> None:
     stale = run.bundle_folder.with_name(f"{run.bundle_folder.name}.stale_20260101T000000Z")
     stale.mkdir()
     assert stale_bundles(run) == [stale]
-    closure = popt4.execute(run, what_if=True)
-    assert closure.decision is Decision.HOLD_POPT4_REOPEN and stale.name in closure.reasons[0]
+    phase = execute("POPT.4", run, as_what_if=True)
+    assert phase.decision.word is Decision.HOLD_POPT4_REOPEN and stale.name in phase.decision.reasons[0]
 
 
 def test_an_s5_that_refuses_its_replay_holds(track: Track) -> None:
@@ -78,17 +79,18 @@ def test_an_s5_that_refuses_its_replay_holds(track: Track) -> None:
     marker = json.loads(run.marker_path("S3").read_text())
     marker["counters"]["rng"][0]["draws"] += 1
     run.marker_path("S3").write_text(json.dumps(marker))
-    closure = popt4.execute(run, what_if=True)
-    assert closure.decision is Decision.HOLD_POPT4_REOPEN
-    found = statuses(closure)
+    phase = execute("POPT.4", run, as_what_if=True)
+    assert phase.decision.word is Decision.HOLD_POPT4_REOPEN
+    found = statuses(phase)
     assert found["POPT.4.1d"] == "red" and found["POPT.4.2"] == "red" and found["POPT.4.1b"] == "red"
-    assert "no interval" in charts.spec(charts.overhead_pairs(*popt4.overhead_frames(closure)))["title"]["subtitle"]
+    chart = charts.overhead_pairs(phase.measured.overhead_pairs, phase.measured.interval)
+    assert "no interval" in charts.spec(chart)["title"]["subtitle"]
 
 
 def test_an_s5_over_its_budget_holds_where_budgets_bind(track: Track) -> None:
     plant_seconds(track.pinned, {"S5": 6.0})
-    closure = popt4.execute(track.pinned[0], what_if=True)
-    assert closure.decision is Decision.HOLD_POPT4_REOPEN and statuses(closure)["POPT.4.1c"] == "red"
+    phase = execute("POPT.4", track.pinned[0], as_what_if=True)
+    assert phase.decision.word is Decision.HOLD_POPT4_REOPEN and statuses(phase)["POPT.4.1c"] == "red"
 
 
 def test_the_overhead_is_judged_where_budgets_bind(track: Track) -> None:
@@ -126,11 +128,11 @@ def test_the_verdict_is_on_which_side_of_two_percent_the_interval_lies(ratios: t
 def test_pairs_alternate_which_side_comes_first(track: Track, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[bool] = []
 
-    def noted(copy: Run, states: tuple[str, ...], threads: int, *, quiet: bool) -> popt4_overhead.Replay:
+    def noted(copy: Run, states: tuple[str, ...], threads: int, *, quiet: bool) -> popt4_overhead.TimedReplay:
         order.append(quiet)
-        return replay(copy, states, threads, quiet=quiet)
+        return replay_states(copy, states, threads, quiet=quiet)
 
-    monkeypatch.setattr(popt4_overhead, "replay", noted)
+    monkeypatch.setattr(popt4_overhead, "replay_states", noted)
     with throwaway(track.plain[0]) as copy:
         pairs = list(paired_replays(copy, 2, 3))
     assert order == [True, False, False, True, True, False]
@@ -149,7 +151,7 @@ def test_a_throw_away_copy_is_the_run_and_is_gone_whatever_happens(track: Track)
 
 def test_what_a_replay_says_of_its_audit_trail_is_read_from_it(track: Track) -> None:
     with throwaway(track.plain[0]) as copy:
-        assert replay(copy, ("S5",), 2, quiet=True).audited
+        assert replay_states(copy, ("S5",), 2, quiet=True).audited
         log = copy.log
         log.write_text("")
         assert not popt4_overhead._audited(copy, copy.records())

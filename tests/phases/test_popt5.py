@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.engine.chain import run_states
 from segment5b_lib.engine.rerun import prepare_rerun
 from segment5b_lib.errors import GateRefusal
-from segment5b_lib.phases import popt0, popt1, popt2, popt3, popt4, popt5
+from segment5b_lib.phases import popt4, popt5
+from segment5b_lib.phases.engine.execution import PhaseExecution
 from segment5b_lib.store.runs import Run
+from tests.phases.execute import execute
 from tests.phases.popt_track import PINNED_HERE, Track, check_artefacts, plant_seconds, repetitions, statuses
 
 FAST = {"S0": 1.0, "S1": 3.0, "S2": 10.0, "S3": 8.0, "S4": 28.0, "S5": 4.0}
 
 
-def red(closure: popt5.Closure) -> set[str]:
-    return {name for name, status in statuses(closure).items() if status == "red"}
+def red(phase: PhaseExecution[Any, Any]) -> set[str]:
+    return {name for name, status in statuses(phase).items() if status == "red"}
 
 
 def walk(run: Run) -> None:
     """POPT.0 to POPT.4 on one run, in the order that POPT.0 ranks."""
-    popt0.execute(run)
-    for module in (popt2, popt1, popt3):
-        module.execute(run)
-    popt4.execute(run)
+    execute("POPT.0", run)
+    for name in ("POPT.2", "POPT.1", "POPT.3"):
+        execute(name, run)
+    execute("POPT.4", run)
 
 
 @pytest.mark.reaches(Decision.HOLD_POPT5_REOPEN, Decision.GO_P0)
@@ -33,18 +37,18 @@ def test_the_whole_track_ends_at_go_p0_and_says_its_scale(track: Track, monkeypa
     run = track.plain[0]
     plant_seconds(track.plain, FAST, apart=0.01)
     with pytest.raises(GateRefusal, match=r"POPT\.4"):
-        popt5.execute(run)
+        execute("POPT.5", run)
     walk(run)
-    held = popt5.execute(run)
-    assert held.decision is Decision.HOLD_POPT5_REOPEN and red(held) == {"POPT.5.1c"}
-    assert "--seed 7" in held.reasons[0]
+    held = execute("POPT.5", run)
+    assert held.decision.word is Decision.HOLD_POPT5_REOPEN and red(held) == {"POPT.5.1c"}
+    assert "--seed 7" in held.decision.reasons[0]
     witness = repetitions(run.world, 3, seed=7)
     plant_seconds(witness, FAST, apart=0.01)
-    closure = popt5.execute(run)
-    assert closure.decision is Decision.GO_P0 and "tiny" in closure.reasons[0]
-    found = statuses(closure)
+    phase = execute("POPT.5", run)
+    assert phase.decision.word is Decision.GO_P0 and "tiny" in phase.decision.reasons[0]
+    found = statuses(phase)
     assert {found[name] for name in ("POPT.5.1d", "POPT.5.1e", "POPT.5.2")} == {"not_applicable"}
-    document = check_artefacts(closure, popt5.PHASE.artefacts)["popt5_certification"]
+    document = check_artefacts(phase, popt5.PHASE.artefacts)["popt5_certification"]
     assert document["scale"] == "tiny" and [line["opens"] for line in document["track"]] == [True] * 5
     lanes = {line["lane"]: line for line in document["lanes"]}
     assert lanes["candidate"]["median_s"] == pytest.approx(54 * 1.01) and set(lanes["witness"]["runs_by_seed"]) == {
@@ -73,15 +77,15 @@ def bound(track: Track) -> list[Run]:
 )
 def test_budgets_that_bind_are_judged(bound: list[Run], planted: dict[str, float], items: set[str]) -> None:
     plant_seconds(bound, planted)
-    closure = popt5.execute(bound[0], what_if=True)
-    assert red(closure) == items | {"POPT.5.1a"}, "the track is open: this is a what-if"
+    phase = execute("POPT.5", bound[0], as_what_if=True)
+    assert red(phase) == items | {"POPT.5.1a"}, "the track is open: this is a what-if"
 
 
 def test_a_rerun_is_timed_from_the_state_that_changed(track: Track) -> None:
     child = prepare_rerun(track.plain[0], "S4", {"routing.hybrid_policy.p_virtual_hybrid": 0.31}, threads=2)
     run_states(child, threads=2)
     plant_seconds([child], {"S4": 20.0, "S5": 2.0})
-    closure = popt5.execute(child, what_if=True)
-    lanes = closure.table("popt5_certification", "lanes").to_dicts()
+    phase = execute("POPT.5", child, as_what_if=True)
+    lanes = phase.measured.table("lanes").to_dicts()
     assert lanes[0]["states"] == ["S4", "S5"] and lanes[0]["median_s"] == pytest.approx(22.0)
-    assert "POPT.5.1c" in red(closure), "one short run, and no second seed"
+    assert "POPT.5.1c" in red(phase), "one short run, and no second seed"

@@ -10,10 +10,10 @@ import pytest
 
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.errors import GateRefusal
-from segment5b_lib.phases import popt0, popt1, popt2, popt3
+from segment5b_lib.phases import popt1, popt2, popt3
 from segment5b_lib.phases.engine.attempts import reports_folder
-from segment5b_lib.phases.popt_closure import before_after, structure_frame
 from segment5b_lib.store.runs import Run
+from tests.phases.execute import artefacts, execute
 from tests.phases.popt_track import (
     Track,
     check_artefacts,
@@ -37,9 +37,9 @@ def sides(runs: list[Run], after: dict[str, float], before: dict[str, float] = B
 
 
 def test_nothing_starts_before_popt_0(track: Track) -> None:
-    for module in (popt1, popt2, popt3):
+    for name in ("POPT.1", "POPT.2", "POPT.3"):
         with pytest.raises(GateRefusal) as caught:
-            module.execute(track.plain[0])
+            execute(name, track.plain[0])
         assert caught.value.code == "5B.PHASE.NOT_OPENED"
     assert not reports_folder(track.plain[0].run_id).exists()
 
@@ -47,16 +47,16 @@ def test_nothing_starts_before_popt_0(track: Track) -> None:
 @pytest.mark.reaches(Decision.UNLOCK_POPT3_CONTINUE, Decision.UNLOCK_POPT3, Decision.UNLOCK_POPT4_CONTINUE)
 def test_s4_first_then_s1_opens_popt_3(track: Track) -> None:
     run, baseline = sides(track.plain, {"S1": 20.0, "S4": 50.0})
-    popt0.execute(track.plain[0])
+    execute("POPT.0", track.plain[0])
     with pytest.raises(GateRefusal, match=r"POPT\.2"):
-        popt1.execute(run, baseline)
-    assert popt2.execute(run, baseline).decision is Decision.UNLOCK_POPT3_CONTINUE
+        execute("POPT.1", run, baseline=baseline)
+    assert execute("POPT.2", run, baseline=baseline).decision.word is Decision.UNLOCK_POPT3_CONTINUE
     with pytest.raises(GateRefusal, match=r"POPT\.1"):
-        popt3.execute(run, baseline)
-    assert popt1.execute(run, baseline).decision is Decision.UNLOCK_POPT3
-    closure = popt3.execute(run, baseline)
-    assert closure.decision is Decision.UNLOCK_POPT4_CONTINUE
-    document = check_artefacts(closure, popt3.PHASE.artefacts)["popt3_closure"]
+        execute("POPT.3", run, baseline=baseline)
+    assert execute("POPT.1", run, baseline=baseline).decision.word is Decision.UNLOCK_POPT3
+    phase = execute("POPT.3", run, baseline=baseline)
+    assert phase.decision.word is Decision.UNLOCK_POPT4_CONTINUE
+    document = check_artefacts(phase, popt3.PHASE.artefacts)["popt3_closure"]
     assert [opening["phase"] for opening in document["opened_by"]] == ["POPT.1", "POPT.2"]
 
 
@@ -64,17 +64,17 @@ def test_s4_first_then_s1_opens_popt_3(track: Track) -> None:
 def test_s1_first_then_s4(track: Track) -> None:
     run, baseline = sides(track.plain, {"S1": 60.0, "S4": 40.0}, S1_FIRST)
     plant_seconds(track.pinned, S1_FIRST, apart=0.01)
-    assert popt0.execute(track.pinned[0]).reasons[1].startswith("order of work: POPT.1 (S1) → POPT.2")
+    assert execute("POPT.0", track.pinned[0]).decision.reasons[1].startswith("order of work: POPT.1 (S1) → POPT.2")
     with pytest.raises(GateRefusal, match=r"POPT\.1"):
-        popt2.execute(run, baseline)
-    assert popt1.execute(run, baseline).decision is Decision.UNLOCK_POPT2_CONTINUE
-    assert popt2.execute(run, baseline).decision is Decision.UNLOCK_POPT3_CONTINUE
+        execute("POPT.2", run, baseline=baseline)
+    assert execute("POPT.1", run, baseline=baseline).decision.word is Decision.UNLOCK_POPT2_CONTINUE
+    assert execute("POPT.2", run, baseline=baseline).decision.word is Decision.UNLOCK_POPT3_CONTINUE
 
 
 def test_the_artefacts_of_a_pair_say_what_was_compared(track: Track) -> None:
     run, baseline = sides(track.plain, {"S1": 20.0})
-    closure = popt1.execute(run, baseline, what_if=True)
-    written = check_artefacts(closure, popt1.PHASE.artefacts)
+    phase = execute("POPT.1", run, baseline=baseline, as_what_if=True)
+    written = check_artefacts(phase, popt1.PHASE.artefacts)
     line = next(line for line in written["popt1_lane_timing"]["runtime"] if line["state"] == "S1")
     assert line["reduction"] == pytest.approx(0.5, abs=1e-3) and line["verdict"] == "faster"
     assert (line["baseline_runs"], line["candidate_runs"]) == (3, 3)
@@ -82,9 +82,9 @@ def test_the_artefacts_of_a_pair_say_what_was_compared(track: Track) -> None:
     assert {"total_bucket_count", "total_grouping_rows", "total_unique_group_ids"} <= names
     assert any("max_group_share" in name for name in names)
     assert len(written["popt1_closure"]["replays"]) == 5 and written["popt1_closure"]["reference"] == baseline
-    assert before_after(closure).filter(state="S1").height == 6
-    assert structure_frame(closure)["equal"].all()
-    assert "segment5b_popt1_closure_" in closure.artefacts[-1].name and closure.artefacts[-1].suffix == ".md"
+    assert phase.measured.before_after.filter(state="S1").height == 6
+    assert phase.measured.structure["equal"].all()
+    assert "segment5b_popt1_closure_" in artefacts(phase)[-1].name and artefacts(phase)[-1].suffix == ".md"
 
 
 @pytest.mark.reaches(Decision.HOLD_POPT1_REOPEN)
@@ -92,16 +92,16 @@ def test_a_gain_within_the_spread_holds(track: Track) -> None:
     old = remade(track.plain)
     plant_seconds(old, BEFORE, apart=1.0)
     plant_seconds(track.plain, BEFORE | {"S1": 30.0}, apart=1.0)
-    closure = popt1.execute(track.plain[0], old[0].run_id, what_if=True)
-    assert closure.decision is Decision.HOLD_POPT1_REOPEN
-    assert statuses(closure)["POPT.1.5b"] == "red" and "not_distinguishable" in closure.reasons[0]
+    phase = execute("POPT.1", track.plain[0], baseline=old[0].run_id, as_what_if=True)
+    assert phase.decision.word is Decision.HOLD_POPT1_REOPEN
+    assert statuses(phase)["POPT.1.5b"] == "red" and "not_distinguishable" in phase.decision.reasons[0]
 
 
 def test_two_runs_are_too_few(track: Track) -> None:
     run, baseline = sides(track.plain, {"S1": 10.0})
     edit_records(track.plain[1], "S1", threads=9)
-    closure = popt1.execute(run, baseline, what_if=True)
-    assert statuses(closure)["POPT.1.5b"] == "red" and "--repeat 3" in closure.reasons[0]
+    phase = execute("POPT.1", run, baseline=baseline, as_what_if=True)
+    assert statuses(phase)["POPT.1.5b"] == "red" and "--repeat 3" in phase.decision.reasons[0]
 
 
 def moved_counter(run: Run) -> None:
@@ -130,15 +130,15 @@ def new_failure(run: Run) -> None:
 def test_what_is_not_the_same_holds(track: Track, spoil: Callable[[Run], None], item: str) -> None:
     run, baseline = sides(track.plain, {"S1": 10.0})
     spoil(run)
-    closure = popt1.execute(run, baseline, what_if=True)
-    assert closure.decision is Decision.HOLD_POPT1_REOPEN
-    assert {name for name, status in statuses(closure).items() if status == "red"} == {item}
+    phase = execute("POPT.1", run, baseline=baseline, as_what_if=True)
+    assert phase.decision.word is Decision.HOLD_POPT1_REOPEN
+    assert {name for name, status in statuses(phase).items() if status == "red"} == {item}
 
 
 def test_against_figures_of_another_scale_only_structure_is_judged(track: Track) -> None:
-    closure = popt1.execute(track.plain[0], what_if=True)
-    assert closure.decision is Decision.UNLOCK_POPT2_CONTINUE
-    found = statuses(closure)
+    phase = execute("POPT.1", track.plain[0], as_what_if=True)
+    assert phase.decision.word is Decision.UNLOCK_POPT2_CONTINUE
+    found = statuses(phase)
     assert found.pop("POPT.1.5b") == "not_applicable" and set(found.values()) == {"green"}
 
 
@@ -146,41 +146,51 @@ def test_structure_is_never_compared_with_figures(track: Track) -> None:
     run, *others = track.plain
     for other in others:
         other.marker_path("S5").unlink()
-    closure = popt1.execute(run, what_if=True)
-    found = statuses(closure)
-    assert closure.decision is Decision.HOLD_POPT1_REOPEN
+    phase = execute("POPT.1", run, as_what_if=True)
+    found = statuses(phase)
+    assert phase.decision.word is Decision.HOLD_POPT1_REOPEN
     assert [found[name] for name in ("POPT.1.1", "POPT.1.3a", "POPT.1.5d")] == ["red"] * 3
 
 
 def test_figures_of_this_scale_are_a_baseline(track: Track, tmp_path: Path) -> None:
     figures = figures_file(tmp_path, scale="tiny")
     plant_seconds(track.plain, {"S1": 80.0, "S4": 320.0}, apart=0.01)
-    assert popt1.execute(track.plain[0], figures, what_if=True).decision is Decision.UNLOCK_POPT2_CONTINUE
-    assert popt2.execute(track.plain[0], figures, what_if=True).decision is Decision.UNLOCK_POPT3_CONTINUE
+    assert (
+        execute("POPT.1", track.plain[0], baseline=figures, as_what_if=True).decision.word
+        is Decision.UNLOCK_POPT2_CONTINUE
+    )
+    assert (
+        execute("POPT.2", track.plain[0], baseline=figures, as_what_if=True).decision.word
+        is Decision.UNLOCK_POPT3_CONTINUE
+    )
     plant_seconds(track.plain, {"S1": 100.0, "S4": 340.0}, apart=0.01)
-    assert popt1.execute(track.plain[0], figures, what_if=True).decision is Decision.HOLD_POPT1_REOPEN
-    assert popt2.execute(track.plain[0], figures, what_if=True).decision is Decision.HOLD_POPT2_REOPEN
+    assert (
+        execute("POPT.1", track.plain[0], baseline=figures, as_what_if=True).decision.word is Decision.HOLD_POPT1_REOPEN
+    )
+    assert (
+        execute("POPT.2", track.plain[0], baseline=figures, as_what_if=True).decision.word is Decision.HOLD_POPT2_REOPEN
+    )
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(80.0, "green"), (95.0, "red")])
 def test_a_budget_that_binds_is_the_other_way_to_close_popt_1(track: Track, seconds: float, status: str) -> None:
     run, baseline = sides(track.pinned, {"S1": seconds}, S1_FIRST | {"S1": 100.0})
-    closure = popt1.execute(run, baseline, what_if=True)
-    assert statuses(closure)["POPT.1.5b"] == status and closure.decision.opens == (status == "green")
+    phase = execute("POPT.1", run, baseline=baseline, as_what_if=True)
+    assert statuses(phase)["POPT.1.5b"] == status and phase.decision.opens == (status == "green")
 
 
 @pytest.mark.reaches(Decision.HOLD_POPT2_REOPEN)
 def test_a_neighbour_that_has_become_slower_holds_popt_2(track: Track) -> None:
     run, baseline = sides(track.plain, {"S4": 50.0, "S3": 36.0})
-    closure = popt2.execute(run, baseline, what_if=True)
-    assert closure.decision is Decision.HOLD_POPT2_REOPEN
-    assert {name for name, status in statuses(closure).items() if status == "red"} == {"POPT.2.5c"}
+    phase = execute("POPT.2", run, baseline=baseline, as_what_if=True)
+    assert phase.decision.word is Decision.HOLD_POPT2_REOPEN
+    assert {name for name, status in statuses(phase).items() if status == "red"} == {"POPT.2.5c"}
 
 
 def test_an_anchor_that_was_not_published_is_named_and_not_judged(track: Track, tmp_path: Path) -> None:
     plant_seconds(track.plain, {"S2": 30.0, "S3": 30.0, "S4": 50.0, "S5": 4.0}, apart=0.001)
-    closure = popt2.execute(track.plain[0], figures_file(tmp_path, scale="tiny"), what_if=True)
-    (found,) = (line for line in closure.definition_of_done if line.id == "POPT.2.5c")
+    phase = execute("POPT.2", track.plain[0], baseline=figures_file(tmp_path, scale="tiny"), as_what_if=True)
+    (found,) = (line for line in phase.items if line.id == "POPT.2.5c")
     assert found.status == "green" and "S5: no anchor was published" in found.evidence
 
 
@@ -191,8 +201,8 @@ def test_a_broken_bundle_holds_popt_2(track: Track) -> None:
     flag = f"/{run.policies.bundle_layout.flag}"
     marker["outputs"] = [output for output in marker["outputs"] if not output["path"].endswith(flag)]
     run.marker_path("S5").write_text(json.dumps(marker))
-    closure = popt2.execute(run, baseline, what_if=True)
-    assert closure.decision is Decision.HOLD_POPT2_REOPEN and statuses(closure)["POPT.2.5d"] == "red"
+    phase = execute("POPT.2", run, baseline=baseline, as_what_if=True)
+    assert phase.decision.word is Decision.HOLD_POPT2_REOPEN and statuses(phase)["POPT.2.5d"] == "red"
 
 
 @pytest.mark.parametrize(
@@ -204,29 +214,29 @@ def test_a_broken_bundle_holds_popt_2(track: Track) -> None:
 )
 def test_popt_2_reopened_has_anchors_of_its_own(track: Track, again: float, decision: Decision) -> None:
     plant_seconds(track.pinned, BEFORE, apart=0.001)
-    popt0.execute(track.pinned[0])
+    execute("POPT.0", track.pinned[0])
     run, baseline = sides(track.plain, {"S4": 95.0})
-    held = popt2.execute(run, baseline)
-    assert held.decision is Decision.HOLD_POPT2_REOPEN and "POPT.2R" not in statuses(held)
+    held = execute("POPT.2", run, baseline=baseline)
+    assert held.decision.word is Decision.HOLD_POPT2_REOPEN and "POPT.2R" not in statuses(held)
     better = remade(track.plain, version="0.0.11")
     plant_seconds(better, {"S4": again}, apart=0.001)
-    closure = popt2.execute(better[0], baseline)
-    assert closure.decision is decision
-    assert statuses(closure)["POPT.2R"] == ("green" if decision.opens else "red")
-    assert check_artefacts(closure, popt2.PHASE.artefacts)["popt2_closure"]["reopened_from"]["start"] > 90
+    phase = execute("POPT.2", better[0], baseline=baseline)
+    assert phase.decision.word is decision
+    assert statuses(phase)["POPT.2R"] == ("green" if decision.opens else "red")
+    assert check_artefacts(phase, popt2.PHASE.artefacts)["popt2_closure"]["reopened_from"]["start"] > 90
 
 
 def test_popt_2_reopened_against_figures_takes_their_anchors(track: Track, tmp_path: Path) -> None:
     figures = figures_file(tmp_path, scale="tiny")
     plant_seconds(track.pinned, BEFORE, apart=0.01)
-    popt0.execute(track.pinned[0])
+    execute("POPT.0", track.pinned[0])
     plant_seconds(track.plain, {"S2": 30.0, "S3": 30.0, "S4": 540.0, "S5": 1.7}, apart=0.001)
-    assert popt2.execute(track.plain[0], figures).decision is Decision.HOLD_POPT2_REOPEN
+    assert execute("POPT.2", track.plain[0], baseline=figures).decision.word is Decision.HOLD_POPT2_REOPEN
     better = remade(track.plain)
     plant_seconds(better, {"S4": 460.968}, apart=0.001)
-    closure = popt2.execute(better[0], figures)
-    assert closure.decision is Decision.UNLOCK_POPT3_CONTINUE
-    anchors = check_artefacts(closure, popt2.PHASE.artefacts)["popt2_closure"]["reopened_from"]
+    phase = execute("POPT.2", better[0], baseline=figures)
+    assert phase.decision.word is Decision.UNLOCK_POPT3_CONTINUE
+    anchors = check_artefacts(phase, popt2.PHASE.artefacts)["popt2_closure"]["reopened_from"]
     assert anchors == {"start": 550.875, "best": 532.453}
 
 
@@ -257,15 +267,15 @@ def test_popt_3_keeps_the_target_or_the_stretch_with_a_reason(
     track: Track, seconds: dict[str, float], before: float, waiver: str, decision: Decision
 ) -> None:
     run, baseline = sides(track.pinned, seconds, BEFORE | {"S2": before, "S3": before})
-    closure = popt3.execute(run, baseline, waiver=waiver, what_if=True)
-    assert closure.decision is decision
-    document = check_artefacts(closure, popt3.PHASE.artefacts)["popt3_closure"]
+    phase = execute("POPT.3", run, baseline=baseline, waiver=waiver, as_what_if=True)
+    assert phase.decision.word is decision
+    document = check_artefacts(phase, popt3.PHASE.artefacts)["popt3_closure"]
     waived = decision is Decision.UNLOCK_POPT4_CONTINUE_WITH_WAIVER
-    assert statuses(closure)["POPT.3.3b"] == ("waived" if waived else "green" if decision.opens else "red")
+    assert statuses(phase)["POPT.3.3b"] == ("waived" if waived else "green" if decision.opens else "red")
     assert (document["waiver"] or {}).get("reason") == (waiver if waived else None)
 
 
 def test_below_the_pinned_scale_popt_3_has_no_budgets(track: Track) -> None:
     plant_seconds(track.plain, {"S2": 900.0, "S3": 900.0})
-    closure = popt3.execute(track.plain[0], what_if=True)
-    assert closure.decision is Decision.UNLOCK_POPT4_CONTINUE and statuses(closure)["POPT.3.3b"] == "not_applicable"
+    phase = execute("POPT.3", track.plain[0], as_what_if=True)
+    assert phase.decision.word is Decision.UNLOCK_POPT4_CONTINUE and statuses(phase)["POPT.3.3b"] == "not_applicable"

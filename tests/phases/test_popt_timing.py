@@ -9,9 +9,9 @@ import pytest
 
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import PolicyError, UsageError
-from segment5b_lib.phases.popt_budgets import below_scale, budget_item, budget_lines, state_budgets, too_few
+from segment5b_lib.phases.popt_budgets import below_scale, budget_frame, budget_item, state_budgets, too_few
 from segment5b_lib.phases.popt_figures import load_figures
-from segment5b_lib.phases.popt_pair import pair_of, reduction, runtime_lines
+from segment5b_lib.phases.popt_pair import pair_of, reduction
 from segment5b_lib.phases.popt_timing import Sample, compared, of_figures, siblings, timing_of
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
@@ -67,11 +67,11 @@ def test_three_runs_count_or_one_that_is_long_and_says_so(own_run: Run) -> None:
 
 
 def test_budgets_are_the_policy_s_and_bind_at_one_scale(own_run: Run, own_world: World) -> None:
-    assert "authority" in below_scale(own_run) and budget_lines(own_run).is_empty()
+    assert "authority" in below_scale(own_run) and budget_frame(own_run).is_empty()
     long = sample(91.0, 91.5, 92.0)
     assert budget_item("X", "S1", own_run, [(long, 90.0)]).status == "not_applicable"
     (bound,) = repetitions(own_world, 1, changes={"validation.runtime.pinned_scale": "tiny"})
-    assert below_scale(bound) == "" and budget_lines(bound).height == 2 * len(STATES[1:])
+    assert below_scale(bound) == "" and budget_frame(bound).height == 2 * len(STATES[1:])
     assert {state: budget.target_s for state, budget in state_budgets(bound).items()} == {
         "S1": 90,
         "S2": 35,
@@ -118,25 +118,25 @@ def test_an_unknown_file_of_figures_lists_what_there_is(tmp_path: Path) -> None:
 
 
 def test_a_pair_knows_its_sides_and_its_second_run(own_run: Run, own_world: World, tmp_path: Path) -> None:
-    alone = pair_of(own_run, "published_run")
+    alone = pair_of("POPT.1", own_run, "published_run")
     assert alone.reference is None and alone.others == {} and "authority" in alone.other_scale
     first, second = repetitions(own_world, 2)
     old = plant_version([first], "0.0.9")[0]
-    pair = pair_of(own_run, old.run_id)
+    pair = pair_of("POPT.1", own_run, old.run_id)
     assert pair.reference is not None and pair.reference.run_id == old.run_id and pair.other_scale == ""
     assert {role: [run.run_id for run in runs] for role, runs in pair.others.items()} == {
         "baseline": [old.run_id],
         "replay": [second.run_id],
     }
-    itself = pair_of(own_run, own_run.run_id)
+    itself = pair_of("POPT.1", own_run, own_run.run_id)
     assert itself.reference is not None and itself.reference.run_id != own_run.run_id, "nothing proves itself"
-    assert pair_of(own_run, figures_file(tmp_path, scale="tiny")).other_scale == ""
+    assert pair_of("POPT.1", own_run, figures_file(tmp_path, scale="tiny")).other_scale == ""
 
 
 def test_a_baseline_of_other_work_is_refused(own_run: Run, own_world: World) -> None:
     (other,) = repetitions(own_world, 1, seed=7)
     with pytest.raises(UsageError) as caught:
-        pair_of(own_run, other.run_id)
+        pair_of("POPT.1", own_run, other.run_id)
     assert caught.value.code == "5B.POPT.OTHER_WORK"
 
 
@@ -144,7 +144,7 @@ def test_runtime_lines_hold_both_medians(own_run: Run, own_world: World) -> None
     before = plant_version(repetitions(own_world, 3), "0.0.9")
     plant_seconds(before, {"S1": 10.0}, apart=0.01)
     plant_seconds([own_run], {"S1": 1.0})
-    lines = {line.state: line for line in runtime_lines(pair_of(own_run, before[0].run_id), "POPT.1")}
+    lines = {line.state: line for line in pair_of("POPT.1", own_run, before[0].run_id).runtime()}
     medians = statistics.median([10.0, 10.1, 10.2])
     assert lines["S1"].baseline_s == pytest.approx(medians) and lines["S1"].baseline_runs == 3
     assert lines["S1"].reduction == pytest.approx(1 - 1 / medians) and lines["S1"].verdict == "faster"

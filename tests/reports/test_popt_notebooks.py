@@ -46,9 +46,34 @@ def test_parameters_are_those_that_are_checked(entry: Notebook) -> None:
 
 @every_notebook
 def test_a_notebook_calls_and_defines_nothing(entry: Notebook) -> None:
+    imported = []
     for cell in cells(entry.source):
+        nodes = list(ast.walk(ast.parse(cell.source)))
         assert cell.source.count("\n") < MOST_LINES and not cell.outputs
-        assert not any(isinstance(node, (ast.FunctionDef, ast.ClassDef)) for node in ast.walk(ast.parse(cell.source)))
+        assert not any(isinstance(node, (ast.FunctionDef, ast.ClassDef)) for node in nodes)
+        imported += [ast.unparse(node) for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert imported == ["import segment5b_lib as s5"], "the public face only"
+
+
+@every_notebook
+def test_a_notebook_takes_every_step_in_a_cell_of_its_own(entry: Notebook) -> None:
+    steps = ["measured", "items", "decision", "publish()", "next_steps"]
+    sources = [cell.source for cell in cells(entry.source)]
+    assert [source for source in sources if source in {f"phase.{step}" for step in steps}] == [
+        f"phase.{step}" for step in steps
+    ]
+
+
+def test_each_paired_phase_shows_what_is_special_about_its_states() -> None:
+    shown = {entry.phase: {cell.source for cell in cells(entry.source)} for entry in POPT[1:4]}
+    special = {
+        "POPT.1": ["group_sizes", 'table("shape")'],
+        "POPT.2": ["reopening", 'table("arrivals")'],
+        "POPT.3": ["budgets", 'table("latent_field")'],
+    }
+    for phase, names in special.items():
+        for name in names:
+            assert [one for one, sources in shown.items() if any(name in source for source in sources)] == [phase]
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +115,7 @@ def test_popt_0_is_complete_and_says_what_comes_next(run: Run) -> None:
 def test_a_what_if_of_popt_2_is_stamped(run: Run) -> None:
     record = execute_notebook("popt2_s4_expansion", {"run_id": run.run_id, "as_what_if": True})
     assert (record.status, record.decision) == (NotebookStatus.COMPLETE, "UNLOCK_POPT3_CONTINUE")
-    assert record.parameters["baseline"] == PUBLISHED and drawn(record) == 1
+    assert record.parameters["baseline"] == PUBLISHED and drawn(record) == 2
     assert "what-if: out of order, no evidence" in record.page.read_text(encoding="utf-8")
 
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from segment5b_lib.contract.words import Decision, ItemStatus
 from segment5b_lib.phases.engine.attempts import current, slug
-from segment5b_lib.phases.engine.table import MODULES
+from segment5b_lib.phases.engine.table import PHASES
 from segment5b_lib.store.runs import Run
 
 COLUMNS: Final = {
@@ -32,7 +32,7 @@ def phase_board(runs: Sequence[Run]) -> pl.DataFrame:
     Returns `run_id`, `posture`, `seed`, `scale`, `phase`, `decision`, `stands` (`open`, `reopen` for an upstream
     segment, `hold`, `what-if`), `attempt`, `held_by` (first reason of a hold), `created_utc`.
     """
-    rows = [row for run in runs for phase in MODULES for row in _rows(run, phase)]
+    rows = [row for run in runs for phase in PHASES for row in _rows(run, phase)]
     return pl.DataFrame(rows, schema=COLUMNS)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any, Final
 
 from segment5b_lib.errors import UsageError
@@ -10,11 +9,7 @@ from segment5b_lib.phases import p0, p1, p2, p3, p4, p5, popt0, popt1, popt2, po
 from segment5b_lib.phases.engine.phase import Phase
 
 _IN_ORDER: Final = (popt0, popt1, popt2, popt3, popt4, popt5, p0, p1, p2, p3, p4, p5)
-MODULES: Final[dict[str, ModuleType]] = {module.PHASE.name: module for module in _IN_ORDER}
-"""Phase name to the module that implements it."""
-PHASES: Final[dict[str, Phase[Any, Any]]] = {
-    name: module.PHASE for name, module in MODULES.items() if isinstance(module.PHASE, Phase)
-}
+PHASES: Final[dict[str, Phase[Any, Any]]] = {module.PHASE.name: module.PHASE for module in _IN_ORDER}
 """Every phase by its name, in the order of the plan."""
 
 
