@@ -81,11 +81,6 @@ class P4Measured(Measured):
         """Which run stands for which seed."""
         return seed_lines(self.runs, self.runs[0].policies.validation.stability.required_seeds)
 
-    @property
-    def runtime_lines(self) -> list[GateResult]:
-        """`runtime` as the artefact carries it."""
-        return list(self.runtime)
-
     @cached_property
     def by_seed(self) -> pl.DataFrame:
         """Key metrics of T10 for a chart: `metric`, `seed` (text), `value`, `cv`; without variation the CV is 0."""
@@ -161,7 +156,7 @@ def bodies(measured: P4Measured) -> list[Body]:
             metrics=t10.detail.get("metrics", []),
             shared_inputs=t10.detail.get("shared_inputs", {}),
         ),
-        RuntimeReceipts(runtime=measured.runtime_lines, samples=[timing_line("lane", lane) for lane in measured.lanes]),
+        RuntimeReceipts(runtime=list(measured.runtime), samples=[timing_line("lane", lane) for lane in measured.lanes]),
         P4Closure(closure_class=found.decision.value, earned_at=found.scale, short_of_bplus=list(found.reasons)),
     ]
 

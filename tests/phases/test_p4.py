@@ -20,5 +20,8 @@ def test_a_tiny_world_is_not_certifiable_and_says_so(civil_time_run: Run) -> Non
     statuses = {item.id: item.status for item in phase.items}
     assert statuses["P4.1"] is statuses["P4.2"] is ItemStatus.GREEN
     assert statuses["P4.3"] is statuses["P4.6"] is ItemStatus.RED
+    runtime = phase.measured.table("runtime")
+    assert {"gate_id", "title", "verdict", "value", "unit", "population", "reason"} <= set(runtime.columns)
+    assert phase.measured.table("seeds")["seed"].to_list() == [42, 7, 101, 202]
     pinned = read_pins().of("certification")
     assert not {run.run_id for run in (civil_time_run, *others)} & set(pinned), "only a certificate keeps its runs"

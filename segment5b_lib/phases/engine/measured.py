@@ -70,6 +70,8 @@ class Measured:
 def _row(entry: object, name: str) -> Mapping[str, Any]:
     if isinstance(entry, BaseModel):
         return entry.model_dump(mode="json")
+    if isinstance(entry, GateResult):
+        return entry.document()
     return entry if isinstance(entry, Mapping) else {name: entry}
 
 
