@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from segment5b_lib.contract.words import Decision
-from segment5b_lib.phases.engine.attempts import next_attempt, slug
+from segment5b_lib.phases.engine.attempts import Outcome, next_attempt, slug
 from segment5b_lib.store.runs import Run
 
 
@@ -12,5 +12,5 @@ def speak(phase: str, run: Run, decision: Decision, created: str = "2026-01-01",
     with next_attempt(slug(phase), run.run_id, what_if=what_if) as attempt:
         attempt.publish(
             {(f"{slug(phase)}_note", "json"): b'{"opened_by":[],"definition_of_done":[]}'},
-            {"decision": decision.value, "created_utc": created, "items": {}, "reasons": []},
+            Outcome(decision=decision.value, created_utc=created, items={}),
         )

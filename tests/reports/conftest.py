@@ -16,9 +16,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 RUN_ID = "0123456789abcdef" * 2
 
 _PUBLISH = """
-from segment5b_lib.phases.engine.attempts import next_attempt
+from segment5b_lib.phases.engine.attempts import Outcome, next_attempt
+outcome = Outcome(decision="%s", created_utc="2026-01-01T00:00:00.000000Z", items={})
 with next_attempt("p0", run_id) as attempt:
-    attempt.publish({("p0_thing", "json"): b"{}"}, {"decision": "%s"})
+    attempt.publish({("p0_thing", "json"): b"{}"}, outcome)
 """
 CELLS = {
     "opens": _PUBLISH % "UNLOCK_P1",
