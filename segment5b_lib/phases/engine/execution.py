@@ -133,7 +133,7 @@ class PhaseExecution(Generic[P, M]):
     def with_parameters(self, **changes: Any) -> Self:
         """The same phase with other parameters, measured again.
 
-        Example: `s5.phase("P0", run).with_parameters(as_what_if=True).parameters`
+        Example: `s5.phase("P0", run, as_what_if=True).with_parameters(run_id=run.run_id).parameters`
         """
         return type(self)(*_prepared(self.phase, {**self.parameters.model_dump(), **changes}))
 
