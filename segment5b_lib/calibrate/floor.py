@@ -25,7 +25,7 @@ from scipy.optimize import linprog
 
 from segment5b_lib.calibrate.mix import Mix, largest
 from segment5b_lib.errors import StateError
-from segment5b_lib.gates.t06_concentration import TOP
+from segment5b_lib.model.concentration import TOP_ZONES
 
 F64 = NDArray[np.float64]
 _TOLERANCE: Final = 1e-7
@@ -71,7 +71,7 @@ def floor_of(low: Mix, high: Mix, zones: Sequence[str]) -> Floor:
     zone_rows = [into_zone, -np.ones((size, 1)), -sparse.eye_array(size), (high.fixed - low.fixed)[:, None]]
     owner_rows = [of_owner, sparse.csr_array((owners, 1 + size)), (low.weight - high.weight)[:, None]]
     found = linprog(
-        c=np.concatenate([np.zeros(cells), [TOP], np.ones(size), [0.0]]),
+        c=np.concatenate([np.zeros(cells), [TOP_ZONES], np.ones(size), [0.0]]),
         A_ub=sparse.hstack(zone_rows, format="csr"),
         b_ub=-low.fixed,
         A_eq=sparse.hstack(owner_rows, format="csr"),
@@ -81,7 +81,7 @@ def floor_of(low: Mix, high: Mix, zones: Sequence[str]) -> Floor:
     )
     assert found.status == 0, found.message
     scores = np.clip(-found.ineqlin.marginals, 0.0, 1.0)
-    scores *= min(1.0, TOP / max(scores.sum(), TOP))
+    scores *= min(1.0, TOP_ZONES / max(scores.sum(), TOP_ZONES))
     bound = min(bound_of(low, scores), bound_of(high, scores))
     if found.fun - bound > _TOLERANCE:
         raise StateError(
@@ -93,7 +93,7 @@ def floor_of(low: Mix, high: Mix, zones: Sequence[str]) -> Floor:
         )
     kept = {zone: round(float(score), 12) for zone, score in zip(zones, scores, strict=True) if score > 0}
     inside = np.zeros(size)
-    inside[np.argsort(-low.zones(low.mass), kind="stable")[:TOP]] = 1.0
+    inside[np.argsort(-low.zones(low.mass), kind="stable")[:TOP_ZONES]] = 1.0
     locked = float(low.weight[_least(low, inside) == 1.0].sum())
     return Floor(float(found.fun), bound, largest(low.zones(low.mass)), locked, kept)
 

@@ -9,7 +9,7 @@ from segment5b_lib.calibrate.demand import ExpectedDemand
 from segment5b_lib.calibrate.flows import blocks
 from segment5b_lib.calibrate.predictor import Predictor
 from segment5b_lib.contract.policies import Policies
-from segment5b_lib.gates.t06_concentration import TOP
+from segment5b_lib.model.concentration import TOP_ZONES
 
 _BEHIND_A_ZONE = 3
 
@@ -59,7 +59,7 @@ def largest_zones(merchant_arrivals: pl.DataFrame) -> pl.DataFrame:
     `share` is of all arrivals, `leaders` merchant ids, `leaders_share` their part of the zone.
     """
     total = merchant_arrivals["arrivals"].sum()
-    zones = merchant_arrivals.filter(pl.col("rank") <= TOP).group_by("rank", "tzid", maintain_order=True)
+    zones = merchant_arrivals.filter(pl.col("rank") <= TOP_ZONES).group_by("rank", "tzid", maintain_order=True)
     return zones.agg(
         share=pl.col("arrivals").sum() / total,
         merchants=pl.len(),
@@ -74,7 +74,7 @@ def merchants_in_top_zones(merchant_arrivals: pl.DataFrame) -> pl.DataFrame:
     Returns merchant_id, virtual_mode, `share` (of all arrivals), `in_top_ten` (its part of T6), `elsewhere` (number
     of its zones outside the top ten: with 0 no allocation inside its own zones takes it out), `cumulative`.
     """
-    total, top = merchant_arrivals["arrivals"].sum(), pl.col("rank") <= TOP
+    total, top = merchant_arrivals["arrivals"].sum(), pl.col("rank") <= TOP_ZONES
     merchants = merchant_arrivals.group_by("merchant_id", "virtual_mode").agg(
         share=pl.col("arrivals").sum() / total,
         in_top_ten=pl.col("arrivals").filter(top).sum() / total,

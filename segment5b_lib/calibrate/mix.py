@@ -17,7 +17,7 @@ from segment5b_lib.calibrate.flows import blocks, destinations
 from segment5b_lib.calibrate.tables import RoutingTables
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import VirtualMode
-from segment5b_lib.gates.t06_concentration import TOP
+from segment5b_lib.model.concentration import TOP_ZONES
 
 _DUST: Final = 1e-15
 """Shares below this are what is left of a subtraction."""
@@ -67,7 +67,7 @@ class Mix(NamedTuple):
 
 def largest(zones: F64) -> float:
     """Sum of the ten largest zones."""
-    return float(np.sort(zones)[-TOP:].sum())
+    return float(np.sort(zones)[-TOP_ZONES:].sum())
 
 
 class Volumes(NamedTuple):

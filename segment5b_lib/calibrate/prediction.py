@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from segment5b_lib.calibrate.demand import ExpectedDemand
 from segment5b_lib.calibrate.flows import Block
-from segment5b_lib.gates.t06_concentration import TOP
+from segment5b_lib.model.concentration import TOP_ZONES
 
 F64 = NDArray[np.float64]
 TOP_TENTH: Final = "T6.top_10_percent"
@@ -176,7 +176,7 @@ class Ledger:
         drawn = np.maximum(self.total[used] + normal @ root.T, 0.0)
         ordered = -np.sort(-drawn, axis=1)
         seen = round(float(-np.expm1(-self.total[used]).sum()))
-        shares = [ordered[:, :count].sum(axis=1) / drawn.sum(axis=1) for count in (TOP, max(1, -(-seen // 10)))]
+        shares = [ordered[:, :count].sum(axis=1) / drawn.sum(axis=1) for count in (TOP_ZONES, max(1, -(-seen // 10)))]
         top, tenth = (Estimate(float(share.mean()), float(share.std(ddof=1))) for share in shares)
         return top, tenth
 

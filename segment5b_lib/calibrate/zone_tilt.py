@@ -25,7 +25,7 @@ from segment5b_lib.calibrate.floor import Floor, floor_of
 from segment5b_lib.calibrate.mix import Mix, largest
 from segment5b_lib.contract.policies import ZoneTilt
 from segment5b_lib.errors import GateRefusal
-from segment5b_lib.gates.t06_concentration import TOP
+from segment5b_lib.model.concentration import TOP_ZONES
 
 F64 = NDArray[np.float64]
 GAP: Final = 1e-6
@@ -96,7 +96,7 @@ def solve_tilt(mix: Mix, target: float, zones: Sequence[str]) -> Solution:
     used = np.flatnonzero(mix.zones(mix.mass) > 0)
     u = np.zeros(len(zones))
     u[used] = _central_path(_restricted(mix, used), target)
-    eta = float(u.sum() / TOP)
+    eta = float(u.sum() / TOP_ZONES)
     if eta > _STRONGEST:
         raise _unreachable(target, floor)
     solution = _certified(mix, target, _snapped(u / eta), eta, zones)
@@ -145,7 +145,7 @@ def _centre(mix: Mix, target: float, u: F64, sharpness: float) -> F64:
 
 
 def _barrier(mix: Mix, target: float, u: F64, sharpness: float) -> float:
-    room = u.sum() / TOP - u
+    room = u.sum() / TOP_ZONES - u
     if min(u.min(), room.min()) <= 0:
         return float(np.inf)
     return float(-sharpness * _dual(mix, target, u) - np.log(u).sum() - np.log(room).sum())
@@ -153,17 +153,17 @@ def _barrier(mix: Mix, target: float, u: F64, sharpness: float) -> float:
 
 def _dual(mix: Mix, target: float, u: F64) -> float:
     _, log_sums = mix.tilted(u)
-    return float(-(mix.weight @ log_sums) + u @ mix.fixed - target * u.sum() / TOP)
+    return float(-(mix.weight @ log_sums) + u @ mix.fixed - target * u.sum() / TOP_ZONES)
 
 
 def _derivatives(mix: Mix, target: float, u: F64, sharpness: float) -> tuple[F64, F64]:
-    (mass, _), room = mix.tilted(u), u.sum() / TOP - u
+    (mass, _), room = mix.tilted(u), u.sum() / TOP_ZONES - u
     physical = np.bincount(mix.zone, mass, minlength=len(u))
-    gradient = sharpness * (target / TOP - physical - mix.fixed) - 1 / u + 1 / room - (1 / room).sum() / TOP
+    gradient = sharpness * (target / TOP_ZONES - physical - mix.fixed) - 1 / u + 1 / room - (1 / room).sum() / TOP_ZONES
     shape = int(mix.owner[-1]) + 1, len(u)
     spread = sparse.csr_array((mass / np.sqrt(mix.weight)[mix.owner], (mix.owner, mix.zone)), shape=shape)
     curvature = np.diag(physical) - (spread.T @ spread).toarray()
-    bounds = np.full((len(u), len(u)), 1.0 / TOP) - np.eye(len(u))
+    bounds = np.full((len(u), len(u)), 1.0 / TOP_ZONES) - np.eye(len(u))
     hessian = sharpness * curvature + np.diag(1 / u**2) + bounds.T @ (bounds / room[:, None] ** 2)
     return gradient, hessian
 
@@ -175,7 +175,7 @@ def _snapped(scores: F64) -> F64:
     kept[scores > 1 - _SNAP] = 1.0
     between = (kept > 0) & (kept < 1)
     if between.any():
-        kept[between] += (TOP - kept.sum()) / between.sum()
+        kept[between] += (TOP_ZONES - kept.sum()) / between.sum()
     return kept.round(_DIGITS)
 
 

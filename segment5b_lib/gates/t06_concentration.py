@@ -15,8 +15,8 @@ import polars as pl
 from segment5b_lib.contract.verdicts import Measurement
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.gate import ARRIVALS, Gate, Group
+from segment5b_lib.model.concentration import top_share
 
-TOP: Final = 10
 _LISTED = 20
 
 
@@ -27,10 +27,10 @@ def measure(evidence: Evidence) -> Measurement:
     detail = {
         "zones": zones.height,
         "top_10_percent_of_zones": tenth,
-        "top_10_percent_of_zones_share": float(zones["share"].head(tenth).sum()),
+        "top_10_percent_of_zones_share": top_share(zones["arrivals"], tenth),
         "largest": zones.head(_LISTED).to_dicts(),
     }
-    return Measurement(float(zones["share"].head(TOP).sum()), evidence.arrivals, "arrivals", detail)
+    return Measurement(top_share(zones["arrivals"]), evidence.arrivals, "arrivals", detail)
 
 
 def zone_shares(evidence: Evidence) -> pl.DataFrame:

@@ -18,8 +18,8 @@ from segment5b_lib.contract.verdicts import Measurement, gate_bound, not_measure
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.gate import ARRIVALS, COUNTS, Gate, Group
+from segment5b_lib.model.weekend import STANDARD_ERRORS, weekend_difference
 
-STANDARD_ERRORS = 4
 _FRIDAY_END = 5 * 24
 
 
@@ -29,19 +29,19 @@ def measure(evidence: Evidence) -> Measurement:
     shares = weekend_shares(evidence).filter(pl.col("scenario_id").is_null()).to_dicts()[0]
     if shares["expected"] is None:
         return not_measured("S2 expects no arrivals", "arrivals")
-    difference = 100 * abs(shares["observed"] - shares["expected"])
     noise = 100 * STANDARD_ERRORS * shares["standard_error"]
     limit = gate_bound(evidence.policy, "T8", "b").limit.max
-    blind = limit is not None and noise > limit and difference <= limit + noise
-    needed = math.ceil(total * (noise / limit) ** 2) if blind and limit else None
+    value, _, needed = weekend_difference(shares["observed"], shares["expected"], noise, total, limit)
     detail = {
         "observed": shares["observed"],
         "expected": shares["expected"],
         "standard_error_pp": 100 * shares["standard_error"],
         "arrivals_needed": needed,
     }
-    reason = f"4 SE = {noise:.3f} pp exceed B; needs about {needed:,} arrivals" if blind else ""
-    return Measurement(difference, total, "arrivals", detail, Verdict.INSUFFICIENT_POWER if blind else None, reason)
+    if needed is None:
+        return Measurement(value, total, "arrivals", detail)
+    reason = f"4 SE = {noise:.3f} pp exceed B; needs about {needed:,} arrivals"
+    return Measurement(value, total, "arrivals", detail, Verdict.INSUFFICIENT_POWER, reason)
 
 
 def weekend_shares(evidence: Evidence) -> pl.DataFrame:

@@ -8,7 +8,6 @@ Thresholds: validation_policy_5B.yaml, gates.T9.
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from segment5b_lib.contract.verdicts import Measurement, not_measured
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.gate import COUNTS, Gate, Group
+from segment5b_lib.model.pearson_dispersion import implied_dispersion, pearson_dispersion
 
 
 def measure(evidence: Evidence) -> Measurement:
@@ -26,14 +26,13 @@ def measure(evidence: Evidence) -> Measurement:
     if drawn < 2:
         return not_measured("S3 has fewer than two rows with mu above lambda_zero_eps", "rows")
     detail = {
-        "model_value": math.sqrt(relative / drawn),
+        "model_value": implied_dispersion(drawn, relative),
         "mean_residual": residual / drawn,
         "mean_mu": mu / drawn,
         "rows_at_or_below_lambda_zero_eps": int(rows - drawn),
         "lambda_zero_eps": eps,
     }
-    value = math.sqrt((squared - residual**2 / drawn) / (drawn - 1))
-    return Measurement(value, int(drawn), "rows", detail)
+    return Measurement(pearson_dispersion(drawn, residual, squared), int(drawn), "rows", detail)
 
 
 GATES: Final = (

@@ -13,7 +13,7 @@ from segment5b_lib.contract.units import HOUR_S
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.t06_concentration import TOP
+from segment5b_lib.model.concentration import TOP_ZONES
 from segment5b_lib.views.inequality import arrivals_by, gini
 from segment5b_lib.views.rhythm import HOUR_RANGES
 
@@ -111,7 +111,7 @@ def _zones(scorecard: Scorecard) -> _Measurements:
     tenth = scorecard.result("T6").detail.get("top_10_percent_of_zones_share")
     yield "top_10_percent_of_zones", FigureMeasurement(tenth, evidence.arrivals)
     bound = views.row_zone_shares(evidence)
-    top = float(bound["share"].head(TOP).sum()) if bound.height else None
+    top = float(bound["share"].head(TOP_ZONES).sum()) if bound.height else None
     yield "t6_row_zone", FigureMeasurement(top, int(bound["arrivals"].sum()))
     leaders = views.zone_shares(evidence).drop_nulls("tzid")["tzid"].head(_LEADERS)
     yield "largest_zones", FigureMeasurement(tuple(leaders.to_list()), evidence.arrivals)

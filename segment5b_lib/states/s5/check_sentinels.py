@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import Any, Final
 
 from segment5b_lib.contract.verdicts import Bound, Level, gate_bound
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.kernel.drawn_sums import NOTHING_DRAWN, DrawnSums
+from segment5b_lib.model.concentration import TOP_ZONES, top_share
+from segment5b_lib.model.pearson_dispersion import implied_dispersion, pearson_dispersion
+from segment5b_lib.model.weekend import weekend_difference, weekend_noise_pp
 from segment5b_lib.states.s5.check import Check, CheckStatus, check_bounds
 from segment5b_lib.states.s5.inputs import CheckInputs
 
-TOP: Final = 10
-STANDARD_ERRORS: Final = 4
 _LEVELS: Final[dict[str, tuple[Level, ...]]] = {
     "warn_only": ("b",),
     "enforce_b": ("b",),
@@ -76,8 +76,8 @@ def _concentration(inputs: CheckInputs) -> Check:
         for shard in scenario.shards.values():
             zones.update(shard["rows_of_zone"])
     arrivals = sum(zones.values())
-    largest = sorted(zones.items(), key=lambda row: (-row[1], row[0]))[:TOP]
-    share = sum(rows for _, rows in largest) / arrivals if arrivals else None
+    largest = sorted(zones.items(), key=lambda row: (-row[1], row[0]))[:TOP_ZONES]
+    share = top_share(zones.values())
     message = f"the ten largest of {len(zones)} zones, led by {', '.join(tzid for tzid, _ in largest[:3])}"
     detail = {"largest": dict(largest), "zones": len(zones)}
     population = (arrivals, "arrivals")
@@ -111,22 +111,16 @@ def _weekend(inputs: CheckInputs, drawn: DrawnSums) -> Check:
         return _sentinel(inputs, "T8", "WEEKEND", None, "pp", (0, "arrivals"), "no arrivals are expected", {})
     expected, observed = drawn.mean_w / drawn.mean, drawn.arrivals_w / drawn.arrivals
     spread = drawn.v_ww - 2 * expected * drawn.v_w + expected**2 * drawn.v
-    noise = 100 * STANDARD_ERRORS * math.sqrt(max(spread, 0.0)) / drawn.mean
-    difference = 100 * abs(observed - expected)
+    arrivals, noise = round(drawn.arrivals), weekend_noise_pp(spread, drawn.mean)
+    limit = min(bound.limit.max for bound in _bounds(inputs, "T8") if bound.limit.max is not None)
+    value, _, needed = weekend_difference(observed, expected, noise, arrivals, limit)
     message = f"weekend share {observed:.5f} by counts, {expected:.5f} by intensity; 4 SE = {noise:.3f} pp"
     detail = {"observed": observed, "expected": expected, "four_standard_errors_pp": noise}
-    arrivals = round(drawn.arrivals)
-    limit = min(bound.limit.max for bound in _bounds(inputs, "T8") if bound.limit.max is not None)
-    ruling = None
-    if noise > limit and difference <= limit + noise:
-        # Too few arrivals to tell: neither a pass nor a violation, and it says how many it would take.
-        needed = math.ceil(arrivals * (noise / limit) ** 2)
+    population, ruling = (arrivals, "arrivals"), None
+    if needed is not None:
         message = f"insufficient power: needs about {needed} arrivals; {message}"
         detail, ruling = detail | {"arrivals_needed": needed}, Verdict.INSUFFICIENT_POWER
-    population = (arrivals, "arrivals")
-    return _sentinel(
-        inputs, "T8", "WEEKEND", difference, "percentage points", population, message, detail, ruling=ruling
-    )
+    return _sentinel(inputs, "T8", "WEEKEND", value, "percentage points", population, message, detail, ruling=ruling)
 
 
 def _dispersion(inputs: CheckInputs, drawn: DrawnSums) -> Check:
@@ -134,8 +128,8 @@ def _dispersion(inputs: CheckInputs, drawn: DrawnSums) -> Check:
     n = drawn.rows
     deviation, model = None, None
     if n > 1:
-        deviation = math.sqrt((drawn.residual_squared - drawn.residual**2 / n) / (n - 1))
-        model = math.sqrt(drawn.relative_variance / n)
+        deviation = pearson_dispersion(n, drawn.residual, drawn.residual_squared)
+        model = implied_dispersion(n, drawn.relative_variance)
     rows = sum(scenario.ledger.rows for scenario in inputs.scenarios)
     message = (
         "fewer than two rows were drawn" if deviation is None else f"{deviation:.4f}; the count law implies {model:.4f}"
