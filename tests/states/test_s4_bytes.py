@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from segment5b_lib.states.context import Context
-from segment5b_lib.states.s4 import counts as s4_shards
+from segment5b_lib.states.s4 import counts as s4_counts
 from tests.arrivals import ARRIVALS, arrivals, part_digests, policies_of, run_s4
 
 SMALL = 20_000
@@ -15,8 +15,8 @@ SMALL = 20_000
 @pytest.fixture
 def small_shards(monkeypatch):
     """Shards smaller than the larger merchants, and row groups smaller than shards."""
-    monkeypatch.setattr(s4_shards, "SHARD_ARRIVALS", SMALL)
-    monkeypatch.setattr(s4_shards, "ROW_GROUP_ROWS", SMALL // 3)
+    monkeypatch.setattr(s4_counts, "SHARD_ARRIVALS", SMALL)
+    monkeypatch.setattr(s4_counts, "ROW_GROUP_ROWS", SMALL // 3)
 
 
 def test_threads_do_not_change_a_byte(own_run, small_shards):
@@ -50,8 +50,8 @@ def test_merchants_split_over_shards_have_the_same_columns(own_run, monkeypatch,
     policies = policies_of("published", {"routing.zone_binding": binding})
     whole = run_s4(own_run, policies), arrivals(own_run)
     summary = own_run.table("s4_arrival_summary_5B", scenario_id=own_run.scenarios[0])
-    monkeypatch.setattr(s4_shards, "SHARD_ARRIVALS", SMALL)
-    monkeypatch.setattr(s4_shards, "ROW_GROUP_ROWS", SMALL // 3)
+    monkeypatch.setattr(s4_counts, "SHARD_ARRIVALS", SMALL)
+    monkeypatch.setattr(s4_counts, "ROW_GROUP_ROWS", SMALL // 3)
     split = run_s4(own_run, policies), arrivals(own_run)
     files = own_run.files(ARRIVALS, own_run.scenarios[0])
     merchants = [set(pq.read_table(path, columns=["merchant_id"])["merchant_id"].to_pylist()) for path in files]

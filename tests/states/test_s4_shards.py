@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from segment5b_lib.states.s4 import counts as s4_shards
+from segment5b_lib.states.s4 import counts as s4_counts
 from segment5b_lib.states.s4.counts import merchant_groups, plan_row_groups, plan_shards, ranges_below
 
 
 @pytest.fixture(autouse=True)
 def small_bounds(monkeypatch):
-    monkeypatch.setattr(s4_shards, "SHARD_ARRIVALS", 100)
-    monkeypatch.setattr(s4_shards, "ROW_GROUP_ROWS", 30)
+    monkeypatch.setattr(s4_counts, "SHARD_ARRIVALS", 100)
+    monkeypatch.setattr(s4_counts, "ROW_GROUP_ROWS", 30)
 
 
 def cells(rng, merchants=40, buckets=24, mean=1.0):

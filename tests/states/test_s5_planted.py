@@ -11,7 +11,7 @@ import pytest
 from segment5b_lib.contract.datasets import arrival_schema
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.errors import InputError, MissingInputError, StaleError, StateError
-from segment5b_lib.states.s4 import counts as s4_shards
+from segment5b_lib.states.s4 import counts as s4_counts
 from segment5b_lib.states.s5 import inputs as s5_inputs
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.postures import load_posture, with_changes
@@ -435,7 +435,7 @@ def test_a_null_in_a_required_column_is_a_typed_error(own_civil_run):
 def run_in_parts(tiny_world, private_outputs, monkeypatch):
     """A published run whose arrivals lie in several part files, one merchant in more than one of them."""
     (private_outputs / "worlds" / tiny_world.mf).symlink_to(tiny_world.root)
-    monkeypatch.setattr(s4_shards, "SHARD_ARRIVALS", 40_000)
+    monkeypatch.setattr(s4_counts, "SHARD_ARRIVALS", 40_000)
     run = create_run(tiny_world, load_posture("published"), seed=42, posture="published")
     run_states(run, threads=2)
     assert len(run.files(ARRIVALS, run.scenarios[0])) > 4
