@@ -46,7 +46,7 @@ def group_sizes(frame: pl.DataFrame) -> Chart:
     frame : `role` (`baseline`, `candidate`), `members` (series of a group: 1, 2, …), `groups` of that size, `share` of
         the side's groups with at most so many members.
 
-    Example: `charts.group_sizes(s5.phase("POPT.1").measured.group_sizes)`
+    Example: `charts.group_sizes(views.group_sizes(run.store))`
     """
     roles, widths = ["baseline", "candidate"], [7, 2]
     lines: Chart = (

@@ -99,7 +99,7 @@ def lanes_before_after(frame: pl.DataFrame) -> Chart:
     ----------
     frame : `state`, `role` (`baseline`, `candidate`), `lane` (a word of `Lane`), `seconds` (median wall time).
 
-    Example: `charts.lanes_before_after(s5.phase("POPT.2").measured.lanes)`
+    Example: `charts.lanes_before_after(s5.phase("POPT.2", run, as_what_if=True).measured.lanes)`
     """
     states = frame["state"].unique(maintain_order=True).to_list() or ["no state was timed"]
     rows = [_lanes_before_after(frame.filter(pl.col("state") == state), state) for state in states]

@@ -44,7 +44,7 @@ def _of_scenario(evidence: Evidence, scenario_id: str) -> pl.DataFrame:
 def group_sizes(run: Run) -> pl.DataFrame:
     """Groups of S1 by the number of their members (series), over all scenarios.
 
-    Returns `members` (1, 2, …), `groups` of that size, `series` in them, `share` of the groups with at most so many
+    Returns `members` (1, 2, …), `groups` of that size, `series` in them, `share` of the groups with at most that many
     members, ascending; empty for a run without S1.
 
     Example: `views.group_sizes(run.store)`
@@ -55,7 +55,7 @@ def group_sizes(run: Run) -> pl.DataFrame:
         run.frame("s1_grouping_5B", ["group_id"], scenario).group_by("group_id").len("members")
         for scenario in run.scenarios
     ]
-    sizes = pl.concat([one.select(pl.col("members").cast(pl.Int64)) for one in members])
+    sizes = pl.concat([frame.select(pl.col("members").cast(pl.Int64)) for frame in members])
     groups = sizes.group_by("members").agg(groups=pl.len().cast(pl.Int64)).sort("members")
     return groups.with_columns(
         series=pl.col("members") * pl.col("groups"), share=pl.col("groups").cum_sum() / pl.col("groups").sum()
