@@ -132,15 +132,15 @@ class Popt0Measured(Measured):
 def measure(subject: Subject[PhaseParameters]) -> Popt0Measured:
     """Take the time of a run and its repetitions apart."""
     timing = timing_in(subject.run, subject.others)
-    found = hotspots("baseline", timing)
+    spots = hotspots("baseline", timing)
     return Popt0Measured(
         values=tuple(median_value("baseline", timing.state(state)) for state in STATES),
         timing=timing,
         elapsed=elapsed(timing),
         lanes=state_elapsed(subject.run),
-        hotspots=found,
-        reduction_targets=reduction_targets(found.states, _REDUCTIONS),
-        order_of_work=ranked_order(timing, found.owners),
+        hotspots=spots,
+        reduction_targets=reduction_targets(spots.states, _REDUCTIONS),
+        order_of_work=ranked_order(timing, spots.owners),
         state_budgets=state_budget_lines(timing),
         lane_budgets=lane_budget_lines(timing),
         pins=not subject.parameters.as_what_if,
@@ -173,13 +173,13 @@ def conclude(measured: Popt0Measured, items: Sequence[DodItem]) -> Conclusion:
 
 def bodies(measured: Popt0Measured) -> list[Body]:
     """The hotspot map and the budgets."""
-    found = measured.hotspots
+    spots = measured.hotspots
     return [
         HotspotMap(
-            samples=found.samples,
-            states=found.states,
-            segment=found.segment,
-            owners=found.owners,
+            samples=spots.samples,
+            states=spots.states,
+            segment=spots.segment,
+            owners=spots.owners,
             reduction_targets=measured.reduction_targets,
             order_of_work=measured.order_of_work,
         ),
@@ -244,7 +244,7 @@ def _pinned() -> str:
 
 def _next_steps(measured: Popt0Measured, items: Sequence[DodItem]) -> NextSteps:
     run, order = measured.run, measured.order_of_work
-    red = [found.id for found in items if found.status is ItemStatus.RED]
+    red = [line.id for line in items if line.status is ItemStatus.RED]
     if not red and order:
         return one_step("performance", [order[0]], command("phase", order[0], "@last"))
     if run.attached:

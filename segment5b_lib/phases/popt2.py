@@ -66,7 +66,7 @@ class Popt2LaneTiming(LaneTiming):
 
 
 class Popt2Closure(PairClosure):
-    """S4: the same arrivals. `reopened_from` is the S4 (seconds) that a reopened POPT.2 is held against."""
+    """S4: the same arrivals. `reopened_from` is the S4 (seconds) that a reopened POPT.2 is compared with."""
 
     ARTEFACT: ClassVar[str] = "popt2_closure"
 
@@ -75,10 +75,14 @@ class Popt2Closure(PairClosure):
 
 @dataclass(frozen=True)
 class Anchors:
-    """What POPT.2R holds S4 against where POPT.2 has held another run: the S4 it starts from, and the best so far."""
+    """What POPT.2R compares S4 with where POPT.2 has held another run: the S4 it starts from, and the best so far."""
 
     start: Sample
     best: Sample
+
+    def and_now(self, now: Sample) -> dict[str, Sample]:
+        """Both anchors and a candidate's S4, by name."""
+        return {"start": self.start, "best": self.best, "now": now}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,11 +113,7 @@ class Popt2Measured(PairMeasured):
     @property
     def reopening(self) -> pl.DataFrame:
         """S4 against 2R's anchors: `anchor` (start, best, now), `runs`, `median_s`, `spread_s`; empty without any."""
-        sides = (
-            {"start": self.anchors.start, "best": self.anchors.best, "now": self.pair.after("S4")}
-            if self.anchors
-            else {}
-        )
+        sides = self.anchors.and_now(self.pair.after("S4")) if self.anchors else {}
         rows = [(name, sample.n, sample.median, sample.spread) for name, sample in sides.items()]
         schema = {"anchor": pl.String, "runs": pl.Int64, "median_s": pl.Float64, "spread_s": pl.Float64}
         return pl.DataFrame(rows, schema=schema, orient="row")
@@ -171,8 +171,8 @@ def conclude(measured: Popt2Measured, items: Sequence[DodItem]) -> Conclusion:
 
 def bodies(measured: Popt2Measured) -> list[Body]:
     """Both sides' times, and what was compared."""
-    found = measured.reopened
-    reopened_from = {"start": found.start.median, "best": found.best.median} if found else None
+    anchors = measured.reopened
+    reopened_from = {"start": anchors.start.median, "best": anchors.best.median} if anchors else None
     closure = pair_closure(Popt2Closure, measured, reopened_from=reopened_from)
     return [lane_timing(Popt2LaneTiming, measured), closure]
 
@@ -204,24 +204,23 @@ def _anchors(pair: Pair, others: Sequence[Run]) -> Anchors | None:
 
 def _held(run: Run, others: Sequence[Run]) -> list[Run]:
     """Other related runs that POPT.2 has held, the latest decision first."""
-    found = {}
+    held = {}
     for group in related_runs(run, others):
         for related in group:
             recorded = recorded_decision(_NAME, related)
             if recorded and recorded.opening.decision in _HOLDS and related.run_id != run.run_id:
-                found[related.run_id] = (recorded.created_utc, related)
-    return [related for _, related in sorted(found.values(), key=lambda entry: entry[0], reverse=True)]
+                held[related.run_id] = (recorded.created_utc, related)
+    return [related for _, related in sorted(held.values(), key=lambda entry: entry[0], reverse=True)]
 
 
 def _reopened_item(pair: Pair, anchors: Anchors) -> DodItem:
     text = f"POPT.2R: S4 takes at least {LEAST_REOPENED:.0%} less than where it was reopened, and no more than the best"
     after = pair.after("S4")
-    sides: Sequence[tuple[str, Sample]] = (("start", anchors.start), ("best", anchors.best), ("now", after))
-    found = "; ".join(f"{role} {sample.text}" for role, sample in sides)
+    sides = "; ".join(f"{name} {sample.text}" for name, sample in anchors.and_now(after).items())
     saved = reduction(anchors.start, after)
     holds = saved >= LEAST_REOPENED and compared(anchors.start, after) == "faster"
     holds = holds and after.median <= anchors.best.median
-    return item("POPT.2R", text, [] if holds else [f"{saved:+.1%} less: {found}"], f"{saved:+.1%} less: {found}")
+    return item("POPT.2R", text, [] if holds else [f"{saved:+.1%} less: {sides}"], f"{saved:+.1%} less: {sides}")
 
 
 PHASE: Final = Phase(

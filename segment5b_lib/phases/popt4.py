@@ -125,15 +125,15 @@ def measure(subject: Subject[OnTimedRun]) -> Popt4Measured:
         pairs = list(paired_replays(copy, threads, most)) if sound else []
         refusal = _refusal(copy, threads) if sound else ""
     timing, lines = timing_in(run, subject.others), pair_lines(pairs)
-    found = overhead(lines) if len(lines) > 1 else None
+    result = overhead(lines) if len(lines) > 1 else None
     medians = [median_value("candidate", timing.state(state)) for state in REPLAYED]
     return Popt4Measured(
-        values=(*medians, *_overhead_values(found)),
+        values=(*medians, *_overhead_values(result)),
         timing=timing,
         samples=[timing_line("candidate", timing.state(state), timing.lanes(state)) for state in REPLAYED],
         replays=[*replays, *(one for pair in pairs for one in pair)],
         pairs=lines,
-        overhead=found,
+        overhead=result,
         refusal=refusal,
         lanes=state_elapsed(run),
     )
@@ -169,10 +169,10 @@ def bodies(measured: Popt4Measured) -> list[Body]:
 
 def sections(measured: Popt4Measured) -> list[Section]:
     """Every pair, and their mean."""
-    found = measured.overhead
+    result = measured.overhead
     rows = [(str(p.pair), f"{p.quiet_s:.3f} s", f"{p.reporting_s:.3f} s", f"{p.overhead:+.2%}") for p in measured.pairs]
-    if found is not None:
-        rows.append(("mean", "", f"{found.low:+.2%} to {found.high:+.2%}", f"{found.mean:+.2%}"))
+    if result is not None:
+        rows.append(("mean", "", f"{result.low:+.2%} to {result.high:+.2%}", f"{result.mean:+.2%}"))
     return [Section("Pairs of replays of S4", ("pair", "quiet", "reporting", "overhead"), rows)]
 
 
@@ -204,9 +204,9 @@ def _strict(run: Run, refusal: str) -> DodItem:
     problems += [] if by_status.get("pass") else ["S5 counts no passed check"]
     problems += [f"{by_status['fail']} checks failed"] if by_status.get("fail") else []
     problems += [] if refusal else ["S5 passed an input that had been damaged"]
-    found = ", ".join(f"{count} {status}" for status, count in by_status.items())
+    result = ", ".join(f"{count} {status}" for status, count in by_status.items())
     text = "S5 is strict: checks hold, the bundle is whole, a damaged input is refused"
-    return item("POPT.4.1b", text, problems, f"{found}; damaged input: {refusal}")
+    return item("POPT.4.1b", text, problems, f"{result}; damaged input: {refusal}")
 
 
 def _replayed(run: Run, replays: Sequence[TimedReplay]) -> DodItem:
@@ -228,17 +228,17 @@ def _faults(one: TimedReplay) -> list[str]:
     ]
 
 
-def _cheap(run: Run, found: Overhead | None) -> DodItem:
+def _cheap(run: Run, result: Overhead | None) -> DodItem:
     """The interval lies below the limit. Below the pinned scale runs are too short for it: measured, not judged."""
     name, text = "POPT.4.2", "progress reporting costs less than 2 % of the time"
-    if found is None:
+    if result is None:
         return item(name, text, ["not measured: a replay failed"], "")
-    measured_as = f"{found.mean:+.2%}, 95 % interval {found.low:+.2%} to {found.high:+.2%}, {found.pairs} pairs"
-    if found.verdict == "below":
+    measured_as = f"{result.mean:+.2%}, 95 % interval {result.low:+.2%} to {result.high:+.2%}, {result.pairs} pairs"
+    if result.verdict == "below":
         return item(name, text, [], measured_as)
     if reason := below_scale(run):
         return not_applicable(name, text, f"{measured_as}; {reason}")
-    why = "above the limit" if found.verdict == "above" else "undecided"
+    why = "above the limit" if result.verdict == "above" else "undecided"
     return item(name, text, [f"{measured_as}: {why}"], "")
 
 
@@ -249,18 +249,18 @@ def _auditable(replays: Sequence[TimedReplay]) -> DodItem:
     return item("POPT.4.3a", text, problems, f"complete in {len(replays)} replays")
 
 
-def _overhead_values(found: Overhead | None) -> tuple[MeasuredValue, ...]:
-    if found is None:
+def _overhead_values(result: Overhead | None) -> tuple[MeasuredValue, ...]:
+    if result is None:
         return ()
-    sides = {"overhead": found.mean, "overhead, low": found.low, "overhead, high": found.high}
+    sides = {"overhead": result.mean, "overhead, low": result.low, "overhead, high": result.high}
     return tuple(
-        MeasuredValue(name=name, value=value, unit="share", population=found.pairs, population_unit="pairs")
+        MeasuredValue(name=name, value=value, unit="share", population=result.pairs, population_unit="pairs")
         for name, value in sides.items()
     )
 
 
 def _next_steps(run: Run, items: Sequence[DodItem]) -> NextSteps:
-    red = [found.id for found in items if found.status is ItemStatus.RED]
+    red = [line.id for line in items if line.status is ItemStatus.RED]
     if red:
         return one_step("S5", red, command("rerun", "--run", run.run_id[:8], "--changed", "S5"))
     return next_phase("POPT.5", "performance", run)

@@ -180,15 +180,15 @@ def conclude(measured: Popt5Measured, items: Sequence[DodItem]) -> Conclusion:
 
 def bodies(measured: Popt5Measured) -> list[Body]:
     """The certification."""
-    found = measured.hotspots
+    result = measured.hotspots
     return [
         Certification(
             track=measured.track,
             lanes=measured.lanes,
-            samples=found.samples,
-            states=found.states,
-            segment=found.segment,
-            owners=found.owners,
+            samples=result.samples,
+            states=result.states,
+            segment=result.segment,
+            owners=result.owners,
         )
     ]
 
@@ -220,10 +220,10 @@ def _added(one: Sample, other: Sample | None) -> Sample:
 
 
 def _track(phase: str, run: Run, others: Sequence[Run]) -> TrackLine:
-    found = latest_decision(phase, run, others)
-    if found is None:
+    result = latest_decision(phase, run, others)
+    if result is None:
         return TrackLine(phase=phase, run_id=None, decision=None, opens=False)
-    return TrackLine(phase=phase, run_id=found.run_id, decision=found.decision.value, opens=found.decision.opens)
+    return TrackLine(phase=phase, run_id=result.run_id, decision=result.decision.value, opens=result.decision.opens)
 
 
 def _closed(track: Sequence[TrackLine]) -> DodItem:
@@ -278,7 +278,7 @@ def _lane(name: str, states: Sequence[str], timings: Sequence[Timing | None], sa
 
 
 def _next_steps(run: Run, items: Sequence[DodItem]) -> NextSteps:
-    red = [found.id for found in items if found.status is ItemStatus.RED]
+    red = [line.id for line in items if line.status is ItemStatus.RED]
     if not red:
         return next_phase("P0", "remediation", run)
     return one_step("performance", red, repeated(run, _SECOND_SEED))

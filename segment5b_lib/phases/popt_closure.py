@@ -199,7 +199,7 @@ def _seconds(value: float | None, runs: int) -> str:
 
 def pair_next_steps(pair: Pair, opens: Decision, items: Sequence[DodItem]) -> NextSteps:
     """The phase that is open now; or, where an item is red, how to measure again after the change."""
-    red = [found.id for found in items if found.status is ItemStatus.RED]
+    red = [line.id for line in items if line.status is ItemStatus.RED]
     if not red:
         return next_phase(_OPENED[opens], "performance", pair.run)
     return one_step(" and ".join(SUBJECTS[pair.phase]), red, repeated(pair.run))

@@ -8,8 +8,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from segment5b_lib.phases.engine.parameters import PhaseParameters
 from segment5b_lib.reports import notebooks
-from segment5b_lib.reports.notebooks import Notebook, OfPhase
+from segment5b_lib.reports.notebooks import Notebook
 from segment5b_lib.store.runs import RECEIPT_FILE, RunReceipt
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -51,7 +52,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SEGMENT5B_HOME", str(tmp_path))
     monkeypatch.setenv("SEGMENT5B_OUTPUTS", str(tmp_path / "outputs"))
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    monkeypatch.setattr(notebooks, "NOTEBOOKS", {name: Notebook(name, "P0", OfPhase) for name in CELLS})
+    monkeypatch.setattr(notebooks, "NOTEBOOKS", {name: Notebook(name, "P0", PhaseParameters) for name in CELLS})
     _write_receipt(tmp_path / "outputs" / "runs" / RUN_ID)
     return tmp_path
 
