@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 LAYERS: Final = (
-    ("version", "errors", "identity"),
+    ("version", "errors", "identity", "html_table"),
     ("contract",),
     ("kernel", "civil_time"),
     ("store",),

@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 
 from segment5b_lib.charts.renderer import Chart
-from segment5b_lib.charts.theme import BLUE, GREY, ORANGE, SKY, VERMILLION
+from segment5b_lib.contract.colours import BLUE, GREY, ORANGE, SKY, VERMILLION
 
 _ROLES = {"baseline": VERMILLION, "candidate": BLUE, "witness": ORANGE}
 

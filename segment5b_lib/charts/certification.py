@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from segment5b_lib.charts.renderer import Chart
-from segment5b_lib.charts.theme import BLUE, GREEN, GREY, ORANGE, PINK, VERMILLION
+from segment5b_lib.contract.colours import BLUE, GREEN, GREY, ORANGE, PINK, VERMILLION
 
 _SEEDS = [BLUE, ORANGE, GREEN, PINK, VERMILLION, GREY]
 _KINDS = {"open": BLUE, "reopen": ORANGE, "hold": VERMILLION, "what-if": GREY}

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from segment5b_lib.charts.renderer import Chart
-from segment5b_lib.charts.theme import BLUE, GREY, ORANGE, VERMILLION
+from segment5b_lib.contract.colours import BLUE, GREY, ORANGE, VERMILLION
 
 _TOP = 10
 _SHOWN = 20

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from segment5b_lib.charts.renderer import Chart
-from segment5b_lib.charts.theme import BLUE, GREEN, GREY, ORANGE, VERMILLION
+from segment5b_lib.contract.colours import BLUE, GREEN, GREY, ORANGE, VERMILLION
 
 _SHOWN = 6.0
 """Residuals further from 0 than this are left out of the chart, not of the figures."""

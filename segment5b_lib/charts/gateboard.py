@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from segment5b_lib.charts.renderer import Chart
-from segment5b_lib.charts.theme import VERDICT_COLOURS
+from segment5b_lib.contract.colours import VERDICT_COLOURS
 
 _ROW_HEIGHT = 36
 _COLUMN_WIDTH = 310
@@ -54,4 +54,4 @@ def gate_matrix(frame: pl.DataFrame) -> Chart:
 
 
 def _verdict_scale() -> alt.Scale:
-    return alt.Scale(domain=list(VERDICT_COLOURS), range=list(VERDICT_COLOURS.values()))
+    return alt.Scale(domain=[verdict.value for verdict in VERDICT_COLOURS], range=list(VERDICT_COLOURS.values()))

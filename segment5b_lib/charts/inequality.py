@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from segment5b_lib.charts.renderer import Chart
-from segment5b_lib.charts.theme import BLUE, GREEN, GREY, ORANGE, PINK
+from segment5b_lib.contract.colours import BLUE, GREEN, GREY, ORANGE, PINK
 
 _KINDS = {"sites": BLUE, "edges": ORANGE, "merchants": GREEN, "zones": PINK}
 

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from segment5b_lib.charts.renderer import Chart
-from segment5b_lib.charts.theme import BLUE, GREY, ORANGE
+from segment5b_lib.contract.colours import BLUE, GREY, ORANGE
 
 _HOURS = list(range(0, 24, 3))
 

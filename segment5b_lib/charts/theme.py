@@ -8,26 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
+from segment5b_lib.contract.colours import BLUE, GREEN, GREY, ORANGE, PINK, SKY, VERMILLION
+
 Mode = Literal["light", "dark", "page"]
 """`page`: JupyterLab's own colours, also after a change of its theme; for SVG only."""
-
-BLUE: Final = "#0072B2"
-SKY: Final = "#56B4E9"
-GREEN: Final = "#009E73"
-ORANGE: Final = "#E69F00"
-VERMILLION: Final = "#D55E00"
-PINK: Final = "#CC79A7"
-GREY: Final = "#8C8C8C"
-
-VERDICT_COLOURS: Final[dict[str, str]] = {
-    "pass_bplus": BLUE,
-    "pass_b": SKY,
-    "fail": VERMILLION,
-    "insufficient_power": ORANGE,
-    "not_applicable": "#C9C9C9",
-    "not_measured": GREY,
-}
-"""One colour per word of `contract.words.Verdict`; charts always print the word as well."""
 
 LANE_COLOURS: Final[dict[str, str]] = {
     "input_load": SKY,

@@ -8,7 +8,8 @@ import altair as alt
 import polars as pl
 
 from segment5b_lib.charts.renderer import Chart
-from segment5b_lib.charts.theme import BLUE, GREEN, GREY, LANE_COLOURS, ORANGE, PINK, VERMILLION
+from segment5b_lib.charts.theme import LANE_COLOURS
+from segment5b_lib.contract.colours import BLUE, GREEN, GREY, ORANGE, PINK, VERMILLION
 
 _BUDGETS = {"target": VERMILLION, "stretch": GREY}
 _SIDES = [GREY, BLUE, ORANGE, GREEN, PINK, VERMILLION]

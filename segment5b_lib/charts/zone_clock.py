@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 
 from segment5b_lib.charts.renderer import Chart
-from segment5b_lib.charts.theme import BLUE, GREY, VERMILLION
+from segment5b_lib.contract.colours import BLUE, GREY, VERMILLION
 
 YEAR_PARAM: Final = "year"
 """Name of the parameter of `t1_by_cache_year` with the chosen year."""

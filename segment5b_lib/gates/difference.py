@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
 
+from segment5b_lib.contract.colours import VERDICT_COLOURS
 from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.wording import VERDICT_COLOURS, value_text
+from segment5b_lib.gates.wording import value_text
+from segment5b_lib.html_table import Row, html_table
 
 _RANK: Final = {Verdict.FAIL: 0, Verdict.PASS_B: 1, Verdict.PASS_BPLUS: 2}
 """Verdicts that are better or worse than one another; the others say that there is nothing to compare."""
@@ -47,11 +48,9 @@ class Difference:
 
     def _repr_html_(self) -> str:
         rows = self.frame().to_dicts()
-        head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in _SHOWN)
         names = " → ".join(f"{card.identity['posture']} {card.identity['run_id'][:8]}" for card in self._cards)
-        body = "".join(_html_row(row) for row in rows)
-        caption = html.escape(f"{names}: {self.verdicts_changed().height} of {len(rows)} verdicts changed")
-        return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        caption = f"{names}: {self.verdicts_changed().height} of {len(rows)} verdicts changed"
+        return html_table(_SHOWN, [_html_row(row) for row in rows], caption=caption)
 
     @property
     def _cards(self) -> tuple[Scorecard, Scorecard]:
@@ -96,9 +95,6 @@ def _change_text(number: float | None, unit: str) -> str:
     return amount if number == 0 else f"{'+' if number > 0 else '−'}{amount}"
 
 
-def _html_row(row: dict[str, Any]) -> str:
+def _html_row(row: dict[str, Any]) -> Row:
     colour = VERDICT_COLOURS[Verdict(row["verdict_after"])]
-    weight = "normal" if row["moved"] == "same" else "bold"
-    style = "text-align: left; padding-left: 8px"
-    cells = "".join(f'<td style="{style}">{html.escape(str(row[name]))}</td>' for name in _SHOWN)
-    return f'<tr style="box-shadow: inset 5px 0 0 {colour}; font-weight: {weight}">{cells}</tr>'
+    return Row([str(row[name]) for name in _SHOWN], bar=colour, bold=row["moved"] != "same")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import polars as pl
 
+from segment5b_lib.contract.colours import VERDICT_COLOURS
 from segment5b_lib.contract.verdicts import STANDS, GateResult
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.errors import UsageError
 from segment5b_lib.gates.attribution import Attribution
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.wording import VERDICT_COLOURS, distance_text, provenance_text, threshold_text, value_text
+from segment5b_lib.gates.wording import distance_text, provenance_text, threshold_text, value_text
+from segment5b_lib.html_table import Cell, Row, html_table, lines, small
 
 _SHOWN: Final = {
     "gate": "gate",
@@ -29,7 +30,7 @@ _SHOWN: Final = {
     "provenance": "thresholds from, measured by",
 }
 """Columns of the frame that the page shows, and their headings; the last one has two lines."""
-_ON_ONE_LINE: Final = ("gate", "verdict", "value", "b", "bplus", "distance")
+_ON_ONE_LINE: Final = ("gate", "verdict", "value", "B", "B+", "distance")
 
 
 @dataclass(frozen=True)
@@ -125,28 +126,19 @@ class Scorecard:
         }
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{heading}</th>" for heading in _SHOWN.values())
-        rows = "".join(_html_row(row) for row in self.frame().to_dicts())
         about = [f"run {self.identity['run_id']}", self.identity["posture"], f"seed {self.identity['seed']}"]
-        caption = html.escape(", ".join([*about, self.origin.text] if self.origin else about))
-        return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        caption = ", ".join([*about, self.origin.text] if self.origin else about)
+        rows = [_html_row(row) for row in self.frame().to_dicts()]
+        return html_table(tuple(_SHOWN.values()), rows, caption=caption, one_line=_ON_ONE_LINE)
 
 
 def _population(entry: GateResult) -> str:
     return "" if entry.population is None else f"{entry.population:,} {entry.population_unit}"
 
 
-def _html_row(row: dict[str, Any]) -> str:
+def _html_row(row: dict[str, Any]) -> Row:
     colour = VERDICT_COLOURS[Verdict(row["verdict"])]
-    texts = {name: html.escape(str(row[name] or "")) for name in _SHOWN}
-    texts["provenance"] = f"<small>{texts['provenance']}<br>{html.escape(row['produced_by'])}</small>"
-    cells = "".join(_html_cell(name, text, colour) for name, text in texts.items())
-    return f'<tr style="box-shadow: inset 5px 0 0 {colour}">{cells}</tr>'
-
-
-def _html_cell(name: str, text: str, colour: str) -> str:
-    space = "nowrap" if name in _ON_ONE_LINE else "normal"
-    # A quarter of the colour: the word stays readable on light and on dark paper.
-    paint = f"; background: {colour}40" if name == "verdict" else ""
-    style = f"text-align: left; padding-left: 8px; white-space: {space}{paint}"
-    return f'<td style="{style}">{text}</td>'
+    cells: dict[str, str | Cell] = {name: str(row[name] or "") for name in _SHOWN}
+    cells["verdict"] = Cell(row["verdict"], behind=colour)
+    cells["provenance"] = small(lines(row["provenance"], row["produced_by"]))
+    return Row(tuple(cells.values()), bar=colour)

@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Final
 
 from segment5b_lib.contract.verdicts import GateResult
-from segment5b_lib.contract.words import Verdict
-
-VERDICT_COLOURS: Final[dict[Verdict, str]] = {
-    Verdict.PASS_BPLUS: "#0072B2",
-    Verdict.PASS_B: "#56B4E9",
-    Verdict.FAIL: "#D55E00",
-    Verdict.INSUFFICIENT_POWER: "#E69F00",
-    Verdict.NOT_APPLICABLE: "#C9C9C9",
-    Verdict.NOT_MEASURED: "#8C8C8C",
-}
-"""Okabe and Ito's colours, safe for colour-blind readers; the word is always printed as well."""
 
 _COUNTED = ("keys", "rows", "blocks", "columns")
 _BOUNDS = {"min": "≥", "max": "≤"}

@@ -6,6 +6,7 @@ refusal, an error or a kernel that died.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from textwrap import shorten
@@ -14,8 +15,9 @@ from typing import Final
 import nbformat
 from nbformat.v4 import new_markdown_cell
 
+from segment5b_lib.contract.colours import STATUS_COLOURS
 from segment5b_lib.contract.words import ItemStatus, NotebookStatus
-from segment5b_lib.phases.engine.decision import STATUS_COLOURS
+from segment5b_lib.html_table import Markup, code, html_record, lines, words
 from segment5b_lib.reports.record import NotebookRecord, headline, next_commands, reasons
 from segment5b_lib.store.publish import write_file
 
@@ -25,31 +27,29 @@ _MAX_LINES: Final = 4
 """Reasons and commands that are shown; the others are in the page's own sections."""
 _MAX_LENGTH: Final = 240
 """Characters of one reason that are shown."""
-_LEFT: Final = 'style="text-align:left"'
 
 
 def summary_html(record: NotebookRecord, phase: str, label: str) -> str:
     """The summary as one HTML block; everything in it is escaped. `label` describes the run."""
     colour = STATUS_COLOURS[ItemStatus.GREEN if record.status is NotebookStatus.COMPLETE else ItemStatus.RED]
     stamp = " · what-if: out of order, no evidence" if record.parameters.get("as_what_if") else ""
-    commands = [f"<code>{escape(command)}</code>" for command in next_commands(record)]
+    commands = [code(command) for command in next_commands(record)]
     rows = [
-        ("run", [f"<code>{escape(record.run_id)}</code> {escape(label)}"]),
-        ("found", [escape(shorten(line, _MAX_LENGTH, placeholder=" …")) for line in reasons(record)]),
-        ("next", commands or ["nothing: this phase is done"]),
+        ("run", words(code(record.run_id), label)),
+        ("found", _shown([shorten(line, _MAX_LENGTH, placeholder=" …") for line in reasons(record)])),
+        ("next", _shown(commands or ["nothing: this phase is done"])),
     ]
-    body = "".join(f"<tr><th>{name}</th><td {_LEFT}>{_shown(lines)}</td></tr>" for name, lines in rows)
     return (
         f'<div class="summary" style="border-left:6px solid {colour};padding-left:1em">'
         f'<p style="font-size:1.25em"><b>{escape(phase)} · {escape(headline(record))}</b>{stamp}</p>'
-        f"<table>{body}</table></div>"
+        f"{html_record(rows)}</div>"
     )
 
 
-def _shown(lines: list[str]) -> str:
-    hidden = len(lines) - _MAX_LINES
+def _shown(texts: Sequence[str]) -> Markup:
+    hidden = len(texts) - _MAX_LINES
     more = [f"… and {hidden} more below"] if hidden > 0 else []
-    return "<br>".join([*lines[:_MAX_LINES], *more])
+    return lines(*texts[:_MAX_LINES], *more)
 
 
 def add_summary(path: Path, record: NotebookRecord, phase: str, label: str) -> None:

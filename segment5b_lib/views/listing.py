@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import polars as pl
+
+from segment5b_lib.html_table import html_table
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Listing:
         if self.frame.is_empty():
             return "<p>none</p>"
         shown = self.frame.head(self.rows)
-        body = html_table(shown.columns, [[_text(value) for value in row] for row in shown.iter_rows()], wrap=self.wrap)
+        rows = [[_text(value) for value in row] for row in shown.iter_rows()]
+        body = html_table(shown.columns, rows, one_line=() if self.wrap else shown.columns)
         hidden = self.frame.height - shown.height
         return body + (f"<p>and {hidden:,} more</p>" if hidden else "")
 
@@ -32,15 +33,6 @@ def listing(frame: pl.DataFrame, rows: int = 20, *, wrap: bool = True) -> Listin
     Example: `views.listing(run.states(), rows=3)`
     """
     return Listing(frame, rows, wrap)
-
-
-def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, wrap: bool = True) -> str:
-    """An HTML table; every text is escaped."""
-    cell = f"<td style='text-align:left{'' if wrap else ';white-space:nowrap'}'>"
-    names = "".join(f"<th style='text-align:left'>{escape(name.replace('_', ' '))}</th>" for name in head)
-    cells = [[f"{cell}{escape(text)}</td>" for text in row] for row in rows]
-    body = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
-    return f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _text(value: object) -> str:

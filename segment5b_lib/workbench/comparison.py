@@ -9,19 +9,19 @@ from typing import Any, Final
 
 import polars as pl
 
+from segment5b_lib.contract.colours import VERDICT_COLOURS
 from segment5b_lib.contract.commands import command
 from segment5b_lib.contract.words import STATES, Verdict
 from segment5b_lib.errors import UsageError
 from segment5b_lib.gates.difference import Difference
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.wording import VERDICT_COLOURS
+from segment5b_lib.html_table import html_table
 from segment5b_lib.phases.engine.repair import NextSteps, next_steps, one_step
 from segment5b_lib.phases.popt_budgets import too_few
 from segment5b_lib.phases.popt_timing import Sample, Timing, compared, timing_of
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.differences import policy_differences, run_label, world_differences
 from segment5b_lib.views.gateboard import bands, gate_matrix
-from segment5b_lib.views.listing import html_table
 from segment5b_lib.workbench.open_run import OpenRun, open_run
 from segment5b_lib.workbench.structure import structure_lines
 

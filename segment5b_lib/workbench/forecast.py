@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +11,13 @@ import polars as pl
 from segment5b_lib.calibrate.prediction import TOP_TENTH, Estimate, Prediction
 from segment5b_lib.calibrate.predictor import Predictor
 from segment5b_lib.calibrate.tables import Changes
+from segment5b_lib.contract.colours import VERDICT_COLOURS
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.verdicts import Measurement
+from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.table import gate
-from segment5b_lib.gates.wording import VERDICT_COLOURS, threshold_text, value_text
+from segment5b_lib.gates.wording import threshold_text, value_text
+from segment5b_lib.html_table import Row, html_table
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.store.runs import Run
 from segment5b_lib.workbench.open_run import OpenRun
@@ -53,22 +55,15 @@ class GateForecast:
         return {**row, "title": result.title, **limits, "verdict": result.verdict.value}
 
     def _repr_html_(self) -> str:
-        colours = {verdict.value: colour for verdict, colour in VERDICT_COLOURS.items()}
         heads = ("gate", "title", "expected", "standard error", "B", "B+", "verdict")
-        body = "".join(
-            f'<tr style="box-shadow: inset 5px 0 0 {colours.get(row["verdict"], "none")}">{_cells(row)}</tr>'
-            for row in self.frame().to_dicts()
-        )
-        head = "".join(f"<th>{name}</th>" for name in heads)
-        caption = html.escape(f"{self.prediction.arrivals.value:,.0f} arrivals expected; {self.prediction.basis}")
-        return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        caption = f"{self.prediction.arrivals.value:,.0f} arrivals expected; {self.prediction.basis}"
+        return html_table(heads, [_html_row(row) for row in self.frame().to_dicts()], caption=caption)
 
 
-def _cells(row: dict[str, Any]) -> str:
-    error = f"± {value_text(100 * row['standard_error'], 'pp')}"
+def _html_row(row: dict[str, Any]) -> Row:
+    verdict, error = row["verdict"], f"± {value_text(100 * row['standard_error'], 'pp')}"
     texts = (row["gate"], row["title"], value_text(row["expected"], "share"), error, row["b"], row["bplus"])
-    style = "text-align: left; padding-left: 8px"
-    return "".join(f'<td style="{style}">{html.escape(str(text))}</td>' for text in (*texts, row["verdict"] or ""))
+    return Row([*texts, verdict or ""], bar=VERDICT_COLOURS[Verdict(verdict)] if verdict else "")
 
 
 def predict(

@@ -15,9 +15,10 @@ import polars as pl
 
 from segment5b_lib import charts
 from segment5b_lib.charts.renderer import titled
+from segment5b_lib.contract.colours import VERDICT_COLOURS
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.attribution import CLOCK_GATES
-from segment5b_lib.gates.wording import VERDICT_COLOURS, threshold_text, value_text
+from segment5b_lib.gates.wording import threshold_text, value_text
 from segment5b_lib.phases.engine.repair import NextSteps, next_steps
 from segment5b_lib.views.civil_time import mismatch_by_date_and_zone, offset_distribution
 from segment5b_lib.views.listing import listing

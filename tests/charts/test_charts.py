@@ -15,6 +15,7 @@ import pytest
 
 from segment5b_lib import charts
 from segment5b_lib.charts import picture, renderer, theme
+from segment5b_lib.contract.colours import VERDICT_COLOURS
 from segment5b_lib.contract.words import Lane, Verdict
 from segment5b_lib.errors import InputError
 
@@ -479,7 +480,7 @@ def test_compact_keeps_every_pixel_and_saves_bytes() -> None:
 
 
 def test_every_word_has_a_colour() -> None:
-    assert set(theme.VERDICT_COLOURS) == {verdict.value for verdict in Verdict}
+    assert set(VERDICT_COLOURS) == set(Verdict)
     assert set(theme.LANE_COLOURS) == {lane.value for lane in Lane}
 
 

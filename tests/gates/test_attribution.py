@@ -6,12 +6,12 @@ import itertools
 
 import pytest
 
-from segment5b_lib.charts import theme
+from segment5b_lib.contract.colours import STATUS_COLOURS, VERDICT_COLOURS
 from segment5b_lib.contract.verdicts import GateResult, Threshold
-from segment5b_lib.contract.words import STATES, Verdict
+from segment5b_lib.contract.words import STATES, ItemStatus, Verdict
 from segment5b_lib.gates.attribution import RULES, attribute
 from segment5b_lib.gates.table import CROSS_RUN_GATES, GATES
-from segment5b_lib.gates.wording import VERDICT_COLOURS, distance_text, threshold_text, value_text
+from segment5b_lib.gates.wording import distance_text, threshold_text, value_text
 
 EVERY = (*GATES, *CROSS_RUN_GATES)
 
@@ -113,9 +113,9 @@ def test_values_as_text(value: float | None, unit: str, text: str) -> None:
     assert value_text(value, unit) == text
 
 
-def test_colours_are_those_of_the_charts() -> None:
-    assert {verdict.value: colour for verdict, colour in VERDICT_COLOURS.items()} == theme.VERDICT_COLOURS
+def test_every_verdict_and_status_has_a_colour() -> None:
     assert set(VERDICT_COLOURS) == set(Verdict)
+    assert set(STATUS_COLOURS) == set(ItemStatus)
 
 
 def test_thresholds_and_distance_as_text() -> None:

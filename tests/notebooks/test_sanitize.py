@@ -9,10 +9,10 @@ import nbformat
 import pytest
 
 from segment5b_lib.contract.words import ItemStatus
-from segment5b_lib.phases.engine.decision import _row
+from segment5b_lib.html_table import html_table
+from segment5b_lib.phases.engine.decision import Items
 from segment5b_lib.phases.engine.envelope import DodItem
 from segment5b_lib.reports.notebooks import NOTEBOOKS
-from segment5b_lib.views.listing import html_table
 from tests.notebooks.comparison import sanitize_rules, sanitized
 from tests.notebooks.store_outputs import STORED, code_cells
 
@@ -28,7 +28,7 @@ def row(*cells: str) -> str:
 
 
 def done(name: str, text: str, evidence: str, status: ItemStatus = ItemStatus.GREEN) -> str:
-    return _row(DodItem(id=name, text=text, status=status, evidence=evidence))
+    return Items((DodItem(id=name, text=text, status=status, evidence=evidence),))._repr_html_()
 
 
 SAME = [

@@ -7,16 +7,12 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
+from segment5b_lib.contract.colours import STATUS_COLOURS
 from segment5b_lib.contract.words import Decision, ItemStatus
+from segment5b_lib.html_table import Cell, bold, html_table, words
 from segment5b_lib.phases.engine.envelope import DodItem
 
 _MARK: Final = {ItemStatus.GREEN: "✔", ItemStatus.RED: "✘", ItemStatus.WAIVED: "○", ItemStatus.NOT_APPLICABLE: "–"}
-STATUS_COLOURS: Final = {
-    ItemStatus.GREEN: "#009e73",
-    ItemStatus.RED: "#d55e00",
-    ItemStatus.WAIVED: "#cc79a7",
-    ItemStatus.NOT_APPLICABLE: "#8c8c8c",
-}
 
 
 class Items(tuple[DodItem, ...]):
@@ -25,11 +21,7 @@ class Items(tuple[DodItem, ...]):
     __slots__ = ()
 
     def _repr_html_(self) -> str:
-        rows = "".join(_row(item) for item in self)
-        return (
-            "<table><thead><tr><th></th><th style='text-align:left'>definition of done</th>"
-            f"<th style='text-align:left'>evidence</th></tr></thead><tbody>{rows}</tbody></table>"
-        )
+        return html_table(("", "definition of done", "evidence"), [_row(item) for item in self], one_line=("",))
 
 
 @dataclass(frozen=True)
@@ -71,10 +63,6 @@ class Published:
         return f"<p>{escape(self.phase)}, attempt {self.attempt}: {escape(self.decision.word)}</p><ul>{files}</ul>"
 
 
-def _row(item: DodItem) -> str:
-    status = f"{_MARK[item.status]} {item.status.value}"
-    return (
-        f"<tr><td style='white-space:nowrap;color:{STATUS_COLOURS[item.status]}'>{status}</td>"
-        f"<td style='text-align:left'><b>{escape(item.id)}</b> {escape(item.text)}</td>"
-        f"<td style='text-align:left'>{escape(item.evidence)}</td></tr>"
-    )
+def _row(item: DodItem) -> tuple[str | Cell, ...]:
+    status = Cell(f"{_MARK[item.status]} {item.status.value}", colour=STATUS_COLOURS[item.status])
+    return status, words(bold(item.id), item.text), item.evidence

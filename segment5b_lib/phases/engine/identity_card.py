@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
+from segment5b_lib.html_table import code, html_record
 from segment5b_lib.phases.engine.envelope import RunIdentity, identity_of
 from segment5b_lib.store.runs import Run
 
@@ -33,12 +33,7 @@ class IdentityCard:
         ]
 
     def _repr_html_(self) -> str:
-        body = "".join(
-            f"<tr><th style='text-align:left'>{escape(label)}</th>"
-            f"<td style='text-align:left'><code>{escape(text)}</code></td></tr>"
-            for label, text in self.rows()
-        )
-        return f"<table>{body}</table>"
+        return html_record((label, code(text)) for label, text in self.rows())
 
 
 def identity_card(run: Run) -> IdentityCard:

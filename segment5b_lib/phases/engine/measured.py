@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.errors import MissingInputError
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.html_table import html_table
 from segment5b_lib.phases.engine.envelope import MeasuredValue
-from segment5b_lib.views.listing import html_table
 
 _DERIVED = (property, cached_property)
 

@@ -9,8 +9,8 @@ from typing import Final
 from segment5b_lib.contract.commands import Command, RunAddress, addressed, command
 from segment5b_lib.gates.attribution import Attribution
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.html_table import html_table
 from segment5b_lib.store.runs import Run
-from segment5b_lib.views.listing import html_table
 
 
 @dataclass(frozen=True)
