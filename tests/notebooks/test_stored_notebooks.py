@@ -117,7 +117,7 @@ def test_planted_times_leave_everything_else(own_run: Run) -> None:
     for state, record in after.items():
         assert sum(step.wall_ms for step in record.steps) < record.durations.wall_ms
         for name in ("counters", "status", "rows_in", "rows_out", "run_id", "threads"):
-            assert record[name] == before[state][name]
+            assert getattr(record, name) == getattr(before[state], name)
         assert [(step.name, step.lane, step.rows) for step in record.steps] == [
             (step.name, step.lane, step.rows) for step in before[state].steps
         ]
