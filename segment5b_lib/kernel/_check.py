@@ -12,20 +12,20 @@ from segment5b_lib.errors import InputError
 
 def check_array(name: str, value: object, dtype: npt.DTypeLike, shape: tuple[int | None, ...]) -> None:
     """Refuse anything but a C-contiguous array of this dtype and shape (``None``: any extent)."""
-    wanted = np.dtype(dtype)
-    ok = isinstance(value, np.ndarray) and value.dtype == wanted and value.flags.c_contiguous
+    required = np.dtype(dtype)
+    ok = isinstance(value, np.ndarray) and value.dtype == required and value.flags.c_contiguous
     if ok and isinstance(value, np.ndarray):
         ok = value.ndim == len(shape) and all(
             want is None or want == have for want, have in zip(shape, value.shape, strict=True)
         )
     if not ok:
-        found = f"{value.dtype}{value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+        actual = f"{value.dtype}{value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
         extents = ", ".join("any" if extent is None else str(extent) for extent in shape)
         raise InputError(
             "5B.KERNEL.ARRAY",
             f"{name} is not the array the kernel reads",
-            expected=f"C-contiguous {wanted}({extents})",
-            found=found,
+            expected=f"C-contiguous {required}({extents})",
+            found=actual,
         )
 
 

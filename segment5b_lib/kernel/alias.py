@@ -2,8 +2,8 @@
 
 Weights become integer masses that sum to 2^24. With n entries each row of the table holds 2^24 units of
 mass·n: its own share, and the rest for one donor. All arithmetic is on integers, so a table decodes to its
-masses exactly. A share is stored as prob_q / 2^32, prob_q = clamp(share · 2^8, 1, 2^32 − 1), with no room
-for 0 and 1. On this grid every other prob_q is a multiple of 2^8, so the two ends cannot be mistaken:
+masses exactly. A share is stored as prob_q / 2^32, prob_q = clamp(share · 2^8, 1, 2^32 − 1), which does not
+encode 0 and 1. On this grid every other prob_q is a multiple of 2^8, so the two ends cannot be mistaken:
 2^32 − 1 stands for a full row, which aliases to itself, and 1 for an empty row, which ``pick`` never returns.
 """
 

@@ -1,7 +1,7 @@
 """Counting the rows of `arrival_events_5B`, each looked at once: the census, S3's keys, order, offsets and places.
 
 Rows come row group by row group as flat columns; everything that is counted is an integer, so that the sum over
-row groups does not depend on their order. Rows that no dense table has room for (a wrong clock, a foreign zone,
+row groups does not depend on their order. Rows outside every dense table (a wrong clock, a foreign zone,
 series or place) are listed by position for the caller to count.
 
 The clock to compare with is an argument: a table of offsets by zone and cell of time. Nothing of the arrival

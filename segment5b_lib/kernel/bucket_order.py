@@ -14,9 +14,9 @@ import numpy.typing as npt
 from segment5b_lib.kernel._jit import inner_jit, lean_jit
 
 ORDINAL_BITS = 24
-"""Room for 16.7 million arrivals of one merchant in one bucket."""
+"""Enough for 16.7 million arrivals of one merchant in one bucket."""
 OFFSET_BITS = 40
-"""Room for a bucket of 12 days in microseconds."""
+"""Enough for a bucket of 12 days in microseconds."""
 _DEAL_FROM = 24
 """Below this many elements insertion alone is faster."""
 

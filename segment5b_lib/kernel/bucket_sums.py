@@ -129,7 +129,7 @@ def _add_counts(
 
 
 def new_sample(rows: int) -> Sample:
-    """Room for a sample of ``rows`` rows."""
+    """An empty sample with space for ``rows`` rows."""
     rank, uniform, mu, kappa = (np.empty(rows) for _ in range(4))
     return Sample(rank, uniform, mu, kappa, np.empty(rows, np.int32), np.zeros(1, np.int64))
 

@@ -55,12 +55,12 @@ def window_table(first: I64, start_us: I64, end_us: I64) -> WindowTable:
 @inner_jit
 def _window_of(ts: int, zone: int, table: WindowTable) -> int:
     """The last window of a zone that an instant lies in; ELSEWHERE for a zone that is not there (−1)."""
-    found = ELSEWHERE
+    window = ELSEWHERE
     if zone >= 0:
         for number in range(table.first[zone], table.first[zone + 1]):
             if table.start_us[number] <= ts < table.end_us[number]:
-                found = number
-    return found
+                window = number
+    return window
 
 
 @lean_jit

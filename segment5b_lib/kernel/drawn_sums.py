@@ -36,7 +36,7 @@ class DrawnSums(NamedTuple):
 
     def plus(self, other: DrawnSums) -> DrawnSums:
         """The sums over the rows of both."""
-        sums = (mine + theirs for mine, theirs in zip(self[1:], other[1:], strict=True))
+        sums = (left + right for left, right in zip(self[1:], other[1:], strict=True))
         return DrawnSums(self.rows + other.rows, *sums)
 
 

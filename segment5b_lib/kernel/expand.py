@@ -166,13 +166,13 @@ def expand(
     """
     inside = counts.cell.reshape(-1)[cell_from:cell_to]
     needed, largest = int(inside.sum(dtype=np.int64)), int(inside.max(initial=0))
-    room = (rows.ts.size, scratch.words.size, 1 << OFFSET_BITS)
-    if any(have < want for have, want in zip(room, (needed, largest, tables.grid.bucket_us), strict=True)):
+    capacity = (rows.ts.size, scratch.words.size, 1 << OFFSET_BITS)
+    if any(have < want for have, want in zip(capacity, (needed, largest, tables.grid.bucket_us), strict=True)):
         raise InputError(
             "5B.KERNEL.EXPAND_CAPACITY",
             "cells do not fit the buffers they are expanded into",
             where=f"cells {cell_from} to {cell_to}",
-            expected=f"at most {room} arrivals, arrivals of a cell, microseconds of a bucket",
+            expected=f"at most {capacity} arrivals, arrivals of a cell, microseconds of a bucket",
             found=(needed, largest, tables.grid.bucket_us),
         )
     return _expand(cell_from, cell_to, counts, tables, tallies, scratch, rows)

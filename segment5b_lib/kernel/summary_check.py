@@ -1,4 +1,4 @@
-"""S4's summary held against S3's counts row by row, and the sequence numbers that it claims."""
+"""S4's summary compared with S3's counts row by row, and the sequence numbers that it declares."""
 
 from __future__ import annotations
 

@@ -200,6 +200,6 @@ def new_memory(countries: int, zones: int, channels: int, series: int) -> Memory
 
 
 def new_odd(rows: int) -> Odd:
-    """Empty lists with room for a row group."""
+    """Empty lists with space for a row group."""
     census, digits, series, place, sampled = (np.empty(rows, np.int32) for _ in range(5))
     return Odd(census, np.empty(rows, np.int64), digits, series, place, sampled, np.zeros(4, np.int64))
