@@ -18,14 +18,7 @@ import numpy as np
 from segment5b_lib.civil_time.oracle import offsets_of, pinned_zone
 from segment5b_lib.civil_time.past_releases import past_releases, zone_of
 from segment5b_lib.civil_time.tz_databases import Seconds, TzDatabase, zone_file
-from segment5b_lib.civil_time.tzif import (
-    IANA_RELEASE,
-    read_zone,
-    step_function,
-    year_start,
-    zone_bytes,
-    zone_names,
-)
+from segment5b_lib.civil_time.tzif import IANA_RELEASE, read_zone, step_function, year_start, zone_bytes, zone_names
 
 FIRST: Final = year_start(1970)
 """First second that is compared."""

@@ -22,10 +22,7 @@ def with_attributes(series: pl.DataFrame, profile: pl.DataFrame, virtual: pl.Dat
     joined = series.join(profile, on=zone_key, how="left", validate="m:1", maintain_order="left").join(
         virtual, on="merchant_id", how="left", validate="m:1", maintain_order="left"
     )
-    for column, owner in (
-        ("demand_class", "merchant_zone_profile_5A"),
-        ("virtual_mode", "virtual_classification_3B"),
-    ):
+    for column, owner in (("demand_class", "merchant_zone_profile_5A"), ("virtual_mode", "virtual_classification_3B")):
         missing = joined.filter(pl.col(column).is_null())
         if missing.height:
             raise InputError(

@@ -207,11 +207,7 @@ def _realise(
             step.rows = realised.size
         with context.step("check intensity", Lane.VALIDATION):
             _validate_slice(domain, start, baseline, realised)
-        columns = {
-            "lambda_baseline": baseline,
-            "lambda_random_component": component,
-            "lambda_realised": realised,
-        }
+        columns = {"lambda_baseline": baseline, "lambda_random_component": component, "lambda_realised": realised}
         with context.step("build columns", Lane.WRITE):
             table = domain.per_bucket(start, stop, columns)
         publication.write_part("s2_realised_intensity_5B", domain.scenario_id, bounds.part, table)

@@ -83,12 +83,7 @@ def _draw(
             step.rows = mu.size
         with context.step("draw counts", Lane.COMPUTE) as step:
             counts, capped = draw_counts(
-                keys[part],
-                mu,
-                kappa[part],
-                law=policy.law,
-                mu_floor=policy.lambda_zero_eps,
-                cap=policy.max_count,
+                keys[part], mu, kappa[part], law=policy.law, mu_floor=policy.lambda_zero_eps, cap=policy.max_count
             )
             step.rows = mu.size
         with context.step("check counts", Lane.VALIDATION):
@@ -123,11 +118,7 @@ def _columns(
 
 
 def _validate(
-    domain: SeriesDomain,
-    bounds: SeriesSlice,
-    mu: NDArray[np.float64],
-    counts: NDArray[np.int32],
-    policy: CountConfig,
+    domain: SeriesDomain, bounds: SeriesSlice, mu: NDArray[np.float64], counts: NDArray[np.int32], policy: CountConfig
 ) -> None:
     wrong = (counts < 0) | (counts > policy.max_count) | ((mu <= policy.lambda_zero_eps) & (counts != 0))
     if wrong.any():

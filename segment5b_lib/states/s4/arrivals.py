@@ -149,10 +149,7 @@ def _write_anomalies(
 
 
 def _count(
-    publication: Publication,
-    expansion: Expansion,
-    results: Sequence[ShardResult],
-    anomalies: Sequence[Anomaly],
+    publication: Publication, expansion: Expansion, results: Sequence[ShardResult], anomalies: Sequence[Anomaly]
 ) -> None:
     domain, counters = expansion.domain, publication.counters
     zones = expansion.scenario.codes.zones

@@ -23,15 +23,7 @@ from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StateError
 from segment5b_lib.kernel import arrival_check
 from segment5b_lib.kernel.arrival_check import Finding, Sums, check_rows, new_sums
-from segment5b_lib.kernel.arrival_tables import (
-    Counts,
-    Rows,
-    Scratch,
-    Tallies,
-    new_rows,
-    new_scratch,
-    new_tallies,
-)
+from segment5b_lib.kernel.arrival_tables import Counts, Rows, Scratch, Tallies, new_rows, new_scratch, new_tallies
 from segment5b_lib.kernel.expand import expand
 from segment5b_lib.kernel.routing import NO_SITE
 from segment5b_lib.states.context import Context
@@ -123,10 +115,7 @@ def expand_shard(expansion: Expansion, shard: Shard, counts: Counts, path: Path)
     zones = len(codes.zones) if expansion.scenario.tables.pools.unroutable.any() else 0
     tallies = new_tallies(first, stop - first, shard.bucket_from, shard.bucket_to - shard.bucket_from, zones)
     sums = new_sums(len(codes.zones))
-    with (
-        expansion.workspace() as space,
-        open_writer(path, expansion.schema, expansion.metadata) as writer,
-    ):
+    with expansion.workspace() as space, open_writer(path, expansion.schema, expansion.metadata) as writer:
         for cells in plan_row_groups(expansion.counts.cell, shard):
             written = _compute(expansion, cells, counts, space, tallies)
             _validate(expansion, cells, counts, space, sums)

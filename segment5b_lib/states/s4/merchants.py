@@ -13,14 +13,7 @@ from segment5b_lib.contract.policies import FailClosedRules
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel.alias import picking
-from segment5b_lib.kernel.arrival_tables import (
-    HYBRID,
-    PHYSICAL,
-    VIRTUAL,
-    Edges,
-    Merchants,
-    Sites,
-)
+from segment5b_lib.kernel.arrival_tables import HYBRID, PHYSICAL, VIRTUAL, Edges, Merchants, Sites
 from segment5b_lib.states.s4.counts import merchant_starts
 from segment5b_lib.states.s4.routing_inputs import OnlineRouting
 from segment5b_lib.states.series import SeriesDomain

@@ -174,11 +174,7 @@ def _table(
         raise _mismatch(where, f"a slice of {edges} edges", "none")
     try:
         prob_q, alias = decode_slice(
-            blob,
-            row["blob_offset_bytes"],
-            row["blob_length_bytes"],
-            row["merchant_alias_checksum"],
-            where,
+            blob, row["blob_offset_bytes"], row["blob_length_bytes"], row["merchant_alias_checksum"], where
         )
     except InputError as error:
         raise _mismatch(where, error.expected, error.found) from error

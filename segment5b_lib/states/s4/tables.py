@@ -8,12 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from segment5b_lib.kernel.arrival_tables import (
-    Grid,
-    Pools,
-    SeriesTable,
-    Tables,
-)
+from segment5b_lib.kernel.arrival_tables import Grid, Pools, SeriesTable, Tables
 from segment5b_lib.kernel.streams import ARRIVAL_EDGE_PICK, ARRIVAL_SITE_PICK, ARRIVAL_TIME, stream_keys
 from segment5b_lib.model.pools import SitePools
 from segment5b_lib.model.zone_draws import days_of_buckets

@@ -30,11 +30,7 @@ def clock_checks(inputs: CheckInputs) -> list[Check]:
     windows = [
         row for scenario, error in zip(inputs.scenarios, errors, strict=True) for row in _windows(scenario, error)
     ]
-    return [
-        _mismatch(inputs, errors),
-        _one_hour(inputs, errors),
-        *_hour_bins(inputs, windows),
-    ]
+    return [_mismatch(inputs, errors), _one_hour(inputs, errors), *_hour_bins(inputs, windows)]
 
 
 def _errors(scenario: ScenarioInputs) -> I64:

@@ -30,11 +30,7 @@ Total = dict[str, Any]
 def draw_checks(inputs: CheckInputs) -> list[Check]:
     """RNG totals, mean factor, shared factor."""
     groups = [_groups(inputs, scenario) for scenario in inputs.scenarios]
-    return [
-        _totals(inputs),
-        _mean_factor(inputs, groups),
-        _shared_factor(inputs, groups),
-    ]
+    return [_totals(inputs), _mean_factor(inputs, groups), _shared_factor(inputs, groups)]
 
 
 def _groups(inputs: CheckInputs, scenario: ScenarioInputs) -> Groups:

@@ -19,12 +19,7 @@ from segment5b_lib.store.runs import policies_digest
 
 def receipt_checks(inputs: CheckInputs) -> list[Check]:
     """Upstream bundles, sealed inputs, markers, grid: in this order."""
-    return [
-        _upstream_bundles(inputs),
-        _sealed_inputs(inputs),
-        _state_markers(inputs),
-        _time_grid(inputs),
-    ]
+    return [_upstream_bundles(inputs), _sealed_inputs(inputs), _state_markers(inputs), _time_grid(inputs)]
 
 
 def _upstream_bundles(inputs: CheckInputs) -> Check:

@@ -27,12 +27,7 @@ def sentinel_checks(inputs: CheckInputs) -> list[Check]:
     drawn = NOTHING_DRAWN
     for scenario in inputs.scenarios:
         drawn = drawn.plus(scenario.ledger.drawn)
-    return [
-        _concentration(inputs),
-        _virtual_share(inputs),
-        _weekend(inputs, drawn),
-        _dispersion(inputs, drawn),
-    ]
+    return [_concentration(inputs), _virtual_share(inputs), _weekend(inputs, drawn), _dispersion(inputs, drawn)]
 
 
 def _sentinel(
@@ -91,14 +86,7 @@ def _virtual_share(inputs: CheckInputs) -> Check:
     share = virtual / arrivals if arrivals else None
     message = f"{virtual} of {arrivals} arrivals are virtual"
     return _sentinel(
-        inputs,
-        "T7",
-        "VIRTUAL_SHARE",
-        share,
-        "share of arrivals",
-        (arrivals, "arrivals"),
-        message,
-        {"virtual": virtual},
+        inputs, "T7", "VIRTUAL_SHARE", share, "share of arrivals", (arrivals, "arrivals"), message, {"virtual": virtual}
     )
 
 

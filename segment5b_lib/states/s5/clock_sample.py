@@ -96,11 +96,7 @@ class ClockSample:
 
 
 def draw_clock_sample(
-    context: Context,
-    parts: Sequence[Part],
-    zones: tuple[str, ...],
-    windows: tuple[Window, ...],
-    plan: SamplingPlan,
+    context: Context, parts: Sequence[Part], zones: tuple[str, ...], windows: tuple[Window, ...], plan: SamplingPlan
 ) -> ClockSample:
     """Sample one scenario's parts, which come in key order; `zones` are all that tzid_primary may name."""
     draw = _Draw(context, zones, windows, plan, sum(part.rows for part in parts))
@@ -113,12 +109,7 @@ class _Draw:
     """The state of one draw. Row groups may come in any order and from many threads."""
 
     def __init__(
-        self,
-        context: Context,
-        zones: tuple[str, ...],
-        windows: tuple[Window, ...],
-        plan: SamplingPlan,
-        population: int,
+        self, context: Context, zones: tuple[str, ...], windows: tuple[Window, ...], plan: SamplingPlan, population: int
     ) -> None:
         self.context, self.zones, self.windows, self.population = context, zones, windows, population
         self.quota, self.seed = plan.rows_per_dst_window, plan.seed
