@@ -25,7 +25,7 @@ from scipy.optimize import linprog
 
 from segment5b_lib.calibrate.mix import Mix, largest
 from segment5b_lib.errors import StateError
-from segment5b_lib.model.concentration import TOP_ZONES
+from segment5b_lib.model.statistics import TOP_ZONES
 
 F64 = NDArray[np.float64]
 _TOLERANCE: Final = 1e-7

@@ -9,7 +9,7 @@ from segment5b_lib.calibrate.demand import ExpectedDemand
 from segment5b_lib.calibrate.flows import blocks
 from segment5b_lib.calibrate.predictor import Predictor
 from segment5b_lib.contract.policies import Policies
-from segment5b_lib.model.concentration import TOP_ZONES
+from segment5b_lib.model.statistics import TOP_ZONES
 
 _BEHIND_A_ZONE = 3
 

@@ -17,7 +17,7 @@ from segment5b_lib.calibrate.flows import blocks, destinations
 from segment5b_lib.calibrate.tables import RoutingTables
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import VirtualMode
-from segment5b_lib.model.concentration import TOP_ZONES
+from segment5b_lib.model.statistics import TOP_ZONES
 
 _DUST: Final = 1e-15
 """Shares below this are what is left of a subtraction."""

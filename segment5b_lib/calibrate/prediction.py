@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from segment5b_lib.calibrate.demand import ExpectedDemand
 from segment5b_lib.calibrate.flows import Block
-from segment5b_lib.model.concentration import TOP_ZONES
+from segment5b_lib.model.statistics import TOP_ZONES
 
 F64 = NDArray[np.float64]
 TOP_TENTH: Final = "T6.top_10_percent"

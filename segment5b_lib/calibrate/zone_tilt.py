@@ -25,7 +25,7 @@ from segment5b_lib.calibrate.floor import Floor, floor_of
 from segment5b_lib.calibrate.mix import Mix, largest
 from segment5b_lib.contract.policies import ZoneTilt
 from segment5b_lib.errors import GateRefusal
-from segment5b_lib.model.concentration import TOP_ZONES
+from segment5b_lib.model.statistics import TOP_ZONES
 
 F64 = NDArray[np.float64]
 GAP: Final = 1e-6

@@ -15,7 +15,7 @@ import polars as pl
 from segment5b_lib.contract.verdicts import Measurement
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.gate import ARRIVALS, Gate, Group
-from segment5b_lib.model.concentration import top_share
+from segment5b_lib.model.statistics import top_share
 
 _LISTED = 20
 

@@ -18,7 +18,7 @@ from segment5b_lib.contract.verdicts import Measurement, gate_bound, not_measure
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.gate import ARRIVALS, COUNTS, Gate, Group
-from segment5b_lib.model.weekend import STANDARD_ERRORS, weekend_difference
+from segment5b_lib.model.statistics import STANDARD_ERRORS, weekend_difference
 
 _FRIDAY_END = 5 * 24
 

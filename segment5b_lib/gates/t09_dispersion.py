@@ -15,7 +15,7 @@ import numpy as np
 from segment5b_lib.contract.verdicts import Measurement, not_measured
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.gate import COUNTS, Gate, Group
-from segment5b_lib.model.pearson_dispersion import implied_dispersion, pearson_dispersion
+from segment5b_lib.model.statistics import implied_dispersion, pearson_dispersion
 
 
 def measure(evidence: Evidence) -> Measurement:

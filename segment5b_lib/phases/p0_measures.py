@@ -13,7 +13,7 @@ from segment5b_lib.contract.units import HOUR_S
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.model.concentration import TOP_ZONES
+from segment5b_lib.model.statistics import TOP_ZONES
 from segment5b_lib.views.inequality import arrivals_by, gini
 from segment5b_lib.views.rhythm import HOUR_RANGES
 

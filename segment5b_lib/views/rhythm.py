@@ -9,7 +9,7 @@ import polars as pl
 from segment5b_lib.gates.evidence.census import NO_HOUR
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.t08_weekend import weekend_shares
-from segment5b_lib.model.weekend import STANDARD_ERRORS
+from segment5b_lib.model.statistics import STANDARD_ERRORS
 
 HOUR_RANGES: Final = {"09-17": range(9, 18), "18-23": range(18, 24), "00-05": range(6)}
 """Parts of the day by their first and last hour, both included."""

@@ -8,9 +8,15 @@ import statistics
 import numpy as np
 import pytest
 
-from segment5b_lib.model.concentration import TOP_ZONES, top_share
-from segment5b_lib.model.pearson_dispersion import implied_dispersion, pearson_dispersion
-from segment5b_lib.model.weekend import STANDARD_ERRORS, weekend_difference, weekend_noise_pp
+from segment5b_lib.model.statistics import (
+    STANDARD_ERRORS,
+    TOP_ZONES,
+    implied_dispersion,
+    pearson_dispersion,
+    top_share,
+    weekend_difference,
+    weekend_noise_pp,
+)
 
 
 def test_the_top_share_is_of_the_largest_whatever_their_order() -> None:

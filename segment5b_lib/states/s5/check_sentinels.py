@@ -8,9 +8,14 @@ from typing import Any, Final
 from segment5b_lib.contract.verdicts import Bound, Level, gate_bound
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.kernel.drawn_sums import NOTHING_DRAWN, DrawnSums
-from segment5b_lib.model.concentration import TOP_ZONES, top_share
-from segment5b_lib.model.pearson_dispersion import implied_dispersion, pearson_dispersion
-from segment5b_lib.model.weekend import weekend_difference, weekend_noise_pp
+from segment5b_lib.model.statistics import (
+    TOP_ZONES,
+    implied_dispersion,
+    pearson_dispersion,
+    top_share,
+    weekend_difference,
+    weekend_noise_pp,
+)
 from segment5b_lib.states.s5.check import Check, CheckStatus, check_bounds
 from segment5b_lib.states.s5.inputs import CheckInputs
 
