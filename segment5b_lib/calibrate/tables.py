@@ -12,7 +12,7 @@ import polars as pl
 
 from segment5b_lib.civil_time import cache as tz_cache
 from segment5b_lib.civil_time.cache import TzCache
-from segment5b_lib.model.sites import SITE_COLUMNS, joined_sites
+from segment5b_lib.model.pools import SITE_COLUMNS, joined_sites
 from segment5b_lib.store.worlds import World
 from segment5b_lib.world.plan import Plan
 from segment5b_lib.world.reopen import reopened_spec

@@ -1,15 +1,18 @@
-"""Differences of another tz database from the oracle: by zone and instant, and the release that explains them.
+"""Differences of other tz databases from the oracle: by zone and instant, and the release that explains them.
 
 A zone's differences are explained by a release whose own TZif file gives the database's offsets at every probe, not
-only where they differ. A difference that no release explains is a failure.
+only where they differ. A difference that no release explains is a failure. The tz drift report has the differences of
+every database of this machine, as lines.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
+from importlib import resources
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,10 +20,11 @@ import numpy as np
 
 from segment5b_lib.civil_time.oracle import offsets_of, pinned_zone
 from segment5b_lib.civil_time.past_releases import past_releases, zone_of
-from segment5b_lib.civil_time.tz_databases import Seconds, TzDatabase, zone_file
+from segment5b_lib.civil_time.tz_databases import ARROW_REACH, ENDLESS, Seconds, TzDatabase, tz_databases, zone_file
 from segment5b_lib.civil_time.tzif import IANA_RELEASE, read_zone, step_function, year_start, zone_bytes, zone_names
+from segment5b_lib.identity import utc_text
 
-FIRST: Final = year_start(1970)
+FIRST_SECOND: Final = year_start(1970)
 """First second that is compared."""
 PLACEHOLDER: Final = "Factory"
 """The zone of an unconfigured machine. Date libraries leave it out, and no place uses it."""
@@ -47,7 +51,7 @@ class ZoneDrift(NamedTuple):
 
 
 class Drift(NamedTuple):
-    """Differences of one database on [FIRST, `until`).
+    """Differences of one database on [FIRST_SECOND, `until`).
 
     `releases` agree with it in the most zones of the record: more than one if its offsets do not distinguish them,
     none if it has no zones.
@@ -82,7 +86,7 @@ class Probes(NamedTuple):
 
 
 def compare_all(databases: Sequence[TzDatabase], *, until: int, every: int) -> list[Drift]:
-    """Every difference of every database on [FIRST, `until`), and the releases that explain it.
+    """Every difference of every database on [FIRST_SECOND, `until`), and the releases that explain it.
 
     Zones are compared just before and at each change in any release, and once in `every` seconds between. The files
     of a database that states a release not on record are trusted as that release, and may explain other databases.
@@ -92,7 +96,7 @@ def compare_all(databases: Sequence[TzDatabase], *, until: int, every: int) -> l
         for database in databases
         if database.folder and database.states and database.states not in (IANA_RELEASE, *past_releases().releases)
     }
-    probes = _all_probes(np.append(np.arange(FIRST, until, every), until - 1), unrecorded)
+    probes = _all_probes(np.append(np.arange(FIRST_SECOND, until, every), until - 1), unrecorded)
     return [_compare(database, probes, until) for database in databases]
 
 
@@ -156,7 +160,7 @@ def _zone_drift(
 ) -> ZoneDrift:
     seconds, expected = zone.seconds, zone.expected
     if actual is None:
-        return ZoneDrift(tzid, (OffsetDifference(FIRST, until, int(expected[0]), None),), shown)
+        return ZoneDrift(tzid, (OffsetDifference(FIRST_SECOND, until, int(expected[0]), None),), shown)
     changes = np.flatnonzero((np.diff(expected) != 0) | (np.diff(actual) != 0)) + 1
     starts = [int(seconds[0]), *(_first_second(database, tzid, zone, actual, i) for i in changes.tolist()), until]
     differences = tuple(
@@ -176,3 +180,103 @@ def _first_second(database: TzDatabase, tzid: str, zone: Probes, actual: Seconds
 
     between = range(int(zone.seconds[index - 1]) + 1, int(zone.seconds[index]))
     return int(zone.seconds[index - 1]) + 1 + bisect_left(between, True, key=equal_to_probe)
+
+
+EVERY: Final = 91 * 86_400
+"""Interval of the probes between changes: once a quarter, so in summer and in winter."""
+
+
+class DriftLine(NamedTuple):
+    """One database against the pinned one over a horizon [start, end).
+
+    Attributes
+    ----------
+    database : name of the database
+    version : of the library that carries it; empty for the system's
+    release : the release or releases that it agrees with; "none" without any zone
+    states : release that it states itself, or None
+    in_use, zones : number of zones in use and of all zones that differ in the horizon
+    first_utc : the first instant of a difference, or None
+    later, later_utc : zones that differ only after the horizon, and the first instant
+    unexplained : zones whose offsets match no release
+    """
+
+    database: str
+    version: str
+    release: str
+    states: str | None
+    in_use: int
+    zones: int
+    first_utc: str | None
+    later: int
+    later_utc: str | None
+    unexplained: tuple[str, ...]
+
+
+class DifferenceLine(NamedTuple):
+    """One difference: offsets in seconds, local minus UTC, on [from_utc, until_utc)."""
+
+    database: str
+    tzid: str
+    from_utc: str
+    until_utc: str
+    expected_seconds: int
+    found_seconds: int | None
+    releases: tuple[str, ...]
+
+
+@lru_cache(maxsize=2)
+def machine_drift(end: int) -> tuple[Drift, ...]:
+    """Every database of this machine, compared through 2037, as far as all apply rules, or to `end` if later."""
+    return tuple(compare_all(tz_databases(), until=max(ARROW_REACH, end), every=EVERY))
+
+
+def places() -> tuple[str, ...]:
+    """The zones of places, by the database's own table: without links and the zones of ships."""
+    table = resources.files("tzdata").joinpath("zoneinfo", "zone.tab").read_text("utf-8")
+    return tuple(sorted(line.split("\t")[2] for line in table.splitlines() if not line.startswith("#")))
+
+
+def drift_line(drift: Drift, in_use: Collection[str], start: int, end: int) -> DriftLine:
+    """One database in one line, for zones in use over the horizon [start, end), epoch seconds UTC."""
+    firsts = {zone.tzid: differences[0].start for zone in drift.zones if (differences := _from(zone, start))}
+    inside = {tzid: max(first, start) for tzid, first in firsts.items() if first < end}
+    later = [first for tzid, first in firsts.items() if tzid not in inside]
+    return DriftLine(
+        database=drift.database.name,
+        version=drift.database.version,
+        release=" or ".join(drift.releases) or "none",
+        states=drift.database.states,
+        in_use=len(inside.keys() & set(in_use)),
+        zones=len(inside),
+        first_utc=utc_text(min(inside.values())) if inside else None,
+        later=len(later),
+        later_utc=utc_text(min(later)) if later else None,
+        unexplained=tuple(zone.tzid for zone in drift.unexplained),
+    )
+
+
+def difference_lines(drift: Drift, start: int = FIRST_SECOND, end: int = ENDLESS) -> Iterator[DifferenceLine]:
+    """Every difference within [start, end), by zone and time."""
+    for zone in drift.zones:
+        for difference in _from(zone, start):
+            if difference.start >= end:
+                continue
+            offsets = difference.expected_seconds, difference.found_seconds
+            instants = utc_text(difference.start), utc_text(difference.end)
+            yield DifferenceLine(drift.database.name, zone.tzid, *instants, *offsets, zone.releases)
+
+
+def sentence(line: DriftLine) -> str:
+    """A line for the terminal: release, zones that differ in the horizon (of these in use), zones that differ later."""
+    if line.release == "none":
+        return f"{line.database}: no time zones"
+    stated = f" (states {line.states})" if line.states and line.states != line.release else ""
+    now = f"{line.zones} ({line.in_use}) from {line.first_utc[:10]}" if line.first_utc else "0 (0)"
+    later = f"; {line.later} from {line.later_utc[:10]}" if line.later_utc else ""
+    unexplained = f"; explained by no release: {', '.join(line.unexplained)}" if line.unexplained else ""
+    return f"{line.database} {line.release}{stated}: {now}{later}{unexplained}"
+
+
+def _from(zone: ZoneDrift, start: int) -> list[OffsetDifference]:
+    return [difference for difference in zone.differences if difference.end > start]

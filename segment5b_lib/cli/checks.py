@@ -159,7 +159,7 @@ def tz_drift(scale: str) -> Outcome:
 
     They compute nothing, so a difference is not a fault, unless no release of the database explains it.
     """
-    from segment5b_lib.civil_time.tz_drift import difference_lines, drift_line, machine_drift, places, sentence
+    from segment5b_lib.civil_time.drift import difference_lines, drift_line, machine_drift, places, sentence
     from segment5b_lib.world.world_file import load_spec
 
     horizon = load_spec(scale).horizon

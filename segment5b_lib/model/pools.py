@@ -1,8 +1,8 @@
-"""Site pools: the sites that one answer to "which zone" leads to, as alias tables in flat arrays.
+"""The sites that arrivals can be routed to, and pools of them: the sites of one zone as alias tables in flat arrays.
 
-Under `group_weights` a pool is a merchant's sites in a zone, in all countries; under `row_zone` its sites in
-one country and zone. Within a pool a site's chance is its p_weight, renormalised; sites are in (country,
-site_order) order. A site without weight is no site to route to.
+A site is in 1B, with 2A's zone and 2B's weight. Under `group_weights` a pool is a merchant's sites in a zone, in all
+countries; under `row_zone` its sites in one country and zone. Within a pool a site's chance is its p_weight,
+renormalised; sites are in (country, site_order) order. No arrival is routed to a site without weight.
 """
 
 from __future__ import annotations
@@ -15,7 +15,50 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from segment5b_lib.errors import InputError
+from segment5b_lib.identity import site_id
 from segment5b_lib.kernel.alias import build_alias_slices, picking
+
+SITE_KEY: Final = ["merchant_id", "legal_country_iso", "site_order"]
+SITE_COLUMNS: Final = {
+    "site_timezones": [*SITE_KEY, "tzid"],
+    "s1_site_weights": [*SITE_KEY, "p_weight"],
+    "site_locations": [*SITE_KEY, "lat_deg", "lon_deg"],
+}
+"""Columns that `joined_sites` reads of each dataset."""
+
+
+def joined_sites(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """One row per site in key order: key, tzid, p_weight, lat_deg, lon_deg, site_id (u64).
+
+    `frames` has the columns `SITE_COLUMNS` of each dataset, rows in any order.
+
+    Raises
+    ------
+    InputError : ``5B.S4.ROUTING_ROW_MISSING`` for a site that one of the three datasets does not have
+    """
+    sites = frames["site_timezones"].sort(SITE_KEY)
+    for name, frame in frames.items():
+        _same_keys(sites, frame.sort(SITE_KEY), name)
+        if name != "site_timezones":
+            sites = sites.join(frame, on=SITE_KEY, validate="1:1", maintain_order="left")
+    ids = [site_id(*key) for key in sites.select(SITE_KEY).iter_rows()]
+    return sites.with_columns(site_id=pl.Series(ids, dtype=pl.UInt64))
+
+
+def _same_keys(sites: pl.DataFrame, other: pl.DataFrame, name: str) -> None:
+    for have, lack, lacking in ((sites, other, name), (other, sites, "site_timezones")):
+        missing = have.join(lack, on=SITE_KEY, how="anti", maintain_order="left")
+        if missing.height:
+            raise InputError(
+                "5B.S4.ROUTING_ROW_MISSING",
+                "a site is not in every dataset that routing needs",
+                where=f"{lacking}, key {missing.select(SITE_KEY).row(0)}",
+                expected="one row per site in site_locations, site_timezones and s1_site_weights",
+                found=f"{missing.height} sites without",
+                next_step="the upstream segment must publish again; or rebuild the world",
+            )
+
 
 MERCHANT_ZONE: Final = ["merchant_id", "tzid"]
 """Key of a pool under `group_weights`."""
@@ -94,7 +137,7 @@ def _slices(routable: pl.DataFrame, key: list[str]) -> _Slices:
 def _redirected(
     keys: pl.DataFrame, by_zone: pl.DataFrame, sites: pl.DataFrame, routable: pl.DataFrame, offset: int
 ) -> pl.DataFrame:
-    """Keys with the slice of the nearest zone where they have none of their own."""
+    """Keys without a slice get that of the nearest zone."""
     without = keys.filter("unroutable")
     nearest = without.with_columns(nearest=nearest_zones(without, sites, routable)).join(
         by_zone,
@@ -105,8 +148,8 @@ def _redirected(
         maintain_order="left",
     )
     names = [name for name in keys.columns if name not in ("start", "size", "tzid_used", "unroutable")]
-    found = nearest.select(*names, start=pl.col("start_near") + offset, size="size_near", tzid_used="nearest")
-    return keys.update(found, on=names, how="left", maintain_order="left")
+    redirected = nearest.select(*names, start=pl.col("start_near") + offset, size="size_near", tzid_used="nearest")
+    return keys.update(redirected, on=names, how="left", maintain_order="left")
 
 
 def destination_zones(wanted: pl.DataFrame, key: list[str], sites: pl.DataFrame) -> pl.Series:

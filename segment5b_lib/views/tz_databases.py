@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from segment5b_lib.civil_time.tz_drift import DriftLine, drift_line, machine_drift
+from segment5b_lib.civil_time.drift import DriftLine, drift_line, machine_drift
 from segment5b_lib.contract.units import DAY_S
 from segment5b_lib.gates.evidence.run_tables import Evidence
 

@@ -11,8 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segment5b_lib.civil_time import past_releases, tz_databases, tz_drift
-from segment5b_lib.civil_time.drift import FIRST, PLACEHOLDER, Drift, compare_all
+from segment5b_lib.civil_time import past_releases, tz_databases
+from segment5b_lib.civil_time.drift import (
+    FIRST_SECOND,
+    PLACEHOLDER,
+    Drift,
+    compare_all,
+    difference_lines,
+    drift_line,
+    machine_drift,
+    sentence,
+)
 from segment5b_lib.civil_time.oracle import expected_offsets
 from segment5b_lib.civil_time.past_releases import past_releases as record
 from segment5b_lib.civil_time.tz_databases import TzDatabase, folder_database
@@ -62,7 +71,7 @@ def drift_of(*databases: TzDatabase) -> Drift:
 
 
 def texts(drift: Drift, tzid: str) -> list[tuple[str, str, int, int | None]]:
-    return [line[2:6] for line in tz_drift.difference_lines(drift) if line.tzid == tzid]
+    return [line[2:6] for line in difference_lines(drift) if line.tzid == tzid]
 
 
 def test_a_copy_of_the_pinned_database_shows_nothing(database: Database) -> None:
@@ -87,9 +96,9 @@ def test_a_difference_that_no_release_explains_is_told(database: Database) -> No
     assert [zone.tzid for zone in drift.unexplained] == ["Europe/Berlin"]
     assert texts(drift, "Europe/Berlin")[-1] == ("2037-03-29T01:00:00Z", "2037-10-25T01:00:00Z", 7200, 3600)
     assert drift.releases == ("2025b",)
-    line = tz_drift.drift_line(drift, ["Europe/Berlin"], year_start(2026), year_start(2027))
+    line = drift_line(drift, ["Europe/Berlin"], year_start(2026), year_start(2027))
     assert line.unexplained == ("Europe/Berlin",) and line.in_use == 1
-    assert "explained by no release: Europe/Berlin" in tz_drift.sentence(line)
+    assert "explained by no release: Europe/Berlin" in sentence(line)
 
 
 def test_a_release_that_stops_being_followed_is_not_explained_by_it(database: Database) -> None:
@@ -133,9 +142,9 @@ def test_a_database_that_lies_about_its_release_is_not_believed(database: Databa
 
 def test_a_machine_without_zones_says_so(tmp_path: Path) -> None:
     drift = drift_of(folder_database("planted", tmp_path))
-    line = tz_drift.drift_line(drift, ["Asia/Tokyo"], FIRST, UNTIL)
+    line = drift_line(drift, ["Asia/Tokyo"], FIRST_SECOND, UNTIL)
     assert line.release == "none" and line.unexplained == ()
-    assert tz_drift.sentence(line) == "planted: no time zones"
+    assert sentence(line) == "planted: no time zones"
 
 
 @pytest.mark.parametrize("content", [b"", b"no zone", zone_bytes("Europe/Berlin")[:-3]])
@@ -147,17 +156,17 @@ def test_a_damaged_file_is_an_error_and_no_endless_wait(database: Database, cont
 
 def test_what_differs_in_the_horizon_and_what_differs_later(database: Database) -> None:
     drift = drift_of(database("2025b", release("2025b")))
-    line = tz_drift.drift_line(drift, ["Europe/Chisinau", "America/Havana"], year_start(2026), 1_775_001_600)
+    line = drift_line(drift, ["Europe/Chisinau", "America/Havana"], year_start(2026), 1_775_001_600)
     assert (line.in_use, line.zones, line.first_utc) == (1, 2, "2026-03-29T00:00:00Z")
     assert (line.later, line.later_utc) == (13, "2026-09-20T01:00:00Z")
     assert (line.release, line.states) == ("2025b", "2025b")
-    all_of_it = tz_drift.drift_line(drift, ["Europe/Chisinau", "America/Havana"], year_start(2026), UNTIL)
+    all_of_it = drift_line(drift, ["Europe/Chisinau", "America/Havana"], year_start(2026), UNTIL)
     assert (all_of_it.in_use, all_of_it.zones, all_of_it.later) == (2, 15, 0)
 
 
 @pytest.fixture(scope="module")
 def machine() -> tuple[Drift, ...]:
-    return tz_drift.machine_drift(UNTIL)
+    return machine_drift(UNTIL)
 
 
 def test_every_difference_on_this_machine_is_explained(machine: tuple[Drift, ...]) -> None:

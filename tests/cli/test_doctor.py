@@ -8,7 +8,7 @@ from importlib import metadata
 import pytest
 
 from segment5b_lib.charts import renderer
-from segment5b_lib.civil_time import tz_drift
+from segment5b_lib.civil_time import drift
 from segment5b_lib.civil_time.past_releases import past_releases
 from segment5b_lib.civil_time.tz_databases import folder_database
 from segment5b_lib.civil_time.tzif import zone_bytes, zone_names
@@ -166,11 +166,11 @@ def system_zones(tmp_path, monkeypatch):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.get(tzid) or files.get("2025b") or zone_bytes(tzid))
         (tmp_path / "zones" / "tzdata.zi").write_text("# version 2025b\nR d\n")
-        monkeypatch.setattr(tz_drift, "tz_databases", lambda: (folder_database("system", tmp_path / "zones"),))
-        tz_drift.machine_drift.cache_clear()
+        monkeypatch.setattr(drift, "tz_databases", lambda: (folder_database("system", tmp_path / "zones"),))
+        drift.machine_drift.cache_clear()
 
     yield plant
-    tz_drift.machine_drift.cache_clear()
+    drift.machine_drift.cache_clear()
 
 
 def test_an_older_database_of_the_system_is_told_and_not_judged(doctor, system_zones):

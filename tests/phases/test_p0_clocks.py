@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from segment5b_lib import views
-from segment5b_lib.civil_time import tz_drift
+from segment5b_lib.civil_time import drift
 from segment5b_lib.civil_time.past_releases import past_releases
 from segment5b_lib.civil_time.tz_databases import folder_database
 from segment5b_lib.civil_time.tzif import zone_bytes, zone_names
@@ -38,11 +38,11 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plant]:
             path = tmp_path.joinpath(*tzid.split("/"))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(changed.get(tzid, zone_bytes(tzid)))
-        monkeypatch.setattr(tz_drift, "tz_databases", lambda: (folder_database("planted", tmp_path),))
-        tz_drift.machine_drift.cache_clear()
+        monkeypatch.setattr(drift, "tz_databases", lambda: (folder_database("planted", tmp_path),))
+        drift.machine_drift.cache_clear()
 
     yield make
-    tz_drift.machine_drift.cache_clear()
+    drift.machine_drift.cache_clear()
 
 
 def test_the_databases_of_this_machine_are_shown_and_explained(scorecard: Scorecard) -> None:

@@ -17,7 +17,7 @@ from segment5b_lib.civil_time.cache import TzCache
 from segment5b_lib.contract.policies import FailClosedRules
 from segment5b_lib.errors import InputError
 from segment5b_lib.identity import sha256_hex
-from segment5b_lib.model.sites import SITE_COLUMNS, joined_sites
+from segment5b_lib.model.pools import SITE_COLUMNS, joined_sites
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s4.civil_time import load_cache
 from segment5b_lib.store.alias_blob import decode_slice

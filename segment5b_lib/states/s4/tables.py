@@ -1,4 +1,8 @@
-"""All that the expansion of one scenario reads, brought together in flat tables."""
+"""All that the expansion of one scenario reads, in flat tables.
+
+An arrival's zone is that of its row (`_by_row`), or drawn from 2B's weights (`_by_group`). Either gives site pools and
+zone draws, so that no later step distinguishes the two.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from segment5b_lib.kernel.arrival_tables import Grid, Pools, SeriesTable, Tables
+from segment5b_lib.contract.policies import RoutingPolicy
+from segment5b_lib.kernel.arrival_tables import DRAWN, VIRTUAL, Grid, Pools, SeriesTable, Tables, ZoneDraws
 from segment5b_lib.kernel.streams import ARRIVAL_EDGE_PICK, ARRIVAL_SITE_PICK, ARRIVAL_TIME, stream_keys
-from segment5b_lib.model.pools import SitePools
-from segment5b_lib.model.zone_draws import days_of_buckets
+from segment5b_lib.model.pools import MERCHANT_COUNTRY_ZONE, MERCHANT_ZONE, SITE_KEY, SitePools, build_pools
+from segment5b_lib.model.zone_draws import days_of_buckets, no_zone_draws, zone_draws
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s4.civil_time import check_zones, zone_offsets
 from segment5b_lib.states.s4.counts import CountFiles
 from segment5b_lib.states.s4.merchants import (
     Codes,
+    MerchantRouting,
     check_online,
     edge_table,
     merchant_routing,
@@ -24,9 +30,75 @@ from segment5b_lib.states.s4.merchants import (
     site_table,
 )
 from segment5b_lib.states.s4.routing_inputs import RoutingInputs, load_group_weights
-from segment5b_lib.states.s4.zone_binding import by_group, by_row
 from segment5b_lib.states.series import SeriesDomain
 from segment5b_lib.store.columns import dictionary, encode
+
+
+@dataclass(frozen=True)
+class ZoneBinding:
+    """Site pools of a scenario, and how an arrival gets its pool.
+
+    `series_pool` int32 [series] is the pool of a series' physical arrivals, or DRAWN; `draws` are the zone tables by
+    merchant and day; `missing_weights` counts merchant-days that need zone weights and have none.
+    """
+
+    pools: SitePools
+    series_pool: NDArray[np.int32]
+    draws: ZoneDraws
+    missing_weights: int
+
+
+def _by_row(
+    policy: RoutingPolicy, domain: SeriesDomain, routing: MerchantRouting, sites: pl.DataFrame, days: int
+) -> ZoneBinding:
+    """The zone is the row's own: one pool per (merchant, country, zone) of the series, no draw."""
+    series = domain.frame.rename({"zone_representation": "tzid"})
+    pools = _pools(policy, series, MERCHANT_COUNTRY_ZONE, routing, sites)
+    numbered = pools.keys.select(MERCHANT_COUNTRY_ZONE).with_row_index("pool")
+    pool = series.join(numbered, on=MERCHANT_COUNTRY_ZONE, how="left", maintain_order="left")["pool"]
+    series_pool = pool.cast(pl.Int32).fill_null(DRAWN).to_numpy()
+    return ZoneBinding(pools, series_pool, no_zone_draws(routing.merchants.height, days), 0)
+
+
+def _by_group(
+    policy: RoutingPolicy,
+    domain: SeriesDomain,
+    routing: MerchantRouting,
+    sites: pl.DataFrame,
+    weights: pl.DataFrame,
+    days: list[str],
+    arrivals: NDArray[np.int64],
+) -> ZoneBinding:
+    """The zone is drawn per arrival from 2B's weights of (merchant, UTC day); one pool per (merchant, zone) of them.
+
+    `weights` as `routing_inputs.load_group_weights` gives them; `days` are YYYY-MM-DD; `arrivals` is int64
+    [merchant, day].
+    """
+    pools = _pools(policy, weights, MERCHANT_ZONE, routing, sites)
+    physical = (routing.merchants["mode"] != VIRTUAL).to_numpy()
+    busy = (arrivals > 0) & physical[:, None]
+    draws = zone_draws(
+        weights,
+        pools.keys.select(MERCHANT_ZONE),
+        routing.merchants["merchant_id"].to_numpy(),
+        days,
+        busy,
+        policy.concentration_temper,
+        policy.fail_closed_rules,
+    )
+    series_pool = np.full(len(domain), DRAWN, np.int32)
+    return ZoneBinding(pools, series_pool, draws, int((busy & (draws.size == 0)).sum()))
+
+
+def _pools(
+    policy: RoutingPolicy, rows: pl.DataFrame, key: list[str], routing: MerchantRouting, sites: pl.DataFrame
+) -> SitePools:
+    """Pools of the distinct keys of `rows` whose merchants may have physical arrivals."""
+    keys = rows.select(key).unique().sort(key).join(routing.physical, on="merchant_id", maintain_order="left")
+    numbered = routing.sites.select(SITE_KEY).with_row_index("row")
+    all_sites = sites.join(numbered, on=SITE_KEY, how="left", maintain_order="left")
+    redirect = policy.fail_closed_rules.site_missing_in_zone == "anomaly"
+    return build_pools(keys.select(key), key, all_sites, redirect=redirect)
 
 
 @dataclass(frozen=True)
@@ -47,17 +119,17 @@ class ScenarioTables:
 def build_tables(
     context: Context, inputs: RoutingInputs, domain: SeriesDomain, grid: Grid, counts: CountFiles
 ) -> ScenarioTables:
-    """Tables of one scenario, with every rule enforced that can be before compute."""
+    """Tables of one scenario; every rule that can be checked before compute is."""
     policy = context.run.policies.routing
     routing = merchant_routing(domain, inputs.sites, inputs.online)
     check_online(routing, np.asarray(counts.cell.any(axis=1)), policy.fail_closed_rules)
     check_zones(inputs.cache, routing.active_zones, policy)
     days, day = days_of_buckets(grid, domain.buckets)
     if policy.physical_router.zone_binding == "row_zone":
-        binding = by_row(policy, domain, routing, inputs.sites, len(days))
+        binding = _by_row(policy, domain, routing, inputs.sites, len(days))
     else:
         weights = load_group_weights(context.run.world, routing.physical["merchant_id"])
-        binding = by_group(policy, domain, routing, inputs.sites, weights, days, _by_day(counts, day))
+        binding = _by_group(policy, domain, routing, inputs.sites, weights, days, _by_day(counts, day))
     codes = Codes(
         dictionary(domain.frame["legal_country_iso"], routing.sites["legal_country_iso"]),
         dictionary(domain.frame["zone_representation"], binding.pools.keys["tzid"], routing.active_zones),
@@ -79,7 +151,7 @@ def build_tables(
 
 
 def _by_day(counts: CountFiles, day: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Arrivals int64 [merchant, day]; `day` is that of each bucket."""
+    """Arrivals int64 [merchant, day]; `day` is int32 [bucket]."""
     first_bucket = np.flatnonzero(np.diff(day, prepend=-1))
     return np.add.reduceat(counts.cell, first_bucket, axis=1, dtype=np.int64)
 

@@ -14,7 +14,6 @@ from segment5b_lib.states.s5.check_arrivals import arrival_checks
 from segment5b_lib.states.s5.check_clock import clock_checks
 from segment5b_lib.states.s5.check_counts import count_checks
 from segment5b_lib.states.s5.check_draws import draw_checks, rng_totals
-from segment5b_lib.states.s5.check_horizon import horizon_checks
 from segment5b_lib.states.s5.check_receipts import receipt_checks
 from segment5b_lib.states.s5.check_sentinels import sentinel_checks
 from segment5b_lib.states.s5.inputs import CheckInputs, gather
@@ -54,7 +53,6 @@ def run_checks(inputs: CheckInputs) -> list[Check]:
             *receipt_checks(inputs),
             *count_checks(inputs),
             *arrival_checks(inputs),
-            *horizon_checks(inputs),
             *clock_checks(inputs),
             *draw_checks(inputs),
             *sentinel_checks(inputs),
