@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -18,11 +18,11 @@ from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StateError
 from segment5b_lib.kernel.intensity import first_invalid, realise
 from segment5b_lib.kernel.latent import LatentField, latent_field
-from segment5b_lib.kernel.streams import FAMILIES, LATENT_VECTOR, stream_keys
+from segment5b_lib.kernel.streams import LATENT_VECTOR, stream_keys
 from segment5b_lib.model.latent_law import F64, Groups, below_floors, groups_of, mean_factor_law
 from segment5b_lib.model.zone_mix import tilt_multipliers
 from segment5b_lib.states.context import Context, Publication, StateSpec
-from segment5b_lib.states.series import SeriesDomain, load_domain
+from segment5b_lib.states.series import SeriesDomain, load_domain, rng_total
 from segment5b_lib.states.surface import SLICE_ROWS, SeriesSlice, Surface, series_slices, sorted_surface, source_surface
 from segment5b_lib.store.markers import Counters
 
@@ -105,7 +105,7 @@ def _compute_factors(
     slices = series_slices(len(groups.names), domain.buckets, rows)
     clipped = context.map_shards("latent field", one, slices, [len(bounds) for bounds in slices])
     drawn = 0 if policy.mode == "none" else factors.size
-    publication.counters["rng"].append(_rng_total(domain, groups, drawn))
+    publication.counters["rng"].append(rng_total(domain.scenario_id, LATENT_VECTOR, drawn, groups.names))
     counters: Counters = {
         "groups": len(groups.names),
         "mean_factor": float(factors.mean()),
@@ -113,18 +113,6 @@ def _compute_factors(
         "clipped_high": sum(high for _, high in clipped),
     }
     return factors, counters
-
-
-def _rng_total(domain: SeriesDomain, groups: Groups, blocks: int) -> dict[str, Any]:
-    return {
-        "scenario_id": domain.scenario_id,
-        "family": LATENT_VECTOR,
-        "events": blocks,
-        "blocks": blocks,
-        "draws": blocks * len(FAMILIES[LATENT_VECTOR].lanes),
-        "first_domain": groups.names[0],
-        "last_domain": groups.names[-1],
-    }
 
 
 def _write_field(

@@ -14,10 +14,10 @@ from segment5b_lib.contract.policies import CountConfig
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StateError
 from segment5b_lib.kernel.counts import draw_counts
-from segment5b_lib.kernel.streams import BUCKET_COUNT, FAMILIES, stream_keys
+from segment5b_lib.kernel.streams import BUCKET_COUNT, stream_keys
 from segment5b_lib.model.dispersion import dispersion
 from segment5b_lib.states.context import Context, Publication, StateSpec
-from segment5b_lib.states.series import SeriesDomain, load_domain
+from segment5b_lib.states.series import SeriesDomain, load_domain, rng_total
 from segment5b_lib.states.surface import SeriesSlice, series_slices
 from segment5b_lib.store.scan import RowRanges
 
@@ -140,19 +140,8 @@ def _count(publication: Publication, domain: SeriesDomain, totals: list[CountTot
         "count_capped": sum(total.capped for total in totals),
         "rows_zero": sum(total.zero for total in totals),
     }
-    keys = domain.keys()
-    blocks = counters["rows_drawn"]
     publication.counters["scenarios"][domain.scenario_id] = counters
     publication.counters["rows_in"] += counters["rows"]
     publication.counters["rows_out"] += counters["rows"]
-    publication.counters["rng"].append(
-        {
-            "scenario_id": domain.scenario_id,
-            "family": BUCKET_COUNT,
-            "events": blocks,
-            "blocks": blocks,
-            "draws": blocks * len(FAMILIES[BUCKET_COUNT].lanes),
-            "first_domain": "|".join(map(str, keys[0])),
-            "last_domain": "|".join(map(str, keys[-1])),
-        }
-    )
+    names = domain.outermost(np.arange(len(domain)))
+    publication.counters["rng"].append(rng_total(domain.scenario_id, BUCKET_COUNT, counters["rows_drawn"], names))

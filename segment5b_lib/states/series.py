@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from segment5b_lib.contract.datasets import SERIES_KEY
+from segment5b_lib.kernel.streams import FAMILIES
 from segment5b_lib.store.columns import dictionary, encode
 from segment5b_lib.store.runs import Run
 
@@ -36,6 +38,11 @@ class SeriesDomain:
         """(merchant, country, zone, channel) of every series: the domain of its random streams."""
         return self.frame.select(SERIES_KEY).rows()
 
+    def outermost(self, series: NDArray[np.integer]) -> list[str]:
+        """Stream names of the first and the last of some series; empty if there are none."""
+        keys = self.frame.select(SERIES_KEY)
+        return ["|".join(map(str, keys.row(position))) for position in series[[0, -1]].tolist()] if series.size else []
+
     def place(self, series: int, bucket: int) -> str:
         """Where a row is, for error messages."""
         key = self.frame.row(series, named=True)
@@ -55,15 +62,27 @@ class SeriesDomain:
 
 @lru_cache(maxsize=2)
 def _bucket_column(buckets: int, series: int) -> pa.Array:
-    """Buckets 0 to H − 1 of some series: one column serves all slices of a size."""
     return pa.array(np.tile(np.arange(buckets, dtype=np.int32), series))
 
 
 def _repeated_text(values: pl.Series, times: int) -> pa.DictionaryArray:
     words = dictionary(values)
     codes = encode(values, words)
-    # Every code is a position in `words`: asking again for a million rows takes longer than repeating them.
+    # Every code is a position in `words`: a check of a million rows takes longer than repeating them.
     return pa.DictionaryArray.from_arrays(pa.array(np.repeat(codes, times)), pa.array(words, pa.string()), safe=False)
+
+
+def rng_total(scenario_id: str, family: str, blocks: int, names: Sequence[str]) -> dict[str, Any]:
+    """Draws of one family of streams, one event per block; `names` are its streams, of which the outermost are kept."""
+    return {
+        "scenario_id": scenario_id,
+        "family": family,
+        "events": blocks,
+        "blocks": blocks,
+        "draws": blocks * len(FAMILIES[family].lanes),
+        "first_domain": names[0] if names else None,
+        "last_domain": names[-1] if names else None,
+    }
 
 
 def load_domain(run: Run, scenario_id: str) -> SeriesDomain:

@@ -16,10 +16,10 @@ from segment5b_lib.civil_time.horizon import Shortfall
 from segment5b_lib.contract.datasets import SERIES_KEY
 from segment5b_lib.identity import canonical_json, utc_text
 from segment5b_lib.kernel.arrival_tables import VIRTUAL, Counts, Tallies
-from segment5b_lib.kernel.streams import ARRIVAL_EDGE_PICK, ARRIVAL_SITE_PICK, ARRIVAL_TIME, FAMILIES
+from segment5b_lib.kernel.streams import ARRIVAL_EDGE_PICK, ARRIVAL_SITE_PICK, ARRIVAL_TIME
 from segment5b_lib.states.s4.counts import Shard, merchant_groups
 from segment5b_lib.states.s4.expansion import Expansion, ShardResult
-from segment5b_lib.states.series import SeriesDomain
+from segment5b_lib.states.series import SeriesDomain, rng_total
 
 HORIZON_SHORT: Final = "HORIZON_SHORT"
 SITE_MISSING_IN_ZONE: Final = "SITE_MISSING_IN_ZONE"
@@ -131,8 +131,11 @@ def arrival_rng_totals(expansion: Expansion, results: Sequence[ShardResult]) -> 
         ARRIVAL_SITE_PICK: picked,
         ARRIVAL_EDGE_PICK: _virtual_arrivals(expansion, results),
     }
-    keys = expansion.domain.keys()
-    return [_total(expansion.domain.scenario_id, family, drawn, keys) for family, drawn in blocks.items()]
+    domain = expansion.domain
+    return [
+        rng_total(domain.scenario_id, family, int(drawn.sum()), domain.outermost(np.flatnonzero(drawn)))
+        for family, drawn in blocks.items()
+    ]
 
 
 def _virtual_arrivals(expansion: Expansion, results: Sequence[ShardResult]) -> NDArray[np.int64]:
@@ -141,22 +144,3 @@ def _virtual_arrivals(expansion: Expansion, results: Sequence[ShardResult]) -> N
         first, stop = expansion.series_range(result.shard)
         virtual[first:stop] += result.virtual
     return virtual
-
-
-def _total(
-    scenario_id: str, family: str, drawn: NDArray[np.int64], keys: Sequence[tuple[str | int, ...]]
-) -> dict[str, Any]:
-    blocks, drew = int(drawn.sum()), np.flatnonzero(drawn)
-    return {
-        "scenario_id": scenario_id,
-        "family": family,
-        "events": blocks,
-        "blocks": blocks,
-        "draws": blocks * len(FAMILIES[family].lanes),
-        "first_domain": _name(keys[drew[0]]) if drew.size else None,
-        "last_domain": _name(keys[drew[-1]]) if drew.size else None,
-    }
-
-
-def _name(key: tuple[str | int, ...]) -> str:
-    return "|".join(map(str, key))

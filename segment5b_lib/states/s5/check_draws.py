@@ -16,12 +16,12 @@ from segment5b_lib.kernel.streams import (
     ARRIVAL_SITE_PICK,
     ARRIVAL_TIME,
     BUCKET_COUNT,
-    FAMILIES,
     LATENT_VECTOR,
 )
 from segment5b_lib.model.latent_law import Groups, groups_of, mean_factor_law
 from segment5b_lib.states.s5.check import SPECIFICATION, Check, Issue, check_bounds, check_invariant
 from segment5b_lib.states.s5.inputs import CheckInputs, ScenarioInputs
+from segment5b_lib.states.series import rng_total
 
 _DRAWING: Final = ("S2", "S3", "S4")
 Total = dict[str, Any]
@@ -47,40 +47,20 @@ def rng_totals(inputs: CheckInputs) -> list[Total]:
 
 
 def _of_scenario(inputs: CheckInputs, scenario: ScenarioInputs) -> Iterator[Total]:
-    ledger, keys = scenario.ledger, scenario.domain.keys()
-    names = _groups(inputs, scenario).names
-    latent = 0 if inputs.policies.lgcp.mode == "none" else len(names) * scenario.horizon.buckets
-    yield _total("S2", scenario, LATENT_VECTOR, latent, names[0], names[-1])
-    yield _total("S3", scenario, BUCKET_COUNT, ledger.drawn.rows, _name(keys[0]), _name(keys[-1]))
-    arrivals = ledger.of_series
-    only_virtual = np.isin(scenario.domain.frame["merchant_id"].to_numpy(), inputs.places.only_virtual)
+    domain, arrivals = scenario.domain, scenario.ledger.of_series
+    groups = _groups(inputs, scenario).names
+    latent = 0 if inputs.policies.lgcp.mode == "none" else len(groups) * scenario.horizon.buckets
+    yield {"state": "S2", **rng_total(domain.scenario_id, LATENT_VECTOR, latent, groups)}
+    series = domain.outermost(np.arange(len(domain)))
+    yield {"state": "S3", **rng_total(domain.scenario_id, BUCKET_COUNT, scenario.ledger.drawn.rows, series)}
+    only_virtual = np.isin(domain.frame["merchant_id"].to_numpy(), inputs.places.only_virtual)
     for family, drawn in (
         (ARRIVAL_TIME, arrivals),
         (ARRIVAL_SITE_PICK, np.where(only_virtual, 0, arrivals)),
         (ARRIVAL_EDGE_PICK, scenario.summary.virtual_of_series),
     ):
-        drew = np.flatnonzero(drawn)
-        outer = [_name(keys[position]) for position in drew[[0, -1]]] if drew.size else [None, None]
-        yield _total("S4", scenario, family, int(drawn.sum()), *outer)
-
-
-def _total(
-    state: str, scenario: ScenarioInputs, family: str, blocks: int, first: str | None, last: str | None
-) -> Total:
-    return {
-        "state": state,
-        "scenario_id": scenario.scenario_id,
-        "family": family,
-        "events": blocks,
-        "blocks": blocks,
-        "draws": blocks * len(FAMILIES[family].lanes),
-        "first_domain": first,
-        "last_domain": last,
-    }
-
-
-def _name(key: tuple[str | int, ...]) -> str:
-    return "|".join(map(str, key))
+        series = domain.outermost(np.flatnonzero(drawn))
+        yield {"state": "S4", **rng_total(domain.scenario_id, family, int(drawn.sum()), series)}
 
 
 def _totals(inputs: CheckInputs) -> Check:
