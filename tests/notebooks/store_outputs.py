@@ -99,15 +99,18 @@ def write(notebook: NotebookNode, path: Path) -> None:
 
 
 def compact(value: Any, indent: int = 0) -> str:
-    """JSON in which a list or an object that fits a line takes one."""
+    """JSON in which a list or an object that fits a line takes one, and an only part begins on its parent's line."""
     line = json.dumps(value, ensure_ascii=False)
     if not value or not isinstance(value, dict | list) or indent + len(line) <= _LINE:
         return line
+    inner = indent + (len(value) > 1)
     if isinstance(value, list):
-        opening, closing, parts = "[", "]", [compact(one, indent + 1) for one in value]
+        opening, closing, parts = "[", "]", [compact(one, inner) for one in value]
     else:
         opening, closing = "{", "}"
-        parts = [f"{json.dumps(key)}: {compact(one, indent + 1)}" for key, one in value.items()]
+        parts = [f"{json.dumps(key)}: {compact(one, inner)}" for key, one in value.items()]
+    if len(parts) == 1:
+        return opening + parts[0] + closing
     outer = "\n" + " " * indent
     return opening + ",".join(f"{outer} {part}" for part in parts) + outer + closing
 
