@@ -144,11 +144,11 @@ def _sums(
     groups, buckets = groups_of(series, scenario.band, policies.lgcp), scenario.buckets
     surface, shape = np.empty(series.height), (series.height, len(first))
     mean, square = np.empty(shape), np.empty(shape)
-    with _open_surface(source, scenario) as found, ThreadPoolExecutor(source.threads) as pool:
+    with _open_surface(source, scenario) as lambdas, ThreadPoolExecutor(source.threads) as pool:
         factors = _factors(source, scenario, groups, policies, pool)
-        rows = RowRanges(found.files, dataset(_SURFACE))
+        rows = RowRanges(lambdas.files, dataset(_SURFACE))
 
-        def one(part: SeriesSlice) -> None:
+        def add_slice(part: SeriesSlice) -> None:
             own = slice(part.start, part.stop)
             table = rows.read([_LAMBDA], part.start * buckets, part.stop * buckets)
             intensity = table[_LAMBDA].to_numpy().reshape(len(part), buckets)
@@ -158,7 +158,7 @@ def _sums(
             mean[own] = np.add.reduceat(mu, first, axis=1)
             square[own] = np.add.reduceat(np.square(mu, out=mu), first, axis=1)
 
-        list(pool.map(one, series_slices(series.height, buckets)))
+        list(pool.map(add_slice, series_slices(series.height, buckets)))
     return surface, mean, square
 
 
@@ -169,13 +169,13 @@ def _factors(source: Source, scenario: Scenario, groups: Groups, policies: Polic
     clip = policies.lgcp.factor_clip.min, policies.lgcp.factor_clip.max
     factors = np.empty((len(names), scenario.buckets))
 
-    def one(bounds: SeriesSlice) -> None:
+    def draw_slice(bounds: SeriesSlice) -> None:
         own = slice(bounds.start, bounds.stop)
         law = groups.sigma[own], groups.length[own]
         field = latent_field(keys[own], *law, buckets=scenario.buckets, mode=policies.lgcp.mode, clip=clip)
         factors[own] = field.factor
 
-    list(pool.map(one, series_slices(len(names), scenario.buckets)))
+    list(pool.map(draw_slice, series_slices(len(names), scenario.buckets)))
     return factors
 
 

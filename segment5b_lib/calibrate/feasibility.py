@@ -62,7 +62,7 @@ def admissible(own: Volumes, hybrid: HybridPolicy, target: Target) -> tuple[floa
 
 def _online(own: Volumes, hybrid: HybridPolicy, target: Target) -> Reachability:
     lowest, highest = own.online(hybrid.bounds.min), own.online(hybrid.bounds.max)
-    found = admissible(own, hybrid, target)
+    shares = admissible(own, hybrid, target)
     wanted = f"[{target.t7_low:.1%}, {target.t7_high:.1%}]"
     if own.hybrid == 0:
         statement = f"no merchant is hybrid, so that T7 stays at {own.virtual_only:.2%}; wanted is {wanted}"
@@ -75,9 +75,9 @@ def _online(own: Volumes, hybrid: HybridPolicy, target: Target) -> Reachability:
         "hybrid_merchants_share": own.hybrid,
         "bounds": [hybrid.bounds.min, hybrid.bounds.max],
         "t7_at_bounds": [lowest, highest],
-        "admissible": None if found is None else list(found),
+        "admissible": None if shares is None else list(shares),
     }
-    return Reachability("T7", REACHABLE if found else BLOCKED, statement, "S4 routing" if found else "3B", proof)
+    return Reachability("T7", REACHABLE if shares else BLOCKED, statement, "S4 routing" if shares else "3B", proof)
 
 
 def _concentration(

@@ -70,7 +70,7 @@ def floor_of(low: Mix, high: Mix, zones: Sequence[str]) -> Floor:
     of_owner = sparse.csr_array((ones, (low.owner, at)), shape=(owners, cells))
     zone_rows = [into_zone, -np.ones((size, 1)), -sparse.eye_array(size), (high.fixed - low.fixed)[:, None]]
     owner_rows = [of_owner, sparse.csr_array((owners, 1 + size)), (low.weight - high.weight)[:, None]]
-    found = linprog(
+    optimum = linprog(
         c=np.concatenate([np.zeros(cells), [TOP_ZONES], np.ones(size), [0.0]]),
         A_ub=sparse.hstack(zone_rows, format="csr"),
         b_ub=-low.fixed,
@@ -79,23 +79,23 @@ def floor_of(low: Mix, high: Mix, zones: Sequence[str]) -> Floor:
         bounds=[*[(0, None)] * cells, (None, None), *[(0, None)] * size, (0, 1)],
         method="highs",
     )
-    assert found.status == 0, found.message
-    scores = np.clip(-found.ineqlin.marginals, 0.0, 1.0)
+    assert optimum.status == 0, optimum.message
+    scores = np.clip(-optimum.ineqlin.marginals, 0.0, 1.0)
     scores *= min(1.0, TOP_ZONES / max(scores.sum(), TOP_ZONES))
     bound = min(bound_of(low, scores), bound_of(high, scores))
-    if found.fun - bound > _TOLERANCE:
+    if optimum.fun - bound > _TOLERANCE:
         raise StateError(
             "5B.CALIBRATE.FLOOR_UNPROVEN",
             "the linear programme's optimum and its dual bound do not meet",
             expected=f"a gap of at most {_TOLERANCE}",
-            found=f"{found.fun:.9f} against {bound:.9f}",
+            found=f"{optimum.fun:.9f} against {bound:.9f}",
             next_step="this is a defect of the library: report it with the run's identity",
         )
     kept = {zone: round(float(score), 12) for zone, score in zip(zones, scores, strict=True) if score > 0}
     inside = np.zeros(size)
     inside[np.argsort(-low.zones(low.mass), kind="stable")[:TOP_ZONES]] = 1.0
     locked = float(low.weight[_least(low, inside) == 1.0].sum())
-    return Floor(float(found.fun), bound, largest(low.zones(low.mass)), locked, kept)
+    return Floor(float(optimum.fun), bound, largest(low.zones(low.mass)), locked, kept)
 
 
 def bound_of(mix: Mix, scores: F64) -> float:

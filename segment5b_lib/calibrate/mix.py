@@ -129,7 +129,7 @@ def group_weight_mix(demands: Sequence[ExpectedDemand], tables: RoutingTables, p
 
 
 def _joined(parts: Sequence[tuple[I64, I64, F64, F64]], zones: int) -> Mix:
-    """Parts one after another, owners told apart, cells of one owner and zone added up, as shares of the whole."""
+    """Parts one after another, owners kept distinct, cells of one owner and zone added up, as shares of the whole."""
     owners, zone, mass, fixed = [], [], [], np.zeros(zones)
     known = 0
     for owner, at, physical, online in parts:

@@ -26,7 +26,7 @@ from segment5b_lib.model.statistics import TOP_ZONES
 
 F64 = NDArray[np.float64]
 TOP_TENTH: Final = "T6.top_10_percent"
-"""Key of the share of the top 10 % of zones, which stands beside T6."""
+"""Key of the share of the top 10 % of zones, reported with T6."""
 _DRAWS: Final = 4000
 """Normal draws of the zone totals: they add less than 2 % to a standard error."""
 
@@ -50,7 +50,7 @@ class Prediction:
 
     Attributes
     ----------
-    basis : which λ it rests on, in words
+    basis : which λ it is based on, in words
     arrivals : number of arrivals
     gates : `T1`, `T6`, `T6.top_10_percent` and `T7`, shares of all arrivals
     zones : tzid, arrivals, share, standard_error (of the share), largest first

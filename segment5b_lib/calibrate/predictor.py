@@ -50,11 +50,11 @@ class Predictor:
         """The same for a world with some segments reopened; what the reopening leaves alone is not read again."""
         both = {segment: {**self.reopened.get(segment, {}), **own} for segment, own in changes.items()}
         other = Predictor(self.run, reopened={**self.reopened, **both}, seed=self.seed, threads=self._threads)
-        own, theirs = self.tables, other.tables
+        left, right = self.tables, other.tables
         if (
             "2A" not in changes
-            and own.zones == theirs.zones
-            and own.modes.sort("merchant_id").equals(theirs.modes.sort("merchant_id"))
+            and left.zones == right.zones
+            and left.modes.sort("merchant_id").equals(right.modes.sort("merchant_id"))
         ):
             other._demands = self._demands
         return other

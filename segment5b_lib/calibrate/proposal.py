@@ -75,7 +75,7 @@ class Proposal:
             "reopened": {segment: dict(own) for segment, own in self.reopened.items()},
             "verdicts": [verdict.document() for verdict in self.verdicts],
             "zone_mix": self.solution.document() if self.solution else None,
-            "predicted": {str(seed): found.document() for seed, found in self.predicted.items()},
+            "predicted": {str(seed): prediction.document() for seed, prediction in self.predicted.items()},
         }
 
 
@@ -110,11 +110,11 @@ def propose(
             asked = run.policies.validation.stability.required_seeds if seeds is None else seeds
             return Proposal(run, target, local, changes, verdicts, *_candidate(chosen, policies, target, asked))
         tried.append((changes, verdicts))
-    changes, verdicts = max(tried, key=lambda one: [verdict.reachable for verdict in one[1]])
-    return Proposal(run, target, local, changes, verdicts, None, None, {}, _blocked(verdicts))
+    changes, verdicts = max(tried, key=lambda setting: [verdict.reachable for verdict in setting[1]])
+    return Proposal(run, target, local, changes, verdicts, None, None, {}, _blocked_reason(verdicts))
 
 
-def _blocked(verdicts: tuple[Reachability, Reachability]) -> str:
+def _blocked_reason(verdicts: tuple[Reachability, Reachability]) -> str:
     """What stays out of reach at the best upstream setting, with its figures."""
     missed = "; ".join(f"{verdict.gate}: {verdict.statement}" for verdict in verdicts if not verdict.reachable)
     return (
@@ -136,21 +136,21 @@ def _candidate(chosen: Predictor, policies: Policies, target: Target, seeds: Seq
     policies = with_changes(policies, {HYBRID_SHARE: share})
     mix = row_zone_mix(chosen.demands(policies), chosen.tables, share)
     by_seed = {seed: chosen.with_seed(seed) for seed in seeds}
-    found, aim = _Candidate(None, None, {}, ""), target.t6
+    candidate, aim = _Candidate(None, None, {}, ""), target.t6
     for _ in range(_ROUNDS):
         try:
             solution = solve_tilt(mix, aim, chosen.tables.zones)
         except GateRefusal as refusal:
-            reason = found.reason or f"{refusal.what}: {refusal.found}"
-            return found._replace(reason=reason)
+            reason = candidate.reason or f"{refusal.what}: {refusal.found}"
+            return candidate._replace(reason=reason)
         tilted = with_changes(policies, {ZONE_MIX: solution.tilt.model_dump()})
-        predicted = {seed: one.predict(tilted) for seed, one in by_seed.items()}
-        found = _Candidate(tilted, solution, predicted, _shortcoming(predicted, target))
-        beyond = max(_beyond(one.gates["T6"], target) for one in predicted.values())
-        if beyond <= 0:
+        predicted = {seed: predictor.predict(tilted) for seed, predictor in by_seed.items()}
+        candidate = _Candidate(tilted, solution, predicted, _first_missed_band(predicted, target))
+        excess = max(_excess(prediction.gates["T6"], target) for prediction in predicted.values())
+        if excess <= 0:
             break
-        aim -= _OVERSHOOT * beyond
-    return found
+        aim -= _OVERSHOOT * excess
+    return candidate
 
 
 def _hybrid_share(chosen: Predictor, policies: Policies, target: Target) -> float:
@@ -167,19 +167,19 @@ def _hybrid_share(chosen: Predictor, policies: Policies, target: Target) -> floa
     return notched if low <= notched <= high else middle
 
 
-def _beyond(t6: Estimate, target: Target) -> float:
+def _excess(t6: Estimate, target: Target) -> float:
     """How far T6 is above what was aimed at, or, with three standard errors, above what is allowed."""
     return max(t6.value - target.t6, t6.value + _STANDARD_ERRORS * t6.standard_error - target.t6_limit)
 
 
-def _shortcoming(predicted: Mapping[int, Prediction], target: Target) -> str:
+def _first_missed_band(predicted: Mapping[int, Prediction], target: Target) -> str:
     """The first seed that would miss a band, in words; empty where none does."""
     low, high = target.t7_limits
-    for seed, found in predicted.items():
-        t1, t6, t7 = (found.gates[gate] for gate in ("T1", "T6", "T7"))
+    for seed, prediction in predicted.items():
+        t1, t6, t7 = (prediction.gates[gate] for gate in ("T1", "T6", "T7"))
         if t1.value > target.t1_limit:
             return f"on seed {seed} T1 is predicted at {_text(t1)}: segment 2A must be reopened first"
-        if _beyond(t6, target) > 0:
+        if _excess(t6, target) > 0:
             return f"on seed {seed} T6 is predicted at {_text(t6)}, beyond {target.t6:.1%}"
         spread = _STANDARD_ERRORS * t7.standard_error
         inside = target.t7_low <= t7.value <= target.t7_high and low <= t7.value - spread and t7.value + spread <= high

@@ -32,7 +32,7 @@ class Leverage:
     """One knob moved one step while the others stay.
 
     `step` is how far, in the knob's own unit (None where it has none: a rule, a mode); shares `t6`, `t7` have their
-    standard errors beside them, deltas are against the same `binding` without the step. A row without figures says
+    standard errors next to them, deltas are against the same `binding` without the step. A row without figures says
     in `note` why there is nothing to predict.
     """
 
@@ -123,13 +123,13 @@ def _tilts(start: _Start, owner: str, knob: str, mix: Mix, target: Target) -> It
     for wanted in (target.t6_limit, target.t6):
         setting = f"T6 at {wanted:.1%}"
         try:
-            found = solve_tilt(mix, wanted, start.predictor.tables.zones)
+            solution = solve_tilt(mix, wanted, start.predictor.tables.zones)
         except GateRefusal as refusal:
             yield start.unavailable(owner, knob, setting, f"{refusal.what}: {refusal.found}")
             continue
-        then = start.predictor.predict(with_changes(start.policies, {knob: found.tilt.model_dump()}))
-        yield start.row(owner, knob, setting, then, step=found.tilt.eta or None, note=_cost(found))
+        then = start.predictor.predict(with_changes(start.policies, {knob: solution.tilt.model_dump()}))
+        yield start.row(owner, knob, setting, then, step=solution.tilt.eta or None, note=_cost(solution))
 
 
-def _cost(found: Solution) -> str:
-    return f"eta {found.tilt.eta:.4g}, {found.distortion:.4g} nats per arrival moved"
+def _cost(solution: Solution) -> str:
+    return f"eta {solution.tilt.eta:.4g}, {solution.distortion:.4g} nats per arrival moved"

@@ -33,7 +33,7 @@ def _differences(key: str, start: Any, wanted: Any) -> dict[str, Any]:
         return {}
     if isinstance(start, Mapping) and isinstance(wanted, Mapping) and set(start) == set(wanted):
         inner = [_differences(f"{key}.{name}", start[name], wanted[name]) for name in wanted]
-        return {name: value for found in inner for name, value in found.items()}
+        return {name: value for changes in inner for name, value in changes.items()}
     return {key: wanted}
 
 

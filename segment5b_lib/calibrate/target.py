@@ -1,4 +1,4 @@
-"""What calibration aims at: the policy's own thresholds of T6 and T7, with room for what cannot be predicted."""
+"""What calibration aims at: the policy's own thresholds of T6 and T7, with a margin for what cannot be predicted."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from segment5b_lib.contract.validation_policy import Limit, ValidationPolicy
 from segment5b_lib.contract.verdicts import Level
 from segment5b_lib.errors import PolicyError
 
-T6_ROOM: Final = 0.01
-T7_ROOM: Final = 0.005
-"""Room between what is aimed at and what is allowed, as shares: P2 of the plan."""
+T6_MARGIN: Final = 0.01
+T7_MARGIN: Final = 0.005
+"""Margin between what is aimed at and what is allowed, as shares: P2 of the plan."""
 
 
 @dataclass(frozen=True)
@@ -54,22 +54,24 @@ def target_of(policy: ValidationPolicy, level: Level) -> Target:
     levels: tuple[Level, ...] = ("b",) if level == "b" else ("b", "bplus")
     _, t6_limit = _band(policy, "T6", levels)
     t7_limits = _band(policy, "T7", levels)
-    low, high = t7_limits[0] + T7_ROOM, t7_limits[1] - T7_ROOM
+    low, high = t7_limits[0] + T7_MARGIN, t7_limits[1] - T7_MARGIN
     _, t1_limit = _band(policy, "T1", levels)
-    return Target(level, round(t6_limit - T6_ROOM, 12), t6_limit, round(low, 12), round(high, 12), t7_limits, t1_limit)
+    return Target(
+        level, round(t6_limit - T6_MARGIN, 12), t6_limit, round(low, 12), round(high, 12), t7_limits, t1_limit
+    )
 
 
 def _band(policy: ValidationPolicy, gate: str, levels: tuple[Level, ...]) -> tuple[float, float]:
     limits: list[Limit] = [getattr(policy.gates[gate], level) for level in levels]
     low = max([0.0, *(limit.min for limit in limits if limit.min is not None)])
     high = min([1.0, *(limit.max for limit in limits if limit.max is not None)])
-    room = {"T6": T6_ROOM, "T7": 2 * T7_ROOM}.get(gate, 0.0)
-    if high - low < room:
+    margin = {"T6": T6_MARGIN, "T7": 2 * T7_MARGIN}.get(gate, 0.0)
+    if high - low < margin:
         raise PolicyError(
             "5B.CALIBRATE.NO_BAND",
             f"the policy leaves no band to aim {gate} at",
             where=f"validation_policy_5B, key gates.{gate}, levels {' and '.join(levels)}",
-            expected=f"at least {room:g} between the bounds",
+            expected=f"at least {margin:g} between the bounds",
             found=f"[{low:g}, {high:g}]",
         )
     return low, high

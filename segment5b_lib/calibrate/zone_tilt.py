@@ -135,8 +135,8 @@ def _centre(mix: Mix, target: float, u: F64, sharpness: float) -> F64:
         decrement = float(-gradient @ step)
         if decrement / 2 <= _DECREMENT:
             break
-        size, here = 1.0, _barrier(mix, target, u, sharpness)
-        while _barrier(mix, target, u + size * step, sharpness) > here - 1e-2 * size * decrement:
+        size, value = 1.0, _barrier(mix, target, u, sharpness)
+        while _barrier(mix, target, u + size * step, sharpness) > value - 1e-2 * size * decrement:
             size /= 2
             if size < 1e-12:  # what is left is rounding
                 return u
@@ -145,10 +145,10 @@ def _centre(mix: Mix, target: float, u: F64, sharpness: float) -> F64:
 
 
 def _barrier(mix: Mix, target: float, u: F64, sharpness: float) -> float:
-    room = u.sum() / TOP_ZONES - u
-    if min(u.min(), room.min()) <= 0:
+    gap = u.sum() / TOP_ZONES - u
+    if min(u.min(), gap.min()) <= 0:
         return float(np.inf)
-    return float(-sharpness * _dual(mix, target, u) - np.log(u).sum() - np.log(room).sum())
+    return float(-sharpness * _dual(mix, target, u) - np.log(u).sum() - np.log(gap).sum())
 
 
 def _dual(mix: Mix, target: float, u: F64) -> float:
@@ -157,14 +157,14 @@ def _dual(mix: Mix, target: float, u: F64) -> float:
 
 
 def _derivatives(mix: Mix, target: float, u: F64, sharpness: float) -> tuple[F64, F64]:
-    (mass, _), room = mix.tilted(u), u.sum() / TOP_ZONES - u
+    (mass, _), gap = mix.tilted(u), u.sum() / TOP_ZONES - u
     physical = np.bincount(mix.zone, mass, minlength=len(u))
-    gradient = sharpness * (target / TOP_ZONES - physical - mix.fixed) - 1 / u + 1 / room - (1 / room).sum() / TOP_ZONES
+    gradient = sharpness * (target / TOP_ZONES - physical - mix.fixed) - 1 / u + 1 / gap - (1 / gap).sum() / TOP_ZONES
     shape = int(mix.owner[-1]) + 1, len(u)
     spread = sparse.csr_array((mass / np.sqrt(mix.weight)[mix.owner], (mix.owner, mix.zone)), shape=shape)
     curvature = np.diag(physical) - (spread.T @ spread).toarray()
     bounds = np.full((len(u), len(u)), 1.0 / TOP_ZONES) - np.eye(len(u))
-    hessian = sharpness * curvature + np.diag(1 / u**2) + bounds.T @ (bounds / room[:, None] ** 2)
+    hessian = sharpness * curvature + np.diag(1 / u**2) + bounds.T @ (bounds / gap[:, None] ** 2)
     return gradient, hessian
 
 

@@ -107,7 +107,7 @@ class Budget(Strict):
 
 
 class RuntimePolicy(Strict):
-    """Runtime budgets, binding at one scale; they are held against the median of at least `min_runs` runs.
+    """Runtime budgets, binding at one scale; they are compared with the median of at least `min_runs` runs.
 
     `long_run_s`: a run that takes longer than this may stand for itself.
     """

@@ -1,4 +1,4 @@
-"""The vocabulary of a verdict: a measured value, the bounds it is held against, and the result that documents carry.
+"""The vocabulary of a verdict: a measured value, the bounds it is compared with, and the result that documents carry.
 
 S5's checks, the gates, the artefacts of phases and kept scorecards all use it; whoever measures brings the value, the
 policies bring the bounds, and `judge` alone decides.

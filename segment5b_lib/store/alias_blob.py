@@ -67,8 +67,8 @@ def decode_slice(blob: bytes, offset: int, length: int, checksum: str, where: st
     if length < _HEADER.size or len(content) != length or offset % ALIGNMENT:
         expected = f"an aligned range within {len(blob)} bytes"
         raise _refuse("BOUNDS", "an alias table lies outside its blob", where, expected, (offset, length))
-    if (found := sha256_hex(content)) != checksum:
-        raise _refuse("CHECKSUM", "an alias table does not have its checksum", where, checksum, found)
+    if (actual := sha256_hex(content)) != checksum:
+        raise _refuse("CHECKSUM", "an alias table does not have its checksum", where, checksum, actual)
     header = _HEADER.unpack_from(content)
     rows = (length - _HEADER.size) // _ROW.itemsize
     described = (rows, PROBABILITY_BITS, 0, 0)

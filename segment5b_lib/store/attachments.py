@@ -1,4 +1,4 @@
-"""Attachments: what is known of a run root that somebody else made, kept beside it and never in it.
+"""Attachments: what is known of a run root that another program made, kept outside of it.
 
 An attached run is a run like any other, except that its data lie in `root`, which is only ever read; receipt,
 policies, markers and this record lie in `outputs/attached/<run_id>/`.
@@ -34,7 +34,7 @@ class Attachment(Strict):
     policies_hash : parameter_hash of the policies that it is judged by
     world_in : where the upstream world lies: in the `tree`, in `outputs`, in a folder that was `named`, or nowhere
     world_files : path below the world's root to SHA-256, by dataset
-    verified : flags, indexes and markers that were held against the content
+    verified : flags, indexes and markers that were compared with the content
     normalised : what readers make into the contract's types, dataset by dataset
     missing : what the tree does not have, and what therefore cannot be said
     """

@@ -179,9 +179,9 @@ def _check_member(segment: str, member: Member, base: Path) -> None:
             next_step=f"restore it, or rerun segment {segment}",
         )
     if member.sha256_hex is not None:
-        found = sha256_hex(path.read_bytes())
-        if found != member.sha256_hex:
-            raise _mismatch(segment, str(path), member.sha256_hex, found)
+        actual = sha256_hex(path.read_bytes())
+        if actual != member.sha256_hex:
+            raise _mismatch(segment, str(path), member.sha256_hex, actual)
 
 
 def _digest(shape: IndexShape, members: Sequence[Member], folder: Path, base: Path) -> str:
@@ -204,14 +204,14 @@ def _flag_text(shape: IndexShape, digest: str, mf: str) -> str:
 def _check_flag(segment: str, shape: IndexShape, flag: Path, digest: str, mf: str) -> None:
     if shape.json_flag:
         document = read_json(flag)
-        found = document.get("bundle_digest_sha256") if isinstance(document, dict) else None
+        flagged = document.get("bundle_digest_sha256") if isinstance(document, dict) else None
         if isinstance(document, dict) and document.get("manifest_fingerprint") != mf:
             raise _mismatch(segment, str(flag), mf, document.get("manifest_fingerprint"))
     else:
         match = _TEXT_FLAG.fullmatch(flag.read_text(encoding="utf-8"))
-        found = match.group(1) if match else None
-    if found != digest:
-        raise _mismatch(segment, str(flag), f"digest {digest} of the members", found)
+        flagged = match.group(1) if match else None
+    if flagged != digest:
+        raise _mismatch(segment, str(flag), f"digest {digest} of the members", flagged)
 
 
 def _mismatch(segment: str, where: str, expected: object, found: object) -> InputError:

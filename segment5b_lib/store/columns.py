@@ -29,15 +29,15 @@ def numbers(table: pa.Table, name: str) -> NDArray[Any]:
 
 
 def numbers_or_zero(table: pa.Table, name: str) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """A column that may hold nulls: the values (anything where there is none), and flags of which are there."""
+    """A column that may hold nulls: the values (arbitrary where null), and flags of those that are present."""
     column = _chunk(table, name)
     if column.null_count == 0:
-        there = np.ones(len(column), np.uint8)
+        present = np.ones(len(column), np.uint8)
     elif column.null_count == len(column):
-        there = np.zeros(len(column), np.uint8)
+        present = np.zeros(len(column), np.uint8)
     else:
-        there = column.is_valid().to_numpy(zero_copy_only=False).view(np.uint8)
-    return _values(column), there
+        present = column.is_valid().to_numpy(zero_copy_only=False).view(np.uint8)
+    return _values(column), present
 
 
 def flags(table: pa.Table, name: str, null: int) -> NDArray[np.uint8]:

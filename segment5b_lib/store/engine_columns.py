@@ -2,7 +2,7 @@
 
 Times are text: RFC 3339 with microseconds. An instant ends in `Z`; a local time has no suffix, or the `Z` of the
 defect, which means nothing: its digits are what the clock on the wall showed. Series may have no country: then every
-row's country is NOWHERE, and series that differ in nothing else are one.
+row's country is NO_COUNTRY, and series that differ in nothing else are one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from segment5b_lib.contract.datasets import TS, WALL
 from segment5b_lib.errors import InputError
 
 COUNTRY: Final = "legal_country_iso"
-NOWHERE: Final = ""
+NO_COUNTRY: Final = ""
 """The country of a row that has none."""
 MARK: Final = "Z"
 """What says UTC at the end of a text."""
@@ -50,15 +50,15 @@ def typed(table: pa.Table, contract: pa.Schema, where: str) -> pa.Table:
 
 
 def with_country(table: pa.Table, columns: Sequence[str]) -> pa.Table:
-    """A table with the columns asked for, in this order; NOWHERE for countries where there is no such column."""
+    """A table with the columns asked for, in this order; NO_COUNTRY for countries where there is no such column."""
     if COUNTRY in columns and COUNTRY not in table.column_names:
-        table = table.append_column(COUNTRY, nowhere(table.num_rows))
+        table = table.append_column(COUNTRY, no_country(table.num_rows))
     return table.select(list(columns))
 
 
-def nowhere(rows: int) -> pa.DictionaryArray:
-    """So many rows of NOWHERE."""
-    return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows), pa.array([NOWHERE]))
+def no_country(rows: int) -> pa.DictionaryArray:
+    """A column of rows without a country."""
+    return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows), pa.array([NO_COUNTRY]))
 
 
 def _times(column: pa.ChunkedArray, wanted: pa.DataType, where: str, name: str) -> pa.ChunkedArray:
@@ -77,9 +77,9 @@ def _times(column: pa.ChunkedArray, wanted: pa.DataType, where: str, name: str) 
         ) from error
 
 
-def sql_column(field: pa.Field, there: Sequence[str]) -> str:
-    """A contract's column in a DuckDB projection of columns that are `there`, in the contract's type."""
-    if field.name == COUNTRY and COUNTRY not in there:
-        return f"'{NOWHERE}' AS {COUNTRY}"
+def sql_column(field: pa.Field, available: Sequence[str]) -> str:
+    """A contract's column in a DuckDB projection of `available` columns, in the contract's type."""
+    if field.name == COUNTRY and COUNTRY not in available:
+        return f"'{NO_COUNTRY}' AS {COUNTRY}"
     kinds = {TS: "TIMESTAMPTZ", WALL: "TIMESTAMP"}
     return f"CAST({field.name} AS {kinds[field.type]}) AS {field.name}" if is_time(field.type) else str(field.name)

@@ -64,7 +64,7 @@ def held(folder: Path) -> Iterator[None]:
 
     Raises
     ------
-    BlockingIOError : somebody else holds it.
+    BlockingIOError : another process holds it.
     """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:

@@ -103,12 +103,12 @@ def _set(documents: dict[str, Any], key: str, value: Any) -> None:
 
 def _paths(node: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """Path of every key of a policy, inner nodes included: a whole node may be set at once."""
-    found: list[tuple[str, ...]] = []
+    paths: list[tuple[str, ...]] = []
     for name, value in node.items():
-        found.append((*prefix, name))
+        paths.append((*prefix, name))
         if isinstance(value, Mapping):
-            found.extend(_paths(value, (*prefix, name)))
-    return found
+            paths.extend(_paths(value, (*prefix, name)))
+    return paths
 
 
 def _unknown_key(key: str, expected: str) -> PolicyError:

@@ -1,4 +1,4 @@
-"""Atomic publish: write beside the target, fsync, rename. A reader never sees half of anything."""
+"""Atomic publish: write next to the target, fsync, rename. A reader never sees half of anything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STAGING_PREFIX = ".staging-"
 
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `target`; on success it replaces `target`, on failure it is removed.
+    """Yield an empty folder next to `target`; on success it replaces `target`, on failure it is removed.
 
     An existing target is moved aside first and deleted only after the new one is in place, so that a
     failure at any point leaves the old content or the new, never a mixture.

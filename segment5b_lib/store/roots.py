@@ -22,11 +22,11 @@ def project_root() -> Path:
     named = os.environ.get("SEGMENT5B_HOME")
     if named:
         return Path(named).resolve()
-    here = Path.cwd().resolve()
-    for folder in (here, *here.parents, PACKAGE.parent):
+    working_folder = Path.cwd().resolve()
+    for folder in (working_folder, *working_folder.parents, PACKAGE.parent):
         if (folder / _MARK).is_dir():
             return folder
-    return here
+    return working_folder
 
 
 def _shipped(name: str) -> Path:

@@ -167,8 +167,8 @@ class Run:
         """Horizon [start, end) of every scenario, by its id, from the world's manifest."""
         names = ["scenario_id", "horizon_start_utc", "horizon_end_utc"]
         rows = self.world.table("scenario_manifest_5A", names).to_pylist()
-        found = {row["scenario_id"]: (row["horizon_start_utc"], row["horizon_end_utc"]) for row in rows}
-        return dict(sorted(found.items()))
+        horizons = {row["scenario_id"]: (row["horizon_start_utc"], row["horizon_end_utc"]) for row in rows}
+        return dict(sorted(horizons.items()))
 
     def sealed(self) -> dict[str, dict[str, str]]:
         """Path below the world's root to SHA-256 of every input, by dataset: what S0 sealed."""

@@ -21,9 +21,9 @@ class ChangedFile:
 
 def changed_files(recorded: Mapping[Path, str], threads: int = HASH_THREADS) -> list[ChangedFile]:
     """The files that are not what was recorded (path to SHA-256), in the order of the record."""
-    found = sha256_files([path for path in recorded if path.is_file()], threads)
+    actual = sha256_files([path for path in recorded if path.is_file()], threads)
     return [
-        ChangedFile(path, digest, found.get(path)) for path, digest in recorded.items() if found.get(path) != digest
+        ChangedFile(path, digest, actual.get(path)) for path, digest in recorded.items() if actual.get(path) != digest
     ]
 
 
@@ -37,7 +37,7 @@ def require_unchanged(
     MissingInputError : there is no such file.
     StaleError : with `code`, `what` and `next_step`, for the first file with other content.
     """
-    found = sha256_files(recorded, threads)
+    actual = sha256_files(recorded, threads)
     for path, digest in recorded.items():
-        if found[path] != digest:
-            raise StaleError(code, what, where=str(path), expected=digest, found=found[path], next_step=next_step)
+        if actual[path] != digest:
+            raise StaleError(code, what, where=str(path), expected=digest, found=actual[path], next_step=next_step)

@@ -37,13 +37,13 @@ class World:
         path = folder / WORLD_FILE
         document = read_json(path)
         if not isinstance(document, dict) or document.get("manifest_fingerprint") != folder.name:
-            found = document.get("manifest_fingerprint") if isinstance(document, dict) else type(document)
+            named = document.get("manifest_fingerprint") if isinstance(document, dict) else type(document)
             raise InputError(
                 "5B.WORLD.FINGERPRINT_MISMATCH",
                 "a world's file names another fingerprint than its folder",
                 where=str(path),
                 expected=folder.name,
-                found=found,
+                found=named,
                 next_step="restore the world, or build it again",
             )
         return document

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from segment5b_lib.contract.datasets import LOCAL_COLUMNS, dataset
-from segment5b_lib.store.engine_columns import COUNTRY, MARK, NOWHERE
+from segment5b_lib.store.engine_columns import COUNTRY, MARK, NO_COUNTRY
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.scan import scan_files
 
@@ -32,7 +32,7 @@ def _parts(run: Run, scenario_id: str) -> list[pl.LazyFrame]:
 
 def _part(rows: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFrame:
     if COUNTRY not in rows.collect_schema():
-        rows = rows.with_columns(pl.lit(NOWHERE, pl.Categorical).alias(COUNTRY))
+        rows = rows.with_columns(pl.lit(NO_COUNTRY, pl.Categorical).alias(COUNTRY))
     rows = rows.select(columns)
     kinds = rows.collect_schema()
     instant = _digits("ts_utc", kinds).dt.replace_time_zone("UTC")

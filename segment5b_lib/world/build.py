@@ -72,7 +72,7 @@ def build_world(spec: WorldSpec, outputs_root: Path, *, threads: int = 2) -> Bui
 
 @contextmanager
 def staging(worlds: Path) -> Iterator[Path]:
-    """An empty folder beside the worlds, gone when the block ends unless it was published."""
+    """An empty folder among the worlds, gone when the block ends unless it was published."""
     root = worlds / f"{STAGING_PREFIX}world-{uuid.uuid4().hex}"
     root.mkdir(parents=True)
     with held(root):

@@ -47,16 +47,16 @@ def local_clock(tzid: str, horizon: HorizonSpec) -> LocalClock:
 def public_holidays(country: str, first_year: int, last_year: int) -> Ints | None:
     """Public holidays as days since 1970-01-01, ascending; None where the package has no such calendar."""
     try:
-        found = holidays.country_holidays(country, years=range(first_year, last_year + 1))
+        calendar = holidays.country_holidays(country, years=range(first_year, last_year + 1))
     except NotImplementedError:  # the package's word for a country that it has no calendar of
         return None
-    return np.array(sorted(day.toordinal() - _EPOCH_DAY for day in found), np.int64)
+    return np.array(sorted(day.toordinal() - _EPOCH_DAY for day in calendar), np.int64)
 
 
 def is_holiday(country: str, days: Ints, horizon: HorizonSpec) -> npt.NDArray[np.bool_]:
     """Which of the local days are public holidays of a country."""
-    found = public_holidays(country, horizon.start.year - 1, horizon.end.year)
-    return np.zeros(len(days), bool) if found is None else np.isin(days, found)
+    days_off = public_holidays(country, horizon.start.year - 1, horizon.end.year)
+    return np.zeros(len(days), bool) if days_off is None else np.isin(days, days_off)
 
 
 def without_calendar(countries: Iterable[str], horizon: HorizonSpec) -> list[str]:

@@ -56,8 +56,8 @@ class Cells:
         running = np.cumsum(weight)
         before = np.concatenate([[0.0], running])[self.starts]
         target = before[cell] + u * (before[cell + 1] - before[cell])
-        found = np.searchsorted(running, target, side="right")
-        picked: Ints = np.clip(found, self.starts[cell], self.starts[cell + 1] - 1)
+        position = np.searchsorted(running, target, side="right")
+        picked: Ints = np.clip(position, self.starts[cell], self.starts[cell + 1] - 1)
         return picked
 
 
@@ -113,7 +113,7 @@ def _unknown_country(where: str, code: str) -> PolicyError:
 
 def _all_places(cities: Cities, zones: tuple[str, ...], geography: Geography) -> tuple[PopulatedPlaces, Flags, Flags]:
     """Cities, border points within reach and hand-made places; which are border, which hand-made."""
-    here = np.array([zones.index(zone) for zone in cities.zones])
+    zone_codes = np.array([zones.index(zone) for zone in cities.zones])
     near = cities.borders.take(np.flatnonzero(cities.borders.border_km <= geography.border_km))
     made = geography.hand_made
     if unknown := [place.country for place in made if place.country not in cities.countries]:
@@ -128,7 +128,7 @@ def _all_places(cities: Cities, zones: tuple[str, ...], geography: Geography) ->
         zeros,
         zeros,
     )
-    parts = [_with_zone(cities.cities, here), _with_zone(near, here), by_hand]
+    parts = [_with_zone(cities.cities, zone_codes), _with_zone(near, zone_codes), by_hand]
     sizes = [len(part.country) for part in parts]
     places = parts[0].followed_by(parts[1]).followed_by(parts[2])
     return places, np.repeat([False, True, False], sizes), np.repeat([False, False, True], sizes)
@@ -142,8 +142,8 @@ def _kept(code: Ints, border: Flags, population: Ints, geography: Geography) -> 
     return kept
 
 
-def _with_zone(places: PopulatedPlaces, here: Ints) -> PopulatedPlaces:
-    return replace(places, zone=here[places.zone])
+def _with_zone(places: PopulatedPlaces, zone_codes: Ints) -> PopulatedPlaces:
+    return replace(places, zone=zone_codes[places.zone])
 
 
 def _zones_in_use(zone: Ints, demand: Floats, zones: tuple[str, ...], geography: Geography) -> Ints:

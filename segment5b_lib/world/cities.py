@@ -160,7 +160,7 @@ def _cached(key: str, name: str, make: Any) -> pa.Table:
 
 
 def _project_cities() -> pa.Table:
-    """Columns of the city list, in order of GeoNames id, with the room around each city."""
+    """Columns of the city list, in order of GeoNames id, with the free distance around each city."""
     rows: list[dict[str, Any]] = list(json.loads(_data_file(_FILE).read_bytes()).values())
     rows = sorted((r for r in rows if r["population"] >= MIN_POPULATION), key=lambda r: r["geonameid"])
     if not rows:
@@ -197,13 +197,13 @@ def _project_borders(cities: pa.Table) -> pa.Table:
     across = lon_deg[abroad] - lon_deg[home]
     lat = np.round(lat_deg[home] + _PAST_THE_MIDDLE * (lat_deg[abroad] - lat_deg[home]), 5)
     lon = np.round(lon_deg[home] + _PAST_THE_MIDDLE * across, 5)
-    gap, found = _nearest(lat_deg, lon_deg, lat, lon, 2)
-    keep = (country[found[:, 0]] != country[home]) & (tzid[found[:, 0]] != tzid[home])
+    gap, nearest = _nearest(lat_deg, lon_deg, lat, lon, 2)
+    keep = (country[nearest[:, 0]] != country[home]) & (tzid[nearest[:, 0]] != tzid[home])
     keep &= np.abs(across) < 180  # a straight line across the date line is no line
     return pa.table(
         {
             "country": country[home][keep],
-            "tzid": tzid[found[:, 0]][keep],
+            "tzid": tzid[nearest[:, 0]][keep],
             "lat_deg": lat[keep],
             "lon_deg": lon[keep],
             "population": cities["population"].to_numpy()[home][keep],

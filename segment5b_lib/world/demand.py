@@ -42,7 +42,7 @@ def build_demand(
     """Mostly where the sites weigh most, partly alike for every site, with log-normal noise.
 
     A set share of the series is dormant: opened, but without trade in the horizon. Each merchant
-    trades in at least one series, and each required zone has one in which somebody trades.
+    trades in at least one series, and each required zone has one with trade.
     """
     law = spec.demand
     noise = randomness.normals("demand", merchants.ids, np.diff(series.starts))
@@ -93,9 +93,9 @@ def _never_dormant(spec: WorldSpec, cells: Cells, series: Series, score: Floats)
     tzid, own = np.array(cells.tzid)[series.cell], ~cells.is_border[series.cell]
     candidates_of = [np.flatnonzero((tzid == zone) & own) for zone in spec.geography.required_zones]
     kept: list[int] = []
-    for there in sorted(candidates_of, key=len):
-        free = there[~np.isin(series.merchant[there], series.merchant[kept])]
-        candidates = free if len(free) else there
+    for in_zone in sorted(candidates_of, key=len):
+        free = in_zone[~np.isin(series.merchant[in_zone], series.merchant[kept])]
+        candidates = free if len(free) else in_zone
         kept.append(int(candidates[np.argmin(score[candidates])]))
     without = np.setdiff1d(np.arange(len(series.starts) - 1), series.merchant[kept])
     for m in without:

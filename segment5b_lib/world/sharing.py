@@ -30,18 +30,18 @@ def apportion(weights: Floats, total: int, least: int = 0, most: Ints | None = N
     ------
     ValueError : `total` is below the sum of `least` or above the sum of `most`
     """
-    room = np.full(len(weights), total) if most is None else most.astype(np.int64)
-    given: Ints = np.minimum(np.full(len(weights), least), room)
-    if not given.sum() <= total <= room.sum():
+    limit = np.full(len(weights), total) if most is None else most.astype(np.int64)
+    given: Ints = np.minimum(np.full(len(weights), least), limit)
+    if not given.sum() <= total <= limit.sum():
         raise ValueError(f"cannot share {total} out over {len(weights)} entries")
     while (left := total - int(given.sum())) > 0:
-        open_ = given < room
+        open_ = given < limit
         share = np.where(open_, weights, 0.0)
         share = share / share.max() if share.any() else open_.astype(np.float64)
         exact = share * (left / share.sum())
-        whole = np.minimum(np.floor(exact).astype(np.int64), room - given)
+        whole = np.minimum(np.floor(exact).astype(np.int64), limit - given)
         given = given + whole
-        remainder = np.where((given < room) & (exact > 0), exact - np.floor(exact), -1.0)
+        remainder = np.where((given < limit) & (exact > 0), exact - np.floor(exact), -1.0)
         first = np.argsort(-remainder, kind="stable")[: left - int(whole.sum())]
         given[first[remainder[first] >= 0]] += 1
     return given

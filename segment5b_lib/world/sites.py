@@ -58,7 +58,7 @@ def build_sites(
 
 
 def _nearby(cells: Cells, at: Ints, u_radius: Floats, u_angle: Floats) -> tuple[Floats, Floats]:
-    """A point within the room around a place, uniform over the disc."""
+    """A point within the free distance around a place, uniform over the disc."""
     places = cells.places
     radius = _WITHIN_ROOM * places.room_km[at] * np.sqrt(u_radius) / KM_PER_DEGREE
     angle = 2 * np.pi * u_angle

@@ -39,10 +39,10 @@ def _check_world_file(world: World) -> None:
     path = world.root / WORLD_FILE
     document = dict(world.document)
     claimed = document.pop("self_sha256", None)
-    if (found := sha256_hex(canonical_json(document))) != claimed:
-        raise _differs("5B.WORLD.FILE_DIFFERS", "the world's own file was changed", path, claimed, found)
-    if (found := manifest_fingerprint(document["inventory"])) != world.mf:
-        raise _differs("5B.WORLD.FINGERPRINT_MISMATCH", "the inventory has another fingerprint", path, world.mf, found)
+    if (actual := sha256_hex(canonical_json(document))) != claimed:
+        raise _differs("5B.WORLD.FILE_DIFFERS", "the world's own file was changed", path, claimed, actual)
+    if (actual := manifest_fingerprint(document["inventory"])) != world.mf:
+        raise _differs("5B.WORLD.FINGERPRINT_MISMATCH", "the inventory has another fingerprint", path, world.mf, actual)
 
 
 def _check_files(world: World, threads: int) -> int:
@@ -56,10 +56,10 @@ def _check_files(world: World, threads: int) -> int:
             raise MissingInputError(
                 "5B.WORLD.FILE_MISSING", "a file of the world is missing", where=str(path), next_step=_REBUILD
             )
-    found = sha256_files(paths, threads)
+    actual = sha256_files(paths, threads)
     for path, digest in sorted(paths.items()):
-        if found[path] != digest:
-            raise _differs("5B.WORLD.FILE_DIFFERS", "a sealed file was changed", path, digest, found[path])
+        if actual[path] != digest:
+            raise _differs("5B.WORLD.FILE_DIFFERS", "a sealed file was changed", path, digest, actual[path])
     _check_nothing_else(world, set(paths))
     return len(paths)
 
@@ -98,27 +98,27 @@ def _check_edge_alias(world: World) -> int:
 
 
 def _check_blob(path: Path, blob: bytes, expected: str) -> None:
-    if (found := sha256_hex(blob)) != expected:
+    if (actual := sha256_hex(blob)) != expected:
         what = "a blob is not the one its index describes"
-        raise _differs("5B.WORLD.FILE_DIFFERS", what, path, expected, found)
+        raise _differs("5B.WORLD.FILE_DIFFERS", what, path, expected, actual)
 
 
 def _check_timetable(world: World) -> None:
-    """The cache can be read, and is the one the JSON beside it describes."""
+    """The cache can be read, and is the one the JSON file with it describes."""
     path = world.files("tz_timetable_cache")[0]
     content = path.read_bytes()
     tz_cache.decode(content, str(path))
     described = read_json(world.files("tz_timetable_cache_json")[0])["tz_index_digest"]
-    if (found := sha256_hex(content)) != described:
-        raise _differs("5B.WORLD.FILE_DIFFERS", "the cache is not the one described", path, described, found)
+    if (actual := sha256_hex(content)) != described:
+        raise _differs("5B.WORLD.FILE_DIFFERS", "the cache is not the one described", path, described, actual)
 
 
 def _check_edge_universe(world: World) -> None:
     universe = world.files("edge_universe_hash_3B")[0]
     policy = world.files("virtual_routing_policy_3B")[0]
-    expected, found = read_json(universe)["universe_hash"], read_json(policy)["edge_universe_hash"]
-    if expected != found:
-        raise _differs("5B.WORLD.UNIVERSE_MISMATCH", "the routing policy names other edges", policy, expected, found)
+    expected, actual = read_json(universe)["universe_hash"], read_json(policy)["edge_universe_hash"]
+    if expected != actual:
+        raise _differs("5B.WORLD.UNIVERSE_MISMATCH", "the routing policy names other edges", policy, expected, actual)
 
 
 _REBUILD = "restore the file from a backup, or remove the world and build it again"

@@ -1,6 +1,6 @@
 """World files: found by scale name or path, `extends` resolved, single keys changed, then checked strictly.
 
-A file may say `extends: <name>` to start from a file beside it; its own keys replace the other's, mapping by
+A file may say `extends: <name>` to start from a file in the same folder; its own keys replace the other's, mapping by
 mapping. What the builder sees is the resolved document.
 """
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from segment5b_lib.contract.datasets import OUTPUTS, UPSTREAM, Dataset, dataset, folder_of, validation_folder
 from segment5b_lib.errors import InputError
-from segment5b_lib.store.engine_columns import NOWHERE, is_text, is_time
+from segment5b_lib.store.engine_columns import NO_COUNTRY, is_text, is_time
 from segment5b_lib.store.parquet import open_file
 
 BUNDLE: Final = "validation_bundle_5B"
@@ -154,7 +154,7 @@ def _normalised(path: Path, contract: Dataset) -> list[str]:
         assert contract.schema is not None, contract.dataset_id
         kinds = {kind.name: kind.type for kind in file.schema_arrow}
     texts = [f.name for f in contract.schema if is_time(f.type) and is_text(kinds[f.name])]
-    absent = [f"{f.name}: absent, every row's is {NOWHERE!r}" for f in contract.schema if f.name not in kinds]
+    absent = [f"{f.name}: absent, every row's is {NO_COUNTRY!r}" for f in contract.schema if f.name not in kinds]
     return [*(f"{name}: text" for name in texts), *absent]
 
 

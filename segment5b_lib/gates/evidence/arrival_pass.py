@@ -37,7 +37,7 @@ from segment5b_lib.kernel.tally_tables import (
     new_odd,
 )
 from segment5b_lib.store.columns import codes, flags, numbers, numbers_or_zero, words
-from segment5b_lib.store.engine_columns import COUNTRY, NOWHERE, nowhere
+from segment5b_lib.store.engine_columns import COUNTRY, NO_COUNTRY, no_country
 from segment5b_lib.store.parquet import check_files, open_file
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.scan import each, no_rows, read_group
@@ -121,9 +121,9 @@ class ArrivalPass:
 
     def _keyed(self, table: pa.Table) -> pa.Table:
         """Rows with the key of their series: without a country where S3's have none."""
-        if NOWHERE not in self.tables.country_code:
+        if NO_COUNTRY not in self.tables.country_code:
             return table
-        return table.set_column(table.column_names.index(COUNTRY), COUNTRY, nowhere(table.num_rows))
+        return table.set_column(table.column_names.index(COUNTRY), COUNTRY, no_country(table.num_rows))
 
     def _group(
         self, file: pq.ParquetFile, group: int, table: pa.Table, rows: Columns, tally: Tally, memory: Memory
