@@ -45,11 +45,7 @@ def _arrivals_of_scenario(predictor: Predictor, demand: ExpectedDemand, policies
         np.add.at(total, owner, block.mean.sum(axis=1)[:, None] * block.to_zone)
     m, z = np.nonzero(total)
     return pl.DataFrame(
-        {
-            "merchant_id": merchants[m],
-            "tzid": np.array(predictor.tables.zones, dtype=str)[z],
-            "arrivals": total[m, z],
-        }
+        {"merchant_id": merchants[m], "tzid": np.array(predictor.tables.zones, dtype=str)[z], "arrivals": total[m, z]}
     )
 
 

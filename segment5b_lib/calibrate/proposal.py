@@ -87,11 +87,7 @@ class _Candidate(NamedTuple):
 
 
 def propose(
-    run: Run,
-    level: Level = "bplus",
-    *,
-    seeds: Sequence[int] | None = None,
-    predictor: Predictor | None = None,
+    run: Run, level: Level = "bplus", *, seeds: Sequence[int] | None = None, predictor: Predictor | None = None
 ) -> Proposal:
     """The least change that is predicted to bring T6 and T7 into their bands on every seed (the policy's own set).
 

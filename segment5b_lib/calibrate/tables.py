@@ -74,11 +74,7 @@ def tables_reopened(world: World, changes: Changes) -> RoutingTables:
     plan = Plan(spec)
     tzids, ids = np.array(plan.cells.tzid), plan.merchants.ids
     edges = pl.DataFrame(
-        {
-            "merchant_id": ids[plan.edges.merchant],
-            "tzid": tzids[plan.edges.cell],
-            "weight": plan.edges.weight,
-        },
+        {"merchant_id": ids[plan.edges.merchant], "tzid": tzids[plan.edges.cell], "weight": plan.edges.weight},
         schema_overrides={"merchant_id": pl.UInt64, "tzid": pl.String},
     )
     modes = [rule.mode.value for rule in plan.rules]

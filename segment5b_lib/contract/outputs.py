@@ -31,12 +31,7 @@ SERIES_KEY: Final = ("merchant_id", "legal_country_iso", "zone_representation", 
 """Identity of a series within a scenario; also the domain of its random streams."""
 LOCAL_COLUMNS: Final = ("ts_local_primary", "ts_local_settlement", "ts_local_operational")
 """The local times of an arrival: wall clock, or the same digits marked as UTC."""
-_SERIES = {
-    "merchant_id": U64,
-    "legal_country_iso": TEXT,
-    "zone_representation": TEXT,
-    "channel_group": TEXT,
-}
+_SERIES = {"merchant_id": U64, "legal_country_iso": TEXT, "zone_representation": TEXT, "channel_group": TEXT}
 _SERIES_BUCKET = {
     "merchant_id": U64,
     "legal_country_iso": CODED,
@@ -163,10 +158,7 @@ OUTPUTS: Final[tuple[Dataset, ...]] = (
         name="s3_bucket_counts",
     ),
     _output(
-        "arrival_events_5B",
-        ("merchant_id", "arrival_seq"),
-        arrival_schema(utc_marked=False),
-        name="arrival_events",
+        "arrival_events_5B", ("merchant_id", "arrival_seq"), arrival_schema(utc_marked=False), name="arrival_events"
     ),
     _output(
         "s4_arrival_summary_5B",

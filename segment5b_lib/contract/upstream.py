@@ -48,12 +48,7 @@ def _upstream(
 
 UPSTREAM: Final[tuple[Dataset, ...]] = (
     _upstream("1B", "site_locations", _SITE_KEY, fields(**_SITE, lon_deg=F64, lat_deg=F64)),
-    _upstream(
-        "2A",
-        "site_timezones",
-        _SITE_KEY,
-        fields(**_SITE, tzid=TEXT, tzid_source=TEXT, created_utc=TS),
-    ),
+    _upstream("2A", "site_timezones", _SITE_KEY, fields(**_SITE, tzid=TEXT, tzid_source=TEXT, created_utc=TS)),
     _upstream("2A", "tz_timetable_cache", seeded=False, file="tz_cache_v1.bin"),
     _upstream(
         "2A",
@@ -94,14 +89,7 @@ UPSTREAM: Final[tuple[Dataset, ...]] = (
         "3B",
         "virtual_settlement_3B",
         ("merchant_id",),
-        fields(
-            merchant_id=U64,
-            settlement_site_id=U64,
-            lat_deg=F64,
-            lon_deg=F64,
-            tzid_settlement=TEXT,
-            tz_source=TEXT,
-        ),
+        fields(merchant_id=U64, settlement_site_id=U64, lat_deg=F64, lon_deg=F64, tzid_settlement=TEXT, tz_source=TEXT),
         name="virtual_settlement",
     ),
     _upstream(

@@ -29,11 +29,7 @@ from segment5b_lib.store.worlds import World
 from segment5b_lib.version import __version__
 
 MODULES: Final[dict[str, ModuleType]] = dict(
-    zip(
-        STATES,
-        (s0_gate, s1_time_grid, s2_intensity, s3_counts, s4_arrivals, s5_validation),
-        strict=True,
-    )
+    zip(STATES, (s0_gate, s1_time_grid, s2_intensity, s3_counts, s4_arrivals, s5_validation), strict=True)
 )
 """State name to the module that implements it."""
 

@@ -22,13 +22,7 @@ from segment5b_lib.version import __version__
 
 
 def state_record(
-    context: Context,
-    *,
-    started: str,
-    wall_ms: float,
-    cpu_ms: float,
-    counters: Counters,
-    error: BaseException | None,
+    context: Context, *, started: str, wall_ms: float, cpu_ms: float, counters: Counters, error: BaseException | None
 ) -> StateRecord:
     """The row of `segment_state_runs` for one attempt, passed or failed."""
     receipt = context.run.receipt

@@ -18,10 +18,7 @@ def states_from(changed: str) -> tuple[str, ...]:
     """A changed state and all states after it."""
     if changed not in STATES:
         raise UsageError(
-            "5B.RUN.UNKNOWN_STATE",
-            f"there is no state {changed!r}",
-            expected=", ".join(STATES),
-            found=changed,
+            "5B.RUN.UNKNOWN_STATE", f"there is no state {changed!r}", expected=", ".join(STATES), found=changed
         )
     return STATES[STATES.index(changed) :]
 

@@ -74,10 +74,7 @@ SHAPES: Final[dict[str, IndexShape]] = {
         lambda members: {"files": [_path_and_digest(m) for m in members]},
     ),
     "2B": IndexShape(
-        "index.json",
-        _claimed,
-        lambda members: [_path_and_digest(m) for m in members],
-        relative_to_root=True,
+        "index.json", _claimed, lambda members: [_path_and_digest(m) for m in members], relative_to_root=True
     ),
     "3A": IndexShape(
         "index.json",

@@ -89,13 +89,7 @@ def write_spec(stage: Stage, spec: WorldSpec) -> None:
 
 
 def seal(
-    stage: Stage,
-    plan: Plan,
-    worlds: Path,
-    *,
-    threads: int,
-    known: Mapping[str, str],
-    lineage: Mapping[str, Any],
+    stage: Stage, plan: Plan, worlds: Path, *, threads: int, known: Mapping[str, str], lineage: Mapping[str, Any]
 ) -> Built:
     """Fingerprint what is staged, finish it, and publish it under its fingerprint.
 

@@ -56,12 +56,7 @@ def build_demand(
 
 
 def _dormant(
-    spec: WorldSpec,
-    cells: Cells,
-    merchants: PlannedMerchants,
-    series: Series,
-    pull: Floats,
-    randomness: Randomness,
+    spec: WorldSpec, cells: Cells, merchants: PlannedMerchants, series: Series, pull: Floats, randomness: Randomness
 ) -> npt.NDArray[np.bool_]:
     """Exactly the set share of series: the likelier, the smaller its part of its merchant, and its merchant."""
     law = spec.demand

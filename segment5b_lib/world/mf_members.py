@@ -63,8 +63,7 @@ def _edge_universe(root: Path, spec: WorldSpec, mf: str, inventory: list[dict[st
     }
     return [
         _write(
-            _path(root, "edge_universe_hash_3B", spec, mf),
-            {**common, "universe_hash": universe, "components": parts},
+            _path(root, "edge_universe_hash_3B", spec, mf), {**common, "universe_hash": universe, "components": parts}
         ),
         _write(
             _path(root, "virtual_routing_policy_3B", spec, mf),

@@ -32,12 +32,6 @@ class Randomness:
         """`counts[i]` standard normals for each thing `ids[i]`, one after the other."""
         return self._drawn(part, ids, counts, lambda generator, n: generator.standard_normal(n))
 
-    def _drawn(
-        self,
-        part: str,
-        ids: Ids,
-        counts: Ints,
-        draw: Callable[[np.random.Generator, int], Floats],
-    ) -> Floats:
+    def _drawn(self, part: str, ids: Ids, counts: Ints, draw: Callable[[np.random.Generator, int], Floats]) -> Floats:
         drawn = [draw(self.generator(part, i), n) for i, n in zip(ids.tolist(), counts.tolist(), strict=True)]
         return np.concatenate([np.empty(0), *drawn])

@@ -91,12 +91,7 @@ def _check_request(segment: str, changes: Mapping[str, Any], reason: str) -> Non
 
 
 def _link(world: World, segment: str, changes: Mapping[str, Any], reason: str) -> dict[str, Any]:
-    return {
-        "manifest_fingerprint": world.mf,
-        "segment": segment,
-        "changes": dict(changes),
-        "reason": reason.strip(),
-    }
+    return {"manifest_fingerprint": world.mf, "segment": segment, "changes": dict(changes), "reason": reason.strip()}
 
 
 def _take_over(world: World, segment: str, stage: Stage) -> dict[str, str]:

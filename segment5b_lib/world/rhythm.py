@@ -23,10 +23,7 @@ def build_weeks(spec: WorldSpec, merchants: PlannedMerchants, randomness: Random
     """
     weeks = np.stack(
         [
-            week_of(
-                spec.rhythms[entry.demand_class],
-                randomness.generator("rhythm", int(merchant)).uniform(-1, 1, 3),
-            )
+            week_of(spec.rhythms[entry.demand_class], randomness.generator("rhythm", int(merchant)).uniform(-1, 1, 3))
             for merchant, entry in zip(merchants.ids, merchants.category, strict=True)
         ]
     )

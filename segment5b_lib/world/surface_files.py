@@ -50,11 +50,7 @@ def write_5a(plan: Plan, stage: Stage) -> None:
     )
     rows = {name: write_surface(plan, stage, name) for name in spec.scenarios}
     unknown = without_calendar((plan.cells.country[c] for c in series.cell), spec.horizon)
-    checks = {
-        "rows": rows,
-        "dormant_series": int(plan.demand.dormant.sum()),
-        "countries_without_calendar": unknown,
-    }
+    checks = {"rows": rows, "dormant_series": int(plan.demand.dormant.sum()), "countries_without_calendar": unknown}
     stage.member("5A", "summary.json", checks)
 
 

@@ -61,11 +61,7 @@ def _fits(rule: ChannelRule, entry: Category) -> bool:
 
 
 def build_edges(
-    spec: WorldSpec,
-    cells: Cells,
-    merchants: PlannedMerchants,
-    rules: tuple[ChannelRule, ...],
-    randomness: Randomness,
+    spec: WorldSpec, cells: Cells, merchants: PlannedMerchants, rules: tuple[ChannelRule, ...], randomness: Randomness
 ) -> PlannedEdges:
     """Edges of every merchant that is served online, at real cities, more of them on the home continent."""
     served = np.array([m for m, rule in enumerate(rules) if rule.mode != VirtualMode.NON_VIRTUAL], np.int64)

@@ -37,13 +37,7 @@ def write_2b(plan: Plan, stage: Stage) -> None:
         "blob_sha256": sha256_hex(blob),
         "blob_size_bytes": len(blob),
         "merchants": [
-            {
-                "merchant_id": int(m),
-                "offset": s.offset,
-                "length": s.length,
-                "sites": s.rows,
-                "checksum": s.checksum,
-            }
+            {"merchant_id": int(m), "offset": s.offset, "length": s.length, "sites": s.rows, "checksum": s.checksum}
             for m, s in zip(merchants.ids, slices, strict=True)
         ],
     }
