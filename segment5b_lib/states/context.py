@@ -1,4 +1,4 @@
-"""What a state is given: the run, its inputs with verified digests, timers, threads, and a way to publish.
+"""What a state works with: the run, its inputs with verified digests, timers, threads, and a way to publish.
 
 Each state is a module with a `SPEC` and a `run(context)`; in `run` the same four steps follow each other:
 load, compute, validate, write. States that work in shards take the four steps shard by shard.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -50,7 +50,7 @@ class StateSpec:
 
 @dataclass(frozen=True)
 class Progress:
-    """One sign of life: `done` of `total` units of a step, `rows` rows so far."""
+    """Progress of a step: `done` of `total` units, `rows` rows so far."""
 
     state: str
     step: str
@@ -75,7 +75,6 @@ class Context:
     inputs: dict[str, str] = field(default_factory=dict)
 
     def step(self, name: str, lane: Lane) -> AbstractContextManager[Step]:
-        """Time a step of this state in a lane."""
         return self.steps.step(name, lane)
 
     def map_shards(
@@ -83,22 +82,22 @@ class Context:
     ) -> list[_Result]:
         """Run `work` on every shard, `threads` at a time; results come in shard order.
 
-        `rows` says how many rows each shard stands for, for progress; the largest begin first, so that the threads
-        end together. The first failure stops the rest.
+        `rows` are the rows of each shard, for progress; the largest begin first, so that the threads end together. The
+        first failure stops the rest.
         """
-        done_rows, lock = [0, 0], threading.Lock()
+        progress, lock = [0, 0], threading.Lock()
 
-        def one(position: int) -> _Result:
+        def process_shard(position: int) -> _Result:
             result = work(shards[position])
             with lock:
-                done_rows[0] += 1
-                done_rows[1] += rows[position]
-                self.listener(Progress(self.spec.name, name, done_rows[0], len(shards), done_rows[1]))
+                progress[0] += 1
+                progress[1] += rows[position]
+                self.listener(Progress(self.spec.name, name, progress[0], len(shards), progress[1]))
             return result
 
         with self.steps.parallel(), ThreadPoolExecutor(max_workers=self.threads) as pool:
             largest_first = sorted(range(len(shards)), key=lambda position: -rows[position])
-            futures = {position: pool.submit(one, position) for position in largest_first}
+            futures = {position: pool.submit(process_shard, position) for position in largest_first}
             done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
             if any(future.exception() is not None for future in done):
                 pool.shutdown(cancel_futures=True)
@@ -107,7 +106,7 @@ class Context:
     def verify_inputs(self, *, unhashed: Collection[Path] = ()) -> None:
         """Re-hash every file this state reads and compare with the digest recorded for it.
 
-        `unhashed` are files that the caller checks in another way; their recorded digests are taken as they are.
+        `unhashed` are files that the caller checks in another way; their recorded digests are copied.
 
         Raises
         ------
@@ -149,11 +148,11 @@ class Context:
         return recorded
 
     def withdraw_marker(self) -> None:
-        """Say that this state's outputs are not complete, before they are touched."""
+        """Mark this state's outputs as incomplete, before they are touched."""
         self.run.marker_path(self.spec.name).unlink(missing_ok=True)
 
     def write_marker(self, outputs: Sequence[OutputLine], counters: Counters) -> None:
-        """Say that this state's outputs are complete, with their digests, and what they were made from."""
+        """Mark this state's outputs as complete, with their digests and those of their inputs and policies."""
         marker = Marker(
             state=self.spec.name,
             inputs=self.inputs,
@@ -188,7 +187,7 @@ class Publication:
         self.counters: Counters = {}
 
     def folder(self, dataset_id: str, scenario_id: str | None = None) -> Path:
-        """Staging folder of one of the state's datasets; empty when first asked for."""
+        """Staging folder of one of the state's datasets; empty on first use."""
         assert dataset_id in self._context.spec.writes, dataset_id
         target = self._context.run.folder(dataset_id, scenario_id)
         with self._lock:
@@ -210,7 +209,7 @@ class Publication:
 
     def seal(self, path: Path) -> None:
         """Flush and hash a file that is complete, in the background while others are made; one thread waits for it."""
-        sealed = self._sealer.submit(_flushed, path)
+        sealed = self._sealer.submit(_fsync_and_hash, path)
         if self._context.threads == 1:
             sealed.result()
         with self._lock:
@@ -249,22 +248,11 @@ class Publication:
         return sorted(described, key=lambda output: output.path)
 
     def discard(self) -> None:
-        """Remove whatever is still staged."""
         self._sealer.shutdown(cancel_futures=True)
         for work, _ in self._staged.values():
             shutil.rmtree(work, ignore_errors=True)
 
 
-def _flushed(path: Path) -> str:
-    """Flush a file to disk; its SHA-256."""
+def _fsync_and_hash(path: Path) -> str:
     sync(path)
     return sha256_file(path)
-
-
-def merge_counters(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Add the counters of shards key by key."""
-    total: dict[str, int] = {}
-    for part in parts:
-        for name, value in part.items():
-            total[name] = total.get(name, 0) + value
-    return total

@@ -29,7 +29,7 @@ SPEC_VERSION: Final = "5B.v2"
 
 @dataclass(frozen=True)
 class Sealed:
-    """What S0 found: bundle digests by segment, scenario ids, files by dataset with their digests."""
+    """Result of S0: bundle digests by segment, scenario ids, files by dataset with their digests."""
 
     bundles: dict[str, str]
     scenarios: list[str]
@@ -37,7 +37,6 @@ class Sealed:
 
 
 def run(context: Context) -> None:
-    """Execute the state."""
     files = _load(context)
     sealed = _compute(context, files)
     _validate(context, sealed)
@@ -97,30 +96,30 @@ def _compute(context: Context, files: dict[str, list[Path]]) -> Sealed:
         }
     with context.step("hash inputs", Lane.COMPUTE) as step:
         paths = [path for group in files.values() for path in group]
-        found = sha256_files(paths, context.threads)
+        digest_of = sha256_files(paths, context.threads)
         step.rows, step.bytes = len(paths), sum(path.stat().st_size for path in paths)
     digests = {
-        dataset_id: {path.relative_to(world.root).as_posix(): found[path] for path in group}
+        dataset_id: {path.relative_to(world.root).as_posix(): digest_of[path] for path in group}
         for dataset_id, group in files.items()
     }
     return Sealed(bundles, _scenario_set(world), digests)
 
 
 def _validate(context: Context, sealed: Sealed) -> None:
-    """The inputs must be the ones that the world was sealed with, and together give its fingerprint."""
+    """The inputs must be the ones that the world was sealed with, and together give the world's fingerprint."""
     world = context.run.world
     with context.step("compare with the inventory", Lane.VALIDATION):
-        found = {path: digest for group in sealed.digests.values() for path, digest in group.items()}
+        actual = {path: digest for group in sealed.digests.values() for path, digest in group.items()}
         inventory = world.document["inventory"]
         for member in inventory:
             path = member["path"].replace("{mf}", world.mf)
-            if path in found and found[path] != member["sha256"]:
+            if path in actual and actual[path] != member["sha256"]:
                 raise InputError(
                     "5B.S0.SEALED_INPUT_MISMATCH",
                     "an input is not what the world was sealed with",
                     where=f"{member['dataset_id']}: {world.root / path}",
                     expected=member["sha256"],
-                    found=found[path],
+                    found=actual[path],
                     next_step="restore the file, or build the world again",
                 )
         listed = {member["path"].replace("{mf}", world.mf) for member in inventory}

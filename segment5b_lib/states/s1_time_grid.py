@@ -1,4 +1,4 @@
-"""S1 time grid and grouping: hourly buckets, the domain of series, and who shares a latent field."""
+"""S1 time grid and grouping: hourly buckets, the domain of series, and the groups that share a latent field."""
 
 from __future__ import annotations
 
@@ -46,7 +46,6 @@ SPEC: Final = StateSpec(
 
 
 def run(context: Context) -> None:
-    """Execute the state."""
     context.verify_inputs()
     with context.publication() as publication:
         publication.counters = {"scenarios": {}, "rows_in": 0, "rows_out": 0}
@@ -67,7 +66,7 @@ def _load_scenarios(context: Context) -> list[Scenario]:
 
 
 def _load_series(context: Context, scenario: Scenario) -> tuple[pl.DataFrame, bool]:
-    """The distinct series of the surface in key order, and whether the surface was in order itself."""
+    """The distinct series of the surface in key order, and whether the source was in that order."""
     source = source_surface(context.run.world, scenario.scenario_id, scenario.buckets)
     series = _scan(context, source)
     if series is not None:
@@ -82,7 +81,7 @@ def _load_series(context: Context, scenario: Scenario) -> tuple[pl.DataFrame, bo
 
 
 def _scan(context: Context, surface: Surface) -> pl.DataFrame | None:
-    """Keys of all series with every row checked; None where the rows are not in series order."""
+    """Keys of all series with every row checked; None if the rows are not in series order."""
     if surface.rows == 0 or surface.rows % surface.buckets:
         return None
 
@@ -108,15 +107,14 @@ def _scan(context: Context, surface: Surface) -> pl.DataFrame | None:
 
 
 def _compute(context: Context, scenario: Scenario, series: pl.DataFrame) -> pl.DataFrame:
-    """One row per series: its group and what the group is made of."""
+    """One row per series: its group and the attributes that make up the group."""
     with context.step("derive groups", Lane.COMPUTE) as step:
         step.rows = series.height
         profile = context.run.world.frame(
             "merchant_zone_profile_5A", ["merchant_id", "legal_country_iso", "tzid", "demand_class"]
         )
         virtual = context.run.world.frame("virtual_classification_3B", ["merchant_id", "virtual_mode"])
-        known = with_attributes(series, profile, virtual)
-        return grouped(known, scenario, context.run.policies.grouping)
+        return grouped(with_attributes(series, profile, virtual), scenario, context.run.policies.grouping)
 
 
 def _validate(context: Context, scenario: Scenario, grouping: pl.DataFrame) -> Counters:
@@ -160,27 +158,24 @@ def grid_of(scenario: Scenario) -> pl.DataFrame:
     """The bucket grid; local columns are those of the reference zone Etc/UTC."""
     length = timedelta(seconds=scenario.bucket_seconds)
     starts = [scenario.start + bucket * length for bucket in range(scenario.buckets)]
-    start = pl.Series(starts, dtype=pl.Datetime("us", "UTC"))
-    frame = pl.DataFrame({"bucket_start_utc": start})
-    weekday = pl.col("bucket_start_utc").dt.weekday()
+    frame = pl.DataFrame({"bucket_start_utc": pl.Series(starts, dtype=pl.Datetime("us", "UTC"))})
+    start = pl.col("bucket_start_utc")
     return frame.select(
         bucket_index=pl.int_range(pl.len(), dtype=pl.Int32),
-        bucket_start_utc=pl.col("bucket_start_utc"),
-        bucket_end_utc=pl.col("bucket_start_utc") + length,
+        bucket_start_utc=start,
+        bucket_end_utc=start + length,
         bucket_duration_seconds=pl.lit(scenario.bucket_seconds, dtype=pl.Int32),
         scenario_is_baseline=pl.lit(scenario.band is ScenarioBand.BASELINE),
         scenario_is_stress=pl.lit(scenario.band is ScenarioBand.STRESS),
         scenario_labels=pl.lit(pl.Series([scenario.labels], dtype=pl.List(pl.String))).first(),
-        local_day_of_week=weekday,
-        local_minutes_since_midnight=(
-            pl.col("bucket_start_utc").dt.hour().cast(pl.Int16) * 60 + pl.col("bucket_start_utc").dt.minute()
-        ),
-        is_weekend=weekday >= 6,
+        local_day_of_week=start.dt.weekday(),
+        local_minutes_since_midnight=start.dt.hour().cast(pl.Int16) * 60 + start.dt.minute(),
+        is_weekend=start.dt.weekday() >= 6,
     )
 
 
 def group_shape(scenario: Scenario, series: int, members: NDArray[np.float64]) -> Counters:
-    """Counters of the grid and of how many members groups have (`members`, one number per group)."""
+    """Counters of the grid and of the size of groups; `members` has one number per group."""
     return {
         "total_bucket_count": scenario.buckets,
         "total_grouping_rows": series,
@@ -192,7 +187,7 @@ def group_shape(scenario: Scenario, series: int, members: NDArray[np.float64]) -
 
 
 def off_target(counters: Counters, policy: GroupingPolicy) -> str:
-    """What misses the policy's targets, in words; empty where nothing does."""
+    """The targets of the policy that are missed, as text; empty if none is."""
     targets = policy.targets
     groups = counters["total_unique_group_ids"]
     checks = {

@@ -6,7 +6,6 @@ import math
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -37,18 +36,7 @@ SPEC: Final = StateSpec(
 _FIELD_ROWS: Final = 1 << 17
 
 
-@dataclass(frozen=True)
-class IntensityTotals:
-    """What one slice of series adds to the scenario's totals."""
-
-    rows: int
-    lambda_baseline: float
-    lambda_realised: float
-    capped: int
-
-
 def run(context: Context) -> None:
-    """Execute the state."""
     context.verify_inputs()
     with context.publication() as publication:
         publication.counters = {"scenarios": {}, "rng": [], "rows_in": 0, "rows_out": 0}
@@ -83,7 +71,7 @@ def _compute_factors(
     )
     factors = np.empty((len(groups.names), domain.buckets))
 
-    def one(bounds: SeriesSlice) -> tuple[int, int]:
+    def draw(bounds: SeriesSlice) -> tuple[int, int]:
         part = slice(bounds.start, bounds.stop)
         with context.step("draw latent field", Lane.COMPUTE) as step:
             field = latent_field(
@@ -100,10 +88,10 @@ def _compute_factors(
             _write_field(context, publication, domain, groups, bounds, field)
         return int(field.clipped_low.sum()), int(field.clipped_high.sum())
 
-    # A slice is a part file where the field is written; else small enough for the threads to end together.
+    # A slice is a part file if the field is written; otherwise small enough for the threads to end together.
     rows = SLICE_ROWS if policy.emit_latent_field else _FIELD_ROWS
     slices = series_slices(len(groups.names), domain.buckets, rows)
-    clipped = context.map_shards("latent field", one, slices, [len(bounds) for bounds in slices])
+    clipped = context.map_shards("latent field", draw, slices, [len(bounds) for bounds in slices])
     drawn = 0 if policy.mode == "none" else factors.size
     publication.counters["rng"].append(rng_total(domain.scenario_id, LATENT_VECTOR, drawn, groups.names))
     counters: Counters = {
@@ -139,7 +127,7 @@ def _write_field(
 
 
 def _validate_factors(context: Context, domain: SeriesDomain, groups: Groups, counters: Counters) -> None:
-    """Mean factor against the clipped law's mean, and the least variety that the policy demands."""
+    """Mean factor against the clipped law's mean, and the minimum variety that the policy requires."""
     policy = context.run.policies.lgcp
     with context.step("check latent field", Lane.VALIDATION):
         expected, error = mean_factor_law(groups, domain.buckets, policy)
@@ -184,14 +172,14 @@ def _realise(
     """λ_realised = min(λ · factor · zone mix, cap), slice by slice: load, compute, validate, write."""
     mix, cap = _zone_mix(context, domain, surface), context.run.policies.lgcp.lambda_max
 
-    def one(bounds: SeriesSlice) -> IntensityTotals:
+    def realise_slice(bounds: SeriesSlice) -> tuple[int, float, float, int]:
         start, stop = bounds.start, bounds.stop
         with context.step("read surface", Lane.INPUT_LOAD) as step:
             baseline = surface.intensity(start, stop)
             step.rows = baseline.size
         with context.step("multiply", Lane.COMPUTE) as step:
-            own = groups.of_series[start:stop]
-            component, realised, capped = realise(baseline, factors, own, mix[start:stop], cap)
+            group = groups.of_series[start:stop]
+            component, realised, capped = realise(baseline, factors, group, mix[start:stop], cap)
             step.rows = realised.size
         with context.step("check intensity", Lane.VALIDATION):
             _validate_slice(domain, start, baseline, realised)
@@ -199,15 +187,15 @@ def _realise(
         with context.step("build columns", Lane.WRITE):
             table = domain.per_bucket(start, stop, columns)
         publication.write_part("s2_realised_intensity_5B", domain.scenario_id, bounds.part, table)
-        return IntensityTotals(realised.size, float(baseline.sum(dtype=np.float64)), float(realised.sum()), capped)
+        return realised.size, float(baseline.sum(dtype=np.float64)), float(realised.sum()), capped
 
     slices = surface.slices()
     rows = [len(bounds) * domain.buckets for bounds in slices]
-    totals = context.map_shards("realise intensity", one, slices, rows)
-    counters["rows"] = sum(total.rows for total in totals)
-    counters["lambda_baseline_total"] = math.fsum(total.lambda_baseline for total in totals)
-    counters["lambda_realised_total"] = math.fsum(total.lambda_realised for total in totals)
-    counters["lambda_capped"] = sum(total.capped for total in totals)
+    totals = context.map_shards("realise intensity", realise_slice, slices, rows)
+    sizes, baselines, realised, capped = zip(*totals, strict=True)
+    counters["rows"] = sum(sizes)
+    counters["lambda_baseline_total"], counters["lambda_realised_total"] = math.fsum(baselines), math.fsum(realised)
+    counters["lambda_capped"] = sum(capped)
     publication.counters["rows_in"] += counters["rows"]
     publication.counters["rows_out"] += counters["rows"]
 

@@ -1,8 +1,7 @@
-"""S3 counts: how many arrivals each series has in each bucket, drawn exactly from the count law."""
+"""S3 counts: the number of arrivals of each series in each bucket, drawn exactly from the count law."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -31,19 +30,7 @@ SPEC: Final = StateSpec(
 )
 
 
-@dataclass(frozen=True)
-class CountTotals:
-    """What one slice of series adds to the scenario's totals."""
-
-    rows: int
-    drawn: int
-    arrivals: int
-    capped: int
-    zero: int
-
-
 def run(context: Context) -> None:
-    """Execute the state."""
     context.verify_inputs()
     with context.publication() as publication:
         publication.counters = {"scenarios": {}, "rng": [], "rows_in": 0, "rows_out": 0}
@@ -75,7 +62,7 @@ def _draw(
     files = context.run.files("s2_realised_intensity_5B", domain.scenario_id)
     intensity = RowRanges(files, dataset("s2_realised_intensity_5B"))
 
-    def one(bounds: SeriesSlice) -> CountTotals:
+    def draw(bounds: SeriesSlice) -> dict[str, int]:
         part = slice(bounds.start, bounds.stop)
         with context.step("read intensity", Lane.INPUT_LOAD) as step:
             rows = intensity.read(["lambda_realised"], part.start * domain.buckets, part.stop * domain.buckets)
@@ -92,10 +79,16 @@ def _draw(
             table = domain.per_bucket(part.start, part.stop, _columns(domain, kappa[part], mu, counts, capped, policy))
         publication.write_part("s3_bucket_counts_5B", domain.scenario_id, bounds.part, table)
         drawn, positive, cut = (np.count_nonzero(rows) for rows in (mu > policy.lambda_zero_eps, counts, capped))
-        return CountTotals(mu.size, int(drawn), int(counts.sum()), int(cut), int(mu.size - positive))
+        return {
+            "rows": mu.size,
+            "rows_drawn": int(drawn),
+            "total_arrivals": int(counts.sum()),
+            "count_capped": int(cut),
+            "rows_zero": int(mu.size - positive),
+        }
 
     slices = series_slices(len(domain), domain.buckets)
-    totals = context.map_shards("draw counts", one, slices, [len(bounds) * domain.buckets for bounds in slices])
+    totals = context.map_shards("draw counts", draw, slices, [len(bounds) * domain.buckets for bounds in slices])
     _count(publication, domain, totals)
 
 
@@ -132,14 +125,8 @@ def _validate(
         )
 
 
-def _count(publication: Publication, domain: SeriesDomain, totals: list[CountTotals]) -> None:
-    counters = {
-        "rows": sum(total.rows for total in totals),
-        "rows_drawn": sum(total.drawn for total in totals),
-        "total_arrivals": sum(total.arrivals for total in totals),
-        "count_capped": sum(total.capped for total in totals),
-        "rows_zero": sum(total.zero for total in totals),
-    }
+def _count(publication: Publication, domain: SeriesDomain, totals: list[dict[str, int]]) -> None:
+    counters = {name: sum(part[name] for part in totals) for name in totals[0]}
     publication.counters["scenarios"][domain.scenario_id] = counters
     publication.counters["rows_in"] += counters["rows"]
     publication.counters["rows_out"] += counters["rows"]

@@ -1,4 +1,4 @@
-"""Step timers: where a state's time goes, by lane, measured in the code and never read from log text."""
+"""Step timers: time of a state by lane, measured in the code and never read from log text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ class Step:
     bytes: int = 0
 
     def record(self) -> StepRecord:
-        """The step as the run record shows it."""
         return StepRecord(
             name=self.name,
             lane=self.lane,
@@ -38,7 +37,7 @@ class Step:
 class StepLog:
     """Collects the steps of one state attempt.
 
-    Steps that run side by side inside `parallel` share the section's wall time in proportion to the
+    Steps that run at the same time inside `parallel` share the section's wall time in proportion to the
     time each took on its thread, so that the lanes of a state add up to the state's own wall time.
     """
 
@@ -62,7 +61,7 @@ class StepLog:
 
     @contextmanager
     def parallel(self) -> Iterator[None]:
-        """Run a section whose steps happen on several threads at once."""
+        """Run a section whose steps run on several threads."""
         section: dict[str, Step] = {}
         self._section = section
         wall = time.perf_counter()

@@ -1,7 +1,7 @@
 """The 5A intensity surface as a [series × bucket] matrix that is read in slices.
 
-The engine's surface need not be sorted. Where its rows already come series by series and bucket by
-bucket, slices are read in place; otherwise the rows are sorted once into a working copy, out of core.
+The engine's surface need not be sorted. If its rows come series by series and bucket by bucket, slices are read in
+place; otherwise the rows are sorted once into a working copy, out of core.
 """
 
 from __future__ import annotations
@@ -72,7 +72,6 @@ class Surface:
 
     @property
     def rows(self) -> int:
-        """Number of rows."""
         return self._rows.rows
 
     @property
@@ -85,7 +84,7 @@ class Surface:
         return series_slices(self.series, self.buckets)
 
     def read(self, start: int, stop: int) -> SurfaceSlice | None:
-        """Read the series [start, stop); None where the rows do not come series by series."""
+        """Read the series [start, stop); None if the rows do not come series by series."""
         rows = self._rows.read((*SURFACE_KEY, _BUCKET, _LAMBDA), start * self.buckets, stop * self.buckets)
         shape = (stop - start, self.buckets)
         bucket = rows[_BUCKET].to_numpy().reshape(shape)
@@ -105,7 +104,7 @@ class Surface:
 
 
 def source_surface(world: World, scenario_id: str, buckets: int) -> Surface:
-    """The surface as it lies in the world."""
+    """The surface as the world stores it."""
     return Surface(world.files("merchant_zone_scenario_local_5A", scenario_id), scenario_id, buckets)
 
 
