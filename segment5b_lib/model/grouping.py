@@ -1,4 +1,4 @@
-"""Which series share a latent field: the group of every series, from what 3B and 5A say of it."""
+"""Groups of series that share a latent field, by the attributes that 3B and 5A give a series."""
 
 from __future__ import annotations
 

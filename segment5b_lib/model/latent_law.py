@@ -1,4 +1,4 @@
-"""The law of each group's latent field, and what its realised mean and variety must be."""
+"""The law of each group's latent field, and the required mean and variety of its factors."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def clipped_mean(sigma: float, low: float, high: float) -> float:
 
 
 def below_floors(groups: Groups, band: str, policy: LgcpConfig) -> str:
-    """What falls short of the policy's least variety, in words; empty where nothing does."""
+    """Properties below the policy's minimum variety, as text; empty if there is none."""
     floors = policy.floors
     distinct, median = len(np.unique(groups.sigma)), float(np.median(groups.length))
     problems = []

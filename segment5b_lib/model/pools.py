@@ -74,10 +74,10 @@ class SitePools:
     Attributes
     ----------
     key : names of the key columns
-    keys : one row per pool with its key columns, `tzid_used` (the zone of its sites, null where it has none),
+    keys : one row per pool with its key columns, `tzid_used` (the zone of its sites, null if it has none),
         `start`, `size` (i64) and `unroutable` (bool: the merchant has no site at the key itself)
     share : ndarray(float64, ndim=1), alias thresholds; a pool's are at [start, start + size)
-    choice : ndarray(int32, ndim=1), rows of the site table, two per entry as `kernel.alias.picking` lays them out
+    choice : ndarray(int32, ndim=1), rows of the site table, two per entry as of `kernel.alias.picking`
     """
 
     key: list[str]
@@ -86,7 +86,7 @@ class SitePools:
     choice: NDArray[np.int32]
 
     def zone_used(self, key: Mapping[str, Any]) -> str | None:
-        """The zone whose sites the pool of a key holds; None where it holds none. `key` may have further columns."""
+        """The zone of the sites in the pool of a key; None if it is empty. `key` may have further columns."""
         pools = self.keys.filter(*(pl.col(name) == key[name] for name in self.key))
         used: str | None = pools["tzid_used"][0]
         return used

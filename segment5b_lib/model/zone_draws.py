@@ -27,7 +27,7 @@ def days_of_buckets(grid: Grid, buckets: int) -> tuple[list[str], NDArray[np.int
 
 
 def no_zone_draws(merchants: int, days: int) -> ZoneDraws:
-    """Tables for a binding that draws no zone."""
+    """Empty tables, for a binding that draws no zone."""
     start, size = np.zeros((merchants, days), np.int64), np.zeros((merchants, days), np.int32)
     return ZoneDraws(start, size, np.empty(0, np.float64), np.empty(0, np.int32))
 
@@ -44,7 +44,7 @@ def zone_draws(
     """Alias tables over zones (ascending) per merchant and day, p' ∝ p_group · exp(−η·s_zone).
 
     `weights` has merchant_id, utc_day, tzid, p_group, sorted by its first three columns; `pools` has merchant_id,
-    tzid in pool order; `busy` bool [merchant, day] says where zones will be drawn.
+    tzid in pool order; `busy` bool [merchant, day] is true where zones will be drawn.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""S4 arrivals: spread each count over its hour, route every arrival, look its local time up, write the rows."""
+"""S4 arrivals: spread each count over its hour, route every arrival, find its local time, write the rows."""
 
 from __future__ import annotations
 
@@ -67,7 +67,6 @@ _TOTALS: Final = (
 
 
 def run(context: Context) -> None:
-    """Execute the state."""
     context.verify_inputs()
     with context.step("read routing inputs", Lane.INPUT_LOAD):
         inputs = load_routing_inputs(context)
@@ -82,10 +81,11 @@ def run(context: Context) -> None:
 
 
 def load_expansion(context: Context, inputs: RoutingInputs, scenario_id: str) -> tuple[Expansion, list[Anomaly]]:
-    """Counts, shards and tables of one scenario, and what the horizon guard lets pass."""
+    """Counts, shards and tables of one scenario, and the shortfalls that the horizon guard allows, as anomalies."""
     with context.step("read series", Lane.INPUT_LOAD) as step:
         domain = load_domain(context.run, scenario_id)
-        grid = _grid(context, scenario_id)
+        start = context.run.table("s1_time_grid_5B", ["bucket_start_utc"], scenario_id)["bucket_start_utc"][0]
+        grid = Grid(int(start.value), context.run.policies.time_grid.bucket_seconds * SECOND_US)
         step.rows = len(domain)
     counts = load_counts(context, domain)
     with context.step("build tables", Lane.COMPUTE):
@@ -111,17 +111,12 @@ def _metadata(context: Context, scenario_id: str) -> dict[str, str]:
     }
 
 
-def _grid(context: Context, scenario_id: str) -> Grid:
-    first = context.run.table("s1_time_grid_5B", ["bucket_start_utc"], scenario_id)["bucket_start_utc"][0]
-    return Grid(int(first.value), context.run.policies.time_grid.bucket_seconds * SECOND_US)
-
-
 def _expand(context: Context, publication: Publication, expansion: Expansion) -> list[ShardResult]:
     """Load, compute, validate and write, shard by shard: one part file each, and the summary of its merchants."""
     domain, summary = expansion.domain, SummaryParts(expansion.shards)
     folder = publication.folder(_ARRIVALS, domain.scenario_id)
 
-    def one(shard: Shard) -> ShardResult:
+    def run_shard(shard: Shard) -> ShardResult:
         path = folder / PART_FILE.format(part=shard.part)
         counts = expansion.shard_counts(shard)
         result, tallies = expand_shard(expansion, shard, counts, path)
@@ -135,7 +130,7 @@ def _expand(context: Context, publication: Publication, expansion: Expansion) ->
         return result
 
     rows = [shard.arrivals for shard in expansion.shards]
-    return context.map_shards("expand arrivals", one, expansion.shards, rows)
+    return context.map_shards("expand arrivals", run_shard, expansion.shards, rows)
 
 
 def _write_anomalies(

@@ -20,13 +20,12 @@ _SHOWN: Final = 8
 
 
 def load_cache(world: World) -> TzCache:
-    """2A's transition cache."""
     path = world.files("tz_timetable_cache")[0]
     return decode(path.read_bytes(), str(path))
 
 
 def check_zones(cache: TzCache, zones: tuple[str, ...], policy: RoutingPolicy) -> None:
-    """Every zone that an arrival can lie in must be in the cache (``5B.S4.ZONE_MISSING_IN_CACHE``)."""
+    """Every zone that an arrival can be in must be in the cache (``5B.S4.ZONE_MISSING_IN_CACHE``)."""
     missing = [zone for zone in zones if cache.zone(zone) is None]
     if missing and policy.fail_closed_rules.zone_missing_in_cache == "error":
         raise InputError(
@@ -46,33 +45,33 @@ def guard_horizon(
 
     Raises
     ------
-    StateError : ``5B.S4.HORIZON_SHORT`` if there is one and `horizon_guard` says `fail`
+    StateError : ``5B.S4.HORIZON_SHORT`` if there is one and `horizon_guard` is `fail`
     """
     start = grid.start_us // SECOND_US
-    found = shortfalls(cache, zones, start, start + buckets * grid.bucket_us // SECOND_US, margin=0)
-    if found and policy.horizon_guard == "fail":
-        listed = "; ".join(f"{s.tzid} from {utc_text(s.utc_second)}" for s in found[:_SHOWN])
+    short = shortfalls(cache, zones, start, start + buckets * grid.bucket_us // SECOND_US, margin=0)
+    if short and policy.horizon_guard == "fail":
+        listed = "; ".join(f"{s.tzid} from {utc_text(s.utc_second)}" for s in short[:_SHOWN])
         raise StateError(
             "5B.S4.HORIZON_SHORT",
             "the transition cache ends before the horizon does",
             where="tz_timetable_cache",
             expected="the database's offsets over the whole horizon, for every active zone",
-            found=f"{len(found)} of {len(zones)} zones fall short: {listed}{' …' if len(found) > _SHOWN else ''}",
+            found=f"{len(short)} of {len(zones)} zones fall short: {listed}{' …' if len(short) > _SHOWN else ''}",
             next_step="segment5b world reopen --segment 2A --set last_transition_year=2028",
         )
-    return found
+    return short
 
 
 def zone_offsets(
     cache: TzCache, zones: tuple[str, ...], active: tuple[str, ...], grid: Grid, buckets: int
 ) -> OffsetTable:
-    """Cached offsets by zone code and bucket. A zone that is not active has none that any check would accept."""
-    known = [step for step in map(cache.zone, active) if step is not None]
-    assert len(known) == len(active), "check_zones comes first"
+    """Cached offsets by zone code and bucket. A zone that is not active has an impossible offset."""
+    steps = [step for step in map(cache.zone, active) if step is not None]
+    assert len(steps) == len(active), "check_zones comes first"
     table = offset_table(
-        np.cumsum([0, *(step.utc_seconds.size for step in known)], dtype=np.int64),
-        np.concatenate([np.empty(0, np.int64), *(step.utc_seconds for step in known)]),
-        np.concatenate([np.empty(0, np.int32), *(step.offset_minutes for step in known)]),
+        np.cumsum([0, *(step.utc_seconds.size for step in steps)], dtype=np.int64),
+        np.concatenate([np.empty(0, np.int64), *(step.utc_seconds for step in steps)]),
+        np.concatenate([np.empty(0, np.int32), *(step.offset_minutes for step in steps)]),
         horizon_start=grid.start_us // SECOND_US,
         bucket_seconds=grid.bucket_us // SECOND_US,
         buckets=buckets,

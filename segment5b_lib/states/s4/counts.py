@@ -84,7 +84,7 @@ def load_counts(context: Context, domain: SeriesDomain) -> CountFiles:
             first = int(np.searchsorted(starts, part.start, side="right")) - 1
             stop = int(np.searchsorted(starts, part.stop))
             sums = _sums(counts, np.clip(starts[first : stop + 1], part.start, part.stop) - part.start)
-            with lock:  # A merchant's series may lie in two slices.
+            with lock:  # A merchant's series may be in two slices.
                 cells[first:stop] += sums
             step.rows = counts.size
 
@@ -123,12 +123,10 @@ class Shard:
 
     @property
     def cell_from(self) -> int:
-        """First cell."""
         return self.merchant_from * self.buckets + self.bucket_from
 
     @property
     def cell_to(self) -> int:
-        """One past the last cell."""
         return (self.merchant_to - 1) * self.buckets + self.bucket_to
 
 
@@ -148,8 +146,8 @@ def plan_shards(cells: CellCounts) -> list[Shard]:
 def plan_row_groups(cells: CellCounts, shard: Shard) -> list[tuple[int, int]]:
     """Ranges of the shard's cells, each with at most `ROW_GROUP_ROWS` arrivals, unless a single cell has more."""
     inside = cells.reshape(-1)[shard.cell_from : shard.cell_to]
-    found = ranges_below(inside, ROW_GROUP_ROWS)
-    return [(shard.cell_from + a, shard.cell_from + b) for a, b in found if inside[a:b].any()]
+    ranges = ranges_below(inside, ROW_GROUP_ROWS)
+    return [(shard.cell_from + a, shard.cell_from + b) for a, b in ranges if inside[a:b].any()]
 
 
 def buffer_sizes(cells: CellCounts, shards: list[Shard]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""One shard of S4: expand, check and write its row groups; what the shard adds up to.
+"""One shard of S4: expand, check and write its row groups; totals of the shard.
 
 The columns of `arrival_events_5B` are the kernel's row buffers: no value is copied, no text built. Site and edge ids
 share one buffer and differ in their validity; so do primary and operational zone and time, which are the same for a
@@ -50,7 +50,7 @@ class Workspace:
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What a shard adds to the scenario.
+    """Totals of a shard.
 
     `virtual` int64 [series] counts virtual arrivals; `unroutable` int32 [series, zone]; `sums` are over all rows.
     """
@@ -81,7 +81,6 @@ class Expansion:
         return int(first[shard.merchant_from]), int(first[shard.merchant_to])
 
     def shard_counts(self, shard: Shard) -> Counts:
-        """Counts of the shard's merchants."""
         with self.context.step("read counts", Lane.INPUT_LOAD):
             return self.counts.read(*self.series_range(shard))
 
@@ -92,7 +91,6 @@ class Expansion:
 
     @contextmanager
     def workspace(self) -> Iterator[Workspace]:
-        """Lend the buffers of a thread."""
         try:
             space = self._free.get_nowait()
         except Empty:
@@ -119,7 +117,8 @@ def expand_shard(expansion: Expansion, shard: Shard, counts: Counts, path: Path)
         for cells in plan_row_groups(expansion.counts.cell, shard):
             written = _compute(expansion, cells, counts, space, tallies)
             _validate(expansion, cells, counts, space, sums)
-            table = _columns(expansion, space, written)
+            with expansion.context.step("build columns", Lane.WRITE):
+                table = arrival_table(space.rows, written, codes, expansion.universes, expansion.schema)
             with expansion.context.step("write arrivals", Lane.WRITE) as step:
                 writer.write_table(table, row_group_size=table.num_rows)
                 step.rows = table.num_rows
@@ -139,14 +138,14 @@ def _compute(expansion: Expansion, cells: tuple[int, int], counts: Counts, space
 
 
 def _no_site(expansion: Expansion, tallies: Tallies) -> StateError:
-    """Names the series and zone whose arrival met an empty pool."""
-    lost = [
+    """The error names the series and zone whose arrival met an empty pool."""
+    unresolved = [
         (key, needed)
         for row, zone in np.argwhere(tallies.unroutable).tolist()
         for key, needed in [expansion.unroutable_key(tallies.series_from + row, zone)]
         if expansion.scenario.pools.zone_used({**key, "tzid": needed}) is None
     ]
-    key, needed = lost[0]
+    key, needed = unresolved[0]
     return StateError(
         "5B.S4.ROUTING_ROW_MISSING",
         "a merchant has no site in the zone that an arrival needs",
@@ -160,37 +159,31 @@ def _no_site(expansion: Expansion, tallies: Tallies) -> StateError:
 def _validate(expansion: Expansion, cells: tuple[int, int], counts: Counts, space: Workspace, sums: Sums) -> None:
     with expansion.context.step("check arrivals", Lane.VALIDATION) as step:
         tables = expansion.scenario.tables
-        found = Finding(*check_rows(*cells, counts, tables, space.rows, space.drawn, sums))
-        step.rows = found.row
-    if found.rule != arrival_check.KEPT:
-        raise _broken(expansion, space.rows, found)
+        finding = Finding(*check_rows(*cells, counts, tables, space.rows, space.drawn, sums))
+        step.rows = finding.row
+    if finding.rule != arrival_check.KEPT:
+        raise _broken(expansion, space.rows, finding)
 
 
-def _broken(expansion: Expansion, rows: Rows, found: Finding) -> StateError:
-    merchant, bucket = divmod(found.cell, expansion.domain.buckets)
-    values = {name: getattr(rows, name)[found.row].item() for name in rows._fields if found.row < rows.ts.size}
+def _broken(expansion: Expansion, rows: Rows, finding: Finding) -> StateError:
+    merchant, bucket = divmod(finding.cell, expansion.domain.buckets)
+    values = {name: getattr(rows, name)[finding.row].item() for name in rows._fields if finding.row < rows.ts.size}
     return StateError(
         "5B.S4.ARRIVAL_INVALID",
         "an arrival that was about to be published breaks a rule",
         where=f"arrival_events_5B, scenario {expansion.domain.scenario_id}, "
         f"merchant {expansion.scenario.tables.merchants.merchant_id[merchant]}, bucket {bucket}",
-        expected=arrival_check.RULES[found.rule],
+        expected=arrival_check.RULES[finding.rule],
         found=values,
         next_step="this is a defect of the library: report it with the run's identity",
     )
 
 
-def _columns(expansion: Expansion, space: Workspace, n: int) -> pa.Table:
-    """The row group as Arrow columns; the physical/virtual nullability is that of the checked flags."""
-    with expansion.context.step("build columns", Lane.WRITE):
-        return arrival_table(space.rows, n, expansion.scenario.codes, expansion.universes, expansion.schema)
-
-
-def shard_statistics(result: ShardResult, codes_of_zones: tuple[str, ...]) -> Counters:
-    """Sufficient statistics of a part file, which S5 derives again from the rows themselves."""
+def shard_statistics(result: ShardResult, zones: tuple[str, ...]) -> Counters:
+    """Sufficient statistics of a part file, which S5 derives again from the rows."""
     total = result.sums.total.tolist()
     rows = total[arrival_check.ROWS]
-    statistics: dict[str, Any] = {
+    return {
         "rows": rows,
         "virtual": total[arrival_check.VIRTUAL_ROWS],
         "first_ts_us": total[arrival_check.FIRST_TS] if rows else None,
@@ -198,11 +191,8 @@ def shard_statistics(result: ShardResult, codes_of_zones: tuple[str, ...]) -> Co
         "seq_sum": total[arrival_check.SEQ_SUM],
         "offset_minutes_sum": total[arrival_check.OFFSET_SUM],
         "place_id_sum": total[arrival_check.PLACE_SUM] % (1 << 64),
-        "rows_of_zone": {
-            zone: count for zone, count in zip(codes_of_zones, result.sums.of_zone.tolist(), strict=True) if count
-        },
+        "rows_of_zone": {zone: count for zone, count in zip(zones, result.sums.of_zone.tolist(), strict=True) if count},
     }
-    return statistics
 
 
 def arrival_table(rows: Rows, n: int, codes: Codes, universes: tuple[str, str], schema: pa.Schema) -> pa.Table:

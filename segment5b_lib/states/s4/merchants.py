@@ -1,4 +1,4 @@
-"""The merchants of a scenario with what they can be routed to: modes, settlement zones, sites and edges."""
+"""The merchants of a scenario and the places of their arrivals: modes, settlement zones, sites and edges."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Codes:
 class MerchantRouting:
     """Merchants with series, ascending, and their places.
 
-    `merchants` has m (index), merchant_id, mode, tzid_settlement (null where there is none); `sites` those
+    `merchants` has m (index), merchant_id, mode, tzid_settlement (null if there is none); `sites` those
     of merchants that may have physical arrivals, `edges` those of merchants that may have virtual ones,
     both with m, in key order. `prob` and `alias` are the alias rows of `edges`.
     """
@@ -52,7 +52,7 @@ class MerchantRouting:
 
     @property
     def active_zones(self) -> tuple[str, ...]:
-        """Zones that an arrival can lie in, or settle in."""
+        """Zones of arrivals and of settlement."""
         settled = self.merchants["tzid_settlement"].drop_nulls()
         return dictionary(self.sites["tzid"], self.edges["tzid_operational"], settled)
 
@@ -63,7 +63,7 @@ class MerchantRouting:
 
 
 def merchant_routing(domain: SeriesDomain, sites: pl.DataFrame, online: OnlineRouting) -> MerchantRouting:
-    """What the merchants of a scenario can be routed to.
+    """The merchants of a scenario with their places.
 
     Raises
     ------
@@ -74,8 +74,8 @@ def merchant_routing(domain: SeriesDomain, sites: pl.DataFrame, online: OnlineRo
     virtual = merchants.filter(pl.col("mode") != PHYSICAL).select("merchant_id", "m")
     edges = online.edges.with_row_index("at").join(virtual, on="merchant_id", maintain_order="left")
     rows = edges["at"].to_numpy()
-    own_sites = sites.join(physical, on="merchant_id", maintain_order="left")
-    return MerchantRouting(merchants, own_sites, edges, online.prob_q[rows], online.alias[rows])
+    routable = sites.join(physical, on="merchant_id", maintain_order="left")
+    return MerchantRouting(merchants, routable, edges, online.prob_q[rows], online.alias[rows])
 
 
 def _merchants(domain: SeriesDomain, online: OnlineRouting) -> pl.DataFrame:
@@ -130,7 +130,6 @@ def _missing(code: str, what: str, dataset_id: str, merchants: pl.DataFrame) -> 
 
 
 def merchant_table(domain: SeriesDomain, routing: MerchantRouting, codes: Codes) -> Merchants:
-    """Merchants for the kernel."""
     frame = routing.merchants
     return Merchants(
         merchant_id=frame["merchant_id"].to_numpy(),

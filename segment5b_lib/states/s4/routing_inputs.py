@@ -47,7 +47,6 @@ class RoutingInputs:
 
 
 def load_routing_inputs(context: Context) -> RoutingInputs:
-    """Read and verify sites, online routing and the transition cache."""
     world, rules = context.run.world, context.run.policies.routing.fail_closed_rules
     online = load_online_routing(world, context.inputs, rules)
     universes = (routing_universe(world, rules), online.universe_hash)
@@ -58,8 +57,8 @@ def load_routing_inputs(context: Context) -> RoutingInputs:
 def load_group_weights(world: World, merchants: pl.Series) -> pl.DataFrame:
     """2B's zone weights of some merchants in key order: merchant_id, utc_day, tzid, p_group."""
     frame = world.frame("s4_group_weights", ["merchant_id", "utc_day", "tz_group_id", "p_group"])
-    own = frame.filter(pl.col("merchant_id").is_in(merchants.implode()))
-    return own.rename({"tz_group_id": "tzid"}).sort("merchant_id", "utc_day", "tzid")
+    rows = frame.filter(pl.col("merchant_id").is_in(merchants.implode()))
+    return rows.rename({"tz_group_id": "tzid"}).sort("merchant_id", "utc_day", "tzid")
 
 
 def routing_universe(world: World, rules: FailClosedRules) -> str:
@@ -80,11 +79,11 @@ def routing_universe(world: World, rules: FailClosedRules) -> str:
 
 @dataclass(frozen=True)
 class OnlineRouting:
-    """What 3B says about merchants.
+    """Online routing as 3B sealed it.
 
     `modes` has merchant_id, virtual_mode; `settlement` merchant_id, tzid_settlement; `edges` merchant_id,
-    edge_id (u64), tzid_operational in (merchant, edge id) order, with the rows of the alias tables beside
-    them in `prob_q` and `alias`, uint32, alias entries counting from the merchant's first edge.
+    edge_id (u64), tzid_operational in (merchant, edge id) order, with the rows of the alias tables in
+    `prob_q` and `alias`, uint32, alias entries counting from the merchant's first edge.
     """
 
     modes: pl.DataFrame
@@ -124,16 +123,16 @@ def _universe_hash(world: World, digests: Mapping[str, str], rules: FailClosedRu
     """3B's hash; the hash document, the routing policy and the files it is over must agree."""
     document = read_json(world.files("edge_universe_hash_3B")[0])
     policy = read_json(world.files("virtual_routing_policy_3B")[0])
-    claimed = document["universe_hash"]
-    if policy["edge_universe_hash"] != claimed and rules.routing_universe_mismatch == "error":
-        raise _universe("virtual_routing_policy_3B", claimed, policy["edge_universe_hash"])
+    declared = document["universe_hash"]
+    if policy["edge_universe_hash"] != declared and rules.routing_universe_mismatch == "error":
+        raise _universe("virtual_routing_policy_3B", declared, policy["edge_universe_hash"])
     for dataset_id in _EDGE_UNIVERSE:
-        claimed_file = document.get("components", {}).get(dataset_id)
+        declared_file = document.get("components", {}).get(dataset_id)
         for path in world.files(dataset_id):
             sealed = digests[path.relative_to(world.root).as_posix()]
-            if sealed != claimed_file and rules.routing_universe_mismatch == "error":
-                raise _universe(dataset_id, claimed_file, sealed)
-    return str(claimed)
+            if sealed != declared_file and rules.routing_universe_mismatch == "error":
+                raise _universe(dataset_id, declared_file, sealed)
+    return str(declared)
 
 
 def _universe(dataset_id: str, expected: object, found: object) -> InputError:

@@ -1,4 +1,4 @@
-"""What the shards of S4 add up to: the summary dataset, the anomalies that a policy let pass, and the RNG totals."""
+"""Totals of S4's shards: the summary dataset, the anomalies that a policy allowed, and the RNG totals."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class SummaryParts:
     """Parts of the summary: one for the merchants of a shard, or for the one merchant that several shards share."""
 
     def __init__(self, shards: list[Shard]) -> None:
-        self._missing = {
+        self._part_of = {
             shard.part: (part, group) for part, group in enumerate(merchant_groups(shards)) for shard in group
         }
         self._tallies: dict[int, Tallies] = {}
         self._lock = threading.Lock()
 
     def add(self, shard: Shard, tallies: Tallies) -> tuple[int, list[Tallies]] | None:
-        """Hand in what a shard adds up to. The last one of a part gets its number and all its tallies by bucket."""
-        part, group = self._missing[shard.part]
+        """Add the tallies of a shard. The last shard of a part returns its number and all its tallies by bucket."""
+        part, group = self._part_of[shard.part]
         with self._lock:
             self._tallies[shard.part] = tallies
             if all(other.part in self._tallies for other in group):
@@ -47,7 +47,7 @@ class SummaryParts:
 
 
 def summary_table(domain: SeriesDomain, counts: Counts, tallies: Sequence[Tallies]) -> pa.Table:
-    """Rows of the series of `counts`, in key order; `tallies` are theirs, for one range of buckets after the other."""
+    """Rows of the series of `counts`, in key order; `tallies` cover them, one range of buckets after the other."""
     virtual = np.concatenate([part.virtual for part in tallies], axis=1)
     first_seq = np.concatenate([part.first_seq for part in tallies], axis=1)
     series, bucket = np.nonzero(counts.series)
@@ -64,7 +64,7 @@ def summary_table(domain: SeriesDomain, counts: Counts, tallies: Sequence[Tallie
 
 
 def horizon_anomalies(shortfalls: Sequence[Shortfall]) -> list[Anomaly]:
-    """One row per zone whose cached offsets are wrong from some instant of the horizon on."""
+    """One row per zone whose cached offsets are wrong from an instant of the horizon on."""
     return [
         _row(
             HORIZON_SHORT,
@@ -119,8 +119,8 @@ def anomaly_table(anomalies: Sequence[Anomaly], schema: pa.Schema) -> pa.Table:
 def arrival_rng_totals(expansion: Expansion, results: Sequence[ShardResult]) -> list[dict[str, Any]]:
     """One row per family: events, blocks, draws, and the first and last domain in series order that drew.
 
-    One time block per arrival; one site block per arrival of a merchant that is not only virtual (also where
-    its coin says virtual); one edge block per virtual arrival.
+    One time block per arrival; one site block per arrival of a merchant that is not only virtual (also if
+    its coin gives virtual); one edge block per virtual arrival.
     """
     arrivals = expansion.counts.of_series
     merchants = expansion.scenario.tables.merchants

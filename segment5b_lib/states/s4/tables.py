@@ -105,7 +105,7 @@ def _pools(
 class ScenarioTables:
     """Kernel tables of one scenario, the dictionaries behind their codes, and the site pools.
 
-    `active` are the zones that an arrival can lie in; `missing_group_weights` counts merchant-days that need
+    `active` are the zones of arrivals and of settlement; `missing_group_weights` counts merchant-days that need
     zone weights and have none.
     """
 

@@ -1,6 +1,6 @@
 """The rules that every arrival must keep (2-contracts.md §5), checked on whole batches.
 
-A batch is read into arrays: text as positions in known words, null as a mask.
+A batch is read into arrays: text as codes of listed words, null as a mask.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ AUDITED_COLUMNS: Final = (
     "is_virtual",
     "routing_universe_hash",
 )
-"""What an audit reads: every column."""
+"""Columns that an audit reads: all."""
 I64 = NDArray[np.int64]
 Words = Mapping[str, Mapping[str, int]]
 """By text column, the words that may occur there and their codes."""
@@ -45,7 +45,7 @@ class ArrivalRows:
 
     `merchant` u64, `bucket`, `seq`, `ts` and `local` (primary, digits as stored) int64, `virtual` bool; times are
     microseconds. `code` holds int32 positions by text column, −1 for a null and for an unknown word. `merchant_at`
-    int64 is the row's position in `merchants`, which ascend; −1 for a merchant that is not there.
+    int64 is the row's position in `merchants`, which ascend; −1 for one that is missing.
     """
 
     def __init__(self, table: pa.Table, words: Words, merchants: NDArray[np.uint64], before: Row | None = None) -> None:
@@ -55,7 +55,7 @@ class ArrivalRows:
         self.seq = table["arrival_seq"].to_numpy()
         self.ts, self.local = self.instants("ts_utc"), self.instants(LOCAL_COLUMNS[0])
         self.virtual = table["is_virtual"].to_numpy()
-        self.code = {name: codes(table, name, known) for name, known in words.items()}
+        self.code = {name: codes(table, name, code_of) for name, code_of in words.items()}
         self.merchant_at = _positions(self.merchant, merchants)
 
     def instants(self, name: str) -> I64:
@@ -67,7 +67,6 @@ class ArrivalRows:
         return np.asarray(self.table[name].fill_null(0).to_numpy())
 
     def null(self, name: str) -> Wrong:
-        """Where an optional column is null."""
         return np.asarray(self.table[name].is_null().to_numpy())
 
     def in_order(self) -> tuple[NDArray[np.uint64], I64, I64]:
@@ -83,24 +82,21 @@ class ArrivalRows:
 
     @property
     def last(self) -> Row:
-        """The last row, for the rows that follow."""
         return int(self.merchant[-1]), int(self.ts[-1]), int(self.seq[-1])
 
     def where(self, row: int) -> str:
-        """Which arrival a row is."""
         return f"arrival_events_5B, merchant {self.merchant[row]}, arrival_seq {self.seq[row]}"
 
     def shown(self, names: Sequence[str], row: int) -> str:
-        """Some columns of a row, for people."""
         return ", ".join(f"{name} {self.table[name][row].as_py()}" for name in names)
 
 
-def _positions(values: NDArray[np.uint64], known: NDArray[np.uint64]) -> I64:
-    """Positions in `known` by runs of equal values: arrivals come merchant by merchant."""
+def _positions(values: NDArray[np.uint64], ascending: NDArray[np.uint64]) -> I64:
+    """Positions in `ascending`, −1 if missing; by runs of equal values, since arrivals come merchant by merchant."""
     starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
-    found = np.searchsorted(known, values[starts])
-    known_here = known[np.minimum(found, known.size - 1)] == values[starts]
-    return np.repeat(np.where(known_here, found, -1), np.diff(np.append(starts, values.size)))
+    position = np.searchsorted(ascending, values[starts])
+    present = ascending[np.minimum(position, ascending.size - 1)] == values[starts]
+    return np.repeat(np.where(present, position, -1), np.diff(np.append(starts, values.size)))
 
 
 ARRIVAL_INVARIANTS: Final = {
@@ -112,7 +108,7 @@ ARRIVAL_INVARIANTS: Final = {
     "SERIES_MEMBERSHIP": "an arrival belongs to a series of S1",
     "ROUTING_UNIVERSE": "routing_universe_hash is 3A's for physical rows and 3B's for virtual ones",
 }
-"""What every arrival must keep, by check."""
+"""Rules of every arrival, by check."""
 _SHOWN: Final = {
     "TIME_WINDOW": ("bucket_index", "ts_utc"),
     "ORDER": ("bucket_index", "ts_utc", "arrival_seq"),
@@ -145,7 +141,7 @@ class ArrivalInvariants:
         self._series = np.unique(self._series_code(merchant, columns))
 
     def violations(self, rows: ArrivalRows) -> Violations:
-        """How many rows break each invariant, and the first of each."""
+        """Number of rows that violate each invariant, and the first of each."""
         offenders = {
             "TIME_WINDOW": self._outside_bucket(rows),
             "ORDER": self._out_of_order(rows),
@@ -202,11 +198,11 @@ class ArrivalInvariants:
 
     def _foreign_series(self, rows: ArrivalRows) -> Wrong:
         columns = [rows.code[name] for name in _TEXT_KEY]
-        code, found = distinct(self._series_code(rows.merchant_at, columns))
+        code, series = distinct(self._series_code(rows.merchant_at, columns))
         unknown = rows.merchant_at < 0
         for column in columns:
             unknown |= column < 0
-        return np.asarray(unknown | ~np.isin(found, self._series)[code])
+        return np.asarray(unknown | ~np.isin(series, self._series)[code])
 
     def _series_code(self, merchant: NDArray[np.int64], columns: Sequence[NDArray[np.integer]]) -> NDArray[np.int64]:
         """One number per series key."""
@@ -216,8 +212,8 @@ class ArrivalInvariants:
         return code
 
     def _foreign_universe(self, rows: ArrivalRows) -> Wrong:
-        words, found = self.words["routing_universe_hash"], rows.code["routing_universe_hash"]
+        words, universe = self.words["routing_universe_hash"], rows.code["routing_universe_hash"]
         physical = np.zeros(len(words) + 1, np.bool_)
         physical[[words[name] for name in self.places.physical_universes]] = True
-        # A code of −1 points at the last place, which is nobody's.
-        return np.where(rows.virtual, found != words[self.places.virtual_universe], ~physical[found])
+        # A code of −1 is the last position, which belongs to no universe.
+        return np.where(rows.virtual, universe != words[self.places.virtual_universe], ~physical[universe])

@@ -1,4 +1,4 @@
-"""What one check of S5 found, what it was held against, and what follows from it."""
+"""One check of S5: the value measured, its bounds, and the status that follows."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from segment5b_lib.contract.words import Verdict
 MAX_ISSUES: Final = 20
 """Offenders that a check lists one by one; its `found` counts them all."""
 SPECIFICATION: Final = "3-states.md, S5"
-"""Where a bound comes from that no policy may move."""
+"""Source of a bound that no policy may change."""
 
 
 class CheckStatus(StrEnum):
-    """How a check stands. Only `fail`, and more `warn` than the policy allows, refuse the bundle."""
+    """Status of a check. Only `fail`, and more `warn` than the policy allows, refuse the bundle."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -28,7 +28,7 @@ class CheckStatus(StrEnum):
 
 
 def when_clock_violated(policies: Policies) -> CheckStatus:
-    """What a violation of a clock check means under `civil_time_enforcement`."""
+    """Status of a violated clock check under `civil_time_enforcement`."""
     strict = policies.validation.civil_time_enforcement == "fail_closed"
     return CheckStatus.FAIL if strict else CheckStatus.ADVISORY
 
@@ -39,7 +39,7 @@ NONE_ALLOWED: Final = Bound(Limit(max=0), SPECIFICATION, "no exception")
 
 @dataclass(frozen=True)
 class Issue:
-    """One offender: where it is, what was expected there and what was found."""
+    """One offender: its place, the expected and the actual value."""
 
     where: str
     expected: str
@@ -53,9 +53,9 @@ class Check:
     Attributes
     ----------
     check_id : stable name; a refusal carries the code `5B.S5.<check_id>`
-    value : what was measured, in `unit`; None where nothing could be measured
-    bounds : every bound that the value was held against
-    population : how many things the value is about, in `population_unit`
+    value : the value measured, in `unit`; None if nothing could be measured
+    bounds : every bound that the value was compared with
+    population : number of items that the value is about, in `population_unit`
     message : one sentence for the reader
     detail : JSON-ready figures that explain the value
     issues : the first offenders
@@ -74,7 +74,6 @@ class Check:
 
     @property
     def code(self) -> str:
-        """The error code of a refusal by this check."""
         return f"5B.S5.{self.check_id}"
 
     def document(self) -> dict[str, Any]:
@@ -105,9 +104,9 @@ def check_bounds(
     issues: Sequence[Issue] = (),
     ruling: Verdict | None = None,
 ) -> Check:
-    """Hold a value against all its bounds; a value that could not be measured violates them.
+    """Compare a value with all its bounds; a value that could not be measured violates them.
 
-    `ruling` is a verdict that holds whatever the value is: without power it is an advisory.
+    `ruling` is a verdict that holds regardless of the value: without power it is an advisory.
     """
     verdict = judge(Measurement(value, *population, ruling=ruling), bounds)
     return Check(
@@ -128,7 +127,7 @@ _STATUS: Final = {
     Verdict.NOT_APPLICABLE: CheckStatus.PASS,
     Verdict.INSUFFICIENT_POWER: CheckStatus.ADVISORY,
 }
-"""Status of a check whose bounds were not violated; `PASS_B` holds only one of the bounds that it should."""
+"""Status of a check whose bounds were not violated; `PASS_B` satisfies only one of its bounds."""
 
 
 def check_invariant(

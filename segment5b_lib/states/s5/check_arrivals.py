@@ -14,7 +14,7 @@ from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.states.s5 import arrival_rules
 from segment5b_lib.states.s5.check import NONE_ALLOWED, Check, CheckStatus, Issue, check_bounds, check_invariant
 from segment5b_lib.states.s5.inputs import CheckInputs, ScenarioInputs, total
-from segment5b_lib.states.s5.parts import OPTIONAL, Part
+from segment5b_lib.states.s5.parts import OPTIONAL, PartFile
 
 
 def arrival_checks(inputs: CheckInputs) -> list[Check]:
@@ -30,35 +30,32 @@ def arrival_checks(inputs: CheckInputs) -> list[Check]:
     for check_id, find, invariant in invariants:
         issues = [issue for scenario in inputs.scenarios for issue in find(inputs, scenario)]
         checks.append(check_invariant(check_id, len(issues), (parts, "part files"), invariant, issues))
-    return [*checks, *_row_laws(inputs), _anomalies(inputs)]
+    return [*checks, *_row_invariants(inputs), _anomalies(inputs)]
 
 
-def _row_laws(inputs: CheckInputs) -> list[Check]:
-    noted = inputs.violations(lambda scenario: scenario.audit.violations)
+def _row_invariants(inputs: CheckInputs) -> list[Check]:
+    violations = inputs.violations(lambda scenario: scenario.audit.violations)
     rows = total(scenario.audit.rows for scenario in inputs.scenarios)
-    detail = {"arrivals": inputs.arrivals, "sampled_parts": _names(inputs)}
+    names = {scenario.scenario_id: [part.path.name for part in scenario.audit.parts] for scenario in inputs.scenarios}
+    detail = {"arrivals": inputs.arrivals, "sampled_parts": names}
     return [
         check_invariant(
             invariant,
-            noted.rows[invariant],
+            violations.rows[invariant],
             (rows, "arrivals of sampled parts"),
             text,
-            noted.issues[invariant],
+            violations.issues[invariant],
             detail=detail,
         )
         for invariant, text in arrival_rules.ARRIVAL_INVARIANTS.items()
     ]
 
 
-def _names(inputs: CheckInputs) -> dict[str, list[str]]:
-    return {scenario.scenario_id: [part.path.name for part in scenario.audit.parts] for scenario in inputs.scenarios}
-
-
 def _schema_issues(inputs: CheckInputs, scenario: ScenarioInputs) -> Iterator[Issue]:
     expected = TS if inputs.policies.placement.local_time_encoding == "utc_marked" else WALL
     for part in scenario.parts:
-        for found in {kind for kind in part.local_types if kind != expected}:
-            yield Issue(_where(scenario, part), str(expected), str(found))
+        for local_type in set(part.local_types) - {expected}:
+            yield Issue(_where(scenario, part), str(expected), str(local_type))
 
 
 def _row_issues(inputs: CheckInputs, scenario: ScenarioInputs) -> Iterator[Issue]:
@@ -75,17 +72,17 @@ def _row_issues(inputs: CheckInputs, scenario: ScenarioInputs) -> Iterator[Issue
     yield from _total_issues(scenario, counters)
 
 
-def _footer_issues(scenario: ScenarioInputs, part: Part, shard: dict[str, Any]) -> Iterator[Issue]:
+def _footer_issues(scenario: ScenarioInputs, part: PartFile, shard: dict[str, Any]) -> Iterator[Issue]:
     rows, virtual = shard["rows"], shard["virtual"]
     expected: dict[str, Any] = {"rows": rows}
     expected |= {f"nulls of {name}": rows - virtual for name in OPTIONAL[1:]} | {"nulls of site_id": virtual}
-    found: dict[str, Any] = {"rows": part.rows} | {f"nulls of {name}": part.nulls[name] for name in OPTIONAL}
+    actual: dict[str, Any] = {"rows": part.rows} | {f"nulls of {name}": part.nulls[name] for name in OPTIONAL}
     if part.ts_range is not None:
         expected |= {"first and last ts_utc": (shard["first_ts_us"], shard["last_ts_us"])}
-        found |= {"first and last ts_utc": part.ts_range}
+        actual |= {"first and last ts_utc": part.ts_range}
     for name, value in expected.items():
-        if found[name] != value:
-            yield Issue(f"{_where(scenario, part)}, {name}", str(value), str(found[name]))
+        if actual[name] != value:
+            yield Issue(f"{_where(scenario, part)}, {name}", str(value), str(actual[name]))
 
 
 def _total_issues(scenario: ScenarioInputs, counters: dict[str, Any]) -> Iterator[Issue]:
@@ -103,9 +100,9 @@ def _total_issues(scenario: ScenarioInputs, counters: dict[str, Any]) -> Iterato
     for shard in shards:
         if sum(shard["rows_of_zone"].values()) != shard["rows"]:
             yield Issue("rows_of_zone of a shard", str(shard["rows"]), str(sum(shard["rows_of_zone"].values())))
-    for name, (wanted, found) in expected.items():
-        if wanted != found:
-            yield Issue(f"scenario {scenario.scenario_id}, {name} of all parts", str(wanted), str(found))
+    for name, (required, actual) in expected.items():
+        if required != actual:
+            yield Issue(f"scenario {scenario.scenario_id}, {name} of all parts", str(required), str(actual))
 
 
 def _order_issues(inputs: CheckInputs, scenario: ScenarioInputs) -> Iterator[Issue]:
@@ -115,8 +112,7 @@ def _order_issues(inputs: CheckInputs, scenario: ScenarioInputs) -> Iterator[Iss
     for part in filled:
         low, high = part.ts_range or (0, 0)
         if low < horizon.start * SECOND_US or high >= horizon.end * SECOND_US:
-            found = f"{low} to {high}"
-            yield Issue(_where(scenario, part), f"ts_utc in [{horizon.start}, {horizon.end}) s", found)
+            yield Issue(_where(scenario, part), f"ts_utc in [{horizon.start}, {horizon.end}) s", f"{low} to {high}")
         first, last = part.bucket_range or (0, 0)
         if first < 0 or last >= horizon.buckets:
             yield Issue(_where(scenario, part), f"buckets 0 to {horizon.buckets - 1}", f"{first} to {last}")
@@ -124,21 +120,21 @@ def _order_issues(inputs: CheckInputs, scenario: ScenarioInputs) -> Iterator[Iss
         assert before.last is not None and after.first is not None
         seq = before.last[2] + 1 if before.last[0] == after.first[0] else 1
         if not before.last < after.first or after.first[2] != seq:
-            found = f"(merchant, ts, seq) {after.first}"
-            yield Issue(_where(scenario, after), f"after {before.last}, with arrival_seq {seq}", found)
+            expected = f"after {before.last}, with arrival_seq {seq}"
+            yield Issue(_where(scenario, after), expected, f"(merchant, ts, seq) {after.first}")
 
 
 def _statistic_issues(inputs: CheckInputs, scenario: ScenarioInputs) -> Iterator[Issue]:
     for name, derived in scenario.audit.statistics.items():
-        claimed = scenario.shards.get(name, {})
+        declared = scenario.shards.get(name, {})
         for statistic, value in derived.items():
-            if claimed.get(statistic) != value:
+            if declared.get(statistic) != value:
                 place = f"scenario {scenario.scenario_id}, {name}, {statistic}"
-                yield Issue(place, f"{value} (from the rows)", f"{claimed.get(statistic)} (marker)")
+                yield Issue(place, f"{value} (from the rows)", f"{declared.get(statistic)} (marker)")
 
 
 def _anomalies(inputs: CheckInputs) -> Check:
-    """What S4 let pass because a policy said so: counted, and shown to the reader."""
+    """The anomalies that S4 recorded where a policy allows them."""
     codes: Counter[str] = Counter()
     for scenario in inputs.scenarios:
         codes.update(scenario.anomalies)
@@ -155,5 +151,5 @@ def _anomalies(inputs: CheckInputs) -> Check:
     )
 
 
-def _where(scenario: ScenarioInputs, part: Part) -> str:
+def _where(scenario: ScenarioInputs, part: PartFile) -> str:
     return f"scenario {scenario.scenario_id}, {part.path.name}"

@@ -53,9 +53,9 @@ def _mismatch(inputs: CheckInputs, errors: Sequence[I64]) -> Check:
     tolerance = inputs.policies.validation.civil_time.tolerance_seconds * SECOND_US
     shares: dict[str, float | None] = {"primary": _estimate(inputs, [abs(error) > tolerance for error in errors])}
     for role in VIRTUAL_ROLES:
-        found = np.concatenate([scenario.audit.role_errors[role] for scenario in inputs.scenarios])
-        if found.size:
-            shares[role] = float((abs(found) > tolerance).mean())
+        role_errors = np.concatenate([scenario.audit.role_errors[role] for scenario in inputs.scenarios])
+        if role_errors.size:
+            shares[role] = float((abs(role_errors) > tolerance).mean())
     measured = [share for share in shares.values() if share is not None]
     return _of_sample(
         inputs,
@@ -82,7 +82,7 @@ def _one_hour(inputs: CheckInputs, errors: Sequence[I64]) -> Check:
 
 
 def _estimate(inputs: CheckInputs, hits: Sequence[NDArray[np.bool_]]) -> float | None:
-    """Share of all arrivals, each stratum of the sample standing for its own."""
+    """Share of all arrivals, each stratum of the sample weighted by its arrivals."""
     wrong = sum(
         float(scenario.clock.weights()[hit].sum()) for scenario, hit in zip(inputs.scenarios, hits, strict=True)
     )
@@ -102,14 +102,14 @@ def _of_sample(
 ) -> Check:
     clocks = [scenario.clock for scenario in inputs.scenarios]
     sampled = total(clock.rows.size for clock in clocks)
-    said = "no arrivals" if share is None else f"{100 * share:.4f} % of the {what}"
+    text = "no arrivals" if share is None else f"{100 * share:.4f} % of the {what}"
     return check_bounds(
         check_id,
         share,
         "share of arrivals",
         bounds,
         (inputs.arrivals, "arrivals"),
-        f"{said}; estimated from {sampled} arrivals, every DST window first",
+        f"{text}; estimated from {sampled} arrivals, every DST window first",
         when_violated=when_clock_violated(inputs.policies),
         detail={"sampled": sampled, "windows": total(len(clock.windows) for clock in clocks), **(detail or {})},
         issues=issues,
@@ -118,15 +118,15 @@ def _of_sample(
 
 def _worst(inputs: CheckInputs, errors: Sequence[I64], tolerance: float) -> list[Issue]:
     """The strata with the largest share of wrong clocks."""
-    found: list[tuple[float, str, float]] = []
+    strata: list[tuple[float, str, float]] = []
     for scenario, error in zip(inputs.scenarios, errors, strict=True):
         stratum = scenario.clock.rows["stratum"]
         for number in np.unique(stratum).tolist():
             inside = error[stratum == number]
             share = float((abs(inside) > tolerance).mean())
             name = "elsewhere" if number < 0 else _window_name(scenario.clock, number)
-            found.append((share, f"scenario {scenario.scenario_id}, {name}", float(np.median(inside)) / SECOND_US))
-    worst = sorted((row for row in found if row[0] > 0), key=lambda row: (-row[0], row[1]))
+            strata.append((share, f"scenario {scenario.scenario_id}, {name}", float(np.median(inside)) / SECOND_US))
+    worst = sorted((row for row in strata if row[0] > 0), key=lambda row: (-row[0], row[1]))
     return [Issue(where, "0 s", f"{100 * share:.2f} % wrong, median {median:g} s") for share, where, median in worst]
 
 
@@ -141,14 +141,14 @@ def _wrong_roles(shares: dict[str, float | None]) -> list[Issue]:
 
 def _windows(scenario: ScenarioInputs, errors: I64) -> list[dict[str, Any]]:
     """Per window: rows in all, and the MAE in percentage points between stored and expected local hours."""
-    clock, found = scenario.clock, []
+    clock, distances = scenario.clock, []
     for number, rows in enumerate(clock.window_rows.tolist()):
         inside = np.flatnonzero(clock.rows["stratum"] == number)
         stored = clock.rows["local"][inside]
         mae = _hour_distance(stored, stored - errors[inside]) if inside.size else None
         name = f"{scenario.scenario_id}, {_window_name(clock, number)}"
-        found.append({"window": name, "arrivals": rows, "sampled": inside.size, "mae_pp": mae})
-    return found
+        distances.append({"window": name, "arrivals": rows, "sampled": inside.size, "mae_pp": mae})
+    return distances
 
 
 def _hour_distance(stored: I64, expected: I64) -> float:
@@ -158,7 +158,7 @@ def _hour_distance(stored: I64, expected: I64) -> float:
 
 
 def _hour_bins(inputs: CheckInputs, windows: list[dict[str, Any]]) -> list[Check]:
-    """MAE weighted by support, and whether there is support enough to speak of it."""
+    """MAE weighted by support, and whether the support is sufficient."""
     civil = inputs.policies.validation.civil_time
     used = [row for row in windows if row["arrivals"] >= civil.dst_window_min_support]
     support = sum(row["arrivals"] for row in used)

@@ -24,19 +24,19 @@ _BATCH: Final = 1000
 def count_checks(inputs: CheckInputs) -> list[Check]:
     """Row invariants of S2 and S3, conservation, row invariants of the summary, and the shape of counts and offsets."""
     rows = total(scenario.ledger.rows for scenario in inputs.scenarios)
-    noted = inputs.violations(lambda scenario: scenario.ledger.violations)
+    in_rows = inputs.violations(lambda scenario: scenario.ledger.violations)
     summary_rows = total(scenario.summary.rows for scenario in inputs.scenarios)
-    summarised = inputs.violations(lambda scenario: scenario.summary.violations)
+    in_summary = inputs.violations(lambda scenario: scenario.summary.violations)
     return [
         *(
-            check_invariant(invariant, noted.rows[invariant], (rows, "rows"), text, noted.issues[invariant])
+            check_invariant(invariant, in_rows.rows[invariant], (rows, "rows"), text, in_rows.issues[invariant])
             for invariant, text in s5_ledger.LEDGER_INVARIANTS.items()
         ),
         _capped(inputs, rows),
         _conservation(inputs),
         *(
             check_invariant(
-                invariant, summarised.rows[invariant], (summary_rows, "rows"), text, summarised.issues[invariant]
+                invariant, in_summary.rows[invariant], (summary_rows, "rows"), text, in_summary.issues[invariant]
             )
             for invariant, text in s5_summary.SUMMARY_INVARIANTS.items()
         ),
@@ -47,7 +47,7 @@ def count_checks(inputs: CheckInputs) -> list[Check]:
 
 
 def _capped(inputs: CheckInputs, rows: int) -> Check:
-    """A cap cuts the count law's tail off: it may not go unseen."""
+    """A cap cuts the count law's tail off: it must be reported."""
     capped = total(scenario.ledger.capped for scenario in inputs.scenarios)
     return check_bounds(
         "COUNTS_CAPPED",

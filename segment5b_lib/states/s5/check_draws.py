@@ -64,17 +64,17 @@ def _of_scenario(inputs: CheckInputs, scenario: ScenarioInputs) -> Iterator[Tota
 
 
 def _totals(inputs: CheckInputs) -> Check:
-    """Against the markers, and against the trace where the state ran in this run root."""
+    """Against the markers, and against the trace if the state ran in this run root."""
     expected = rng_totals(inputs)
-    ran_here = set(inputs.context.run.receipt.changed_states)
-    sources = {"marker": (_marked(inputs), set(_DRAWING)), "trace": (_traced(inputs), ran_here)}
+    changed = set(inputs.context.run.receipt.changed_states)
+    sources = {"marker": (_marked(inputs), set(_DRAWING)), "trace": (_traced(inputs), changed)}
     issues = []
-    for source, (found, states) in sources.items():
-        for wanted in expected:
-            row = found.get(_key(wanted))
-            if wanted["state"] in states and row != wanted:
-                issues.append(Issue(f"{source}, {' '.join(_key(wanted))}", _shown(wanted), _shown(row)))
-    unknown = sorted(set(_marked(inputs)) - {_key(wanted) for wanted in expected})
+    for source, (recorded, states) in sources.items():
+        for row in expected:
+            actual = recorded.get(_key(row))
+            if row["state"] in states and actual != row:
+                issues.append(Issue(f"{source}, {' '.join(_key(row))}", _shown(row), _shown(actual)))
+    unknown = sorted(set(_marked(inputs)) - {_key(row) for row in expected})
     issues += [Issue(f"marker, {' '.join(key)}", "no draws", "a total") for key in unknown]
     invariant = "draws per state, scenario and family are those that the data call for"
     return check_invariant("RNG_TOTALS", len(issues), (len(expected), "totals"), invariant, issues)
@@ -111,17 +111,17 @@ def _members(groups: Groups) -> NDArray[np.intp]:
 
 
 def _mean_factor(inputs: CheckInputs, groups: list[Groups]) -> Check:
-    """Mean over groups and buckets against the clipped law's; the scenario that is furthest off."""
+    """Mean over groups and buckets against the clipped law's; the scenario with the largest deviation."""
     tolerance = inputs.policies.lgcp.mean_factor_tolerance
     rows = []
     for scenario, group_laws in zip(inputs.scenarios, groups, strict=True):
         expected, error = mean_factor_law(group_laws, scenario.horizon.buckets, inputs.policies.lgcp)
-        found = float(scenario.ledger.factor_mean[_members(group_laws)].mean())
+        mean = float(scenario.ledger.factor_mean[_members(group_laws)].mean())
         bound = number_bound("lgcp", "mean_factor_tolerance", max=tolerance)
         if 5 * error > tolerance:
             bound = Bound(Limit(max=5 * error), SPECIFICATION, "five standard errors of the clipped law")
-        text = f"scenario {scenario.scenario_id}: mean factor {found:.5f}, its law says {expected:.5f}"
-        rows.append((abs(found - expected), bound, text))
+        text = f"scenario {scenario.scenario_id}: mean factor {mean:.5f}, its law says {expected:.5f}"
+        rows.append((abs(mean - expected), bound, text))
     difference, bound, text = max(rows, key=lambda row: row[0] / (row[1].limit.max or 1.0))
     population = (sum(len(group_laws.names) for group_laws in groups), "groups")
     return check_bounds("MEAN_FACTOR", difference, "difference of means", [bound], population, text)

@@ -1,4 +1,4 @@
-"""Checks of S5 on what came before: upstream bundles, sealed inputs, state markers, the time grid."""
+"""Checks of S5 on its inputs: upstream bundles, sealed inputs, state markers, the time grid."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def receipt_checks(inputs: CheckInputs) -> list[Check]:
 
 
 def _upstream_bundles(inputs: CheckInputs) -> Check:
-    """Each segment's bundle verifies today, and its digest is the one that S0 received."""
+    """Each segment's bundle verifies, and its digest is the one in S0's receipt."""
     received = inputs.receipt["upstream_segments"]
     issues = []
     for segment in UPSTREAM_SEGMENTS:
         entry = received.get(segment, {})
-        found = _bundle_digest(inputs, segment)
-        if entry.get("status") != "PASS" or entry.get("bundle_digest") != found:
-            issues.append(Issue(f"segment {segment}", f"PASS, {entry.get('bundle_digest')}", found))
+        actual = _bundle_digest(inputs, segment)
+        if entry.get("status") != "PASS" or entry.get("bundle_digest") != actual:
+            issues.append(Issue(f"segment {segment}", f"PASS, {entry.get('bundle_digest')}", actual))
     invariant = "every upstream segment's bundle verifies and is the one in S0's receipt"
     return check_invariant("UPSTREAM_BUNDLES", len(issues), (len(UPSTREAM_SEGMENTS), "segments"), invariant, issues)
 
@@ -44,7 +44,7 @@ def _bundle_digest(inputs: CheckInputs, segment: str) -> str:
 
 
 def _sealed_inputs(inputs: CheckInputs) -> Check:
-    """S0's receipt speaks of these sealed inputs, this world and these scenarios."""
+    """S0's receipt describes these sealed inputs, this world and these scenarios."""
     receipt, sealed = inputs.receipt, inputs.sealed
     expected: dict[str, Any] = {
         "sealed_inputs_digest": sha256_hex(canonical_json(sealed)),
@@ -67,24 +67,24 @@ def _sealed_inputs(inputs: CheckInputs) -> Check:
 
 
 def _state_markers(inputs: CheckInputs) -> Check:
-    """Each state was made with today's policies, from what S0 sealed and the states before it published."""
-    known = {path: digest for row in inputs.sealed for path, digest in row["files"].items()}
+    """Each state was made with the run's policies, from inputs that S0 sealed or earlier states published."""
+    digests = {path: digest for row in inputs.sealed for path, digest in row["files"].items()}
     issues: list[Issue] = []
-    seen = 0
+    compared = 0
     for state, marker in inputs.markers.items():
-        claims = marker.inputs | {f"policy {name}": digest for name, digest in marker.policies.items()}
-        truth = known | {
+        recorded = marker.inputs | {f"policy {name}": digest for name, digest in marker.policies.items()}
+        expected = digests | {
             f"policy {name}": digest for name, digest in policies_digest(inputs.policies, list(marker.policies)).items()
         }
-        seen += len(claims)
+        compared += len(recorded)
         issues += [
-            Issue(f"marker of {state}, {name}", str(truth.get(name)), digest)
-            for name, digest in claims.items()
-            if truth.get(name) != digest
+            Issue(f"marker of {state}, {name}", str(expected.get(name)), digest)
+            for name, digest in recorded.items()
+            if expected.get(name) != digest
         ]
-        known |= {output.path: output.sha256 for output in marker.outputs}
+        digests |= {output.path: output.sha256 for output in marker.outputs}
     invariant = "every state was made from today's policies and from the inputs that were sealed or published before it"
-    return check_invariant("STATE_MARKERS", len(issues), (seen, "recorded digests"), invariant, issues)
+    return check_invariant("STATE_MARKERS", len(issues), (compared, "recorded digests"), invariant, issues)
 
 
 def _time_grid(inputs: CheckInputs) -> Check:
@@ -108,10 +108,10 @@ def _grid_issues(inputs: CheckInputs, scenario: ScenarioInputs) -> list[Issue]:
     }
     issues = []
     for name, right in expected.items():
-        found = scenario.grid[name].cast(pa.int64()).to_numpy()
-        for bucket in np.flatnonzero(found != right).tolist():
+        actual = scenario.grid[name].cast(pa.int64()).to_numpy()
+        for bucket in np.flatnonzero(actual != right).tolist():
             place = f"s1_time_grid_5B, scenario {scenario.scenario_id}, row {bucket}, {name}"
-            issues.append(Issue(place, str(right[bucket]), str(found[bucket])))
+            issues.append(Issue(place, str(right[bucket]), str(actual[bucket])))
     if first + numbers.size * width * SECOND_US != last:
         place = f"s1_time_grid_5B, scenario {scenario.scenario_id}"
         issues.append(Issue(place, f"buckets to {last}", f"{numbers.size} buckets of {width} s from {first}"))

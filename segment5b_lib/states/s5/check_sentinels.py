@@ -1,4 +1,4 @@
-"""The sentinels of S5: T6 to T9 from full totals, as strict as `calibration_sentinels.evaluation_mode` says."""
+"""The sentinels of S5: T6 to T9 from full totals, as strict as `calibration_sentinels.evaluation_mode`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LEVELS: Final[dict[str, tuple[Level, ...]]] = {
     "enforce_b": ("b",),
     "enforce_bplus": ("b", "bplus"),
 }
-"""Which thresholds each mode holds a value against. B+ always needs B too."""
+"""Thresholds that each mode compares a value with. B+ always needs B too."""
 
 
 def sentinel_checks(inputs: CheckInputs) -> list[Check]:
@@ -98,7 +98,7 @@ def _virtual_share(inputs: CheckInputs) -> Check:
 def _weekend(inputs: CheckInputs, drawn: DrawnSums) -> Check:
     """Weekend share of S3's counts against that of the intensities, by the oracle's local date of each row's zone.
 
-    Whether the stored clocks show these dates is for CIVIL_MISMATCH to say.
+    CIVIL_MISMATCH checks whether the stored clocks show these dates.
     """
     if not drawn.mean or not drawn.arrivals:
         return _sentinel(inputs, "T8", "WEEKEND", None, "pp", (0, "arrivals"), "no arrivals are expected", {})

@@ -1,6 +1,6 @@
 """The clock sample: instants and local times from every DST window of every active zone first, then from elsewhere.
 
-What is picked depends on the rows alone: on their rank in key order, their zone and instant, and the policy's seed.
+The sample depends on the rows alone: on their rank in key order, their zone and instant, and the policy's seed.
 File names, the order of files, row groups and threads do not matter.
 
 - A *window* is a zone and a transition t: the rows with ts_utc in [t - w, t + w). All of them are counted; at most
@@ -27,7 +27,7 @@ from segment5b_lib.contract.words import Lane
 from segment5b_lib.kernel.clock_windows import ELSEWHERE, WindowTable, pick_in_windows, window_table, windows_of
 from segment5b_lib.kernel.sample_order import seeded_order
 from segment5b_lib.states.context import Context
-from segment5b_lib.states.s5.parts import Part, RowGroup, read_rows, row_groups
+from segment5b_lib.states.s5.parts import PartFile, RowGroup, read_rows, row_groups
 from segment5b_lib.store.columns import coded
 
 
@@ -74,7 +74,7 @@ class ClockSample:
 
     Attributes
     ----------
-    rows : ndarray(ROW, ndim=1) in key order; `zone` is a position in `zones`, −1 for a zone that is not there
+    rows : ndarray(ROW, ndim=1) in key order; `zone` is a position in `zones`, −1 for an unknown zone
     windows : the strata, in order of zone and transition
     window_rows : ndarray(int64, ndim=1), arrivals that each window holds in all
     population : arrivals of the scenario
@@ -87,21 +87,21 @@ class ClockSample:
     population: int
 
     def weights(self) -> NDArray[np.float64]:
-        """How many arrivals each sampled row stands for."""
+        """Number of arrivals that each sampled row represents."""
         slots = self.rows["stratum"] % (len(self.windows) + 1)
-        standing = np.append(self.window_rows, self.population - self.window_rows.sum())
-        sampled = np.bincount(slots, minlength=len(standing))
-        share = np.divide(standing, sampled, out=np.zeros(len(standing)), where=sampled > 0)
+        represented = np.append(self.window_rows, self.population - self.window_rows.sum())
+        sampled = np.bincount(slots, minlength=len(represented))
+        share = np.divide(represented, sampled, out=np.zeros(len(represented)), where=sampled > 0)
         return np.asarray(share[slots])
 
 
 def draw_clock_sample(
-    context: Context, parts: Sequence[Part], zones: tuple[str, ...], windows: tuple[Window, ...], plan: SamplingPlan
+    context: Context, parts: Sequence[PartFile], zones: tuple[str, ...], windows: tuple[Window, ...], plan: SamplingPlan
 ) -> ClockSample:
     """Sample one scenario's parts, which come in key order; `zones` are all that tzid_primary may name."""
     draw = _Draw(context, zones, windows, plan, sum(part.rows for part in parts))
     groups = row_groups(parts)
-    context.map_shards("sample clocks", draw.look_at, groups, [group.rows for group in groups])
+    context.map_shards("sample clocks", draw.add_row_group, groups, [group.rows for group in groups])
     return draw.sample()
 
 
@@ -123,16 +123,15 @@ class _Draw:
         self.elsewhere: list[SampledRows] = []
         self.lock = threading.Lock()
 
-    def look_at(self, group: RowGroup) -> None:
-        """Count and pick from one row group."""
+    def add_row_group(self, group: RowGroup) -> None:
         with self.context.step("read clocks", Lane.INPUT_LOAD) as step:
             table = read_rows(group, ("ts_utc", "tzid_primary", "ts_local_primary"))
             step.rows = group.rows
         with self.context.step("pick clocks", Lane.VALIDATION):
             ts, local = (table[name].cast(pa.int64()).to_numpy() for name in ("ts_utc", "ts_local_primary"))
             index, zone_of = coded(table, "tzid_primary", self.words)
-            # A bound that another thread has lowered meanwhile only lets too many rows through.
-            held, near, stratum = pick_in_windows(
+            # If another thread lowers a bound meanwhile, only more rows than necessary are picked.
+            counts, near, stratum = pick_in_windows(
                 ts, index, zone_of, self.table, group.first_rank, self.seed, self.bound
             )
             inside = _rows(group.first_rank, near, stratum, zone_of[index[near]], ts, local)
@@ -141,7 +140,7 @@ class _Draw:
             elsewhere = windows_of(ts[even], zone, self.table)
             outside = _rows(group.first_rank, even, elsewhere, zone, ts, local)
         with self.lock:
-            self.window_rows += held
+            self.window_rows += counts
             self._keep(inside)
             self.elsewhere.append(outside[elsewhere == ELSEWHERE])
 
@@ -156,7 +155,6 @@ class _Draw:
             self.kept[number] = offered
 
     def sample(self) -> ClockSample:
-        """What was picked, in key order."""
         rows = np.concatenate([np.empty(0, ROW), *self.kept, *self.elsewhere])
         rows = rows[np.argsort(rows["rank"])]
         return ClockSample(rows, self.zones, self.windows, self.window_rows, self.population)

@@ -15,7 +15,7 @@ from segment5b_lib.contract.units import DAY_S, SECOND_US
 from segment5b_lib.errors import InputError
 
 UNKNOWN_OFFSET: Final = np.iinfo(np.int64).min // 2
-"""Offset of a zone that the database does not have: nothing that is stored can be right."""
+"""Offset of a zone that the database lacks: every stored clock is wrong by far."""
 _QUARTER: Final = 900
 I64 = NDArray[np.int64]
 
@@ -30,7 +30,6 @@ class ScenarioHorizon:
 
     @property
     def end(self) -> int:
-        """Exclusive end, epoch seconds UTC."""
         return self.start + self.width * self.buckets
 
 
@@ -40,7 +39,7 @@ def stored_clock_errors(
     """Stored minus expected wall clock, microseconds.
 
     `zone` holds positions in `tzids`; `ts` and `local` are microseconds, `local` in the digits as stored. Instants
-    outside the horizon are held against the nearest offset in it.
+    outside the horizon are compared with the nearest offset in it.
     """
     return local - ts - _offsets(horizon, tzids, zone, ts) * SECOND_US
 

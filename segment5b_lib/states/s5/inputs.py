@@ -1,4 +1,4 @@
-"""Everything that the checks of S5 look at, gathered once: receipts, ledgers, summaries, parts and samples."""
+"""All inputs of the checks of S5, gathered once: receipts, ledgers, summaries, parts and samples."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from segment5b_lib.states.s5.clock_sample import ClockSample, draw_clock_sample,
 from segment5b_lib.states.s5.expected_clock import ScenarioHorizon, bucket_weekend_shares
 from segment5b_lib.states.s5.ledger import RowLedger, read_ledger
 from segment5b_lib.states.s5.part_audit import Audit, audit_parts, sampled_parts
-from segment5b_lib.states.s5.parts import Part, read_parts
+from segment5b_lib.states.s5.parts import PartFile, read_parts
 from segment5b_lib.states.s5.places import PlaceDirectory, load_places
 from segment5b_lib.states.s5.rows import Violations
 from segment5b_lib.states.s5.summary import Summary, read_summary
@@ -41,7 +41,7 @@ class ScenarioInputs:
     grid: pa.Table
     ledger: RowLedger
     summary: Summary
-    parts: list[Part]
+    parts: list[PartFile]
     shards: dict[str, dict[str, Any]]
     anomalies: dict[str, int]
     clock: ClockSample
@@ -49,7 +49,6 @@ class ScenarioInputs:
 
     @property
     def domain(self) -> SeriesDomain:
-        """The scenario's series."""
         return self.ledger.domain
 
     @property
@@ -60,7 +59,7 @@ class ScenarioInputs:
 
 @dataclass(frozen=True)
 class CheckInputs:
-    """All scenarios, and what they share. `manifest` is 5A's row of each scenario, `policies` what it is judged by."""
+    """All scenarios, and inputs of all. `manifest` is 5A's row of each scenario."""
 
     context: Context
     policies: Policies
@@ -91,8 +90,8 @@ def gather(context: Context) -> CheckInputs:
     with context.step("read footers", Lane.INPUT_LOAD):
         parts = {name: read_parts(context.run.files(ARRIVALS, name), context.threads) for name in context.run.scenarios}
         plan = context.run.policies.validation.sampling
-        sampled = {name: sampled_parts(found, plan) for name, found in parts.items()}
-    read_in_full = {part.path for found in sampled.values() for part in found}
+        sampled = {name: sampled_parts(files, plan) for name, files in parts.items()}
+    read_in_full = {part.path for files in sampled.values() for part in files}
     context.verify_inputs(unhashed=outputs[ARRIVALS] - read_in_full)
     with context.step("read receipts and places", Lane.INPUT_LOAD):
         run = context.run
@@ -109,9 +108,9 @@ def gather(context: Context) -> CheckInputs:
 
 
 def _published_by_s4(context: Context) -> dict[str, set[Path]]:
-    """S4's outputs by dataset. Each must lie there with its size: of parts that are not sampled no more is asked."""
-    context.recorded_inputs()  # raises where a state has not published
-    found: dict[str, set[Path]] = {ARRIVALS: set()}
+    """S4's outputs by dataset. Each must have its recorded size; of parts that are not sampled no more is checked."""
+    context.recorded_inputs()  # raises if a state has not published
+    paths: dict[str, set[Path]] = {ARRIVALS: set()}
     for output in context.run.outputs("S4"):
         path = context.run.root / output.path
         size = path.stat().st_size if path.is_file() else None
@@ -124,16 +123,16 @@ def _published_by_s4(context: Context) -> dict[str, set[Path]]:
                 found="no file" if size is None else f"{size} bytes",
                 next_step="restore the file, or segment5b rerun --changed S4",
             )
-        found.setdefault(output.dataset_id, set()).add(path)
-    return found
+        paths.setdefault(output.dataset_id, set()).add(path)
+    return paths
 
 
 def _scenario(
     context: Context,
     name: str,
     manifest: dict[str, Any],
-    parts: list[Part],
-    sampled: tuple[Part, ...],
+    parts: list[PartFile],
+    sampled: tuple[PartFile, ...],
     shards: dict[str, dict[str, Any]],
     places: PlaceDirectory,
 ) -> ScenarioInputs:

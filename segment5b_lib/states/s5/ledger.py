@@ -1,4 +1,4 @@
-"""The ledger of S5: S2 and S3 read side by side, every row of both, slice by slice.
+"""The ledger of S5: S2 and S3 read together, every row of both, slice by slice.
 
 Row i of either is series i // H and bucket i % H of S1's domain. That is checked, not assumed.
 """
@@ -31,11 +31,10 @@ _COUNTED: Final = ("mu", "count_N", "count_capped")
 _S3: Final = (*BUCKET_KEY, *_COUNTED)
 F64 = NDArray[np.float64]
 CountMatrix = NDArray[np.unsignedinteger]
-"""uint16, or uint32 where the policy's largest count needs it."""
+"""uint16, or uint32 if the policy's largest count needs it."""
 
-DOMAIN: Final = "DOMAIN"
 LEDGER_INVARIANTS: Final = {
-    DOMAIN: "S2 and S3 hold every series of S1 with every bucket once, in key order",
+    "DOMAIN": "S2 and S3 hold every series of S1 with every bucket once, in key order",
     "INTENSITY": "λ_realised is finite and not negative",
     "INTENSITY_CAP": "λ_realised does not exceed lambda_max",
     "ZERO_BASELINE": "λ_realised is 0 where λ_baseline is 0",
@@ -45,12 +44,12 @@ LEDGER_INVARIANTS: Final = {
     "COUNTS": "a count is a whole number from 0 to max_count",
     "CAPPED_FLAG": "count_capped stands only at counts of max_count",
 }
-"""What every row of S2 and S3 must keep."""
+"""Rules of every row of S2 and S3."""
 
 
 @dataclass
 class RowLedger:
-    """What one scenario's rows add up to.
+    """Totals of one scenario's rows.
 
     `of_series` is ndarray(int64, ndim=1), the sum of each series' counts by S3, `positive` ndarray(int64, ndim=1) how
     many of them are above 0, `factor_mean` ndarray(float64, ndim=1) its mean latent factor; `histogram` ndarray(int64,
@@ -68,22 +67,15 @@ class RowLedger:
 
     @property
     def rows(self) -> int:
-        """Series × buckets."""
         return len(self.domain) * self.domain.buckets
 
     @property
     def arrivals(self) -> int:
-        """Sum of all counts."""
         return int(self.of_series.sum())
 
 
-@dataclass(frozen=True)
-class _Slice:
-    bounds: SeriesSlice
-    histogram: NDArray[np.int64]
-    capped: int
-    drawn: DrawnSums
-    violations: Violations
+_SliceTotals = tuple[NDArray[np.int64], int, DrawnSums, Violations]
+"""Histogram, capped counts, sums over the drawn rows and violations of one slice."""
 
 
 def read_ledger(
@@ -114,23 +106,22 @@ class _Reader:
         self.ledger = RowLedger(domain, np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n))
 
     def read(self) -> tuple[RowLedger, CountMatrix]:
-        """All slices, added up in slice order."""
-        ledger, wanted = self.ledger, self.ledger.rows
-        if self.s2.rows != wanted or self.s3.rows != wanted:
-            found = f"S2 {self.s2.rows} rows, S3 {self.s3.rows} rows"
-            ledger.violations.rows[DOMAIN] = wanted
-            ledger.violations.issues[DOMAIN] = [Issue(f"scenario {self.domain.scenario_id}", f"{wanted} rows", found)]
+        ledger, expected = self.ledger, self.ledger.rows
+        if self.s2.rows != expected or self.s3.rows != expected:
+            actual = f"S2 {self.s2.rows} rows, S3 {self.s3.rows} rows"
+            issue = Issue(f"scenario {self.domain.scenario_id}", f"{expected} rows", actual)
+            ledger.violations.rows["DOMAIN"], ledger.violations.issues["DOMAIN"] = expected, [issue]
             return ledger, self.counts
         slices = series_slices(len(self.domain), self.domain.buckets)
         rows = [len(bounds) * self.domain.buckets for bounds in slices]
-        for part in self.context.map_shards("read S2 and S3", self._slice, slices, rows):
-            ledger.histogram = added(ledger.histogram, part.histogram)
-            ledger.capped += part.capped
-            ledger.drawn = ledger.drawn.plus(part.drawn)
-            ledger.violations.add(part.violations)
+        totals = self.context.map_shards("read S2 and S3", self._slice, slices, rows)
+        for histogram, capped, drawn, violations in totals:
+            ledger.histogram, ledger.capped = added(ledger.histogram, histogram), ledger.capped + capped
+            ledger.drawn = ledger.drawn.plus(drawn)
+            ledger.violations.add(violations)
         return ledger, self.counts
 
-    def _slice(self, bounds: SeriesSlice) -> _Slice:
+    def _slice(self, bounds: SeriesSlice) -> _SliceTotals:
         first, last = bounds.start * self.domain.buckets, bounds.stop * self.domain.buckets
         with self.context.step("read S2 and S3", Lane.INPUT_LOAD) as step:
             s2, s3 = self.s2.read(_S2, first, last), self.s3.read(_S3, first, last)
@@ -142,12 +133,11 @@ class _Reader:
             factor = s2["lambda_random_component"].to_numpy()
             shape, series = (len(bounds), self.domain.buckets), slice(bounds.start, bounds.stop)
             by_bucket = count.reshape(shape)
-            self.counts[series] = by_bucket  # a count that does not fit breaks the invariant COUNTS, and so the verdict
+            self.counts[series] = by_bucket  # a count that does not fit violates COUNTS
             self.ledger.of_series[series] = by_bucket.sum(axis=1, dtype=np.int64)
             self.ledger.positive[series] = np.count_nonzero(by_bucket > 0, axis=1)
             self.ledger.factor_mean[series] = factor.reshape(shape).mean(axis=1, dtype=np.float64)
-            return _Slice(
-                bounds,
+            return (
                 np.bincount(np.clip(count, 0, self.context.run.policies.count.max_count)),
                 int(capped.sum()),
                 self._drawn(bounds, mu, count),
@@ -165,8 +155,8 @@ class _Reader:
             return self.domain.place(bounds.start + row // buckets, row % buckets)
 
         limits, clip = self.limits, self.context.run.policies.lgcp.factor_clip
-        for invariant, bit, expected, found in (
-            (DOMAIN, ledger_check.DOMAIN, "the key of this place", s3["bucket_index"].to_numpy()),
+        for invariant, bit, expected, values_of in (
+            ("DOMAIN", ledger_check.DOMAIN, "the key of this place", s3["bucket_index"].to_numpy()),
             ("INTENSITY", ledger_check.INTENSITY, "finite and ≥ 0", values.realised),
             ("INTENSITY_CAP", ledger_check.INTENSITY_CAP, f"≤ {limits.lambda_max}", values.realised),
             ("ZERO_BASELINE", ledger_check.ZERO_BASELINE, "0", values.realised),
@@ -176,11 +166,11 @@ class _Reader:
             ("COUNTS", ledger_check.COUNTS, f"0 to {limits.max_count}", values.arrivals),
             ("CAPPED_FLAG", ledger_check.CAPPED_FLAG, f"a count of {limits.max_count}", values.arrivals),
         ):
-            violations.record(invariant, (broken & bit) != 0, place, expected, found.item)
+            violations.record(invariant, (broken & bit) != 0, place, expected, values_of.item)
         return violations
 
     def _drawn(self, bounds: SeriesSlice, mu: F64, count: NDArray[np.int32]) -> DrawnSums:
-        """Sums over the rows that were drawn; all others have neither mean nor count."""
+        """Sums over the rows that were drawn; all others have no mean and no count."""
         series = slice(bounds.start, bounds.stop)
         eps = self.context.run.policies.count.lambda_zero_eps
         return drawn_sums(mu, count, self.over_kappa[series], self.zone_of[series], self.weekend, eps)

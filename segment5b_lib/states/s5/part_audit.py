@@ -17,32 +17,32 @@ from segment5b_lib.kernel.sample_order import seeded_order
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.arrival_rules import ARRIVAL_INVARIANTS, AUDITED_COLUMNS, ArrivalInvariants, ArrivalRows
 from segment5b_lib.states.s5.expected_clock import stored_clock_errors
-from segment5b_lib.states.s5.parts import Part, RowGroup, read_batches, row_groups
+from segment5b_lib.states.s5.parts import PartFile, RowGroup, read_batches, row_groups
 from segment5b_lib.states.s5.rows import Violations
 
 I64 = NDArray[np.int64]
 VIRTUAL_ROLES: Final = ("settlement", "operational")
 """The further clocks of a virtual arrival."""
 _BATCH_ROWS: Final = 131_072
-"""Rows audited at a time: their columns are used again from memory that the process has already been given."""
+"""Rows audited at a time: the memory of their columns is used again."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What the sampled parts of one scenario show.
+    """Result of the audit of one scenario's sampled parts.
 
     `statistics` are those of S4's marker, derived again, by file name; `role_errors` are stored minus expected
     wall clocks of virtual rows, microseconds, ndarray(int64, ndim=1) by role.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[PartFile, ...]
     rows: int
     violations: Violations
     statistics: dict[str, dict[str, Any]]
     role_errors: dict[str, I64]
 
 
-def sampled_parts(parts: Sequence[Part], plan: SamplingPlan) -> tuple[Part, ...]:
+def sampled_parts(parts: Sequence[PartFile], plan: SamplingPlan) -> tuple[PartFile, ...]:
     """`plan.parts` parts that have rows, the first in a seeded order of the rank of their first row; in key order."""
     ranks = np.cumsum([0, *(part.rows for part in parts)])[:-1]
     order = seeded_order(ranks, plan.seed)
@@ -51,21 +51,21 @@ def sampled_parts(parts: Sequence[Part], plan: SamplingPlan) -> tuple[Part, ...]
     return tuple(parts[position] for position in sorted(chosen))
 
 
-def audit_parts(context: Context, parts: tuple[Part, ...], invariants: ArrivalInvariants) -> Audit:
+def audit_parts(context: Context, parts: tuple[PartFile, ...], invariants: ArrivalInvariants) -> Audit:
     """Audit every row of some parts of one scenario."""
 
-    def audit(group: RowGroup) -> list[Audit]:
-        found: list[Audit] = []
+    def audit_group(group: RowGroup) -> list[Audit]:
+        audits: list[Audit] = []
         batches, before = read_batches(group, AUDITED_COLUMNS, _BATCH_ROWS), None
         while True:
             with context.step("read sampled parts", Lane.INPUT_LOAD) as step:
                 if (table := next(batches, None)) is None:
-                    return found
+                    return audits
                 step.rows = table.num_rows
             with context.step("audit sampled parts", Lane.VALIDATION):
                 rows = ArrivalRows(table, invariants.words, invariants.sequences.merchants, before)
                 statistics = {group.path.name: _statistics(rows, invariants.places.tzids)}
-                found.append(
+                audits.append(
                     Audit(
                         parts, table.num_rows, invariants.violations(rows), statistics, _role_errors(rows, invariants)
                     )
@@ -73,26 +73,26 @@ def audit_parts(context: Context, parts: tuple[Part, ...], invariants: ArrivalIn
                 before = rows.last
 
     groups = row_groups(parts)
-    audited = context.map_shards("audit arrivals", audit, groups, [group.rows for group in groups])
-    return _together(parts, [one for found in audited for one in found])
+    audited = context.map_shards("audit arrivals", audit_group, groups, [group.rows for group in groups])
+    return _merge(parts, [audit for audits in audited for audit in audits])
 
 
-def _together(parts: tuple[Part, ...], found: Sequence[Audit]) -> Audit:
+def _merge(parts: tuple[PartFile, ...], audits: Sequence[Audit]) -> Audit:
     violations = Violations(tuple(ARRIVAL_INVARIANTS))
     statistics: dict[str, dict[str, Any]] = {}
-    for one in found:
-        violations.add(one.violations)
-        for name, added in one.statistics.items():
+    for audit in audits:
+        violations.add(audit.violations)
+        for name, added in audit.statistics.items():
             statistics[name] = _joined(statistics[name], added) if name in statistics else added
     errors = {
-        role: np.concatenate([np.empty(0, np.int64), *(one.role_errors[role] for one in found)])
+        role: np.concatenate([np.empty(0, np.int64), *(audit.role_errors[role] for audit in audits)])
         for role in VIRTUAL_ROLES
     }
-    return Audit(parts, sum(one.rows for one in found), violations, statistics, errors)
+    return Audit(parts, sum(audit.rows for audit in audits), violations, statistics, errors)
 
 
 def _statistics(rows: ArrivalRows, tzids: Sequence[str]) -> dict[str, Any]:
-    """What S4's marker says of a part, from a batch of its rows."""
+    """Statistics as in S4's marker, from a batch of a part's rows."""
     place = np.where(rows.virtual, rows.ids("edge_id"), rows.ids("site_id"))
     zone = np.bincount(rows.code["tzid_primary"] + 1, minlength=len(tzids) + 1)[1:]
     return {

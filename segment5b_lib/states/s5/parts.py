@@ -1,4 +1,4 @@
-"""The part files of the arrivals: what their footers say, in the order that their rows give them."""
+"""The part files of the arrivals by their footers, in key order."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ Row = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Part:
+class PartFile:
     """One part file by its footer, which is parsed once.
 
     `group_rows` are the sizes of its row groups, `local_types` the Arrow types of the three local columns, `nulls`
     the number of nulls of each optional column. `first` and `last` are its outermost rows, `ts_range` (microseconds
-    UTC) and `bucket_range` inclusive; None where the file has no rows.
+    UTC) and `bucket_range` inclusive; None if the file has no rows.
     """
 
     path: Path
@@ -47,7 +47,6 @@ class Part:
 
     @property
     def rows(self) -> int:
-        """Arrivals in the file."""
         return sum(self.group_rows)
 
 
@@ -62,14 +61,14 @@ class RowGroup:
     first_rank: int
 
 
-def read_parts(files: Sequence[Path], threads: int) -> list[Part]:
+def read_parts(files: Sequence[Path], threads: int) -> list[PartFile]:
     """Footers of one scenario's part files in the order of their first rows; empty files come first."""
     with ThreadPoolExecutor(max_workers=threads) as pool:
         parts = list(pool.map(_read, files))
     return sorted(parts, key=lambda part: part.first or (0, 0, 0))
 
 
-def row_groups(parts: Sequence[Part]) -> list[RowGroup]:
+def row_groups(parts: Sequence[PartFile]) -> list[RowGroup]:
     """All row groups of parts that come in key order."""
     groups, rank = [], 0
     for part in parts:
@@ -86,7 +85,7 @@ def read_rows(group: RowGroup, columns: Sequence[str]) -> pa.Table:
 
 
 def read_batches(group: RowGroup, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
-    """The same in tables of at most so many rows, which do not outlive the caches when they are small."""
+    """The same in tables of at most `rows` rows: small ones fit the caches."""
     with _opened(group, columns) as file:
         for batch in file.iter_batches(rows, row_groups=[group.index], columns=list(columns), use_threads=False):
             yield _complete(group, pa.Table.from_batches([batch]))
@@ -103,13 +102,13 @@ def _complete(group: RowGroup, table: pa.Table) -> pa.Table:
     return table
 
 
-def _read(path: Path) -> Part:
+def _read(path: Path) -> PartFile:
     with open_file(path, _ARRIVALS) as file:
         metadata, schema = file.metadata, file.schema_arrow
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     statistics = [_statistics(group) for group in groups]
     rows = metadata.num_rows
-    return Part(
+    return PartFile(
         path,
         metadata,
         tuple(group.num_rows for group in groups),

@@ -1,4 +1,4 @@
-"""Where an arrival may be: every site and edge of the world with its merchant and zone, and settlement zones."""
+"""Places of arrivals: every site and edge of the world with its merchant and zone, and settlement zones."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Directory:
         """Which of these arrivals are at no place of their merchant, or carry another zone than the place's."""
         if self.ids.size == 0:
             return np.ones(ids.size, np.bool_)
-        code, found = distinct(ids)
-        place = np.minimum(np.searchsorted(self.ids, found), self.ids.size - 1)
-        known = self.ids[place] == found
+        code, values = distinct(ids)
+        place = np.minimum(np.searchsorted(self.ids, values), self.ids.size - 1)
+        known = self.ids[place] == values
         return np.asarray(
             ~known[code] | (self.merchants[place][code] != merchants) | (self.zones[place][code] != zones)
         )
@@ -89,7 +89,7 @@ def load_places(world: World) -> PlaceDirectory:
 
 
 def _sites(world: World) -> pl.DataFrame:
-    """Sites that 1B located, by the id law, with 2A's zone; a site without a zone has none that could match."""
+    """Sites that 1B located, with 2A's zone; no arrival matches a site without a zone."""
     located = world.frame("site_locations", _SITE_KEY)
     zones = world.frame("site_timezones", [*_SITE_KEY, "tzid"])
     sites = located.join(zones, on=_SITE_KEY, how="inner")

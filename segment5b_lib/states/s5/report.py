@@ -1,6 +1,6 @@
 """The S5 bundle: its members made from checks (no clock, path or run id), its index, its flag and its folder.
 
-The same content again is a no-op; other content moves the old bundle aside.
+The same content again is a no-op; before other content the old bundle is renamed.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def bundle_members(
 
 
 def as_json(document: Any) -> bytes:
-    """A document with sorted keys, one value per line; JSON has no NaN and no infinity, so their names stand there."""
+    """A document with sorted keys, one value per line; JSON has no NaN and no infinity, so it holds their names."""
     text = json.dumps(_finite(document), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return (text + "\n").encode()
 
@@ -118,7 +118,7 @@ def _issue_table(checks: Sequence[Check]) -> bytes:
 
 
 def _state_receipts(inputs: CheckInputs) -> list[dict[str, Any]]:
-    """What each state published, by content: one digest over paths and digests of its outputs, and its policies."""
+    """Outputs of each state by content: one digest over paths and digests of its outputs, and its policies."""
     return [
         {
             "state": state,
@@ -133,7 +133,7 @@ def _state_receipts(inputs: CheckInputs) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class PublishedBundle:
-    """A bundle as it lies there: digest of its members, its files, and where an older one went (if it did)."""
+    """A published bundle: digest of its members, its files, and the new name of an older one, if there was one."""
 
     digest: str
     files: tuple[Path, ...]
@@ -145,14 +145,16 @@ def publish_bundle(
 ) -> PublishedBundle:
     """Put members and index in the run's bundle folder, and the flag if the checks have passed.
 
-    Exactly this content there already: nothing is written. Anything else there is moved aside once, to a sibling
-    `….stale_<utc>`.
+    If the folder has exactly this content, nothing is written. Other content is renamed to `….stale_<utc>`.
     """
     digest = bundle_digest(members.items())
     mf = run.receipt.manifest_fingerprint
-    files = dict(members) | {layout.index: _index(mf, members)}
+    entries = [{"path": name, "sha256_hex": sha256_hex(content)} for name, content in sorted(members.items())]
+    index = as_json({"manifest_fingerprint": mf, "members": entries, "notes": NOTES})
+    files = dict(members) | {layout.index: index}
     if passed:
-        files[layout.flag] = _flag(mf, digest)
+        flag = {"bundle_digest_sha256": digest, "manifest_fingerprint": mf}
+        files[layout.flag] = canonical_json(flag) + b"\n"
     target, stale = run.bundle_folder, None
     if not _holds(target, files):
         work = _staged(target, files)
@@ -163,15 +165,6 @@ def publish_bundle(
             shutil.rmtree(work, ignore_errors=True)
         sync_tree(target.parent)
     return PublishedBundle(digest, tuple(target / name for name in sorted(files)), stale)
-
-
-def _index(mf: str, members: Mapping[str, bytes]) -> bytes:
-    entries = [{"path": name, "sha256_hex": sha256_hex(content)} for name, content in sorted(members.items())]
-    return as_json({"manifest_fingerprint": mf, "members": entries, "notes": NOTES})
-
-
-def _flag(mf: str, digest: str) -> bytes:
-    return canonical_json({"bundle_digest_sha256": digest, "manifest_fingerprint": mf}) + b"\n"
 
 
 def _holds(folder: Path, files: Mapping[str, bytes]) -> bool:
@@ -192,7 +185,7 @@ def _staged(target: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def _moved_aside(target: Path) -> Path | None:
-    """Rename what lies at `target`; the name says when."""
+    """Rename `target`, if it exists, with the time."""
     if not target.exists():
         return None
     stale = target.with_name(f"{target.name}{STALE}{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")

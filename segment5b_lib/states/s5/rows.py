@@ -1,4 +1,4 @@
-"""Whether rows lie where their key says, and which of them break an invariant: shared by the readers of S5."""
+"""Keys of rows as codes, and violations of invariants: shared by the readers of S5."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ from segment5b_lib.store.columns import coded, dictionary, encode
 
 BUCKET_KEY: Final = (*SERIES_KEY, "bucket_index")
 Wrong = NDArray[np.bool_]
-Describe = Callable[[int], object]
-"""Says something about the row at a position."""
 
 
 class Violations:
-    """How many rows break each of some invariants, and the first of each."""
+    """Number of rows that violate each of some invariants, and the first of each."""
 
     def __init__(self, invariants: Sequence[str]) -> None:
         self.rows = dict.fromkeys(invariants, 0)
@@ -32,14 +30,13 @@ class Violations:
     def record(
         self, invariant: str, wrong: Wrong, where: Callable[[int], str], expected: str, found: Callable[[int], object]
     ) -> None:
-        """Count the rows that break an invariant; `where` and `found` say of a row where it is and what is there."""
+        """Count the rows that violate an invariant; `where` and `found` give place and value of a row."""
         offenders = np.flatnonzero(wrong)
         self.rows[invariant] += offenders.size
         for row in offenders[:MAX_ISSUES].tolist():
             self.issues[invariant].append(Issue(str(where(row)), expected, str(found(row))))
 
     def add(self, other: Violations) -> None:
-        """Add what another reader has noted."""
         for invariant, rows in other.rows.items():
             self.rows[invariant] += rows
             self.issues[invariant] = (self.issues[invariant] + other.issues[invariant])[:MAX_ISSUES]
@@ -78,6 +75,6 @@ def require_values(table: pa.Table, where: str) -> None:
 
 
 def distinct(values: NDArray[np.generic]) -> tuple[NDArray[np.int32], NDArray[np.generic]]:
-    """Codes of all values, and the distinct values that they stand for: so that a check runs once per value."""
+    """Codes of all values, and the distinct values by code: so that a check runs once per value."""
     encoded = pa.array(values).dictionary_encode()
     return encoded.indices.to_numpy(), encoded.dictionary.to_numpy()

@@ -1,4 +1,4 @@
-"""S4's summary read beside S3's counts: conservation by key, in full, and the sequence numbers that follow."""
+"""S4's summary compared with S3's counts: conservation by key, in full, and the sequence numbers that follow."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SUMMARY_INVARIANTS: Final = {
     SPLIT: "physical and virtual arrivals of a summary row add up to its count",
     SEQUENCE: "first_arrival_seq is the number that the counts before leave to the row",
 }
-"""What every row of the summary must keep."""
+"""Rules of every row of the summary."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class Sequences:
 
 @dataclass
 class Summary:
-    """What one scenario's summary adds up to.
+    """Totals of one scenario's summary.
 
-    `arrivals` and `virtual` are its totals; `virtual_of_series` ndarray(int64, ndim=1), known where no key differs;
-    `differences` describes keys whose counts differ from S3's, `keys_that_differ` how many they are and
+    `arrivals` and `virtual` are its totals; `virtual_of_series` ndarray(int64, ndim=1), valid if no key differs;
+    `differences` describes keys whose counts differ from S3's, `keys_that_differ` is their number and
     `total_difference` |ΣS3 − Σsummary|.
     """
 
@@ -68,7 +68,7 @@ class Summary:
 
 
 def read_summary(context: Context, ledger: RowLedger, counts: CountMatrix) -> Summary:
-    """Read one scenario's summary beside its ledger; `counts` are S3's, ndarray(ndim=2) [series, bucket]."""
+    """Compare one scenario's summary with its ledger; `counts` are S3's, ndarray(ndim=2) [series, bucket]."""
     return _Reader(context, ledger, counts).read()
 
 
@@ -92,14 +92,13 @@ class _Reader:
         self.lock = threading.Lock()
 
     def read(self) -> Summary:
-        """All row groups, then the comparison."""
         groups = self.rows.row_groups
-        found = self.context.map_shards("read summary", self._group, groups, [b - a for a, b in groups])
+        totals = self.context.map_shards("read summary", self._group, groups, [b - a for a, b in groups])
         violations = Violations(tuple(SUMMARY_INVARIANTS))
-        for _, _, _, noted in found:
-            violations.add(noted)
-        arrivals = sum(total for total, _, _, _ in found)
-        equal = self.in_step and all(same for _, _, same, _ in found)
+        for _, _, _, of_group in totals:
+            violations.add(of_group)
+        arrivals = sum(total for total, _, _, _ in totals)
+        equal = self.in_step and all(same for _, _, same, _ in totals)
         if equal:
             self._check_first(violations)
         keys = int(self.first_row[-1])
@@ -108,7 +107,7 @@ class _Reader:
             self.sequences,
             self.rows.rows,
             arrivals,
-            sum(virtual for _, virtual, _, _ in found),
+            sum(virtual for _, virtual, _, _ in totals),
             self.virtual,
             compared,
             differ,
@@ -163,15 +162,14 @@ class _Reader:
 
     def _check_first(self, violations: Violations) -> None:
         """The first arrival of a merchant's bucket follows the last of the buckets before."""
-        wanted = self.sequences
-        merchant, bucket = np.nonzero((wanted.cells > 0) & (self.least_seq != wanted.first))
-        ids = wanted.merchants
+        expected, ids = self.sequences, self.sequences.merchants
+        merchant, bucket = np.nonzero((expected.cells > 0) & (self.least_seq != expected.first))
 
         def where(row: int) -> str:
             return f"scenario {self.domain.scenario_id}, merchant {ids[int(merchant[row])]}, bucket {bucket[row]}"
 
-        found = self.least_seq[merchant, bucket]
-        violations.record(SEQUENCE, np.ones(merchant.size, np.bool_), where, "one more than all before", found.item)
+        first = self.least_seq[merchant, bucket]
+        violations.record(SEQUENCE, np.ones(merchant.size, np.bool_), where, "one more than all before", first.item)
 
     def _join(self) -> tuple[int, int, list[Issue]]:
         """Keys in either, keys that differ, and the first of them: the full join both ways."""

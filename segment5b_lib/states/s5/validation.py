@@ -1,4 +1,4 @@
-"""S5 validation: check again what was written, and seal the verdict with its evidence in a bundle."""
+"""S5 validation: check what was written, and seal the verdict with its evidence in a bundle."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def run(context: Context) -> None:
     Raises
     ------
     StaleError : an input differs from what was sealed or published.
-    StateRefusal : ``5B.S5.<CHECK>``, the first failed check; report, issue table and index are published all the
-        same, without a flag.
+    StateRefusal : ``5B.S5.<CHECK>``, the first failed check; report, issue table and index are still published,
+        without a flag.
     """
     inputs = gather(context)
     checks = run_checks(inputs)
