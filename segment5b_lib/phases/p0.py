@@ -153,8 +153,8 @@ def sections(measured: P0Measured) -> list[Section]:
 
 
 def _scored(scorecard: Scorecard) -> DodItem:
-    found = {result.gate_id: result for result in scorecard.results}
-    problems = [f"{entry.gate_id}: no result" for entry in GATES if entry.gate_id not in found]
+    results = {result.gate_id: result for result in scorecard.results}
+    problems = [f"{entry.gate_id}: no result" for entry in GATES if entry.gate_id not in results]
     problems += [
         f"{result.gate_id}: not measured ({result.reason})"
         for result in scorecard.results
@@ -162,7 +162,7 @@ def _scored(scorecard: Scorecard) -> DodItem:
     ]
     failed = sum(result.verdict is Verdict.FAIL for result in scorecard.results)
     undecided = [r.gate_id for r in scorecard.results if r.verdict is Verdict.INSUFFICIENT_POWER]
-    evidence = f"{len(found)} gates measured, {failed} of them fail"
+    evidence = f"{len(results)} gates measured, {failed} of them fail"
     if undecided:
         evidence += f"; too little data to decide {', '.join(undecided)}"
     return item("P0.2", "every gate of the scorecard is measured", problems, evidence)
@@ -194,9 +194,9 @@ def _provenance(run: Run, scorecard: Scorecard) -> DodItem:
 
 def _owners(scorecard: Scorecard) -> DodItem:
     failed = [result.gate_id for result in scorecard.results if result.verdict is Verdict.FAIL]
-    owned = [found.gate_id for found in scorecard.attributions]
+    owned = [attribution.gate_id for attribution in scorecard.attributions]
     problems = [f"{name}: {owned.count(name)} owners" for name in failed if owned.count(name) != 1]
-    owners = sorted({found.owner for found in scorecard.attributions})
+    owners = sorted({attribution.owner for attribution in scorecard.attributions})
     evidence = f"{len(failed)} failing gates, owners: {', '.join(owners) or 'none needed'}"
     return item("P0.5", "every failing gate has exactly one owner", problems, evidence)
 

@@ -27,7 +27,7 @@ EARLIER_BOUNDS: Final = (("T1", "b", 0.0020), ("T1", "bplus", 0.0005), ("T3", "b
 
 
 class ContextLine(Node):
-    """A figure that the reader may know from elsewhere, beside ours."""
+    """A figure that the reader may know from elsewhere, next to the measured one."""
 
     gate_id: str
     level: Literal["b", "bplus"]
@@ -68,7 +68,7 @@ class RealismGateboard(Body):
 
 
 class OwnerStateMatrix(Body):
-    """What is wrong, on which axis, and whose it is."""
+    """What is wrong, on which axis, and who owns it."""
 
     ARTEFACT: ClassVar[str] = "p0_owner_state_matrix"
 
@@ -122,7 +122,7 @@ def axis_lines(scorecard: Scorecard) -> list[AxisLine]:
 
 
 def _axis(axis: str, results: Sequence[GateResult], scorecard: Scorecard) -> AxisLine:
-    owners = {found.owner for result in results if (found := scorecard.owner(result.gate_id))}
+    owners = {attribution.owner for result in results if (attribution := scorecard.owner(result.gate_id))}
     failed = any(result.verdict is Verdict.FAIL for result in results)
     decided = bool(results) and all(result.passed or result.verdict is Verdict.NOT_APPLICABLE for result in results)
     return AxisLine(
@@ -137,13 +137,13 @@ def owner_lines(scorecard: Scorecard) -> list[OwnerLine]:
     """Every failed gate with its owner."""
     return [
         OwnerLine(
-            gate_id=found.gate_id,
-            axis=found.axis,
-            owner=found.owner,
-            cause=found.cause,
-            upstream=found.upstream,
-            rerun=list(found.rerun),
-            command=runnable(found, scorecard).text,
+            gate_id=attribution.gate_id,
+            axis=attribution.axis,
+            owner=attribution.owner,
+            cause=attribution.cause,
+            upstream=attribution.upstream,
+            rerun=list(attribution.rerun),
+            command=runnable(attribution, scorecard).text,
         )
-        for found in scorecard.attributions
+        for attribution in scorecard.attributions
     ]

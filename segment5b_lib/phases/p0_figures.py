@@ -1,4 +1,4 @@
-"""The published run's figures, which are data, and how a run's own figures are held against them."""
+"""The published run's figures, which are data, and how a run's own figures are compared with them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from segment5b_lib.store.documents import read_yaml, validated
 from segment5b_lib.store.roots import parameters_folder
 
 ToleranceKind = Literal["exact", "relative", "absolute", "hours", "order", "among"]
-"""How a measurement is held against the published value: equal; relative or absolute difference; difference on the
+"""How a measurement is compared with the published value: equal; relative or absolute difference; difference on the
 clock's circle of 24 hours; the same names in the same order; no other names than these."""
 FigureVerdict = Literal["within", "outside", "not_comparable"]
 _DIGITS: Final = 9
@@ -112,10 +112,10 @@ class PublishedFigures(Body):
 
 def figure_lines(scorecard: Scorecard) -> list[FigureLine]:
     """Measure and judge every published figure; a figure that depends on size compares at the published scale only."""
-    evidence, found, report = scorecard.evidence, measure_figures(scorecard), published_report()
+    evidence, measured, report = scorecard.evidence, measure_figures(scorecard), published_report()
     size = _other_size(evidence, report)
     factor = 1.0 if evidence.run.receipt.seed == report.seed else report.other_seeds_factor
-    return [_line(figure, found[figure.figure_id], size, factor) for figure in report.figures]
+    return [_line(figure, measured[figure.figure_id], size, factor) for figure in report.figures]
 
 
 def _other_size(evidence: Evidence, report: PublishedReport) -> str:

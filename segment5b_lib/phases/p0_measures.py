@@ -147,9 +147,9 @@ def _merchants(evidence: Evidence) -> _Measurements:
 
 def _hours(evidence: Evidence) -> _Measurements:
     stored = views.day_shares(evidence).filter(pl.col("basis") == "stored")
-    found = {row["kind"]: row for row in stored.iter_rows(named=True)}
+    rows = {row["kind"]: row for row in stored.iter_rows(named=True)}
     for kind in ("physical", "virtual"):
-        row = found.get(kind, {})
+        row = rows.get(kind, {})
         population = row.get("arrivals", 0)
         for name in ("peak_hour", *(f"hours_{part}" for part in HOUR_RANGES)):
             yield f"{kind}_{name}", FigureMeasurement(row.get(name), population)

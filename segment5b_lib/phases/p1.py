@@ -1,7 +1,7 @@
 """P1: is the clock right, and is it enforced? The local corrections first; segment 2A reopens only if they do not do.
 
 The first candidate carries the corrections that 5B owns (wall clock, a site of the row's own zone). Where its clock
-still fails and the cache falls short (T11), the decision is to reopen 2A; a run of the reopened world is P1's next
+still fails and the cache is too short (T11), the decision is to reopen 2A; a run of the reopened world is P1's next
 candidate.
 """
 
@@ -93,7 +93,7 @@ class P1Measured(Measured):
 
     @cached_property
     def reopening(self) -> ReopenDecision:
-        """Whether 2A has to be reopened: the clock fails after the local corrections, and the cache falls short."""
+        """Whether 2A has to be reopened: the clock fails after the local corrections, and the cache is too short."""
         card = self.scorecard
         failing = [gate for gate in CLOCK if card.result(gate).verdict is Verdict.FAIL]
         missing = [line.policy_key for line in self.locked[:_CORRECTIONS] if not line.holds]
@@ -234,7 +234,7 @@ def _enforced(runs: Sequence[Run], reports: Sequence[Mapping[str, Any] | None]) 
 
 
 def _of_the_clock(check: Mapping[str, Any]) -> bool:
-    """By the policy keys that the check is held against."""
+    """By the policy keys that the check is compared with."""
     keys = [threshold["policy_key"] for threshold in check["thresholds"]]
     return any(key.startswith(("civil_time.", *(f"gates.{gate}." for gate in _CLOCK_KEYS))) for key in keys)
 

@@ -129,15 +129,15 @@ class P2Measured(Measured):
 def measure(subject: Subject[P2Parameters]) -> P2Measured:
     """Predict, measure, and calculate what could be done from here."""
     run, predictor = subject.run, Predictor(subject.run)
-    roles = [(role, one) for role in ("witness", "baseline") for one in subject.others[role]]
+    roles = [(role, other) for role in ("witness", "baseline") for other in subject.others[role]]
     runs = [
-        Candidate(role, scorecard(one), (predictor if one.run_id == run.run_id else Predictor(one)).predict())
-        for role, one in [("candidate", run), *roles]
+        Candidate(role, scorecard(other), (predictor if other.run_id == run.run_id else Predictor(other)).predict())
+        for role, other in [("candidate", run), *roles]
     ]
     proposal = propose(run, seeds=required_seeds(run), predictor=predictor)
     landed = merchant_zones(predictor)
     return P2Measured(
-        scorecards=tuple(one.card for one in runs),
+        scorecards=tuple(candidate.card for candidate in runs),
         runs=tuple(runs),
         proposal=proposal,
         leverage=sensitivity(predictor, run.policies, proposal.target),
@@ -294,7 +294,7 @@ def _next_steps(card: Scorecard, proposal: Proposal) -> NextSteps:
     if not failing or not proposal.reached:
         return next_steps(card)
     out = command("calibrate", card.identity["run_id"][:8], "--target", "bplus", "--out", "bplus.yaml")
-    steps = [NextStep("calibration", failing, (one,)) for one in (out, *commands(proposal, "bplus.yaml"))]
+    steps = [NextStep("calibration", failing, (step,)) for step in (out, *commands(proposal, "bplus.yaml"))]
     others = [step for step in next_steps(card).steps if not set(step.about) <= set(CALIBRATED)]
     return NextSteps((*steps, *others))
 

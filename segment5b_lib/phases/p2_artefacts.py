@@ -42,7 +42,7 @@ class Sensitivity(Body):
 
 
 class CandidateLine(Node):
-    """One gate of one measured run beside its prediction; `distance` in standard errors of the prediction."""
+    """One gate of one measured run with its prediction; `distance` in standard errors of the prediction."""
 
     run_id: str
     role: str
@@ -70,7 +70,7 @@ class CandidateMatrix(Body):
 
 
 class P2Gateboard(Body):
-    """Every gate of the candidate; its witnesses and the run that it starts from beside it."""
+    """Every gate of the candidate; with its witnesses and the run that it starts from."""
 
     ARTEFACT: ClassVar[str] = "p2_gateboard"
 
@@ -102,7 +102,7 @@ class Candidate:
 
 
 def candidate_lines(candidates: Sequence[Candidate]) -> list[CandidateLine]:
-    """T6 and T7 of every measured run beside their predictions."""
+    """T6 and T7 of every measured run with their predictions."""
     return [_line(candidate, gate) for candidate in candidates for gate in CALIBRATED]
 
 

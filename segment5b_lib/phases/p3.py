@@ -128,8 +128,8 @@ def items(measured: P3Measured) -> list[DodItem]:
 
 def conclude(measured: P3Measured, items: Sequence[DodItem]) -> Conclusion:
     """P4 opens when every verdict follows its threshold."""
-    found = f"{len(measured.thresholds)} thresholds inventoried, {len(measured.mutations)} moved"
-    reasons = [f"{found}, and S5's verdict followed each"]
+    counted = f"{len(measured.thresholds)} thresholds inventoried, {len(measured.mutations)} moved"
+    reasons = [f"{counted}, and S5's verdict followed each"]
     return Conclusion(Decision.UNLOCK_P4, reasons, next_steps=next_steps(measured.scorecard))
 
 
@@ -189,21 +189,21 @@ def _emitted(measured: P3Measured) -> DodItem:
 
 def _followed(moved: Sequence[Mutation]) -> DodItem:
     problems = [
-        f"{found.check_id}: {found.policy_key}.{found.bound} moved to {found.mutated:g} and the verdict "
-        f"stayed {found.after}"
-        for found in moved
-        if not found.shows and not found.note
+        f"{mutation.check_id}: {mutation.policy_key}.{mutation.bound} moved to {mutation.mutated:g} and the verdict "
+        f"stayed {mutation.after}"
+        for mutation in moved
+        if not mutation.shows and not mutation.note
     ]
-    silent = sorted({found.check_id for found in moved if found.note})
-    evidence = f"{sum(found.shows for found in moved)} verdicts followed"
+    silent = sorted({mutation.check_id for mutation in moved if mutation.note})
+    evidence = f"{sum(mutation.shows for mutation in moved)} verdicts followed"
     if silent:
         evidence += f"; without power on this world: {', '.join(silent)}"
     return item("P3.5", "a moved threshold changes S5's verdict", problems, evidence)
 
 
-def _enforced(found: Mapping[str, str]) -> DodItem:
-    problems = [f"{key} is {found[key]}, hardened {mode}" for key, mode in MODES.items() if found[key] != mode]
-    evidence = ", ".join(f"{key} {mode}" for key, mode in found.items())
+def _enforced(modes: Mapping[str, str]) -> DodItem:
+    problems = [f"{key} is {modes[key]}, hardened {mode}" for key, mode in MODES.items() if modes[key] != mode]
+    evidence = ", ".join(f"{key} {mode}" for key, mode in modes.items())
     return item("P3.6", "S5 enforces, it does not warn", problems, evidence)
 
 
@@ -226,15 +226,15 @@ def _unambiguous(run: Run) -> DodItem:
 def _mutation_section(moved: Sequence[Mutation]) -> Section:
     rows = [
         (
-            found.check_id,
-            f"{found.policy_key}.{found.bound}",
-            f"{found.value:g}",
-            f"{found.mutated:.6g}",
-            found.before,
-            found.after,
-            found.note,
+            mutation.check_id,
+            f"{mutation.policy_key}.{mutation.bound}",
+            f"{mutation.value:g}",
+            f"{mutation.mutated:.6g}",
+            mutation.before,
+            mutation.after,
+            mutation.note,
         )
-        for found in moved
+        for mutation in moved
     ]
     return Section("Moved thresholds", ("check", "key", "value", "moved to", "before", "after", "note"), rows)
 

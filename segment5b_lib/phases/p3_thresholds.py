@@ -116,13 +116,13 @@ def _moved(evidence: CheckInputs, check: Check, bound: Bound, side: str, value: 
         return Mutation(**common, mutated=value, before=before, after=before, note="nothing was measured")
     mutated = math.nextafter(check.value, -math.inf if side == "max" else math.inf)
     policies = with_changes(evidence.policies, {f"validation.{key}": mutated})
-    (again,) = [found for found in run_checks(replace(evidence, policies=policies)) if found.check_id == check.check_id]
+    (again,) = (new for new in run_checks(replace(evidence, policies=policies)) if new.check_id == check.check_id)
     note = "" if check.detail.get("arrivals_needed") is None else check.message
     return Mutation(**common, mutated=mutated, before=before, after=again.status.value, note=note)
 
 
 def watched_gates(check: dict[str, Any]) -> Iterator[str]:
-    """Gates whose thresholds a check of the report is held against."""
+    """Gates whose thresholds a check of the report is compared with."""
     for threshold in check["thresholds"]:
         if threshold["policy_key"].startswith(GATE_KEYS):
             yield threshold["policy_key"].split(".")[1]

@@ -61,7 +61,7 @@ class P4Measured(Measured):
     t10 : stability across seeds
     replay : a replay of the first run
     runtime : runtime gates of states and lanes
-    lanes : the samples that the lanes' gates rest on
+    lanes : the samples that the lanes' gates judge
     certificate : the closure class, a pure function of the gates
     """
 
@@ -99,7 +99,7 @@ class P4Measured(Measured):
 
 
 def measure(subject: Subject[P4Parameters]) -> P4Measured:
-    """Score every seed, hold the seeds against each other, replay one, time the lanes."""
+    """Score every seed, compare the seeds with each other, replay one, time the lanes."""
     return measured_on([scorecard(run) for run in (subject.run, *subject.others["panel"])])
 
 
@@ -140,14 +140,14 @@ def items(measured: P4Measured) -> list[DodItem]:
 
 def conclude(measured: P4Measured, items: Sequence[DodItem]) -> Conclusion:
     """The word is the class."""
-    found = measured.certificate
-    reasons = [f"{found.decision.value} at the {found.scale} scale", *found.reasons]
-    return Conclusion(found.decision, reasons, next_steps=_next_steps(measured.scorecards, found))
+    certificate = measured.certificate
+    reasons = [f"{certificate.decision.value} at the {certificate.scale} scale", *certificate.reasons]
+    return Conclusion(certificate.decision, reasons, next_steps=_next_steps(measured.scorecards, certificate))
 
 
 def bodies(measured: P4Measured) -> list[Body]:
     """Seeds, their gates, stability, runtime receipts, the class."""
-    t10, found = measured.t10, measured.certificate
+    t10, certificate = measured.t10, measured.certificate
     return [
         SeedMatrix(seeds=measured.seeds),
         SeedGateboard(by_seed=gates_by_seed(measured.scorecards)),
@@ -157,7 +157,11 @@ def bodies(measured: P4Measured) -> list[Body]:
             shared_inputs=t10.detail.get("shared_inputs", {}),
         ),
         RuntimeReceipts(runtime=list(measured.runtime), samples=[timing_line("lane", lane) for lane in measured.lanes]),
-        P4Closure(closure_class=found.decision.value, earned_at=found.scale, short_of_bplus=list(found.reasons)),
+        P4Closure(
+            closure_class=certificate.decision.value,
+            earned_at=certificate.scale,
+            short_of_bplus=list(certificate.reasons),
+        ),
     ]
 
 
@@ -189,7 +193,7 @@ def _lanes(runs: Sequence[Run]) -> list[Sample]:
     lanes = []
     for name, size in sizes.items():
         rounds = list(zip(*(sample.seconds.items() for sample in whole[:size]), strict=False))
-        seconds = {first[0]: first[1] + sum(one for _, one in rest) for first, *rest in rounds}
+        seconds = {first[0]: first[1] + sum(second for _, second in rest) for first, *rest in rounds}
         lanes.append(Sample(name, seconds, sum(sample.whole_run_s for sample in whole[:size])))
     return lanes
 
@@ -218,12 +222,12 @@ def _stand(name: str, text: str, results: Sequence[GateResult]) -> DodItem:
         for result in results
         if result.verdict not in STANDS
     ]
-    said = [
+    values = [
         f"{result.gate_id} {'–' if result.value is None else format(result.value, '.3g')} {result.unit}"
         + (" (not applicable)" if result.verdict is Verdict.NOT_APPLICABLE else "")
         for result in results
     ]
-    return item(name, text, problems, ", ".join(said))
+    return item(name, text, problems, ", ".join(values))
 
 
 def _runtime(results: Sequence[GateResult]) -> DodItem:
@@ -233,14 +237,14 @@ def _runtime(results: Sequence[GateResult]) -> DodItem:
     return _stand("P4.5", text, results)
 
 
-def _class(found: ClosureClass) -> DodItem:
-    held = list(found.reasons) if found.decision is Decision.HOLD_REMEDIATE else []
-    evidence = f"{found.decision.value}, earned at the {found.scale} scale"
+def _class(certificate: ClosureClass) -> DodItem:
+    held = list(certificate.reasons) if certificate.decision is Decision.HOLD_REMEDIATE else []
+    evidence = f"{certificate.decision.value}, earned at the {certificate.scale} scale"
     return item("P4.6", "the closure class is explicit", held, evidence)
 
 
-def _next_steps(cards: Sequence[Scorecard], found: ClosureClass) -> NextSteps:
-    if found.decision is not Decision.HOLD_REMEDIATE:
+def _next_steps(cards: Sequence[Scorecard], certificate: ClosureClass) -> NextSteps:
+    if certificate.decision is not Decision.HOLD_REMEDIATE:
         freeze = command("phase", "P5", cards[0].identity["run_id"][:8])
         return one_step("freeze", ["P5"], command("prune", "--yes"), freeze)
     return NextSteps(tuple(step for card in cards for step in next_steps(card).steps))

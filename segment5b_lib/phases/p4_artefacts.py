@@ -52,7 +52,7 @@ class Stability(Body):
 
 
 class RuntimeReceipts(Body):
-    """Runtime gates with the samples that they rest on."""
+    """Runtime gates with their samples."""
 
     ARTEFACT: ClassVar[str] = "p4_state_runtime_receipts"
 

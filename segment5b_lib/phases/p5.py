@@ -49,7 +49,7 @@ class FreezeDecision(Body):
 
 
 class FreezeManifest(Body):
-    """Every file that the freeze rests on; each resolves and re-hashes."""
+    """Every file that the freeze is based on; each resolves and re-hashes."""
 
     ARTEFACT: ClassVar[str] = "freeze_manifest"
 
@@ -92,14 +92,14 @@ class P5Parameters(OnCandidate):
 
 @dataclass(frozen=True, kw_only=True)
 class P5Measured(Measured):
-    """The certificate, what it rests on, and what has been pruned.
+    """The certificate, what it is based on, and what has been pruned.
 
     Attributes
     ----------
     panel : the certified runs
     certificate : P4's closure
-    decisions : every decision that it rests on, by phase and run
-    pointers : every file that the freeze rests on, with its digest
+    decisions : every decision that it is based on, by phase and run
+    pointers : every file that the freeze is based on, with its digest
     changed : outputs of the panel that are no longer what their states published
     unresolved : pointers that lead nowhere, or to other bytes
     pruned : the latest prune, as an item of the definition of done
@@ -127,7 +127,7 @@ class P5Measured(Measured):
 
 
 def measure(subject: Subject[P5Parameters]) -> P5Measured:
-    """Read the certificate, follow and re-hash everything that it rests on, read the latest prune."""
+    """Read the certificate, follow and re-hash everything that it is based on, read the latest prune."""
     run, receipt = subject.run, latest_receipt()
     certificate = read_artefact("p4", run.run_id, "p4_closure")
     panel = [run, *(open_run(other["run_id"]) for other in certificate["others"].get("panel", []))]
@@ -210,7 +210,7 @@ def _certified(certificate: Mapping[str, Any]) -> DodItem:
 
 def pruned_since(receipt: Path | None, certificate: Mapping[str, Any]) -> DodItem:
     """Runs outside the keep-set are gone, and a receipt later than the certificate says so."""
-    left = [f"run {one.run.run_id[:8]} is superseded and still there: segment5b prune" for one in superseded()]
+    left = [f"run {line.run.run_id[:8]} is superseded and still there: segment5b prune" for line in superseded()]
     if receipt is None or read_json(receipt)["created_utc"] < certificate["created_utc"]:
         left.append("no prune since the certificate: segment5b prune --yes")
     elif read_receipt(receipt).finished_utc is None:
@@ -232,7 +232,8 @@ def prune_body(receipt: Path | None) -> PruneReceipt:
 
 
 def _sha256_of(manifest: Sequence[Pointer], artefact: str) -> str:
-    (digest,) = [one.sha256 for one in manifest if f"segment5b_{artefact}_" in one.path and one.path.endswith(".json")]
+    documents = [pointer for pointer in manifest if pointer.path.endswith(".json")]
+    (digest,) = [pointer.sha256 for pointer in documents if f"segment5b_{artefact}_" in pointer.path]
     return digest
 
 

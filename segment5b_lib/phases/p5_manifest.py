@@ -1,4 +1,4 @@
-"""The freeze manifest: what the certificate rests on, back to the first decision, with digests."""
+"""The freeze manifest: what the certificate is based on, back to the first decision, with digests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from segment5b_lib.store.worlds import WORLD_FILE
 
 
 class Pointer(Node):
-    """One file that the freeze rests on; `path` is relative to the outputs folder."""
+    """One file that the freeze is based on; `path` is relative to the outputs folder."""
 
     kind: Literal["world", "run", "policy", "marker", "bundle", "phase"]
     path: str
@@ -27,7 +27,7 @@ class Pointer(Node):
 
 
 def decisions(phase: str, run_id: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """A phase's decision about a run and all those that it rests on, by (phase, run id), latest first.
+    """A phase's decision about a run and all those that it is based on, by (phase, run id), latest first.
 
     Each is the first JSON artefact of its attempt: identity, items, decision, and who opened it.
     """
@@ -35,15 +35,15 @@ def decisions(phase: str, run_id: str) -> dict[tuple[str, str], dict[str, Any]]:
     if pointer is None:
         raise MissingInputError("5B.PHASE.POINTER_MISSING", f"{phase} has left no decision", where=str(path))
     document = read_json(reports_folder(run_id) / pointer.documents[0].file)
-    found = {(phase, run_id): document}
+    documents = {(phase, run_id): document}
     for opening in document["opened_by"]:
-        found |= decisions(opening["phase"], opening["run_id"])
-    return found
+        documents |= decisions(opening["phase"], opening["run_id"])
+    return documents
 
 
 def pointers(panel: Sequence[Run], rests_on: Sequence[tuple[str, str]]) -> list[Pointer]:
     """Pointers to worlds, receipts, policies, markers and bundles of the panel, and to the decisions' artefacts."""
-    files = [found for run in panel for found in _of_run(run)]
+    files = [pointer for run in panel for pointer in _of_run(run)]
     files += [("phase", path) for phase, run_id in rests_on for path in _of_phase(phase, run_id)]
     base = outputs_folder()
     return [
@@ -67,13 +67,13 @@ def _of_phase(phase: str, run_id: str) -> Iterator[Path]:
 
 
 def unresolved(manifest: Sequence[Pointer]) -> list[str]:
-    """Pointers that lead nowhere, or to other bytes than they vouch for."""
+    """Pointers that lead nowhere, or to bytes of another digest than they record."""
     base = outputs_folder()
     changed = changed_files({base / pointer.path: pointer.sha256 for pointer in manifest})
-    missing_first = sorted(changed, key=lambda one: one.found is not None)
+    missing_first = sorted(changed, key=lambda file: file.found is not None)
     return [
-        f"{one.path.relative_to(base).as_posix()}: {'missing' if one.found is None else 'changed'}"
-        for one in missing_first
+        f"{file.path.relative_to(base).as_posix()}: {'missing' if file.found is None else 'changed'}"
+        for file in missing_first
     ]
 
 

@@ -72,7 +72,7 @@ class HotspotMap(Body):
 
 
 class BudgetPin(Body):
-    """Budgets of states and lanes, each with the figure that it rests on."""
+    """Budgets of states and lanes, each with the figure that it is based on."""
 
     ARTEFACT: ClassVar[str] = "popt0_budget_pin"
 
@@ -92,7 +92,7 @@ class Popt0Measured(Measured):
     hotspots : lanes of every state and of the segment, and who owns the time
     reduction_targets : what POPT.1 and POPT.2 are to save
     order_of_work : POPT.1 to POPT.3 by expected gain; empty where S1 or S4 was not timed
-    state_budgets, lane_budgets : what may be taken, and the figures that this rests on
+    state_budgets, lane_budgets : what may be taken, and the figures that this is based on
     pins : whether an open decision pins the run; a what-if pins nothing
     pinned : the run that is pinned as the baseline so far; empty: none
     """

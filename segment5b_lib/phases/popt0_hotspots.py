@@ -197,7 +197,7 @@ def reduction_targets(states: Sequence[StateLanes], least: dict[str, float]) -> 
 def ranked_order(timing: Timing, ranking: Sequence[Owner]) -> list[str]:
     """POPT.1 to POPT.3: of S1 and S4 the one with the larger expected gain first, POPT.3 after both.
 
-    As numbered where the two states' times cannot be told apart; empty where one of them was not timed.
+    As numbered where the two states' times cannot be distinguished; empty where one of them was not timed.
     """
     ranks = {owner.state: owner.rank for owner in ranking}
     if not {"S1", "S4"} <= set(ranks):

@@ -41,13 +41,13 @@ _FIELD: Final = {
 
 
 class Popt3Parameters(PairParameters):
-    """A candidate, what it is measured against, and the reason for which a target that was missed is let pass."""
+    """A candidate, what it is measured against, and the reason for which a missed target is allowed."""
 
     waiver: str = Field("", description="why a target may be missed within its stretch; empty: it may not")
 
 
 class BudgetWaiver(Node):
-    """Why a target that was missed is let pass, and what was measured instead of it (seconds)."""
+    """Why a missed target is allowed, and what was measured instead of it (seconds)."""
 
     reason: str
     targets: dict[str, float]

@@ -121,7 +121,7 @@ def measure(subject: Subject[OnTimedRun]) -> Popt4Measured:
     most = FEW_PAIRS if below_scale(run) else MOST_PAIRS
     with throwaway(run) as copy:
         replays = [replay_states(copy, REPLAYED, threads, quiet=quiet) for quiet in (True, False)]
-        sound = not any(one.error for one in replays)
+        sound = not any(replay.error for replay in replays)
         pairs = list(paired_replays(copy, threads, most)) if sound else []
         refusal = _refusal(copy, threads) if sound else ""
     timing, lines = timing_in(run, subject.others), pair_lines(pairs)
@@ -131,7 +131,7 @@ def measure(subject: Subject[OnTimedRun]) -> Popt4Measured:
         values=(*medians, *_overhead_values(result)),
         timing=timing,
         samples=[timing_line("candidate", timing.state(state), timing.lanes(state)) for state in REPLAYED],
-        replays=[*replays, *(one for pair in pairs for one in pair)],
+        replays=[*replays, *(replay for pair in pairs for replay in pair)],
         pairs=lines,
         overhead=result,
         refusal=refusal,
@@ -211,20 +211,20 @@ def _strict(run: Run, refusal: str) -> DodItem:
 
 def _replayed(run: Run, replays: Sequence[TimedReplay]) -> DodItem:
     """Every replay passes at its first attempt, publishes the same bytes and moves nothing aside; nor has the run."""
-    problems = [f"replay {n}: {fault}" for n, one in enumerate(replays) for fault in _faults(one)]
+    problems = [f"replay {n}: {fault}" for n, replay in enumerate(replays) for fault in _faults(replay)]
     problems += [f"stale folder {path.name}" for path in stale_bundles(run)]
     text = "S5 replays PASS at the first attempt, with no stale folder left"
-    with_s5 = sum("S5" in one.states for one in replays)
+    with_s5 = sum("S5" in replay.states for replay in replays)
     return item("POPT.4.1d", text, problems, f"S5 {with_s5} times, S4 {len(replays)} times, every byte the same")
 
 
-def _faults(one: TimedReplay) -> list[str]:
-    if one.error:
-        return [one.error]
+def _faults(replay: TimedReplay) -> list[str]:
+    if replay.error:
+        return [replay.error]
     return [
-        *([f"{one.attempts} attempts"] if one.attempts > len(one.states) else []),
-        *([] if one.same_outputs else ["other bytes"]),
-        *([f"{one.stale} folder(s) moved aside"] if one.stale else []),
+        *([f"{replay.attempts} attempts"] if replay.attempts > len(replay.states) else []),
+        *([] if replay.same_outputs else ["other bytes"]),
+        *([f"{replay.stale} folder(s) moved aside"] if replay.stale else []),
     ]
 
 
@@ -244,7 +244,7 @@ def _cheap(run: Run, result: Overhead | None) -> DodItem:
 
 def _auditable(replays: Sequence[TimedReplay]) -> DodItem:
     """Records, log and random number trace are complete with and without reporting."""
-    problems = [f"replay {n}: record, log or trace incomplete" for n, one in enumerate(replays) if not one.audited]
+    problems = [f"replay {n}: record, log or trace incomplete" for n, line in enumerate(replays) if not line.audited]
     text = "records, log and random number trace stay complete"
     return item("POPT.4.3a", text, problems, f"complete in {len(replays)} replays")
 

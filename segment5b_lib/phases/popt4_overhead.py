@@ -1,7 +1,7 @@
 """The overhead of progress reporting: pairs of replays, one quiet and one with the live table, and an interval.
 
 Each pair runs S4, the state that reports most, again in a throw-away copy of the run, once with one line per state and
-once with the live table (drawn into a terminal that nobody looks at). Which of the two comes first alternates, so that
+once with the live table (drawn into a terminal without a screen). Which of the two comes first alternates, so that
 a machine that becomes slower or faster favours neither. Pairs are added until the 95 % interval of the mean overhead
 (Student's t over the logarithms of the ratios) lies on one side of the limit: at most `MOST_PAIRS`, or `FEW_PAIRS`
 where budgets do not bind.
@@ -132,7 +132,7 @@ def paired_replays(copy: Run, threads: int, most: int) -> Iterator[tuple[TimedRe
         pair = (first, second) if quiet_first else (second, first)
         pairs.append(pair)
         yield pair
-        if any(one.error for one in pair):
+        if any(replay.error for replay in pair):
             return
         if len(pairs) >= LEAST_PAIRS and overhead(pair_lines(pairs)).verdict != "undecided":
             return

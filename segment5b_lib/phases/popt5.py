@@ -120,14 +120,14 @@ class Popt5Measured(Measured):
 
 def roles(run: Run, parameters: OnTimedRun) -> dict[str, list[Run]]:
     """Repetitions, and those of the latest complete run of another seed, by the same version on the same work."""
-    mine = run.receipt
+    receipt = run.receipt
     same = ("manifest_fingerprint", "parameter_hash", "library_version")
     witnesses = [
-        one
-        for one in list_runs()
-        if one.receipt.seed != mine.seed
-        and all(getattr(one.receipt, name) == getattr(mine, name) for name in same)
-        and one.complete
+        other
+        for other in list_runs()
+        if other.receipt.seed != receipt.seed
+        and all(getattr(other.receipt, name) == getattr(receipt, name) for name in same)
+        and other.complete
     ]
     witness = {"witness": list(timing_of(witnesses[-1]).repetitions)} if witnesses else {}
     return repetition_roles(run) | witness
@@ -212,11 +212,11 @@ def sections(measured: Popt5Measured) -> list[Section]:
     ]
 
 
-def _added(one: Sample, other: Sample | None) -> Sample:
+def _added(first: Sample, other: Sample | None) -> Sample:
     """Two seeds one after the other: the k-th run of one with the k-th run of the other."""
-    pairs = zip(one.seconds.items(), other.seconds.values(), strict=False) if other else ()
+    pairs = zip(first.seconds.items(), other.seconds.values(), strict=False) if other else ()
     seconds = {name: first + second for (name, first), second in pairs}
-    return Sample(f"two seeds, {one.name}", seconds, max(one.whole_run_s, other.whole_run_s if other else 0.0))
+    return Sample(f"two seeds, {first.name}", seconds, max(first.whole_run_s, other.whole_run_s if other else 0.0))
 
 
 def _track(phase: str, run: Run, others: Sequence[Run]) -> TrackLine:
@@ -265,8 +265,8 @@ def _no_bottleneck(timing: Timing) -> DodItem:
 
 
 def _lane(name: str, states: Sequence[str], timings: Sequence[Timing | None], sample: Sample) -> LaneLine:
-    seeds = {str(one.run.receipt.seed): [run.run_id for run in one.repetitions] for one in timings if one}
-    run = next(one.run for one in timings if one)
+    seeds = {str(timing.run.receipt.seed): [run.run_id for run in timing.repetitions] for timing in timings if timing}
+    run = next(timing.run for timing in timings if timing)
     return LaneLine(
         lane=name,
         states=list(states),

@@ -94,7 +94,7 @@ def budget_item(name: str, text: str, run: Run, bounds: Sequence[tuple[Sample, f
 
 
 def state_budget_lines(timing: Timing) -> list[StateBudget]:
-    """Budgets of S1 to S5, each with the measured and the published figures that it rests on."""
+    """Budgets of S1 to S5, each with the measured and the published figures that it is based on."""
     figures, reason = load_figures(), below_scale(timing.run)
     lines = []
     for state, budget in state_budgets(timing.run).items():

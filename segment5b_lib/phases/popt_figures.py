@@ -1,4 +1,4 @@
-"""A baseline given as figures in a file: seconds that somebody measured, without a run to look at."""
+"""A baseline given as figures in a file: seconds that were measured elsewhere, without a run to look at."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Snapshot(_Strict):
 
 
 class Reopened(_Strict):
-    """Snapshots that a reopened POPT.2 is held against: the S4 it starts from, and the best S4 before that."""
+    """Snapshots that a reopened POPT.2 is compared with: the S4 it starts from, and the best S4 before that."""
 
     start: str = Field(alias="from")
     best: str
@@ -66,7 +66,7 @@ class Figures(_Strict):
         return self.snapshots[snapshot].seconds[state] if snapshot else None
 
     def lanes(self, phase: str, state: str) -> dict[LaneName, float]:
-        """Seconds of the lanes of a state that a phase is held against; empty where none were published."""
+        """Seconds of the lanes of a state that a phase is compared with; empty where none were published."""
         snapshot = self.anchors.get(phase, {}).get(state)
         return dict(self.snapshots[snapshot].lanes.get(state, {})) if snapshot else {}
 

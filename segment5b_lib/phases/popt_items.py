@@ -40,8 +40,8 @@ def same_work(name: str, pair: Pair, states: Sequence[str]) -> DodItem:
         for state in upto
         if _policies(other, state) is None or _policies(other, state) != _policies(pair.run, state)
     ]
-    found = f"run {other.run_id[:8]} of library {other.receipt.library_version}: same world, seed and policies"
-    return item(name, text, problems, f"{found} of {', '.join(upto)}")
+    same = f"run {other.run_id[:8]} of library {other.receipt.library_version}: same world, seed and policies"
+    return item(name, text, problems, f"{same} of {', '.join(upto)}")
 
 
 def _policies(run: Run, state: str) -> object:
@@ -53,15 +53,15 @@ def _policies(run: Run, state: str) -> object:
 def hot_path(name: str, pair: Pair, states: Sequence[str]) -> DodItem:
     """The step in which a state spends most of its time is known, with what a row costs there."""
     text = f"the hot path of {' and '.join(states)} is named, with its cost"
-    problems, found = [], []
+    problems, steps = [], []
     for state in states:
         step = pair.candidate.hot_step(state)
         if step is None:
             problems.append(f"{state}: no step timers")
             continue
         per_row = f", {step.wall_ms * 1e6 / step.rows:,.0f} ns per row" if step.rows else ""
-        found.append(f"{state}: {step.name} ({step.lane}), {step.wall_ms / 1e3:.3f} s{per_row}")
-    return item(name, text, problems, "; ".join(found))
+        steps.append(f"{state}: {step.name} ({step.lane}), {step.wall_ms / 1e3:.3f} s{per_row}")
+    return item(name, text, problems, "; ".join(steps))
 
 
 def equal(name: str, text: str, lines: Sequence[CounterLine | DatasetLine]) -> DodItem:
@@ -127,11 +127,11 @@ def replayed(name: str, lines: Sequence[ReplayLine]) -> DodItem:
 
 
 def pruned(name: str) -> DodItem:
-    """No superseded failed run lies about."""
+    """No superseded failed run is left."""
     failed = [
-        one.run.run_id[:8]
-        for one in superseded()
-        if not all(record.passed for record in one.run.last_records().values())
+        line.run.run_id[:8]
+        for line in superseded()
+        if not all(record.passed for record in line.run.last_records().values())
     ]
     text = "superseded failed runs are pruned"
     return item(name, text, [f"{', '.join(failed)}: segment5b prune"] if failed else [], "no failed run is superseded")
@@ -148,8 +148,8 @@ def reduced(name: str, pair: Pair, state: str, least: float, budget_s: float | N
     if few := pair.few([state]):
         return item(name, text, few, "")
     saved, verdict = reduction(before, after), compared(before, after)
-    found = f"{before.text} before, {after.text} now: {saved:+.1%} less, {verdict}"
-    return item(name, text, [] if saved >= least and verdict == "faster" else [found], found)
+    shown = f"{before.text} before, {after.text} now: {saved:+.1%} less, {verdict}"
+    return item(name, text, [] if saved >= least and verdict == "faster" else [shown], shown)
 
 
 def not_slower(name: str, pair: Pair, states: Sequence[str], factor: float) -> DodItem:
@@ -159,12 +159,12 @@ def not_slower(name: str, pair: Pair, states: Sequence[str], factor: float) -> D
         return not_applicable(name, text, pair.other_scale)
     unknown = [s for s in states if isinstance(pair.baseline, Figures) and not pair.before(s).n]
     judged = [state for state in states if state not in unknown]
-    problems, found = pair.few(judged), [f"{state}: no anchor was published" for state in unknown]
+    problems, shown = pair.few(judged), [f"{state}: no anchor was published" for state in unknown]
     for state in judged:
         before, after = pair.before(state), pair.after(state)
         if before.n and after.n:
             line = f"{state} {after.median / before.median:.2f} ×"
-            found.append(line)
+            shown.append(line)
             if after.median > factor * before.median and compared(before, after) == "slower":
                 problems.append(line)
-    return item(name, text, problems, ", ".join(found))
+    return item(name, text, problems, ", ".join(shown))

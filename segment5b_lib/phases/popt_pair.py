@@ -94,18 +94,18 @@ class Pair:
     @cached_property
     def others(self) -> dict[str, list[Run]]:
         """Every other run that the evidence is about, once, by role."""
-        found: dict[str, list[Run]] = {}
+        by_role: dict[str, list[Run]] = {}
         seen = {self.run.run_id}
         roles: list[tuple[str, Sequence[Run]]] = [
             (BASELINE, [self.baseline.run, *self.baseline.repetitions] if isinstance(self.baseline, Timing) else ()),
             ("replay", siblings(self.run)),
         ]
         for role, runs in roles:
-            for one in runs:
-                if one.run_id not in seen:
-                    seen.add(one.run_id)
-                    found.setdefault(role, []).append(one)
-        return found
+            for other in runs:
+                if other.run_id not in seen:
+                    seen.add(other.run_id)
+                    by_role.setdefault(role, []).append(other)
+        return by_role
 
     @property
     def other_scale(self) -> str:
@@ -172,19 +172,19 @@ def pair_of(phase: str, run: Run, baseline: str) -> Pair:
         return Pair(phase, timing_of(run), load_figures(baseline), next(iter(siblings(run)[1:]), None))
     other = open_run(baseline)
     _require_same_work(run, other)
-    second = [one for one in (other, *siblings(run)) if one.run_id != run.run_id]
-    return Pair(phase, timing_of(run), timing_of(other), next(iter(second), None))
+    others = [sibling for sibling in (other, *siblings(run)) if sibling.run_id != run.run_id]
+    return Pair(phase, timing_of(run), timing_of(other), next(iter(others), None))
 
 
 def _require_same_work(run: Run, other: Run) -> None:
-    mine, theirs = ((one.receipt.manifest_fingerprint, one.receipt.seed) for one in (run, other))
-    if mine != theirs:
+    candidate, baseline = ((side.receipt.manifest_fingerprint, side.receipt.seed) for side in (run, other))
+    if candidate != baseline:
         raise UsageError(
             "5B.POPT.OTHER_WORK",
             "the baseline is a run of another world or seed, so neither time nor structure compares",
             where=f"baseline {other.run_id[:8]}, candidate {run.run_id[:8]}",
-            expected=f"world {mine[0][:12]}, seed {mine[1]}",
-            found=f"world {theirs[0][:12]}, seed {theirs[1]}",
+            expected=f"world {candidate[0][:12]}, seed {candidate[1]}",
+            found=f"world {baseline[0][:12]}, seed {baseline[1]}",
             next_step="choose a run of this world and seed, or a file of figures such as published_run",
         )
 

@@ -22,7 +22,7 @@ from segment5b_lib.store.runs import Run
 
 BUNDLE: Final = "validation_bundle_5B"
 EVIDENCE: Final = (*(name for state in STATES for name in spec_of(state).writes), BUNDLE)
-"""Datasets that the comparison rests on: everything that a run writes."""
+"""Datasets that are compared: everything that a run writes."""
 _WHOLE_ROW: Final = "(row)"
 _COLUMNS: Final = "DESCRIBE SELECT * FROM read_parquet(?, hive_partitioning = false)"
 _ROWS: Final = "(SELECT {columns} FROM read_parquet(?, hive_partitioning = false))"
@@ -57,9 +57,9 @@ def counters_of(
     if reference is None:
         return []
     sides = [_counters(run, state) for run in (reference, candidate)]
-    found = sorted({key for side in sides for key in side if key.rsplit("/", 1)[-1] in names})
-    missing = [name for name in names if not any(key.rsplit("/", 1)[-1] == name for key in found)]
-    return [_counter_line(state, key, sides, allowed_difference) for key in (*found, *missing)]
+    keys = sorted({key for side in sides for key in side if key.rsplit("/", 1)[-1] in names})
+    missing = [name for name in names if not any(key.rsplit("/", 1)[-1] == name for key in keys)]
+    return [_counter_line(state, key, sides, allowed_difference) for key in (*keys, *missing)]
 
 
 def _counter_line(state: str, key: str, sides: Sequence[Mapping[str, Any]], allowed: float) -> CounterLine:
@@ -143,8 +143,8 @@ def column_digests(run: Run, name: str, files: Sequence[str] | Mapping[str, str]
     paths, contract = [str(run.root / path) for path in files], dataset(name).schema
     assert contract is not None, name
     with connect([run.root]) as connection:
-        there = q(connection, _COLUMNS, [paths])["column_name"].to_list()
-        projection = ", ".join(sql_column(field, there) for field in contract if field.name in there)
+        present = q(connection, _COLUMNS, [paths])["column_name"].to_list()
+        projection = ", ".join(sql_column(field, present) for field in contract if field.name in present)
         columns = q(connection, _COLUMN_DIGESTS.format(columns=projection), [paths]).row(0, named=True)
         rows = q(connection, _ROW_DIGEST.format(columns=projection), [paths])["digest"][0]
     return {**columns, _WHOLE_ROW: rows}

@@ -84,7 +84,7 @@ class Timing:
 
     @cached_property
     def _records(self) -> dict[str, dict[str, StateRecord]]:
-        return {one.run_id: one.last_records() for one in self.repetitions}
+        return {run.run_id: run.last_records() for run in self.repetitions}
 
     @cached_property
     def whole_run_s(self) -> float:
@@ -99,12 +99,12 @@ class Timing:
 
     def lanes(self, state: str) -> dict[str, Sample]:
         """Seconds of a state by lane; lanes without a step are left out."""
-        found: dict[str, dict[str, float]] = {lane.value: {} for lane in Lane}
+        by_lane: dict[str, dict[str, float]] = {lane.value: {} for lane in Lane}
         for name, record in self._alike(state).items():
             for step in record.steps:
-                seconds = found[step.lane]
+                seconds = by_lane[step.lane]
                 seconds[name] = seconds.get(name, 0.0) + step.wall_ms / 1e3
-        return {lane: Sample(f"{state} {lane}", sample, self.whole_run_s) for lane, sample in found.items() if sample}
+        return {lane: Sample(f"{state} {lane}", sample, self.whole_run_s) for lane, sample in by_lane.items() if sample}
 
     def hot_step(self, state: str, lane: str = "") -> StepRecord | None:
         """The step of the run's own attempt that took longest (in one lane, if named), as its record has it."""
@@ -121,11 +121,11 @@ class Timing:
 
     def _alike(self, state: str) -> dict[str, StateRecord]:
         """Records of a state by run, where it passed as it did in the run itself."""
-        mine = self._records[self.run.run_id].get(state)
-        if mine is None or not mine.passed:
+        own = self._records[self.run.run_id].get(state)
+        if own is None or not own.passed:
             return {}
-        found = {name: records[state] for name, records in self._records.items() if state in records}
-        return {name: record for name, record in found.items() if _setting(record) == _setting(mine)}
+        ran = {name: records[state] for name, records in self._records.items() if state in records}
+        return {name: record for name, record in ran.items() if _setting(record) == _setting(own)}
 
 
 def _setting(record: StateRecord) -> tuple[object, ...]:
@@ -134,8 +134,8 @@ def _setting(record: StateRecord) -> tuple[object, ...]:
 
 def timing_of(run: Run) -> Timing:
     """A run and its repetitions: every complete run of its identity and library version."""
-    mine = _identity(run)
-    return Timing(run, tuple(one for one in siblings(run) if _identity(one) == mine))
+    identity = _identity(run)
+    return Timing(run, tuple(other for other in siblings(run) if _identity(other) == identity))
 
 
 def timing_in(run: Run, roles: Mapping[str, Sequence[Run]]) -> Timing:
@@ -145,7 +145,7 @@ def timing_in(run: Run, roles: Mapping[str, Sequence[Run]]) -> Timing:
 
 def repetition_roles(run: Run) -> dict[str, list[Run]]:
     """A run's repetitions, apart from itself, as a role of a phase's evidence."""
-    return {"repetition": [one for one in timing_of(run).repetitions if one.run_id != run.run_id]}
+    return {"repetition": [other for other in timing_of(run).repetitions if other.run_id != run.run_id]}
 
 
 def repeated(run: Run, seed: int | None = None) -> Command:
@@ -160,9 +160,9 @@ def siblings(run: Run) -> list[Run]:
 
     What the data engine has made of them is another program's word and replays nothing.
     """
-    mine = _identity(run)[:3]
-    others = [one for one in list_runs() if one.run_id != run.run_id and _identity(one)[:3] == mine]
-    return [run, *(one for one in others if one.complete and not one.by_engine)]
+    identity = _identity(run)[:3]
+    others = [other for other in list_runs() if other.run_id != run.run_id and _identity(other)[:3] == identity]
+    return [run, *(other for other in others if other.complete and not other.by_engine)]
 
 
 def _identity(run: Run) -> tuple[str, str, int, str]:

@@ -125,7 +125,7 @@ def current(phase: str, run_id: str, *, what_if: bool = False) -> CurrentAttempt
 
 
 def read_artefact(phase: str, run_id: str, artefact: str) -> Any:
-    """The current JSON artefact of a phase; its bytes must be those that the pointer vouches for."""
+    """The current JSON artefact of a phase; its bytes must have the digest that the pointer records."""
     pointer = current(phase, run_id)
     files = {written.artefact: written for written in pointer.documents} if pointer else {}
     if artefact not in files:

@@ -26,7 +26,7 @@ class Items(tuple[DodItem, ...]):
 
 @dataclass(frozen=True)
 class PhaseDecision:
-    """What a phase decides: the word, why, and the definition of done that it rests on."""
+    """What a phase decides: the word, why, and the definition of done that it is based on."""
 
     phase: str
     word: Decision

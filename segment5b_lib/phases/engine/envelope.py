@@ -36,7 +36,7 @@ class RunIdentity(Node):
 
 
 class InputDigest(Node):
-    """One file that the evidence rests on; `path` is relative to the run root."""
+    """One file of the evidence; `path` is relative to the run root."""
 
     path: str
     sha256: str

@@ -105,7 +105,7 @@ class PhaseExecution(Generic[P, M]):
 
     @cached_property
     def decision(self) -> PhaseDecision:
-        """The word, why, and the definition of done that it rests on."""
+        """The word, why, and the definition of done that it is based on."""
         return self._decision(self.items, self._results.conclusion)
 
     @property
@@ -285,7 +285,7 @@ def _outcome(envelope: Artefact | FailedArtefact, results: StepResults) -> Outco
     return Outcome(
         decision=envelope.decision.value,
         created_utc=envelope.created_utc,
-        items={found.id: found.status.value for found in results.items},
+        items={line.id: line.status.value for line in results.items},
         reasons=tuple(envelope.reasons),
         next=tuple(step.text for step in results.conclusion.next_steps.steps),
     )

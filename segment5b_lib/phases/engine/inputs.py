@@ -1,4 +1,4 @@
-"""What a phase's evidence rests on: the files that were read, re-hashed, held against what was recorded."""
+"""The inputs of a phase's evidence: the files that were read, re-hashed and compared with what was recorded."""
 
 from __future__ import annotations
 

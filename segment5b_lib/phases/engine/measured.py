@@ -26,7 +26,7 @@ class Measured:
     Attributes
     ----------
     scorecards : those that were taken, this run's first
-    other_gates : gates beside those of this run's scorecard
+    other_gates : gates in addition to those of this run's scorecard
     values : measured values that are no gate's
     """
 

@@ -45,20 +45,20 @@ def openings(phase: str, after: Sequence[str], run: Run, others: Sequence[Run]) 
 def latest_decision(phase: str, run: Run, others: Sequence[Run]) -> Opening | None:
     """A phase's decision about the nearest related runs that it has decided about: one that opens, then the newest."""
     for group in related_runs(run, others):
-        found = [decision for related in group if (decision := recorded_decision(phase, related))]
-        if found:
-            return max(found, key=lambda decision: (decision.opening.decision.opens, decision.created_utc)).opening
+        decisions = [decision for related in group if (decision := recorded_decision(phase, related))]
+        if decisions:
+            return max(decisions, key=lambda decision: (decision.opening.decision.opens, decision.created_utc)).opening
     return None
 
 
 def related_runs(run: Run, others: Sequence[Run]) -> Iterator[list[Run]]:
     """Groups of related runs, nearest first; a run may be in several."""
     yield [run]
-    known = {found.run_id: found for found in list_runs()}
+    known = {known_run.run_id: known_run for known_run in list_runs()}
     yield list(_ancestors(run, known))
     yield list(others)
     for mf in [run.receipt.manifest_fingerprint, *_parents(run.world)]:
-        yield [found for found in known.values() if found.receipt.manifest_fingerprint == mf]
+        yield [related for related in known.values() if related.receipt.manifest_fingerprint == mf]
 
 
 def recorded_decision(phase: str, run: Run) -> RecordedDecision | None:
@@ -78,24 +78,24 @@ def recorded_decision(phase: str, run: Run) -> RecordedDecision | None:
 
 def order_of_work(run: Run, others: Sequence[Run]) -> list[str]:
     """Phases in the order that POPT.0 has ranked for related runs; empty where it has not opened."""
-    found = latest_decision("POPT.0", run, others)
-    if found is None or not found.decision.opens:
+    opening = latest_decision("POPT.0", run, others)
+    if opening is None or not opening.decision.opens:
         return []
-    return list(read_artefact(slug("POPT.0"), found.run_id, "popt0_hotspot_map")["order_of_work"])
+    return list(read_artefact(slug("POPT.0"), opening.run_id, "popt0_hotspot_map")["order_of_work"])
 
 
 def is_closed(phase: str, run: Run, others: Sequence[Run]) -> bool:
     """Whether a phase's latest decision about related runs opens the next."""
-    found = latest_decision(phase, run, others)
-    return found is not None and found.decision.opens
+    opening = latest_decision(phase, run, others)
+    return opening is not None and opening.decision.opens
 
 
-def _opening(phase: str, predecessor: str, run: Run, found: Opening | None) -> Opening:
-    if found is None:
+def _opening(phase: str, predecessor: str, run: Run, opening: Opening | None) -> Opening:
+    if opening is None:
         raise _refusal(phase, predecessor, run.run_id, "no decision")
-    if not found.decision.opens:
-        raise _refusal(phase, predecessor, found.run_id, found.decision.value)
-    return found
+    if not opening.decision.opens:
+        raise _refusal(phase, predecessor, opening.run_id, opening.decision.value)
+    return opening
 
 
 def _refusal(phase: str, predecessor: str, run_id: str, found: str) -> GateRefusal:

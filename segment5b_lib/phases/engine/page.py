@@ -75,7 +75,7 @@ def _identity(envelope: Envelope) -> Section:
 
 
 def _done(envelope: Envelope) -> Section:
-    rows = [(found.id, found.status.value, found.text, found.evidence) for found in envelope.definition_of_done]
+    rows = [(line.id, line.status.value, line.text, line.evidence) for line in envelope.definition_of_done]
     return Section("Definition of done", ("item", "status", "text", "evidence"), rows)
 
 

@@ -96,9 +96,9 @@ def checked(
     expected = ", ".join(f"{field} ({type_name(info)})" for field, info in model.model_fields.items())
     for name in needed:
         if name not in values:
-            where, found = f"{where}, parameter {name}", repr(dict(values))[:200]
+            where, given = f"{where}, parameter {name}", repr(dict(values))[:200]
             raise UsageError(
-                code, f"Field required: {name}", where=where, expected=expected, found=found, next_step=next_step
+                code, f"Field required: {name}", where=where, expected=expected, found=given, next_step=next_step
             )
     try:
         return model.model_validate(dict(values))

@@ -128,7 +128,7 @@ def not_applicable(name: str, text: str, reason: str) -> DodItem:
 
 def decide(hold: Decision, items: Sequence[DodItem], conclusion: Conclusion) -> tuple[Decision, tuple[str, ...]]:
     """The opening word when no item is red, else the hold (or the reopening); and why."""
-    red = [f"{found.id} {found.text}: {found.evidence}" for found in items if found.status is ItemStatus.RED]
+    red = [f"{line.id} {line.text}: {line.evidence}" for line in items if line.status is ItemStatus.RED]
     if not red:
         return conclusion.opens, tuple(conclusion.reasons)
     return conclusion.reopens or hold, (*red, *(conclusion.reasons if conclusion.reopens else ()))

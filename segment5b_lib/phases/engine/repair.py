@@ -17,7 +17,7 @@ from segment5b_lib.store.runs import Run
 class NextStep:
     """Commands to give one after the other, who would give them, and what they are about.
 
-    `about` names failed gates, red items or the phase that is open; `note` is said beside the commands.
+    `about` names failed gates, red items or the phase that is open; `note` follows the commands.
     """
 
     owner: str
@@ -61,8 +61,8 @@ def next_phase(name: str, owner: str, run: Run) -> NextSteps:
 def next_steps(scorecard: Scorecard) -> NextSteps:
     """One step per owner and command, in the order of the gates."""
     steps: dict[tuple[str, Command], list[Attribution]] = {}
-    for found in scorecard.attributions:
-        steps.setdefault((found.owner, found.command), []).append(found)
+    for attribution in scorecard.attributions:
+        steps.setdefault((attribution.owner, attribution.command), []).append(attribution)
     return NextSteps(
         tuple(
             NextStep(owner, tuple(entry.gate_id for entry in same), (runnable(same[0], scorecard),))
