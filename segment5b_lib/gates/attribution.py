@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
-from segment5b_lib.contract.commands import Command, CommandText, command
+from segment5b_lib.contract.commands import Command, command
 from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import STATES, Verdict
+from segment5b_lib.gates.gate import Gate
+from segment5b_lib.gates.scorecard import Attribution
+from segment5b_lib.gates.table import CROSS_RUN_GATES, GATES
 
-LANE_GATES: Final = ("R-candidate", "R-witness", "R-certification")
 CLOCK_GATES: Final = ("T1", "T1.settlement", "T1.operational", "T2", "T3")
 
 
@@ -43,23 +45,6 @@ class Rule:
     command: Command
     cause: str
     upstream: str = ""
-
-
-@dataclass(frozen=True)
-class Attribution:
-    """One failed gate's primary owner and smallest rerun."""
-
-    gate_id: str
-    owner: str
-    axis: str
-    cause: str
-    upstream: str
-    rerun: tuple[str, ...]
-    command: CommandText
-
-    def document(self) -> dict[str, Any]:
-        """The attribution as a JSON-ready mapping."""
-        return {**asdict(self), "command": self.command.text}
 
 
 def _failed(*gates: str) -> Condition:
@@ -106,6 +91,12 @@ def _reopen(segment: str, setting: str) -> Command:
     return command("world reopen", "--segment", segment, "--set", setting)
 
 
+def _usual(gate: Gate) -> Rule:
+    """The rule that a gate's own row gives."""
+    state = gate.owner.split()[0]
+    return Rule((gate.gate_id,), _always, gate.owner, gate.group.value, state, _rerun(state), gate.cause)
+
+
 _CALIBRATE: Final = command("calibrate")
 _REOPEN_2A: Final = _reopen("2A", "last_transition_year=2028")
 _REOPEN_3B: Final = _reopen("3B", "rules.card_not_present.mode=HYBRID")
@@ -125,10 +116,6 @@ RULES: Final[tuple[Rule, ...]] = (
          "the transition cache does not reach far enough", "2A"),
     Rule(("T12",), _always, "S4", "DST", "S4", _WALL_CLOCK,
          "local columns carry a UTC marker that is not true"),
-    Rule(("T4",), _always, "S4", "conservation", "S4", _S4,
-         "the expansion does not deliver what S3 drew"),
-    Rule(("T5",), _always, "S4", "conservation", "S4", _S4,
-         "routing fills the wrong one of site and edge"),
     Rule(("T6",), _bound_to_the_row, "S2 zone mix", "concentration", "S2", _CALIBRATE,
          "the intensities themselves concentrate on a few zones"),
     Rule(("T6",), _always, "S4 routing", "concentration", "S4", _ROW_ZONE,
@@ -159,12 +146,7 @@ RULES: Final[tuple[Rule, ...]] = (
          "sites or edges are not picked by their weights"),
     Rule(("A5", "A5.window", "A5.order", "A6"), _always, "S4", "placement and order", "S4", _S4,
          "arrivals are not placed, ordered or written as the law of S4 says"),
-    Rule(("T10",), _always, "S2", "stability", "S2", _S2,
-         "a key metric moves with the seed, whose largest effect is on the latent field"),
-    *(Rule((f"R-{state}",), _always, state, "runtime", state, _rerun(state),
-           "the state takes longer than its budget") for state in STATES[1:]),
-    Rule(LANE_GATES, _always, "S4", "runtime", "S4", _S4,
-         "the lane takes longer than its budget, and S4 is its largest part"),
+    *(_usual(entry) for entry in (*GATES, *CROSS_RUN_GATES) if entry.cause),
 )
 # fmt: on
 

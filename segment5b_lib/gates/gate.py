@@ -40,7 +40,8 @@ class Gate:
         deviation in units of the square root of the mean, `p` a p-value, `cv` a standard deviation over a mean, `s`
         seconds; `keys`, `rows`, `blocks` and `columns` are counts
     evidence : datasets that the value rests on
-    owner : the usual one; the owner of a failure comes from `attribution`
+    owner : the usual one, and its state first: `S4 routing`; `attribution.RULES` names others
+    cause : what a failure means where no other rule of attribution applies; then `owner` has it, and its state is rerun
     measure : takes the value from the tables of one run; None for a gate that takes several runs or an execution
     power : when the data cannot decide
     policy_key : key of the thresholds in the validation policy where the gate's id does not give it
@@ -55,6 +56,7 @@ class Gate:
     owner: str
     group: Group
     measure: Callable[[Evidence], Measurement] | None = None
+    cause: str = ""
     power: str = ""
     policy_key: str = ""
     watched_by_s5: bool = False

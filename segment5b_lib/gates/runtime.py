@@ -88,13 +88,16 @@ def _runtime_gate(name: str, kind: str, formula: str, owner: str, power: str) ->
         formula=f"{formula}; GREEN up to the target",
         evidence=("segment_state_runs",),
         owner=owner,
+        cause="the state takes longer than its budget"
+        if kind == "states"
+        else "the lane takes longer than its budget, and S4 is its largest part",
         group=Group.RUNTIME,
         power=f"fewer repetitions than min_runs, unless one {power} takes longer than long_run_s",
         policy_key=f"runtime.{kind}.{name}",
     )
 
 
-GATES: Final = (
+GATES: Final[tuple[Gate, ...]] = (
     *(
         _runtime_gate(state, "states", f"median over repetitions of the wall time of {state}", state, "run")
         for state in RUNTIME_STATES

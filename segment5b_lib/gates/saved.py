@@ -18,10 +18,9 @@ from segment5b_lib.contract.datasets import OUTPUTS
 from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import StaleError
-from segment5b_lib.gates.attribution import Attribution
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.score import score
-from segment5b_lib.gates.scorecard import Origin, Scorecard
+from segment5b_lib.gates.scorecard import Attribution, Origin, Scorecard
 from segment5b_lib.identity import canonical_json, sha256_hex, utc_now
 from segment5b_lib.store.digest import sha256_files
 from segment5b_lib.store.publish import write_file

@@ -7,10 +7,10 @@ from typing import Any
 from segment5b_lib.contract.verdicts import GateResult, not_measured
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.errors import InputError, MissingInputError
-from segment5b_lib.gates.attribution import Attribution, attribute
+from segment5b_lib.gates.attribution import attribute
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.gate import Gate
-from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scorecard import Attribution, Scorecard
 from segment5b_lib.gates.table import GATES
 from segment5b_lib.store.runs import Run
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 import polars as pl
 
 from segment5b_lib.contract.colours import VERDICT_COLOURS
+from segment5b_lib.contract.commands import CommandText
 from segment5b_lib.contract.verdicts import STANDS, GateResult
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.errors import UsageError
-from segment5b_lib.gates.attribution import Attribution
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.wording import distance_text, provenance_text, threshold_text, value_text
 from segment5b_lib.html_table import Cell, Row, html_table, lines, small
@@ -31,6 +31,23 @@ _SHOWN: Final = {
 }
 """Columns of the frame that the page shows, and their headings; the last one has two lines."""
 _ON_ONE_LINE: Final = ("gate", "verdict", "value", "B", "B+", "distance")
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """One failed gate's primary owner and smallest rerun."""
+
+    gate_id: str
+    owner: str
+    axis: str
+    cause: str
+    upstream: str
+    rerun: tuple[str, ...]
+    command: CommandText
+
+    def document(self) -> dict[str, Any]:
+        """The attribution as a JSON-ready mapping."""
+        return {**asdict(self), "command": self.command.text}
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ GATES: Final = (
         formula="keys (series and bucket) whose number of arrivals differs from S3's count, either way",
         evidence=(COUNTS, ARRIVALS),
         owner="S4",
+        cause="the expansion does not deliver what S3 drew",
         group=Group.CONSERVATION,
         measure=measure,
         watched_by_s5=True,

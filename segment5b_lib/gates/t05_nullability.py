@@ -39,6 +39,7 @@ GATES: Final = (
         formula="arrivals that are not (physical: site, no edge) and not (virtual: edge, no site)",
         evidence=(ARRIVALS,),
         owner="S4",
+        cause="routing fills the wrong one of site and edge",
         group=Group.CONSERVATION,
         measure=measure,
     ),

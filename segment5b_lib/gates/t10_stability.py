@@ -100,6 +100,7 @@ GATES: Final = (
         formula="largest coefficient of variation (ddof 1) of the key metrics T1, T2, T6, T7, T9 and the weekend share",
         evidence=(ARRIVALS,),
         owner="S2",
+        cause="a key metric moves with the seed, whose largest effect is on the latent field",
         group=Group.STABILITY,
     ),
 )

@@ -12,9 +12,8 @@ import pytest
 
 from segment5b_lib import gates
 from segment5b_lib.contract.verdicts import THRESHOLD_FILE, thresholds_of
-from segment5b_lib.gates.attribution import CLOCK_GATES, LANE_GATES
+from segment5b_lib.gates.attribution import CLOCK_GATES
 from segment5b_lib.gates.gate import Gate, Group
-from segment5b_lib.gates.runtime import LANES
 from segment5b_lib.gates.table import CROSS_RUN_GATES, GATES, gates_of
 from tests.gates.made_up import policy
 
@@ -57,6 +56,5 @@ def test_every_row_of_a_scorecard_is_measured_by_its_own_module(row: Gate) -> No
     assert row in sys.modules[row.measure.__module__].GATES
 
 
-def test_rules_and_groups_name_the_same_clocks_and_lanes() -> None:
+def test_rules_and_groups_name_the_same_clocks() -> None:
     assert gates_of(Group.CLOCK) == CLOCK_GATES
-    assert tuple(f"R-{lane}" for lane in LANES) == LANE_GATES

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from segment5b_lib.contract.commands import Command, RunAddress, addressed, command
-from segment5b_lib.gates.attribution import Attribution
-from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scorecard import Attribution, Scorecard
 from segment5b_lib.html_table import html_table
 from segment5b_lib.store.runs import Run
 
