@@ -39,13 +39,13 @@ def measure(evidence: Evidence) -> Measurement:
     draws = sum(defined.height for defined, _ in traced)
     foreign = pl.concat([differing for _, differing in traced])
     detail = {
-        "blocks": sum(found.blocks for found in reused),
-        "keys": sum(found.keys for found in reused),
+        "blocks": sum(use.blocks for use in reused),
+        "keys": sum(use.keys for use in reused),
         "draws_traced": draws,
         "draws_that_are_not_defined": int(foreign["differing"].sum()),
         "series_with_such_draws": foreign.head(_LISTED).to_dicts(),
     }
-    twice, blocks = float(sum(found.twice for found in reused)), sum(found.blocks for found in reused)
+    twice, blocks = float(sum(use.twice for use in reused)), sum(use.blocks for use in reused)
     if draws == 0:
         needed = f"a series with at most {evidence.policy.audit.traced_draws} arrivals, to trace its draws"
         return without_power(twice, blocks, "blocks", detail, needed)
@@ -60,20 +60,20 @@ def _traced(evidence: Evidence, scenario_id: str) -> tuple[pl.DataFrame, pl.Data
     width, start = clock.bucket_seconds * SECOND_US, clock.start * SECOND_US
     counts, sample = evidence.counts[scenario_id], counted.tables.sample
     defined = defined_offsets(counts, sample, receipt.rng_root, receipt.seed, scenario_id, width)
-    found = counted.listed.sampled.with_columns(offset=pl.col("ts_utc") - start - pl.col("bucket_index") * width)
-    return defined, draws_that_differ(defined, found).select(*SERIES_KEY, "differing")
+    drawn = counted.listed.sampled.with_columns(offset=pl.col("ts_utc") - start - pl.col("bucket_index") * width)
+    return defined, draws_that_differ(defined, drawn).select(*SERIES_KEY, "differing")
 
 
 def measure_duplicates(evidence: Evidence) -> Measurement:
     """Chance of as many equal timestamps of one merchant, or more."""
     totals = evidence.arrival_totals
     width = evidence.run.policies.time_grid.bucket_seconds * SECOND_US
-    found, pairs = int(totals[SAME_INSTANT]), int(totals[CELL_PAIRS])
+    equal, pairs = int(totals[SAME_INSTANT]), int(totals[CELL_PAIRS])
     expected = pairs / width
-    detail = {"pairs_at_one_microsecond": found, "expected": expected}
+    detail = {"pairs_at_one_microsecond": equal, "expected": expected}
     if pairs == 0:
         return without_power(None, 0, "pairs in one bucket", detail, "two arrivals of a merchant in one bucket")
-    return Measurement(float(stats.poisson.sf(found - 1, expected)), pairs, "pairs in one bucket", detail)
+    return Measurement(float(stats.poisson.sf(equal - 1, expected)), pairs, "pairs in one bucket", detail)
 
 
 def measure_offsets(evidence: Evidence) -> Measurement:
@@ -88,8 +88,8 @@ def measure_offsets(evidence: Evidence) -> Measurement:
     expected = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True) / pairs
     statistic = float(((joint - expected) ** 2 / np.maximum(expected, np.finfo(float).tiny)).sum())
     df = (joint.shape[0] - 1) * (joint.shape[1] - 1)
-    found = {**detail, "chi_square": statistic, "degrees_of_freedom": df}
-    return Measurement(float(stats.chi2.sf(statistic, df)), pairs, "pairs of buckets", found)
+    test = {"chi_square": statistic, "degrees_of_freedom": df}
+    return Measurement(float(stats.chi2.sf(statistic, df)), pairs, "pairs of buckets", {**detail, **test})
 
 
 GATES: Final = (

@@ -90,20 +90,20 @@ def _observed(evidence: Evidence) -> Hours:
     """Physical arrivals of every zone by true local hour, float64 [24]."""
     rows = evidence.census.filter(~pl.col("is_virtual") & (pl.col("expected_hour") != NO_HOUR))
     counted = rows.group_by("tzid", hour=pl.col("expected_hour") % 24).agg(pl.col("arrivals").sum())
-    found: Hours = {}
+    observed: Hours = {}
     for tzid, hour, arrivals in counted.iter_rows():
-        found.setdefault(tzid, np.zeros(24))[hour] = arrivals
-    return found
+        observed.setdefault(tzid, np.zeros(24))[hour] = arrivals
+    return observed
 
 
 def _predicted(evidence: Evidence, column: str) -> Hours:
     """A column of `evidence.zone_buckets`, by zone and true local hour, over all scenarios."""
-    found: Hours = {}
+    predicted: Hours = {}
     for (scenario_id, tzid), rows in evidence.zone_buckets.group_by("scenario_id", "tzid", maintain_order=True):
         values = rows.sort("bucket_index")[column].fill_null(0.0).to_numpy()
         hours = _by_hour(values, evidence.clocks[str(scenario_id)], str(tzid))
-        found[str(tzid)] = found.get(str(tzid), np.zeros(24)) + hours
-    return found
+        predicted[str(tzid)] = predicted.get(str(tzid), np.zeros(24)) + hours
+    return predicted
 
 
 def _by_hour(per_bucket: NDArray[np.float64], clock: ExpectedClock, tzid: str) -> NDArray[np.float64]:

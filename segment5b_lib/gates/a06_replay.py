@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -52,46 +52,29 @@ def _measure(run: Run, parts: Mapping[str, Sequence[int]]) -> Measurement:
     threads = other_threads(run)
     with tempfile.TemporaryDirectory(prefix="segment5b_replay_") as folder:
         words = [f"{scenario}:{part}" for scenario, chosen in parts.items() for part in chosen]
-        command = [
-            sys.executable,
-            "-m",
-            "segment5b_lib.gates.replay_worker",
-            str(run.root),
-            folder,
-            str(threads),
-            *words,
-        ]
+        worker = [sys.executable, "-m", "segment5b_lib.gates.replay_worker"]
+        command = [*worker, str(run.root), folder, str(threads), *words]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         if ended.returncode:
             return not_measured(f"the replay failed: {ended.stderr.strip().splitlines()[-1:]}", "columns")
-        found = [
-            (scenario, part, _different(run.files("arrival_events_5B", scenario)[part], Path(folder) / scenario / name))
-            for scenario, chosen in parts.items()
-            for part in chosen
-            for name in [run.files("arrival_events_5B", scenario)[part].name]
-        ]
-    return _compared(found, threads)
-
-
-def _compared(found: Sequence[tuple[str, int, dict[str, bool]]], threads: int) -> Measurement:
-    differing = [
-        f"{scenario} part {part}: {name}" for scenario, part, columns in found for name, bad in columns.items() if bad
-    ]
-    detail: dict[str, Any] = {
-        "threads": threads,
-        "parts": [f"{scenario} part {part}" for scenario, part, _ in found],
-        "columns_that_differ": differing[:_LISTED],
-    }
-    return Measurement(float(len(differing)), sum(len(columns) for *_, columns in found), "columns", detail)
+        compared: dict[str, dict[str, bool]] = {}
+        for scenario, chosen in parts.items():
+            files = run.files("arrival_events_5B", scenario)
+            for part in chosen:
+                again = Path(folder) / scenario / files[part].name
+                compared[f"{scenario} part {part}"] = _different(files[part], again)
+    differing = [f"{part}: {name}" for part, columns in compared.items() for name in columns if columns[name]]
+    detail = {"threads": threads, "parts": list(compared), "columns_that_differ": differing[:_LISTED]}
+    return Measurement(float(len(differing)), sum(map(len, compared.values())), "columns", detail)
 
 
 def _different(published: Path, again: Path) -> dict[str, bool]:
     """Whether each column differs; files of equal bytes have equal columns."""
-    with pq.ParquetFile(published) as ours, pq.ParquetFile(again) as theirs:
-        names = ours.schema_arrow.names
+    with pq.ParquetFile(published) as left, pq.ParquetFile(again) as right:
+        names = left.schema_arrow.names
         if sha256_file(published) == sha256_file(again):
             return dict.fromkeys(names, False)
-        return {name: not _column(ours, name).equals(_column(theirs, name)) for name in names}
+        return {name: not _column(left, name).equals(_column(right, name)) for name in names}
 
 
 def _column(file: pq.ParquetFile, name: str) -> pa.ChunkedArray:

@@ -84,9 +84,9 @@ def _check(waivers: Sequence[Waiver]) -> None:
 
 
 def _seed_holds(seeds: Sequence[SeedResults], policy: Stability, scales: Sequence[str]) -> Iterator[str]:
-    found = [entry.seed for entry in seeds]
-    yield from (f"seed {seed}: no run" for seed in policy.required_seeds if seed not in found)
-    yield from (f"seed {seed}: {found.count(seed)} runs" for seed in sorted(set(found)) if found.count(seed) > 1)
+    present = [entry.seed for entry in seeds]
+    yield from (f"seed {seed}: no run" for seed in policy.required_seeds if seed not in present)
+    yield from (f"seed {seed}: {present.count(seed)} runs" for seed in sorted(set(present)) if present.count(seed) > 1)
     if len(scales) > 1:
         yield f"the runs are of different scales: {', '.join(scales)}"
     yield from (f"a {scale} world cannot be certified" for scale in scales if scale in NOT_CERTIFIABLE)
@@ -97,7 +97,7 @@ def _gate_holds(seeds: Sequence[SeedResults], waivers: Sequence[Waiver], scales:
     for entry in seeds:
         for result in entry.results:
             if result.gate_id not in waived and _holds(result, entry.scale):
-                yield f"seed {entry.seed}: {_said(result)}"
+                yield f"seed {entry.seed}: {_result_text(result)}"
 
 
 def _holds(result: GateResult, scale: str) -> bool:
@@ -115,25 +115,25 @@ def _holds(result: GateResult, scale: str) -> bool:
 
 
 def _cross_run_holds(cross_run: Sequence[GateResult]) -> Iterator[str]:
-    found = {result.gate_id for result in cross_run}
-    yield from (f"{entry.gate_id}: not measured" for entry in CROSS_RUN_GATES if entry.gate_id not in found)
+    measured = {result.gate_id for result in cross_run}
+    yield from (f"{entry.gate_id}: not measured" for entry in CROSS_RUN_GATES if entry.gate_id not in measured)
     for result in cross_run:
         if result.verdict not in STANDS:
-            yield _said(result)
+            yield _result_text(result)
 
 
 def _short_of_bplus(seeds: Sequence[SeedResults], waivers: Sequence[Waiver]) -> Iterator[str]:
     for entry in seeds:
         for result in entry.results:
             if result.severity == "hard" and result.verdict not in (Verdict.PASS_BPLUS, Verdict.NOT_APPLICABLE):
-                yield f"seed {entry.seed}: {_said(result)}"
+                yield f"seed {entry.seed}: {_result_text(result)}"
     yield from (f"{waiver.gate_id} waived: {waiver.reason} ({waiver.artefact})" for waiver in waivers)
 
 
 def _cross_run_short_of_bplus(cross_run: Iterable[GateResult]) -> Iterator[str]:
-    yield from (_said(result) for result in cross_run if result.verdict is Verdict.PASS_B)
+    yield from (_result_text(result) for result in cross_run if result.verdict is Verdict.PASS_B)
 
 
-def _said(result: GateResult) -> str:
+def _result_text(result: GateResult) -> str:
     value = "" if result.value is None else f" {result.value:g} {result.unit}"
     return f"{result.gate_id} {result.verdict.value}{value}{f' ({result.reason})' if result.reason else ''}"

@@ -39,16 +39,16 @@ def compare_counts(counts: SeriesCounts, arrivals: ArrivalTally) -> tuple[pl.Dat
     strays = arrivals.listed.series.select(*_ROW_KEY, s3=pl.lit(0, pl.Int64), s4="arrivals")
     rows = _compared(promised, delivered) + _compared(*_columns(strays))
     levels = [(ROW_LEVEL, rows), (LOGICAL_LEVEL, _logical(counts.series, promised, delivered, strays))]
-    found = pl.DataFrame([{"level": name, **dict(zip(_COUNTERS, sums.tolist(), strict=True))} for name, sums in levels])
+    table = pl.DataFrame([{"level": name, **dict(zip(_COUNTERS, sums.tolist(), strict=True))} for name, sums in levels])
     examples = pl.concat([_differing(counts.series, promised, delivered), strays]).sort(_ROW_KEY).head(EXAMPLES)
     scenario_id = pl.lit(arrivals.tables.scenario_id).alias("scenario_id")
-    return found, examples.select(scenario_id, *_ROW_KEY, "s3", "s4")
+    return table, examples.select(scenario_id, *_ROW_KEY, "s3", "s4")
 
 
 def _compared(s3: NDArray[np.integer], s4: NDArray[np.integer]) -> NDArray[np.int64]:
     """The counters over two tables that run in parallel."""
-    there, here = s3 != 0, s4 != 0
-    counted = (there | here, s3 != s4, there & ~here, here & ~there)
+    in_s3, in_s4 = s3 != 0, s4 != 0
+    counted = (in_s3 | in_s4, s3 != s4, in_s3 & ~in_s4, in_s4 & ~in_s3)
     keys, differing, only_s3, only_s4 = (int(np.count_nonzero(flags)) for flags in counted)
     totals = (int(side.sum(dtype=np.int64)) for side in (s3, s4))
     return np.array([keys, *totals, differing, only_s3, only_s4], np.int64)
@@ -88,8 +88,8 @@ def _keys(numbered: pl.DataFrame, promised: Table, delivered: Table) -> pl.DataF
 
 def _differing(series: pl.DataFrame, promised: Table, delivered: Table) -> pl.DataFrame:
     """The first differing keys; series are in order of their keys, and so are these."""
-    found = np.flatnonzero(promised != delivered)[:EXAMPLES]
-    own, bucket = np.divmod(found, promised.shape[1])
+    differing = np.flatnonzero(promised != delivered)[:EXAMPLES]
+    own, bucket = np.divmod(differing, promised.shape[1])
     return series[own].with_columns(
         bucket_index=pl.Series(bucket.astype(np.int32)),
         s3=pl.Series(promised[own, bucket].astype(np.int64)),

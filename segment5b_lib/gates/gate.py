@@ -39,7 +39,7 @@ class Gate:
     unit : unit of the value: `share` is a fraction of the population, `pp` percentage points, `sd` a standard
         deviation in units of the square root of the mean, `p` a p-value, `cv` a standard deviation over a mean, `s`
         seconds; `keys`, `rows`, `blocks` and `columns` are counts
-    evidence : datasets that the value rests on
+    evidence : datasets that the value is measured on
     owner : the usual one, and its state first: `S4 routing`; `attribution.RULES` names others
     cause : what a failure means where no other rule of attribution applies; then `owner` has it, and its state is rerun
     measure : takes the value from the tables of one run; None for a gate that takes several runs or an execution
@@ -67,7 +67,7 @@ class Gate:
         return self.policy_key or f"gates.{self.gate_id.replace('.', '_')}"
 
     def judged(self, measurement: Measurement, policy: ValidationPolicy, produced_by: str) -> GateResult:
-        """The result of a measurement, held against the policy's B and B+."""
+        """The result of a measurement, judged by the policy's B and B+."""
         name = self.threshold_key.removeprefix("gates.")
         bounds = [gate_bound(policy, name, level) for level in LEVELS]
         return self.judged_by(measurement, thresholds_of(policy, name).severity, bounds, produced_by)

@@ -49,7 +49,7 @@ def state_gates(runs: Sequence[Run]) -> tuple[GateResult, ...]:
     return tuple(
         runtime_gate(
             state,
-            [found[state].seconds for found in records if state in found and found[state].passed],
+            [last[state].seconds for last in records if state in last and last[state].passed],
             scale,
             policy,
         )

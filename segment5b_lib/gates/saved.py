@@ -62,9 +62,9 @@ def schema() -> dict[str, Any]:
 
 
 def scorecard(run: Run, *, fresh: bool = False) -> Scorecard:
-    """The scorecard of a run: the kept one if nothing that it rests on has changed, else a new one, which is kept.
+    """The scorecard of a run: the kept one if nothing that was measured has changed, else a new one, which is kept.
 
-    `fresh` measures in any case. The evidence of a kept scorecard is taken when somebody asks for it.
+    `fresh` measures in any case. The evidence of a kept scorecard is taken when it is asked for.
     """
     digest = content_digest(run)
     kept = None if fresh else _kept(run, digest)
@@ -86,28 +86,28 @@ def content_digest(run: Run) -> str:
     names = {path: name for path, (name, _) in attached.items()} or {
         path: name for kind, root in (("run", run.root), ("world", run.world.root)) for path, name in _files(kind, root)
     }
-    found = sha256_files(names)
+    digests = sha256_files(names)
     for path, (_, digest) in attached.items():
-        _require_unchanged(path, digest, found[path])
-    lines = sorted([name, found[path]] for path, name in names.items())
+        _require_unchanged(path, digest, digests[path])
+    lines = sorted([name, digests[path]] for path, name in names.items())
     return sha256_hex(canonical_json({"files": lines, "library": library_digest()}))
 
 
 def _attached(run: Run) -> dict[Path, tuple[str, str]]:
     """What was found when the run was attached: path to name and digest. Nothing may have come to it since."""
-    found = {run.root / output.path: (f"run/{output.path}", output.sha256) for output in run.outputs(*STATES)}
+    recorded = {run.root / output.path: (f"run/{output.path}", output.sha256) for output in run.outputs(*STATES)}
     for contract in OUTPUTS:
         for scenario in run.scenarios if contract.per_scenario else (None,):
             for path in run.folder(contract.dataset_id, scenario).glob("*.parquet"):
-                if path not in found:
+                if path not in recorded:
                     _require_unchanged(path, "no such file", path.name)
     for files in run.sealed().values():
-        found |= {run.world.root / path: (f"world/{path}", digest) for path, digest in files.items()}
+        recorded |= {run.world.root / path: (f"world/{path}", digest) for path, digest in files.items()}
     roots = (run.root.resolve(), run.world.root.resolve())
-    for path in found:
+    for path in recorded:
         if not any((real := path.resolve()).is_relative_to(root) for root in roots):
             _require_unchanged(path, "a file in the tree itself", f"a link to {real}")
-    return found
+    return recorded
 
 
 def _require_unchanged(path: Path, attached: str, found: str) -> None:
@@ -134,8 +134,8 @@ def _files(kind: str, root: Path) -> list[tuple[Path, str]]:
 def library_digest() -> str:
     """SHA-256 over the library's own code and the releases of the libraries that it measures with."""
     code = {path: path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")}
-    found = sha256_files(code)
-    lines = sorted([name, found[path]] for path, name in code.items())
+    digests = sha256_files(code)
+    lines = sorted([name, digests[path]] for path, name in code.items())
     return sha256_hex(
         canonical_json({"code": lines, "releases": {name: metadata.version(name) for name in _MEASURING}})
     )

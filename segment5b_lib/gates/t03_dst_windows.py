@@ -5,7 +5,7 @@ expected share|; population: arrivals in windows with dst_window_min_support row
 
 A window is (scenario, tzid, transition t): [t - w, t + w) cut to the horizon. T3 has little power over a full
 population, since an hour's shift of a smooth profile moves 24 bins only slightly; the power of every window
-stands beside its value.
+is given with its value.
 
 Thresholds: validation_policy_5B.yaml, gates.T3.
 """
@@ -141,9 +141,9 @@ def _verdict(evidence: Evidence, table: pl.DataFrame) -> Measurement:
 
 def _detail(used: pl.DataFrame, table: pl.DataFrame, support: int) -> dict[str, Any]:
     def weighted(column: str) -> float | None:
-        there = used.filter(pl.col(column).is_not_null())
-        rows = int(there["support"].sum())
-        return float((there[column] * there["support"]).sum()) / rows if rows else None
+        known = used.filter(pl.col(column).is_not_null())
+        rows = int(known["support"].sum())
+        return float((known[column] * known["support"]).sum()) / rows if rows else None
 
     return {
         "windows": used.height,

@@ -1,7 +1,7 @@
 """T4: every count that S3 drew is there as arrivals, key by key, and nothing else is.
 
 Value: number of keys (series and bucket) with arrivals on either side whose arrivals in S4 differ from S3's count_N;
-population: those keys, compared in full both ways. Beside it the difference of the totals, and the same for the
+population: those keys, compared in full both ways. In addition the difference of the totals, and the same for the
 engine's logical key, which has no country. Source: plan §3.1.
 
 Thresholds: validation_policy_5B.yaml, gates.T4.
@@ -18,13 +18,13 @@ from segment5b_lib.gates.gate import ARRIVALS, COUNTS, Gate, Group
 
 def measure(evidence: Evidence) -> Measurement:
     """Keys whose arrivals differ from S3's count, by a full comparison in both directions."""
-    found = evidence.conservation
-    rows, examples = found[0].to_dicts()[0], found[1]
+    levels, examples = evidence.conservation
+    rows = levels.to_dicts()[0]
     detail = {
         "total_difference": rows["arrivals_s4"] - rows["arrivals_s3"],
         "only_in_s3": rows["only_in_s3"],
         "only_in_s4": rows["only_in_s4"],
-        "levels": found[0].to_dicts(),
+        "levels": levels.to_dicts(),
         "examples": examples.to_dicts(),
     }
     return Measurement(float(rows["keys_that_differ"]), rows["keys_compared"], "keys with arrivals", detail)

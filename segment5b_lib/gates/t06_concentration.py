@@ -1,7 +1,7 @@
 """T6: how much of the whole the ten largest time zones hold.
 
-Value: share of the ten largest tzid_primary, over all arrivals; beside it that of the largest tenth of the zones, which
-is another number. Source: plan §3.1.
+Value: share of the ten largest tzid_primary, over all arrivals; in addition that of the largest tenth of the zones,
+which is another number. Source: plan §3.1.
 
 Thresholds: validation_policy_5B.yaml, gates.T6.
 """
@@ -21,7 +21,7 @@ _LISTED = 20
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Share of the ten largest tzid_primary; beside it another figure, that of the top 10 % of zones."""
+    """Share of the ten largest tzid_primary; in addition another figure, that of the top 10 % of zones."""
     zones = zone_shares(evidence)
     tenth = max(1, -(-zones.height // 10))
     detail = {

@@ -1,6 +1,6 @@
 """T9: counts scatter around their means as much as real counts do, and not as little as Poisson counts.
 
-Value: standard deviation of r = (N − μ)/√μ over S3's component rows with μ above `lambda_zero_eps`. Beside it the
+Value: standard deviation of r = (N − μ)/√μ over S3's component rows with μ above `lambda_zero_eps`. In addition the
 value that the law implies, √(1 + mean(μ/κ)) for nb2 and 1 for poisson. Source: remediation report behind the plan.
 
 Thresholds: validation_policy_5B.yaml, gates.T9.

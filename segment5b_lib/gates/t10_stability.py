@@ -51,13 +51,13 @@ def _measure(cards: Sequence[Scorecard]) -> Measurement:
 def _line(name: str, cards: Sequence[Scorecard], floor_share: float) -> dict[str, Any]:
     """One metric over the seeds: its values, floor and CV."""
     values = {card.identity["seed"]: _value(name, card) for card in cards}
-    there = [value for value in values.values() if value is not None]
+    known = [value for value in values.values() if value is not None]
     floor = _floor(name, cards[0], floor_share)
     return {
         "metric": name,
         "values": {str(seed): value for seed, value in values.items()},
         "floor": floor,
-        "cv": _variation(there, floor) if len(there) > 1 else None,
+        "cv": _variation(known, floor) if len(known) > 1 else None,
         "missing_on_seeds": [seed for seed, value in values.items() if value is None],
     }
 
@@ -87,8 +87,8 @@ def _inputs(cards: Sequence[Scorecard]) -> dict[str, Any]:
     """What the seeds have in common, and what else than the seed sets them apart."""
     values = {name: {str(card.identity[key]) for card in cards} for key, name in _SHARED.items()}
     return {
-        "shared_inputs": {name: next(iter(found)) for name, found in values.items() if len(found) == 1},
-        "inputs_that_differ": {name: sorted(found) for name, found in values.items() if len(found) > 1},
+        "shared_inputs": {name: next(iter(texts)) for name, texts in values.items() if len(texts) == 1},
+        "inputs_that_differ": {name: sorted(texts) for name, texts in values.items() if len(texts) > 1},
     }
 
 

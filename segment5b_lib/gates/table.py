@@ -60,7 +60,7 @@ CROSS_RUN_GATES: Final[tuple[Gate, ...]] = (*t10_stability.GATES, *a06_replay.GA
 """What takes several runs or another execution: measured when a phase asks for it."""
 
 EVIDENCE: Final = tuple(sorted({name for entry in GATES for name in entry.evidence}))
-"""Every dataset that one scorecard rests on."""
+"""Every dataset that one scorecard is measured on."""
 
 WATCHED_BY_S5: Final = tuple(
     sorted((entry.gate_id for entry in GATES if entry.watched_by_s5), key=lambda gate_id: int(gate_id[1:]))

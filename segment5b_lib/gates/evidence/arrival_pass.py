@@ -78,7 +78,7 @@ Edge = tuple[int, int, int]
 
 
 class ArrivalPass:
-    """One scenario's pass: the tables that rows are held against, and a tally per thread."""
+    """One scenario's pass: the tables that rows are compared with, and a tally per thread."""
 
     def __init__(self, tables: ArrivalTables) -> None:
         self.tables = tables
@@ -172,13 +172,13 @@ class ArrivalPass:
     def _role(self, table: pa.Table, role: str, ts: NDArray[np.int64], at: NDArray[np.int64]) -> pl.DataFrame:
         position, listed = words(table, f"tzid_{role}")
         zone = codes(table, f"tzid_{role}", self.tables.clock_code)[at]
-        local, there = numbers_or_zero(table, f"ts_local_{role}")
+        local, has_local = numbers_or_zero(table, f"ts_local_{role}")
         slot = np.where(position[at] == UNKNOWN, np.int32(len(listed)), position[at])
-        counts = clock_errors(ts, zone, slot, local[at], there[at], self.tables.clock, len(listed) + 1)
+        counts = clock_errors(ts, zone, slot, local[at], has_local[at], self.tables.clock, len(listed) + 1)
         slots, digits = np.nonzero(counts)
         tzid = pl.Series([*listed, None], dtype=pl.String).gather(slots)
-        found = {"role": [role] * slots.size, "tzid": tzid, "digit": digits, "arrivals": counts[slots, digits]}
-        return pl.DataFrame(found, schema=_ROLE_SCHEMA)
+        counted = {"role": [role] * slots.size, "tzid": tzid, "digit": digits, "arrivals": counts[slots, digits]}
+        return pl.DataFrame(counted, schema=_ROLE_SCHEMA)
 
     def _borrow(self) -> Tally:
         try:
@@ -192,8 +192,8 @@ class ArrivalPass:
         while not self._tallies.empty():
             other = self._tallies.get_nowait()
             for name in Tally._fields:
-                mine: NDArray[np.integer] = getattr(total, name)
-                mine += getattr(other, name)
+                counts: NDArray[np.integer] = getattr(total, name)
+                counts += getattr(other, name)
         return total
 
 

@@ -1,4 +1,4 @@
-"""The tables that arrivals are held against: expected clocks, S3's series, sites and edges, as flat arrays."""
+"""The tables that arrivals are compared with: expected clocks, S3's series, sites and edges, as flat arrays."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _COLUMNS: Final = (*SERIES_KEY, "bucket_index", "mu", "kappa", "count_N")
 
 @dataclass(frozen=True)
 class CountLaw:
-    """What a pass is told: the policy's law, H, each merchant's expected physical share, the sample's size and seed."""
+    """Input of a pass: the policy's law, H, each merchant's expected physical share, the sample's size and seed."""
 
     dispersed: bool
     eps: float
@@ -101,7 +101,7 @@ def _tally_part(path: Path, law: CountLaw, share: float) -> SeriesCounts:
         groups = [group for group in range(file.num_row_groups) if file.metadata.row_group(group).num_rows]
         tables = [read_group(file, group, _COLUMNS, DATASET) for group in groups]
     runs = [runs_of(table) for table in tables]
-    series = pl.concat([pl.DataFrame(schema=KEY_SCHEMA), *(found.keys for found in runs)]).unique(maintain_order=True)
+    series = pl.concat([pl.DataFrame(schema=KEY_SCHEMA), *(keys.keys for keys in runs)]).unique(maintain_order=True)
     zones = zones_of(series)
     sums = CountSums(
         np.zeros((series.height, law.buckets), np.int32),
@@ -109,8 +109,8 @@ def _tally_part(path: Path, law: CountLaw, share: float) -> SeriesCounts:
         np.zeros(7),
         new_sample(sum(table.num_rows for table in tables)),
     )
-    for table, found in zip(tables, runs, strict=True):
-        coded = with_codes(found, series, zones, law.physical, law.seed)
+    for table, keys in zip(tables, runs, strict=True):
+        coded = with_codes(keys, series, zones, law.physical, law.seed)
         bucket, mu, kappa, count = (numbers(table, name) for name in _COLUMNS[len(SERIES_KEY) :])
         add_counts(coded, bucket, mu, kappa, count, law.dispersed, law.eps, share, sums)
     return SeriesCounts(series, sums.counts, tuple(zones), sums.of_zone, sums.moments, _rows(sums.sample))

@@ -55,10 +55,10 @@ def _tally_part(path: Path, law: CountLaw) -> tuple[Intensity, int]:
         for group in range(file.num_row_groups):
             table = read_group(file, group, (*SERIES_KEY, *_VALUES), DATASET)
             if table.num_rows:
-                found = runs_of(table)
-                zones = zones_of(found.keys)
+                runs = runs_of(table)
+                zones = zones_of(runs.keys)
                 of_zone = np.zeros((2, len(zones), law.buckets))
-                coded = with_codes(found, found.keys.unique(), zones, law.physical, law.seed)
+                coded = with_codes(runs, runs.keys.unique(), zones, law.physical, law.seed)
                 bucket, intensity = (numbers(table, name) for name in _VALUES)
                 outside += add_intensity(coded, bucket, intensity, of_zone)
                 tables.add(zones, of_zone)

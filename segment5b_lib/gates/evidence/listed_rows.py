@@ -1,4 +1,4 @@
-"""Rows that no dense table has room for, row group by row group: taken out, grouped and counted."""
+"""Rows outside the dense tables, row group by row group: taken out, grouped and counted."""
 
 from __future__ import annotations
 

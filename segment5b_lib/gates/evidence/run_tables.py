@@ -27,7 +27,7 @@ from segment5b_lib.gates.evidence.zone_buckets import zone_buckets
 from segment5b_lib.kernel.tally_tables import ROWS
 from segment5b_lib.store.runs import Run
 
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 
 class Evidence(WorldEvidence):
@@ -129,7 +129,7 @@ class Evidence(WorldEvidence):
         """S2's latent factors over all scenarios."""
         return take_latent_factor(self.run, tuple(h.scenario_id for h in self.horizons))
 
-    def _once(self, name: str, make: Callable[[], Found]) -> Found:
+    def _once(self, name: str, make: Callable[[], Value]) -> Value:
         """What a pass gives; one that bad evidence stopped is not tried again for the next gate."""
         if name in self._refusals:
             raise self._refusals[name]
@@ -141,10 +141,10 @@ class Evidence(WorldEvidence):
 
     @cached_property
     def _laws(self) -> dict[str, CountLaw]:
-        """What the passes over S2 and S3 are told. Only A2 needs 3B's modes, and asks for them itself."""
+        """Input of the passes over S2 and S3. Only A2 needs 3B's modes, and asks for them itself."""
         count, seed = self.run.policies.count, self.policy.sampling.seed
-        nobody: dict[int, float] = {}
-        physical = _or(lambda: self.physical_shares, nobody)
+        unknown: dict[int, float] = {}
+        physical = _or(lambda: self.physical_shares, unknown)
         return {
             h.scenario_id: CountLaw(
                 count.law == "nb2",
@@ -174,7 +174,7 @@ class Evidence(WorldEvidence):
         return ArrivalPass(tables).over(self.run)
 
 
-def _or(get: Callable[[], Found], otherwise: Found) -> Found:
+def _or(get: Callable[[], Value], otherwise: Value) -> Value:
     """What there is, or something else where the data it is made from are not there or are foreign."""
     try:
         return get()

@@ -1,4 +1,4 @@
-"""A trace of the random blocks that a run uses: whose they are by definition, and whether the arrivals carry them.
+"""A trace of the random blocks that a run uses: which stream defines them, and whether the arrivals carry them.
 
 The definitions are those of `kernel.streams`, applied plainly: a key per series, the counter (draw j, bucket), lane 0.
 The trace covers the keys of every series and every group in all five families, and the offsets of a seeded sample
@@ -36,10 +36,10 @@ def sampled_series(counts: SeriesCounts | None, draws: int, seed: int) -> NDArra
     sample = np.zeros(counts.series.height, np.uint8)
     totals = counts.counts.sum(axis=1, dtype=np.int64)
     texts = [f"{seed}|{row}" for row in counts.series.iter_rows()]
-    room = draws
+    left = draws
     for s in sorted(range(sample.size), key=lambda s: sha256(texts[s].encode()).digest()):
-        if 0 < totals[s] <= room:
-            sample[s], room = 1, room - int(totals[s])
+        if 0 < totals[s] <= left:
+            sample[s], left = 1, left - int(totals[s])
     return sample
 
 
@@ -76,8 +76,8 @@ def draws_that_differ(defined: pl.DataFrame, found: pl.DataFrame) -> pl.DataFram
         frame.group_by(key).agg(pl.len().cast(pl.Int64).alias("n")).with_columns(n=sign * pl.col("n"))
         for frame, sign in ((defined, 1), (found.select(key), -1))
     ]
-    left = pl.concat(sides).group_by(key).agg(pl.col("n").sum()).filter(pl.col("n") != 0)
-    return left.group_by(SERIES_KEY).agg(differing=pl.col("n").abs().sum()).sort(SERIES_KEY)
+    unequal = pl.concat(sides).group_by(key).agg(pl.col("n").sum()).filter(pl.col("n") != 0)
+    return unequal.group_by(SERIES_KEY).agg(differing=pl.col("n").abs().sum()).sort(SERIES_KEY)
 
 
 @dataclass(frozen=True)

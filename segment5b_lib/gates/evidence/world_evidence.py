@@ -80,10 +80,10 @@ class WorldEvidence:
     @cached_property
     def active_zones(self) -> tuple[str, ...]:
         """Every tzid of a site, an edge or a settlement of the world, ascending."""
-        found: set[str] = set()
+        zones: set[str] = set()
         for dataset_id, column in _ZONE_SOURCES:
-            found.update(pc.unique(self.run.world.table(dataset_id, [column])[column]).to_pylist())
-        return tuple(sorted(found))
+            zones.update(pc.unique(self.run.world.table(dataset_id, [column])[column]).to_pylist())
+        return tuple(sorted(zones))
 
     @cached_property
     def merchants_by_mode(self) -> dict[str, int]:
@@ -107,6 +107,6 @@ class WorldEvidence:
 
     @cached_property
     def cache_document(self) -> dict[str, Any]:
-        """The JSON beside the cache."""
+        """The JSON document of the cache."""
         (path,) = self.run.world.files("tz_timetable_cache_json")
         return dict(read_json(path))
