@@ -6,8 +6,8 @@ from typing import Final
 
 import polars as pl
 
-from segment5b_lib.gates.conservation import LOGICAL_LEVEL, ROW_LEVEL
-from segment5b_lib.gates.evidence.count_shape import RESIDUAL_WIDTH
+from segment5b_lib.gates.evidence.conservation import LOGICAL_LEVEL, ROW_LEVEL
+from segment5b_lib.gates.evidence.count_pass import RESIDUAL_WIDTH
 from segment5b_lib.gates.evidence.run_tables import Evidence
 
 _LEVELS: Final = {

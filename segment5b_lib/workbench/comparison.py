@@ -1,4 +1,4 @@
-"""Several runs side by side: verdicts, settings, files and times that differ."""
+"""Several runs side by side: verdicts, settings, datasets, counters and times that differ."""
 
 from __future__ import annotations
 
@@ -18,22 +18,16 @@ from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.html_table import html_table
 from segment5b_lib.phases.engine.repair import NextSteps, next_steps, one_step
 from segment5b_lib.phases.popt_budgets import too_few
+from segment5b_lib.phases.popt_structure import DatasetLine, counters_of, datasets_of
 from segment5b_lib.phases.popt_timing import Sample, Timing, compared, timing_of
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.differences import policy_differences, run_label, world_differences
 from segment5b_lib.views.gateboard import bands, gate_matrix
 from segment5b_lib.workbench.open_run import OpenRun, open_run
-from segment5b_lib.workbench.structure import structure_lines
 
 _PLANE: Final = ("T6", "T7")
 _TIMED: Final = {"state": pl.String, "role": pl.String, "run": pl.String, "seconds": pl.Float64}
-_STRUCTURE: Final = {
-    "run": pl.String,
-    "what": pl.String,
-    "compared_by": pl.String,
-    "differs": pl.String,
-    "equal": pl.Boolean,
-}
+_STRUCTURE: Final = {**dict.fromkeys(("run", "what", "compared_by", "differs"), pl.String), "equal": pl.Boolean}
 
 
 class Comparison:
@@ -127,15 +121,8 @@ class Comparison:
 
         Example: `comparison.structure()`
         """
-        rows = [(run_label(run), *row) for run in self._stores[1:] for row in structure_lines(self._stores[0], run)]
-        schema = {
-            "run": pl.String,
-            "what": pl.String,
-            "compared_by": pl.String,
-            "differs": pl.String,
-            "equal": pl.Boolean,
-        }
-        return pl.DataFrame(rows, schema=schema, orient="row")
+        rows = [(run_label(run), *row) for run in self._stores[1:] for row in _structure_lines(self._stores[0], run)]
+        return pl.DataFrame(rows, schema=_STRUCTURE, orient="row")
 
     def timing(self) -> pl.DataFrame:
         """Seconds of wall time of every state in every repetition of every run: `state`, `role`, `run`, `seconds`.
@@ -246,3 +233,33 @@ def _verdict(first: Timing, other: Timing, state: str) -> str:
 def _setting(run: Run, state: str) -> tuple[object, ...]:
     record = run.last_records()[state]
     return run.world.scale, record.threads, record.machine
+
+
+Line = tuple[str, str, str, bool]
+"""Name, method of comparison, what differs, and whether they are equal."""
+
+
+def _structure_lines(first: Run, other: Run) -> list[Line]:
+    """Every dataset, then every counter that differs; the others of a state in one line."""
+    datasets = [_dataset_row(line) for line in datasets_of(first, other, STATES)]
+    return [*datasets, *(row for state in STATES for row in _counter_rows(first, other, state))]
+
+
+def _dataset_row(line: DatasetLine) -> Line:
+    names = sorted({path.rsplit("/", 1)[-1] for path in line.differs})
+    return line.dataset_id, line.compared_by, ", ".join(names) or "nothing", line.equal
+
+
+def _counter_rows(first: Run, other: Run, state: str) -> list[Line]:
+    lines = counters_of(first, other, state, _counter_names(first, state))
+    unequal = [line for line in lines if not line.equal]
+    rows = [(f"{state} {line.counter}", "counter", f"{line.reference} → {line.candidate}", False) for line in unequal]
+    equal = len(lines) - len(unequal)
+    return [*rows, (f"{state}: {equal} other counters", "counter", "nothing", True)] if equal else rows
+
+
+def _counter_names(run: Run, state: str) -> list[str]:
+    """Names of a state's scalar counters, those of scenarios included."""
+    counters = run.counters(state)
+    groups = [counters, *counters.get("scenarios", {}).values()]
+    return sorted({name for group in groups for name, value in group.items() if isinstance(value, (int, float, str))})

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from segment5b_lib import charts
-from segment5b_lib.charts import picture, renderer, theme
+from segment5b_lib.charts import renderer, theme
 from segment5b_lib.contract.colours import VERDICT_COLOURS
 from segment5b_lib.contract.words import Lane, Verdict
 from segment5b_lib.errors import InputError
@@ -352,8 +352,8 @@ def test_a_chart_is_valid_and_bounded(name: str) -> None:
 @every_chart
 def test_a_chart_draws_something(name: str) -> None:
     image = charts.png(CHARTS[name]())
-    width, height = picture.size(image)
-    pixels = zlib.decompress(dict(picture.chunks(image))[b"IDAT"])
+    width, height = renderer.size(image)
+    pixels = zlib.decompress(dict(renderer.chunks(image))[b"IDAT"])
     assert width > 300 and height > 100
     assert len(set(pixels)) > 8, "a blank picture has hardly any distinct bytes"
 
@@ -473,8 +473,8 @@ def test_compact_keeps_every_pixel_and_saves_bytes() -> None:
     import vl_convert
 
     original = vl_convert.vegalite_to_png(charts.spec(CHARTS["hour_profile"]()), vl_version="5.8")
-    smaller = picture.compact(original)
-    data = [b"".join(d for kind, d in picture.chunks(image) if kind == b"IDAT") for image in (original, smaller)]
+    smaller = renderer.compact(original)
+    data = [b"".join(d for kind, d in renderer.chunks(image) if kind == b"IDAT") for image in (original, smaller)]
     assert zlib.decompress(data[0]) == zlib.decompress(data[1])
     assert len(smaller) < len(original)
 

@@ -1,12 +1,13 @@
 """The one pass over the arrivals of a scenario: every row is read once, by part file, on several threads.
 
 What can be counted in dense tables is (see `kernel.arrival_tally`); rows that have no place there, which a right run
-does not have, are grouped here. All counts are integers and every part file is counted for itself, so that the
-result depends neither on threads nor on which of them took which file.
+does not have, are taken out of each row group, grouped and counted. All counts are integers and every part file is
+counted for itself, so that the result depends neither on threads nor on which of them took which file.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,9 +22,9 @@ from numpy.typing import NDArray
 
 from segment5b_lib.contract.datasets import SERIES_KEY, dataset
 from segment5b_lib.gates.evidence.arrival_tables import ArrivalTables
-from segment5b_lib.gates.evidence.listed_rows import Listed, grouped, odd_census, taken, together
 from segment5b_lib.kernel.arrival_tally import clock_errors, finish_part, tally_rows
 from segment5b_lib.kernel.tally_tables import (
+    CENSUS_ROWS,
     PLACE_ROWS,
     ROWS,
     SAMPLED_ROWS,
@@ -33,6 +34,7 @@ from segment5b_lib.kernel.tally_tables import (
     YES,
     Columns,
     Memory,
+    Odd,
     Tally,
     new_odd,
 )
@@ -41,6 +43,59 @@ from segment5b_lib.store.engine_columns import COUNTRY, NO_COUNTRY, no_country
 from segment5b_lib.store.parquet import check_files, open_file
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.scan import each, no_rows, read_group
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Rows outside the dense tables, grouped and counted in `arrivals` (i64).
+
+    Attributes
+    ----------
+    census : tzid, cell (i64, of absolute time), digits (see `kernel.tally_tables.Odd`)
+    roles : role, tzid, digit: the other two clocks of all virtual rows
+    series : SERIES_KEY, bucket_index: keys that S3 does not have
+    places : merchant_id, site_id, edge_id: places that are not the merchant's, or rows that are ill-formed
+    sampled : SERIES_KEY, bucket_index, ts_utc (i64): one row per arrival of a sampled series
+    """
+
+    census: pl.DataFrame
+    roles: pl.DataFrame
+    series: pl.DataFrame
+    places: pl.DataFrame
+    sampled: pl.DataFrame
+
+
+def _taken(table: pa.Table, positions: NDArray[np.int32], names: Sequence[str]) -> pl.DataFrame:
+    """Some columns of the rows at some positions; text as text, instants as epoch microseconds (i64)."""
+    frame = pl.DataFrame(pl.from_arrow(table.select(list(names)).take(pa.array(positions))))
+    return frame.with_columns(
+        pl.col(pl.Categorical, pl.Enum).cast(pl.String), pl.col(pl.Datetime).dt.epoch("us").cast(pl.Int64)
+    )
+
+
+def _grouped(table: pa.Table, positions: NDArray[np.int32], names: Sequence[str]) -> pl.DataFrame:
+    """The same, one row per distinct combination, with `arrivals` (i64)."""
+    return _taken(table, positions, names).group_by(names).agg(arrivals=pl.len().cast(pl.Int64))
+
+
+def _odd_census(table: pa.Table, odd: Odd) -> pl.DataFrame:
+    """The rows that the census lists, grouped: tzid, cell, digits, arrivals."""
+    n = odd.found[CENSUS_ROWS]
+    zones = _taken(table, odd.census[:n], ["tzid_primary"])["tzid_primary"]
+    frame = pl.DataFrame({"tzid": zones, "cell": odd.cell[:n], "digits": odd.digits[:n]})
+    return frame.group_by("tzid", "cell", "digits").agg(arrivals=pl.len().cast(pl.Int64))
+
+
+def _together(parts: Sequence[Listed]) -> Listed:
+    """Groups of all row groups together."""
+
+    def total(name: str) -> pl.DataFrame:
+        rows: pl.DataFrame = pl.concat([getattr(part, name) for part in parts])
+        return rows.group_by(pl.exclude("arrivals")).agg(pl.col("arrivals").sum())
+
+    sampled = pl.concat([part.sampled for part in parts])
+    return Listed(total("census"), total("roles"), total("series"), total("places"), sampled)
+
 
 DATASET: Final = "arrival_events_5B"
 ROLES: Final = ("settlement", "operational")
@@ -99,7 +154,7 @@ class ArrivalPass:
         listed = [frames for rows, _ in parts for frames in rows]
         if not listed:
             raise no_rows(DATASET, self.tables.scenario_id)
-        return ArrivalTally(self.tables, self._total(), together(listed), breaks)
+        return ArrivalTally(self.tables, self._total(), _together(listed), breaks)
 
     def _part(self, path: Path) -> tuple[list[Listed], tuple[Edge, Edge] | None]:
         """One part file: its listed rows, and its first and last row."""
@@ -131,11 +186,11 @@ class ArrivalPass:
         t, odd = self.tables, new_odd(table.num_rows)
         tally_rows(rows, t.clock, t.register, t.sites, t.edges, t.sample, tally, memory, odd)
         return Listed(
-            odd_census(table, odd),
+            _odd_census(table, odd),
             self._roles(file, group, rows),
-            grouped(table, odd.series[: odd.found[SERIES_ROWS]], (*SERIES_KEY, "bucket_index")),
-            grouped(table, odd.place[: odd.found[PLACE_ROWS]], _PLACE),
-            taken(table, odd.sampled[: odd.found[SAMPLED_ROWS]], (*SERIES_KEY, "bucket_index", "ts_utc")),
+            _grouped(table, odd.series[: odd.found[SERIES_ROWS]], (*SERIES_KEY, "bucket_index")),
+            _grouped(table, odd.place[: odd.found[PLACE_ROWS]], _PLACE),
+            _taken(table, odd.sampled[: odd.found[SAMPLED_ROWS]], (*SERIES_KEY, "bucket_index", "ts_utc")),
         )
 
     def _columns(self, table: pa.Table) -> Columns:

@@ -1,4 +1,7 @@
-"""The one pass over S3: its series and counts, the law of the counts by zone and bucket, and what T9 and A3 need."""
+"""The passes over S3. One for the gates: series, counts, their law by zone and bucket, what T9 and A3 need.
+
+Two for charts: totals per merchant, and how counts scatter around μ.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from segment5b_lib.kernel.bucket_sums import OUTSIDE, ROWS, CountSums, Sample, a
 from segment5b_lib.store.columns import numbers
 from segment5b_lib.store.parquet import open_file
 from segment5b_lib.store.runs import Run
-from segment5b_lib.store.scan import each, no_rows, read_group, rows_of
+from segment5b_lib.store.scan import collect, each, no_rows, read_group, rows_of, scan_dataset
 
 DATASET: Final = "s3_bucket_counts_5B"
 _POOL: Final = 8
@@ -129,3 +132,32 @@ def _merged(
     for keys, own in parts:
         counts[keys.join(numbered, on=SERIES_KEY, how="left", maintain_order="left")["at"].to_numpy()] += own
     return series, counts
+
+
+RESIDUAL_WIDTH: Final = 0.05
+"""Width of a bin of residuals, in standard deviations of a Poisson count."""
+LARGEST_RESIDUAL: Final = 20.0
+"""Residuals beyond ± this are counted in the outermost bins."""
+
+
+def take_merchant_counts(run: Run, scenario_id: str) -> pl.DataFrame:
+    """S3 by merchant: merchant_id, rows, zero_rows (count 0), expected (Σ μ), count (Σ N); ascending."""
+    counts = scan_dataset(run, "s3_bucket_counts_5B", scenario_id, ["merchant_id", "mu", "count_N"])
+    totals = counts.group_by("merchant_id").agg(
+        rows=pl.len().cast(pl.Int64),
+        zero_rows=(pl.col("count_N") == 0).sum().cast(pl.Int64),
+        expected=pl.col("mu").sum(),
+        count=pl.col("count_N").cast(pl.Int64).sum(),
+    )
+    return collect(totals, f"s3_bucket_counts_5B of {scenario_id}").sort("merchant_id")
+
+
+def take_residuals(run: Run, scenario_id: str, eps: float) -> pl.DataFrame:
+    """Rows with μ > `eps` by bin of (N − μ)/√μ: bin (i32; covers [bin, bin + 1) · RESIDUAL_WIDTH), rows; ascending."""
+    mu = pl.col("mu")
+    most = round(LARGEST_RESIDUAL / RESIDUAL_WIDTH)
+    residual = (pl.col("count_N") - mu) / mu.sqrt()
+    position = (residual / RESIDUAL_WIDTH).floor().clip(-most, most - 1).cast(pl.Int32)
+    rows = scan_dataset(run, "s3_bucket_counts_5B", scenario_id, ["mu", "count_N"]).filter(mu > eps)
+    counted = rows.group_by(position.alias("bin")).agg(pl.len().cast(pl.Int64).alias("rows"))
+    return collect(counted, f"s3_bucket_counts_5B of {scenario_id}").sort("bin")

@@ -1,4 +1,4 @@
-"""The one pass over S2: λ_realised by zone and bucket, all of it and what becomes physical arrivals."""
+"""The one pass over S2: λ_realised by zone and bucket, all and physical; and the table of it with S3's counts."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from segment5b_lib.contract.datasets import SERIES_KEY, dataset
-from segment5b_lib.gates.evidence.count_pass import CountLaw, foreign_bucket
+from segment5b_lib.gates.evidence.clock import ExpectedClock
+from segment5b_lib.gates.evidence.count_pass import CountLaw, SeriesCounts, foreign_bucket
 from segment5b_lib.gates.evidence.series_runs import ZoneTables, runs_of, with_codes, zones_of
-from segment5b_lib.kernel.bucket_sums import add_intensity
+from segment5b_lib.kernel.bucket_sums import (
+    ALL,
+    MEAN,
+    PHYSICAL,
+    PHYSICAL_MEAN,
+    PHYSICAL_VARIANCE,
+    VARIANCE,
+    add_intensity,
+)
 from segment5b_lib.store.columns import numbers
 from segment5b_lib.store.parquet import open_file
 from segment5b_lib.store.runs import Run
@@ -63,3 +73,34 @@ def _tally_part(path: Path, law: CountLaw) -> tuple[Intensity, int]:
                 outside += add_intensity(coded, bucket, intensity, of_zone)
                 tables.add(zones, of_zone)
     return Intensity(tables.zones, tables.of_zone()), outside
+
+
+def zone_buckets(scenario_id: str, intensity: Intensity, counts: SeriesCounts, clock: ExpectedClock) -> pl.DataFrame:
+    """Expected arrivals of one scenario by zone of the series and bucket; zones ascending, every bucket of each.
+
+    Columns: scenario_id, tzid, bucket_index, `intensity` (sum of S2's lambda_realised), `mean` and `variance` (of S3's
+    counts, by their law), the same three of physical arrivals as `physical_intensity`, `physical_mean` and
+    `physical_variance`, and `weekend` (share of the bucket on a local weekend). Null where S2 or S3 has no such zone.
+    """
+    s2 = _table(intensity.zones, intensity=intensity.of_zone[ALL], physical_intensity=intensity.of_zone[PHYSICAL])
+    s3 = _table(
+        counts.zones,
+        mean=counts.of_zone[MEAN],
+        variance=counts.of_zone[VARIANCE],
+        physical_mean=counts.of_zone[PHYSICAL_MEAN],
+        physical_variance=counts.of_zone[PHYSICAL_VARIANCE],
+    )
+    weekend = clock.weekend_of_buckets(intensity.zones)
+    joined = s2.join(s3, on=["tzid", "bucket_index"], how="full", coalesce=True, maintain_order="left_right")
+    return joined.join(weekend, on=["tzid", "bucket_index"], how="left", maintain_order="left").select(
+        pl.lit(scenario_id).alias("scenario_id"), pl.all()
+    )
+
+
+def _table(zones: tuple[str, ...], **tables: np.ndarray) -> pl.DataFrame:
+    buckets = next(iter(tables.values())).shape[1]
+    key = {
+        "tzid": pl.Series(np.repeat(np.array(zones, dtype=str), buckets), dtype=pl.String),
+        "bucket_index": np.tile(np.arange(buckets, dtype=np.int32), len(zones)),
+    }
+    return pl.DataFrame({**key, **{name: table.reshape(-1) for name, table in tables.items()}})
