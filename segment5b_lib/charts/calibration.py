@@ -71,8 +71,7 @@ def t6_t7_plane(frame: pl.DataFrame, bands: Mapping[str, Mapping[str, tuple[floa
         .resolve_scale(color="independent")
         .properties(
             title=alt.TitleParams(
-                "Concentration and online share",
-                subtitle="predicted and measured; inside both boxes B and B+ hold",
+                "Concentration and online share", subtitle="predicted and measured; inside both boxes B and B+ hold"
             ),
             height=320,
         )

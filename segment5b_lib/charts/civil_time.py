@@ -70,11 +70,7 @@ def mismatch_heatmap(frame: pl.DataFrame, *, selection: str = "") -> Chart:
         alt.Chart(frame)
         .mark_rect()
         .encode(
-            x=alt.X(
-                "date:O",
-                title="date (UTC)",
-                axis=alt.Axis(labelAngle=-45, labelOverlap="greedy", ticks=False),
-            ),
+            x=alt.X("date:O", title="date (UTC)", axis=alt.Axis(labelAngle=-45, labelOverlap="greedy", ticks=False)),
             y=alt.Y("tzid:N", title="time zone", sort=zones),
             color=alt.Color(
                 "rate:Q",
@@ -182,8 +178,7 @@ def days_since_transition(frame: pl.DataFrame) -> Chart:
     )
     moment = alt.Chart(frame).mark_rule(strokeDash=[4, 3]).encode(x=alt.datum(0))
     support = base.mark_area(interpolate="step-after", opacity=0.7).encode(
-        x=x,
-        y=alt.Y("arrivals:Q", title="arrivals (count)", stack="zero", axis=alt.Axis(format="~s", tickCount=3)),
+        x=x, y=alt.Y("arrivals:Q", title="arrivals (count)", stack="zero", axis=alt.Axis(format="~s", tickCount=3))
     )
     return alt.vconcat((rate + moment).properties(height=190), support.properties(height=70)).properties(
         title=alt.TitleParams(

@@ -26,12 +26,7 @@ def largest_zones(frame: pl.DataFrame) -> Chart:
     base = alt.Chart(largest).encode(
         y=alt.Y("tzid:N", title="time zone", sort=alt.SortField("rank")),
         x=alt.X("share:Q", title="share of arrivals (%)", axis=alt.Axis(format=".0%")),
-        tooltip=[
-            "rank:O",
-            "tzid:N",
-            alt.Tooltip("arrivals:Q", format=","),
-            alt.Tooltip("share:Q", format=".2%"),
-        ],
+        tooltip=["rank:O", "tzid:N", alt.Tooltip("arrivals:Q", format=","), alt.Tooltip("share:Q", format=".2%")],
     )
     bars = base.mark_bar().encode(color=alt.condition(f"datum.rank <= {_TOP}", alt.value(BLUE), alt.value(GREY)))
     labels = base.mark_text(align="left", dx=4).encode(text=alt.Text("share:Q", format=".1%"))
@@ -63,10 +58,7 @@ def top_k_curve(frame: pl.DataFrame, *, b_max: float, bplus_max: float) -> Chart
     limits = pl.DataFrame({"limit": [b_max, bplus_max], "name": [f"B ≤ {b_max:.0%}", f"B+ ≤ {bplus_max:.0%}"]})
     x = alt.X("rank:Q", title="largest zones (count)", scale=alt.Scale(domainMin=1, nice=False))
     y = alt.Y(
-        "cumulative:Q",
-        title="share of arrivals (%)",
-        axis=alt.Axis(format=".0%"),
-        scale=alt.Scale(domain=[0, 1]),
+        "cumulative:Q", title="share of arrivals (%)", axis=alt.Axis(format=".0%"), scale=alt.Scale(domain=[0, 1])
     )
     curve = (
         alt.Chart(frame)

@@ -29,9 +29,7 @@ def hour_profile(frame: pl.DataFrame) -> Chart:
             y=alt.Y("share:Q", title="share of the kind's arrivals (%)", axis=alt.Axis(format=".1%")),
             color=alt.Color("kind:N", title="arrivals", scale=alt.Scale(range=[BLUE, ORANGE])),
             strokeDash=alt.StrokeDash(
-                "basis:N",
-                title="local time",
-                scale=alt.Scale(domain=["stored", "expected"], range=[[1, 0], [4, 3]]),
+                "basis:N", title="local time", scale=alt.Scale(domain=["stored", "expected"], range=[[1, 0], [4, 3]])
             ),
             tooltip=["hour:Q", "kind:N", "basis:N", alt.Tooltip("share:Q", format=".3%")],
         )
@@ -79,8 +77,7 @@ def hour_matrix(frame: pl.DataFrame) -> Chart:
     )
     return alt.layer(right, wrong).properties(
         title=alt.TitleParams(
-            "Stored × expected hour",
-            subtitle="off the diagonal: arrivals that the clock put into another hour",
+            "Stored × expected hour", subtitle="off the diagonal: arrivals that the clock put into another hour"
         ),
         width=400,
         height=400,

@@ -80,8 +80,5 @@ def config(mode: Mode) -> dict[str, Any]:
         "header": {"labelColor": paper["ink"], "titleColor": paper["muted"], "labelFontSize": 12},
         "text": {"color": paper["ink"], "fontSize": 11},
         "rule": {"color": paper["rule"]},
-        "range": {
-            "category": [BLUE, ORANGE, GREEN, PINK, SKY, VERMILLION, GREY],
-            "heatmap": _HEAT[mode],
-        },
+        "range": {"category": [BLUE, ORANGE, GREEN, PINK, SKY, VERMILLION, GREY], "heatmap": _HEAT[mode]},
     }

@@ -35,9 +35,7 @@ def complete_run(incomplete: str) -> list[str]:
 RunArgument = Annotated[
     str,
     typer.Argument(
-        metavar="RUN",
-        help="Run id or a prefix of one, or @last, @baseline, @candidate.",
-        autocompletion=complete_run,
+        metavar="RUN", help="Run id or a prefix of one, or @last, @baseline, @candidate.", autocompletion=complete_run
     ),
 ]
 

@@ -48,10 +48,7 @@ def state_gates(runs: Sequence[Run]) -> tuple[GateResult, ...]:
     records = [run.last_records() for run in runs]
     return tuple(
         runtime_gate(
-            state,
-            [last[state].seconds for last in records if state in last and last[state].passed],
-            scale,
-            policy,
+            state, [last[state].seconds for last in records if state in last and last[state].passed], scale, policy
         )
         for state in RUNTIME_STATES
     )

@@ -34,12 +34,7 @@ def measure(evidence: Evidence) -> Measurement:
     if exposed.is_empty():
         reason = "no active zone changes its offset within the horizon"
         return Measurement(
-            None,
-            0,
-            "arrivals in windows",
-            {"active_zones": len(_zones(evidence))},
-            Verdict.NOT_APPLICABLE,
-            reason,
+            None, 0, "arrivals in windows", {"active_zones": len(_zones(evidence))}, Verdict.NOT_APPLICABLE, reason
         )
     return _verdict(evidence, windows(evidence, exposed))
 
@@ -118,8 +113,7 @@ def _verdict(evidence: Evidence, table: pl.DataFrame) -> Measurement:
     policy = evidence.policy.civil_time
     limit = gate_bound(evidence.policy, "T3", "b").limit.max
     table = table.with_columns(
-        thin=pl.col("support") < policy.dst_window_min_support,
-        cannot_fail=pl.col("power_pp") < 2 * (limit or 0),
+        thin=pl.col("support") < policy.dst_window_min_support, cannot_fail=pl.col("power_pp") < 2 * (limit or 0)
     )
     used = table.filter(~pl.col("thin"))
     support = int(used["support"].sum())
@@ -153,13 +147,7 @@ def _detail(used: pl.DataFrame, table: pl.DataFrame, support: int) -> dict[str, 
         "T3.post_pp": weighted("post_mae_pp"),
         "T3.power_pp": weighted("power_pp"),
         "T3.profile_pp": weighted("profile_mae_pp"),
-        "by_window": [
-            {
-                **row,
-                "transition": utc_text(row["transition"]),
-            }
-            for row in table.to_dicts()
-        ],
+        "by_window": [{**row, "transition": utc_text(row["transition"])} for row in table.to_dicts()],
     }
 
 

@@ -20,12 +20,7 @@ from segment5b_lib.gates.gate import ARRIVALS, Gate, Group
 from segment5b_lib.gates.scorecard import Scorecard
 
 KEY_METRICS: Final = ("T1", "T2", "T6", "T7", "T9", "weekend share")
-_SHARED: Final = {
-    "manifest_fingerprint": "world",
-    "parameter_hash": "policies",
-    "posture": "posture",
-    "scale": "scale",
-}
+_SHARED: Final = {"manifest_fingerprint": "world", "parameter_hash": "policies", "posture": "posture", "scale": "scale"}
 
 
 def stability(cards: Sequence[Scorecard]) -> GateResult:

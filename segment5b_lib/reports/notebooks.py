@@ -91,10 +91,7 @@ def notebook(name: str) -> Notebook:
         return NOTEBOOKS[name]
     except KeyError:
         raise UsageError(
-            "5B.NOTEBOOK.UNKNOWN",
-            f"there is no notebook {name!r}",
-            expected=", ".join(NOTEBOOKS),
-            found=name,
+            "5B.NOTEBOOK.UNKNOWN", f"there is no notebook {name!r}", expected=", ".join(NOTEBOOKS), found=name
         ) from None
 
 
@@ -103,9 +100,6 @@ def notebook_of_phase(phase: str) -> Notebook:
     by_phase = {entry.phase: entry for entry in NOTEBOOKS.values() if entry.phase is not None}
     if phase.upper() not in by_phase:
         raise UsageError(
-            "5B.NOTEBOOK.UNKNOWN_PHASE",
-            f"there is no phase {phase!r}",
-            expected=", ".join(by_phase),
-            found=phase,
+            "5B.NOTEBOOK.UNKNOWN_PHASE", f"there is no phase {phase!r}", expected=", ".join(by_phase), found=phase
         )
     return by_phase[phase.upper()]

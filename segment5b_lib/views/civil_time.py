@@ -57,9 +57,7 @@ def mismatch_by_date_and_zone(evidence: Evidence) -> pl.DataFrame:
     others = f"{zones.height - shown.height} other zones"
     named = (
         daily.join(shown.select("tzid", "first_wrong"), on="tzid", how="left")
-        .with_columns(
-            kept=pl.col("tzid").is_in(shown["tzid"].implode()),
-        )
+        .with_columns(kept=pl.col("tzid").is_in(shown["tzid"].implode()))
         .with_columns(tzid=pl.when("kept").then("tzid").otherwise(pl.lit(others)))
     )
     return (
@@ -115,14 +113,10 @@ def days_since_transition(evidence: Evidence) -> pl.DataFrame:
         suffix="_latest",
         check_sortedness=False,
     ).with_columns(
-        transition=pl.coalesce("transition_latest", "transition"),
-        change=pl.coalesce("change_latest", "change"),
+        transition=pl.coalesce("transition_latest", "transition"), change=pl.coalesce("change_latest", "change")
     )
     return (
-        dated.group_by(
-            (pl.col("second") - pl.col("transition")).floordiv(DAY_S).alias("day"),
-            "change",
-        )
+        dated.group_by((pl.col("second") - pl.col("transition")).floordiv(DAY_S).alias("day"), "change")
         .agg(pl.col("arrivals").sum(), pl.col("arrivals").filter(WRONG).sum().alias("mismatches"))
         .with_columns(rate=pl.col("mismatches") / pl.col("arrivals"))
         .sort("change", "day")

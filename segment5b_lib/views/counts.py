@@ -10,10 +10,7 @@ from segment5b_lib.gates.evidence.conservation import LOGICAL_LEVEL, ROW_LEVEL
 from segment5b_lib.gates.evidence.count_pass import RESIDUAL_WIDTH
 from segment5b_lib.gates.evidence.run_tables import Evidence
 
-_LEVELS: Final = {
-    ROW_LEVEL: "before: series × bucket",
-    LOGICAL_LEVEL: "after: logical key",
-}
+_LEVELS: Final = {ROW_LEVEL: "before: series × bucket", LOGICAL_LEVEL: "after: logical key"}
 
 
 def latent_factor(evidence: Evidence) -> pl.DataFrame:

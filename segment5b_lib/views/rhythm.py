@@ -83,13 +83,7 @@ def weekend_share(evidence: Evidence) -> pl.DataFrame:
     """
     shares = weekend_shares(evidence).filter(pl.col("scenario_id").is_not_null())
     width = STANDARD_ERRORS * pl.col("standard_error")
-    observed = shares.select(
-        "scenario_id",
-        basis=pl.lit("observed"),
-        share="observed",
-        low="observed",
-        high="observed",
-    )
+    observed = shares.select("scenario_id", basis=pl.lit("observed"), share="observed", low="observed", high="observed")
     expected = shares.select(
         "scenario_id",
         basis=pl.lit("expected"),

@@ -13,16 +13,7 @@ from numpy.typing import NDArray
 
 from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.gates.evidence.clock import ExpectedClock
-from segment5b_lib.kernel.tally_tables import (
-    Clock,
-    Memory,
-    Places,
-    Register,
-    Tally,
-    new_memory,
-    new_tally,
-    place_table,
-)
+from segment5b_lib.kernel.tally_tables import Clock, Memory, Places, Register, Tally, new_memory, new_tally, place_table
 from segment5b_lib.store.columns import encode
 
 PLACE_SCHEMA: Final = {"merchant_id": pl.UInt64, "place_id": pl.UInt64, "tzid": pl.String}

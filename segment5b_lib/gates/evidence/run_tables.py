@@ -139,8 +139,7 @@ class Evidence:
     def counts(self) -> dict[str, SeriesCounts]:
         """S3 of each scenario, read once (see `count_pass.SeriesCounts`)."""
         return self._once(
-            "counts",
-            lambda: {name: tally_counts(self.run, name, law) for name, law in self._laws.items()},
+            "counts", lambda: {name: tally_counts(self.run, name, law) for name, law in self._laws.items()}
         )
 
     @cached_property
