@@ -122,8 +122,7 @@ def cores(threads: int) -> Outcome:
 
 def disk(scale: str, threads: int) -> Outcome:
     """Free disk against the needs of a world of the scale and one run of it."""
-    from segment5b_lib.engine.machine import free_disk
-    from segment5b_lib.engine.preflight import DISK_RESERVE
+    from segment5b_lib.engine.preflight import DISK_RESERVE, free_disk
     from segment5b_lib.store.roots import outputs_folder
 
     return _enough(free_disk(outputs_folder()), _needs(scale, threads).disk + DISK_RESERVE, scale)
@@ -131,7 +130,7 @@ def disk(scale: str, threads: int) -> Outcome:
 
 def memory(scale: str, threads: int) -> Outcome:
     """Free memory against the needs of a world of the scale and one run of it."""
-    from segment5b_lib.engine.machine import free_memory
+    from segment5b_lib.engine.preflight import free_memory
 
     return _enough(free_memory(), _needs(scale, threads).memory, scale)
 

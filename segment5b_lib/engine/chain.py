@@ -18,13 +18,13 @@ from segment5b_lib.states.context import Context, Progress, StateSpec
 from segment5b_lib.states.s4 import arrivals as s4_arrivals
 from segment5b_lib.states.s5 import validation as s5_validation
 from segment5b_lib.store.attachments import attached_folder
+from segment5b_lib.store.digest import changed_files
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.postures import write_policies
 from segment5b_lib.store.publish import staged
 from segment5b_lib.store.records import StateRecord
 from segment5b_lib.store.roots import runs_folder
 from segment5b_lib.store.runs import RECEIPT_FILE, Run, RunReceipt, policies_digest
-from segment5b_lib.store.verify import changed_files
 from segment5b_lib.store.worlds import World
 from segment5b_lib.version import __version__
 

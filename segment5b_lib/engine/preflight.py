@@ -1,4 +1,4 @@
-"""Check before a run or a world build starts that it fits this machine.
+"""Check before a run or a world build starts that it fits the free disk and memory, container limits included.
 
 The arithmetic, with n = series × buckets rows per scenario, s scenarios, t threads, and a = arrivals that the
 world forecasts, times s (a stress scenario counts like the baseline: its surplus is within `DISK_MARGIN`):
@@ -15,19 +15,27 @@ Not counted: the sorted copy of a surface that does not come in order.
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from segment5b_lib.contract.words import STATES
-from segment5b_lib.engine.machine import free_disk, free_memory
 from segment5b_lib.errors import EnvironmentFault
 from segment5b_lib.store.documents import validated
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 from segment5b_lib.world.spec import HorizonSpec, WorldSpec
 
+_MEMINFO: Final = Path("/proc/meminfo")
+_CGROUP: Final = Path("/sys/fs/cgroup")
+_LIMITS: Final = (
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
+)
+"""Files of the limit, the use and the statistics (with the cached part of the use) of control groups v2 and v1."""
 MB: Final = 10**6
 STATE_BYTES: Final = {
     "S2": (5.0, 0.0),  # 4.1 per row
@@ -158,3 +166,30 @@ def require(needs: Needs, folder: Path, purpose: str) -> None:
             found=f"{free:,} bytes free",
             next_step="end other programs; or use fewer threads (--threads 1); or choose a smaller scale",
         )
+
+
+def free_disk(folder: Path) -> int:
+    """Bytes free on the disk of a folder, which need not exist yet."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(existing).free
+
+
+def free_memory() -> int:
+    """Bytes available without swapping: those of the machine, or of the container if its limit leaves less."""
+    available = _number(_MEMINFO, "MemAvailable") * 1024
+    return min([available, *(free for limit in _LIMITS if (free := _container_free(*limit)) is not None)])
+
+
+def _container_free(limit: str, use: str, statistics: str, cache: str) -> int | None:
+    """Bytes that a container's limit leaves; None without a limit."""
+    files = [_CGROUP / name for name in (limit, use, statistics)]
+    if not all(path.is_file() for path in files) or not (maximum := files[0].read_text().strip()).isdigit():
+        return None
+    return int(maximum) - int(files[1].read_text()) + _number(files[2], cache)
+
+
+def _number(path: Path, name: str) -> int:
+    """The number after a name at the beginning of a line."""
+    match = re.search(rf"^{name}:?\s+(\d+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert match is not None, f"{path} has no {name}"
+    return int(match.group(1))

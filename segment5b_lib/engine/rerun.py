@@ -9,9 +9,9 @@ from typing import Any
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.engine.chain import check_reusable, create_run
 from segment5b_lib.errors import UsageError
+from segment5b_lib.store.digest import require_unchanged
 from segment5b_lib.store.postures import with_changes
 from segment5b_lib.store.runs import Run
-from segment5b_lib.store.verify import require_unchanged
 
 
 def states_from(changed: str) -> tuple[str, ...]:

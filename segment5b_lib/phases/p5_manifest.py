@@ -10,11 +10,10 @@ from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import MissingInputError
 from segment5b_lib.phases.engine.attempts import current, pointer_path, reports_folder, slug
 from segment5b_lib.phases.engine.envelope import Node
-from segment5b_lib.store.digest import sha256_file
+from segment5b_lib.store.digest import changed_files, sha256_file
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.roots import outputs_folder
 from segment5b_lib.store.runs import RECEIPT_FILE, Run
-from segment5b_lib.store.verify import changed_files
 from segment5b_lib.store.worlds import WORLD_FILE
 
 

@@ -21,13 +21,12 @@ from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import MissingInputError
 from segment5b_lib.states.steps import Step, StepLog
-from segment5b_lib.store.digest import sha256_file, sha256_files
+from segment5b_lib.store.digest import require_unchanged, sha256_file, sha256_files
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.markers import Counters, Marker, OutputLine
 from segment5b_lib.store.parquet import write_table
 from segment5b_lib.store.publish import STAGING_PREFIX, replace_folder, sync, sync_tree, write_file
 from segment5b_lib.store.runs import Run, policies_digest
-from segment5b_lib.store.verify import require_unchanged
 
 _Shard = TypeVar("_Shard")
 _Result = TypeVar("_Result")

@@ -18,6 +18,7 @@ from segment5b_lib.store.digest import bundle_digest
 from segment5b_lib.store.documents import read_json
 
 FLAG_FILE: Final = "_passed.flag"
+_INDEX: Final = "index.json"
 _TEXT_FLAG = re.compile(r"sha256_hex = ([a-f0-9]{64})\s*")
 
 
@@ -59,8 +60,26 @@ def _claimed(rows: Sequence[Mapping[str, str]]) -> list[Member]:
     return [Member(row["path"], row["sha256_hex"], row.get("logical_id", "")) for row in rows]
 
 
+def _keyed(
+    key: str,
+    row: Callable[[Member], dict[str, str | None]] = _path_and_digest,
+    *,
+    file: str = _INDEX,
+    over_hex: bool = False,
+    json_flag: bool = False,
+) -> IndexShape:
+    """An index that lists its members below one key."""
+    return IndexShape(
+        file,
+        lambda document: _claimed(document[key]),
+        lambda members: {key: [row(member) for member in members]},
+        over_hex=over_hex,
+        json_flag=json_flag,
+    )
+
+
 _ARTIFACTS = IndexShape(
-    "index.json",
+    _INDEX,
     lambda document: [Member(row["path"], None, row["artifact_id"]) for row in document],
     lambda members: [{"artifact_id": m.logical_id, "kind": "data", "path": m.path} for m in members],
     includes_index=True,
@@ -68,37 +87,12 @@ _ARTIFACTS = IndexShape(
 SHAPES: Final[dict[str, IndexShape]] = {
     "1A": _ARTIFACTS,
     "1B": _ARTIFACTS,
-    "2A": IndexShape(
-        "index.json",
-        lambda document: _claimed(document["files"]),
-        lambda members: {"files": [_path_and_digest(m) for m in members]},
-    ),
-    "2B": IndexShape(
-        "index.json", _claimed, lambda members: [_path_and_digest(m) for m in members], relative_to_root=True
-    ),
-    "3A": IndexShape(
-        "index.json",
-        lambda document: _claimed(document["members"]),
-        lambda members: {"members": [_identified(m) for m in members]},
-        over_hex=True,
-    ),
-    "3B": IndexShape(
-        "index.json",
-        lambda document: _claimed(document["members"]),
-        lambda members: {"members": [_identified(m) for m in members]},
-    ),
-    "5A": IndexShape(
-        "validation_bundle_index_5A.json",
-        lambda document: _claimed(document["entries"]),
-        lambda members: {"entries": [_path_and_digest(m) for m in members]},
-        json_flag=True,
-    ),
-    "5B": IndexShape(
-        "index.json",
-        lambda document: _claimed(document["members"]),
-        lambda members: {"members": [_path_and_digest(m) for m in members]},
-        json_flag=True,
-    ),
+    "2A": _keyed("files"),
+    "2B": IndexShape(_INDEX, _claimed, lambda members: [_path_and_digest(m) for m in members], relative_to_root=True),
+    "3A": _keyed("members", _identified, over_hex=True),
+    "3B": _keyed("members", _identified),
+    "5A": _keyed("entries", file="validation_bundle_index_5A.json", json_flag=True),
+    "5B": _keyed("members", json_flag=True),
 }
 
 

@@ -14,7 +14,7 @@ from segment5b_lib.civil_time.tz_databases import folder_database
 from segment5b_lib.civil_time.tzif import zone_bytes, zone_names
 from segment5b_lib.cli import checks
 from segment5b_lib.cli import main as entry
-from segment5b_lib.engine import machine, preflight
+from segment5b_lib.engine import preflight
 
 GB = 10**9
 
@@ -64,7 +64,7 @@ def test_it_leaves_nothing_behind(doctor, private_outputs):
 @pytest.mark.parametrize(("which", "name"), [("free_disk", "disk"), ("free_memory", "memory")])
 def test_a_planted_shortage_fails_with_both_figures(doctor, monkeypatch, which, name):
     for one in ("free_disk", "free_memory"):
-        monkeypatch.setattr(machine, one, lambda *_, free=GB if one == which else 1000 * GB: free)
+        monkeypatch.setattr(preflight, one, lambda *_, free=GB if one == which else 1000 * GB: free)
     code, found = doctor("--scale", "authority", "--threads", "2")
     assert code == 4
     assert found[name]["status"] == "fail"
@@ -197,7 +197,7 @@ def test_a_database_that_no_release_explains_fails(doctor, system_zones):
 
 
 def test_for_people_it_is_one_line_per_check(private_outputs, monkeypatch, capsys):
-    monkeypatch.setattr(machine, "free_disk", lambda _: 0)
+    monkeypatch.setattr(preflight, "free_disk", lambda _: 0)
     monkeypatch.setattr(sys, "argv", ["segment5b", "doctor", "--scale", "tiny"])
     with pytest.raises(SystemExit) as stop:
         entry.main()

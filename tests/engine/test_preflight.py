@@ -5,7 +5,7 @@ import re
 import pytest
 
 from segment5b_lib.contract.words import STATES
-from segment5b_lib.engine import machine, preflight
+from segment5b_lib.engine import preflight
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.engine.preflight import Needs, Size, run_needs, scale_needs, size_of_spec, size_of_world, world_needs
 from segment5b_lib.engine.rerun import prepare_rerun
@@ -122,7 +122,7 @@ def test_a_field_that_is_written_needs_room(own_world, monkeypatch):
 
 
 def test_free_disk_of_a_folder_that_is_not_there_yet(tmp_path):
-    assert machine.free_disk(tmp_path / "not" / "yet") > 0
+    assert preflight.free_disk(tmp_path / "not" / "yet") > 0
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,6 @@ def test_free_memory_is_what_machine_and_container_leave(tmp_path, monkeypatch, 
         (tmp_path / name).write_text(text)
     meminfo = tmp_path / "meminfo"
     meminfo.write_text("MemTotal:       9 kB\nMemAvailable:       4 kB\n")
-    monkeypatch.setattr(machine, "_MEMINFO", meminfo)
-    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
-    assert machine.free_memory() == (4096 if room is None else room)
+    monkeypatch.setattr(preflight, "_MEMINFO", meminfo)
+    monkeypatch.setattr(preflight, "_CGROUP", tmp_path)
+    assert preflight.free_memory() == (4096 if room is None else room)

@@ -19,11 +19,11 @@ from typing import Any
 from segment5b_lib.contract.strict import Recorded
 from segment5b_lib.errors import MissingInputError
 from segment5b_lib.identity import sha256_hex
+from segment5b_lib.store.digest import require_unchanged
 from segment5b_lib.store.documents import read_json, validated
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.publish import write_file
 from segment5b_lib.store.roots import outputs_folder
-from segment5b_lib.store.verify import require_unchanged
 
 
 def slug(phase: str) -> str:

@@ -8,9 +8,8 @@ from pathlib import Path
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.phases.engine.envelope import InputDigest
 from segment5b_lib.store.attachments import ATTACHMENT_FILE
-from segment5b_lib.store.digest import sha256_file
+from segment5b_lib.store.digest import require_unchanged, sha256_file
 from segment5b_lib.store.runs import RECEIPT_FILE, Run
-from segment5b_lib.store.verify import require_unchanged
 
 
 def verified_inputs(run: Run, dataset_ids: Collection[str]) -> list[InputDigest]:

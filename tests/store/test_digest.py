@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from segment5b_lib.errors import MissingInputError, StaleError
-from segment5b_lib.store.digest import sha256_files
-from segment5b_lib.store.verify import ChangedFile, changed_files, require_unchanged
+from segment5b_lib.store.digest import ChangedFile, changed_files, require_unchanged, sha256_files
 
 
 @pytest.fixture
