@@ -9,6 +9,7 @@ import pytest
 
 import segment5b_lib
 from segment5b_lib.contract.words import STATES
+from segment5b_lib.engine import chain
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.errors import InputError, StaleError
 from segment5b_lib.identity import run_id
@@ -74,7 +75,7 @@ def test_a_repeated_run_has_another_id_and_the_same_bytes(own_world, published_r
 
 
 def test_another_library_version_takes_the_next_free_nonce(own_run, own_world, monkeypatch):
-    monkeypatch.setattr(segment5b_lib, "__version__", "9.9.9")
+    monkeypatch.setattr(chain, "__version__", "9.9.9")
     run = create_run(own_world, load_posture("published"), seed=42, posture="published")
     assert run.receipt.nonce == 1
     assert run.run_id != own_run.run_id
