@@ -220,12 +220,12 @@ def _figures(lines: Sequence[FigureLine]) -> DodItem:
     problems = [f"{line.title}: {line.reason}" for line in lines if line.ours is None and line.population != 0]
     counts = verdict_counts(lines)
     evidence = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in counts.items())
-    return item("P0.7", "every published figure stands beside ours", problems, evidence)
+    return item("P0.7", "every published figure stands next to the measured one", problems, evidence)
 
 
 PHASE: Final = Phase(
     name="P0",
-    question="What is wrong with this run, by how much, and whose is it?",
+    question="What is wrong with this run, by how much, and who owns it?",
     notebook="p0_realism_baseline",
     after=("POPT.5",),
     hold=Decision.HOLD_P0_REOPEN,

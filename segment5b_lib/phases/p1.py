@@ -97,14 +97,15 @@ class P1Measured(Measured):
         card = self.scorecard
         failing = [gate for gate in CLOCK if card.result(gate).verdict is Verdict.FAIL]
         missing = [line.policy_key for line in self.locked[:_CORRECTIONS] if not line.holds]
-        short = card.result("T11").verdict is Verdict.FAIL
+        t11 = card.result("T11").verdict
+        short = t11 is Verdict.FAIL
         triggered = bool(failing) and not missing and short
         return ReopenDecision(
             triggered=triggered,
             because=[
                 f"clock gates that fail: {', '.join(failing) or 'none'}",
                 f"local corrections missing: {', '.join(missing) or 'none'}",
-                f"T11 {card.result('T11').verdict.value}: the cache {'falls short' if short else 'reaches far enough'}",
+                f"T11 {t11.value}: the cache {'is too short' if short else 'reaches far enough'}",
             ],
             command=_reopen_command(card) if triggered else "",
             already_reopened=[link for link in self.runs[0].world.document["parents"] if link["segment"] == "2A"],
@@ -213,7 +214,7 @@ def _witnessed(runs: Sequence[Run]) -> DodItem:
     ]
     problems = [] if alike else ["no witness with the candidate's world and policies and another seed"]
     seeds = ", ".join(str(run.receipt.seed) for run in alike)
-    return item("P1.5", "a witness of another seed stands beside the candidate", problems, f"witness seed {seeds}")
+    return item("P1.5", "a witness of another seed stands next to the candidate", problems, f"witness seed {seeds}")
 
 
 def _enforced(runs: Sequence[Run], reports: Sequence[Mapping[str, Any] | None]) -> DodItem:

@@ -216,7 +216,7 @@ def sections(measured: Popt0Measured) -> list[Section]:
         ),
         Section(
             "Budgets",
-            ("of", "target", "stretch", "rests on"),
+            ("of", "target", "stretch", "based on"),
             [
                 *((b.state, f"{b.target_s:g} s", f"{b.stretch_s:g} s", b.rationale) for b in budgets),
                 *((b.lane, f"{b.budget_s:g} s", "", b.rationale) for b in lanes),

@@ -130,7 +130,7 @@ def budgets_items(run: Run, states: Sequence[StateBudget], lanes: Sequence[LaneB
             unmeasured_lanes,
             "; ".join(f"{b.lane} {b.budget_s:g} s: {b.rationale}" for b in lanes),
         ),
-        item("POPT.0.4c", "each budget names the figure that it rests on", unmeasured, "; ".join(rationale + scale)),
+        item("POPT.0.4c", "each budget names the figure that it is based on", unmeasured, "; ".join(rationale + scale)),
     ]
 
 

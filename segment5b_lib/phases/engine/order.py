@@ -105,7 +105,7 @@ def _refusal(phase: str, predecessor: str, run_id: str, found: str) -> GateRefus
         where=f"{predecessor}, run {run_id[:8]}",
         expected=f"a decision of {predecessor} that opens {phase}",
         found=found,
-        next_step=f"segment5b phase {predecessor} {run_id[:8]}, or --as-what-if for a look that counts for nothing",
+        next_step=f"segment5b phase {predecessor} {run_id[:8]}, or --as-what-if for a look that is not evidence",
     )
 
 

@@ -65,7 +65,7 @@ class Parameters(BaseModel):
 class PhaseParameters(Parameters):
     """Parameters that every phase has."""
 
-    as_what_if: bool = Field(False, description="go ahead out of order; the result counts for nothing")
+    as_what_if: bool = Field(False, description="go ahead out of order; the result is not evidence")
 
 
 class OnCandidate(PhaseParameters):
