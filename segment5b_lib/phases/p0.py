@@ -35,13 +35,7 @@ from segment5b_lib.phases.p0_artefacts import (
     context_lines,
     owner_lines,
 )
-from segment5b_lib.phases.p0_figures import (
-    FigureLine,
-    PublishedFigures,
-    figure_lines,
-    figures_frame,
-    verdict_counts,
-)
+from segment5b_lib.phases.p0_figures import FigureLine, PublishedFigures, figure_lines, figures_frame, verdict_counts
 from segment5b_lib.phases.p0_measures import EVIDENCE as MEASURED_ON
 from segment5b_lib.store.attachments import OWN_POLICIES
 from segment5b_lib.store.runs import Run

@@ -67,10 +67,7 @@ def inventory(card: Scorecard, report: Mapping[str, Any]) -> list[ThresholdInven
             policy_key=threshold.policy_key,
             value=threshold.value,
             schema_path=schema_path(threshold.policy_key),
-            consumed_by=[
-                f"scorecard {result.produced_by}",
-                *watching.get(threshold.policy_key.rpartition(".")[0], []),
-            ],
+            consumed_by=[f"scorecard {result.produced_by}", *watching.get(threshold.policy_key.rpartition(".")[0], [])],
         )
         for result in card.results
         for threshold in result.thresholds

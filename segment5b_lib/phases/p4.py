@@ -151,11 +151,7 @@ def bodies(measured: P4Measured) -> list[Body]:
     return [
         SeedMatrix(seeds=measured.seeds),
         SeedGateboard(by_seed=gates_by_seed(measured.scorecards)),
-        Stability(
-            t10=[t10],
-            metrics=t10.detail.get("metrics", []),
-            shared_inputs=t10.detail.get("shared_inputs", {}),
-        ),
+        Stability(t10=[t10], metrics=t10.detail.get("metrics", []), shared_inputs=t10.detail.get("shared_inputs", {})),
         RuntimeReceipts(runtime=list(measured.runtime), samples=[timing_line("lane", lane) for lane in measured.lanes]),
         P4Closure(
             closure_class=certificate.decision.value,

@@ -25,10 +25,7 @@ from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.roots import outputs_folder
 from segment5b_lib.store.runs import Run
 
-FROZEN: Final = {
-    Decision.PASS_BPLUS_ROBUST: Decision.FROZEN_PASS_BPLUS,
-    Decision.PASS_B: Decision.FROZEN_PASS_B,
-}
+FROZEN: Final = {Decision.PASS_BPLUS_ROBUST: Decision.FROZEN_PASS_BPLUS, Decision.PASS_B: Decision.FROZEN_PASS_B}
 """The certificate that P4 gave, and the word that freezes it."""
 
 

@@ -28,14 +28,7 @@ from segment5b_lib.phases.popt_closure import (
 )
 from segment5b_lib.phases.popt_figures import Figures
 from segment5b_lib.phases.popt_pair import Pair, PairParameters, pair_of, reduction
-from segment5b_lib.phases.popt_structure import (
-    EVIDENCE,
-    CounterLine,
-    bundle_faults,
-    counters_of,
-    datasets_of,
-    draws_of,
-)
+from segment5b_lib.phases.popt_structure import EVIDENCE, CounterLine, bundle_faults, counters_of, datasets_of, draws_of
 from segment5b_lib.phases.popt_timing import Sample, compared, timing_of
 from segment5b_lib.store.runs import Run
 

@@ -69,12 +69,7 @@ def _counter_line(state: str, key: str, sides: Sequence[Mapping[str, Any]], allo
     else:
         equal = before is not None and before == after
     return CounterLine(
-        state=state,
-        counter=key,
-        reference=before,
-        candidate=after,
-        allowed_difference=allowed,
-        equal=equal,
+        state=state, counter=key, reference=before, candidate=after, allowed_difference=allowed, equal=equal
     )
 
 
