@@ -45,16 +45,12 @@ def threads(session: Session) -> Values:
 def chain(session: Session) -> Values:
     """S1 to S5 in one process, at every scale of the ladder: the target's own figures, and growth."""
     values: Values = {}
-    done = {scale: _chain(session, scale) for scale in LADDER[session.scale]}
+    done = {scale: session.states(scale, CHAIN, session.threads) for scale in LADDER[session.scale]}
     for small, large in itertools.pairwise(LADDER[session.scale]):
         per_arrival = [done[scale].answer["wall_s"] / session.subject(scale).arrivals for scale in (small, large)]
         values[f"{small} to {large}.time_per_arrival"] = per_arrival[1] / per_arrival[0]
         values[f"{small} to {large}.memory"] = done[large].peak_bytes / done[small].peak_bytes
     return {**_values("S1..S5", done[session.scale]), **values}
-
-
-def _chain(session: Session, scale: str) -> Finished:
-    return session.states(scale, CHAIN, session.threads)
 
 
 def scorecard(session: Session) -> Values:

@@ -35,7 +35,6 @@ class Reachability:
         return self.verdict == REACHABLE
 
     def document(self) -> dict[str, Any]:
-        """JSON-ready."""
         return {"gate": self.gate, "verdict": self.verdict, "statement": self.statement} | {
             "owner": self.owner,
             "proof": self.proof,

@@ -46,7 +46,6 @@ class Floor:
     scores: dict[str, float]
 
     def document(self) -> dict[str, Any]:
-        """The proof's figures as a JSON-ready mapping."""
         return {
             "as_it_is": self.as_it_is,
             "floor": self.share,

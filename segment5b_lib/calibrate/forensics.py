@@ -36,7 +36,6 @@ def merchant_zones(predictor: Predictor, policies: Policies | None = None) -> pl
 
 
 def _arrivals_of_scenario(predictor: Predictor, demand: ExpectedDemand, policies: Policies) -> pl.DataFrame:
-    """Arrivals by merchant and zone of one scenario."""
     ids = demand.series["merchant_id"].to_numpy()
     merchants, merchant_of = np.unique(ids, return_inverse=True)
     total = np.zeros((len(merchants), len(predictor.tables.zones)))

@@ -44,7 +44,6 @@ class Mix(NamedTuple):
 
     @property
     def first(self) -> I64:
-        """First cell of each owner."""
         return np.flatnonzero(np.append(True, np.diff(self.owner) != 0)).astype(np.int64)
 
     def tilted(self, u: F64) -> tuple[F64, F64]:
@@ -66,7 +65,6 @@ class Mix(NamedTuple):
 
 
 def largest(zones: F64) -> float:
-    """Sum of the ten largest zones."""
     return float(np.sort(zones)[-TOP_ZONES:].sum())
 
 

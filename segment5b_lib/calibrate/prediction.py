@@ -64,7 +64,6 @@ class Prediction:
     mismatches: pl.DataFrame
 
     def document(self) -> dict[str, Any]:
-        """The figures as a JSON-ready mapping, shares to twelve significant digits."""
         estimates = {"arrivals": self.arrivals, **self.gates}
         listed = {name: {"value": _tidy(e.value), "se": _tidy(e.standard_error)} for name, e in estimates.items()}
         return {"basis": self.basis, **listed}
@@ -136,7 +135,6 @@ class Ledger:
         return frame.group_by("date", "tzid").agg(pl.col("arrivals", "mismatches").sum())
 
     def prediction(self, basis: str) -> Prediction:
-        """The estimates."""
         top, tenth = self._largest()
         gates = {
             "T1": self.wrong.estimate(self.arrivals, self.excess),

@@ -60,7 +60,6 @@ class Predictor:
         return other
 
     def with_seed(self, seed: int) -> Predictor:
-        """The same for another seed."""
         other = Predictor(self.run, reopened=self.reopened, seed=seed, threads=self._threads)
         other.__dict__["tables"] = self.tables
         return self if seed == self.seed else other

@@ -21,7 +21,7 @@ from segment5b_lib.calibrate.mix import Mix, group_weight_mix, row_zone_mix
 from segment5b_lib.calibrate.prediction import Prediction
 from segment5b_lib.calibrate.predictor import Predictor
 from segment5b_lib.calibrate.target import Target
-from segment5b_lib.calibrate.zone_tilt import Solution, solve_tilt
+from segment5b_lib.calibrate.zone_tilt import solve_tilt
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.errors import GateRefusal
 from segment5b_lib.store.postures import with_changes
@@ -128,8 +128,5 @@ def _tilts(start: _Start, owner: str, knob: str, mix: Mix, target: Target) -> It
             yield start.unavailable(owner, knob, setting, f"{refusal.what}: {refusal.found}")
             continue
         then = start.predictor.predict(with_changes(start.policies, {knob: solution.tilt.model_dump()}))
-        yield start.row(owner, knob, setting, then, step=solution.tilt.eta or None, note=_cost(solution))
-
-
-def _cost(solution: Solution) -> str:
-    return f"eta {solution.tilt.eta:.4g}, {solution.distortion:.4g} nats per arrival moved"
+        cost = f"eta {solution.tilt.eta:.4g}, {solution.distortion:.4g} nats per arrival moved"
+        yield start.row(owner, knob, setting, then, step=solution.tilt.eta or None, note=cost)

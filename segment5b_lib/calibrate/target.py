@@ -32,11 +32,9 @@ class Target:
 
     @property
     def t7_middle(self) -> float:
-        """Middle of the band that T7 is to lie in."""
         return (self.t7_low + self.t7_high) / 2
 
     def document(self) -> dict[str, Any]:
-        """JSON-ready."""
         return {
             "level": self.level,
             "T6": {"aimed_at": self.t6, "allowed": self.t6_limit},

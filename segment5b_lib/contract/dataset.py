@@ -53,17 +53,14 @@ class Dataset:
 
     @property
     def template(self) -> str:
-        """Folder and file as one path template."""
         return f"{self.folder}/{self.file}"
 
     @property
     def per_scenario(self) -> bool:
-        """Whether the dataset has one folder per scenario."""
         return "{scenario_id}" in self.folder
 
     @property
     def in_parts(self) -> bool:
-        """Whether the dataset may consist of several part files."""
         return "{part" in self.file
 
 

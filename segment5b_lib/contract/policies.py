@@ -279,7 +279,6 @@ class Policies(Strict):
     bundle_layout: BundleLayoutPolicy
 
     def document(self, name: str) -> dict[str, object]:
-        """One policy as a JSON-ready mapping, by its short name."""
         node: BaseModel = getattr(self, name)
         return node.model_dump(mode="json", exclude_none=True)
 

@@ -22,7 +22,6 @@ class Limit(Strict):
         return self
 
     def holds(self, value: float) -> bool:
-        """Whether the value lies within the bounds."""
         return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
 
 

@@ -71,7 +71,6 @@ class Bound:
             yield "max", self.limit.max
 
     def document(self) -> dict[str, Any]:
-        """The bound as S5's report shows it."""
         return {"policy_file": self.policy_file, "policy_key": self.policy_key, **dict(self.sides())}
 
     def thresholds(self) -> Iterator[Threshold]:
@@ -130,7 +129,6 @@ class GateResult:
         return self.verdict in PASSES
 
     def document(self) -> dict[str, Any]:
-        """The result as a JSON-ready mapping."""
         return {**asdict(self), "verdict": self.verdict.value}
 
 

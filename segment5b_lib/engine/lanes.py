@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 from segment5b_lib.contract.policies import Policies
@@ -29,25 +30,17 @@ def finished(
     return run
 
 
+def _finished_like(run: Run, *, seed: int, nonce: int, threads: int, listener: Listener | None) -> Run:
+    posture, changes = run.receipt.posture, run.receipt.changes
+    return finished(
+        run.world, run.policies, posture, seed, threads=threads, listener=listener, nonce=nonce, changes=changes
+    )
+
+
 def repetitions(run: Run, number: int, *, threads: int, listener: Listener | None = None) -> list[Run]:
     """`number` runs of the same inputs: the run itself, then further runs."""
-    receipt = run.receipt
-    return [
-        run,
-        *(
-            finished(
-                run.world,
-                run.policies,
-                receipt.posture,
-                receipt.seed,
-                threads=threads,
-                listener=listener,
-                nonce=receipt.nonce + step,
-                changes=receipt.changes,
-            )
-            for step in range(1, number)
-        ),
-    ]
+    seed, nonces = run.receipt.seed, range(run.receipt.nonce + 1, run.receipt.nonce + number)
+    return [run, *(_finished_like(run, seed=seed, nonce=n, threads=threads, listener=listener) for n in nonces)]
 
 
 def panel(run: Run, seeds: Iterable[int], *, threads: int, listener: Listener | None = None) -> list[Run]:
@@ -59,22 +52,11 @@ def panel(run: Run, seeds: Iterable[int], *, threads: int, listener: Listener | 
     policy = run.policies.validation.runtime
     number = policy.min_runs if run.world.scale == policy.pinned_scale else 1
     others = [
-        finished(
-            run.world,
-            run.policies,
-            run.receipt.posture,
-            seed,
-            threads=threads,
-            listener=listener,
-            changes=run.receipt.changes,
-        )
+        _finished_like(run, seed=seed, nonce=0, threads=threads, listener=listener)
         for seed in seeds
         if seed != run.receipt.seed
     ]
-    for repetition in _repeated([run, *others], number, threads=threads, listener=listener):
+    certified = [repetitions(seed_run, number, threads=threads, listener=listener) for seed_run in (run, *others)]
+    for repetition in chain.from_iterable(certified):
         pin("certification", repetition)
     return others
-
-
-def _repeated(runs: Sequence[Run], number: int, *, threads: int, listener: Listener | None) -> list[Run]:
-    return [item for run in runs for item in repetitions(run, number, threads=threads, listener=listener)]

@@ -53,7 +53,6 @@ class Attachment(Strict):
 
 
 def attached_folder() -> Path:
-    """Folder of all attachments."""
     return outputs_folder() / "attached"
 
 
@@ -64,7 +63,6 @@ def attached_homes() -> list[Path]:
 
 
 def read_attachment(home: Path) -> Attachment:
-    """The record of one attachment."""
     path = home / ATTACHMENT_FILE
     return validated(Attachment, read_json(path, bounded=False), str(path))
 

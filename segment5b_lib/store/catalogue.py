@@ -32,12 +32,10 @@ class AttachedRun(Run):
 
     @property
     def home(self) -> Path:
-        """The attachment's folder."""
         return self.own
 
     @cached_property
     def attachment(self) -> Attachment:
-        """The record of the attachment."""
         return read_attachment(self.own)
 
     @property
@@ -69,7 +67,6 @@ class AttachedRun(Run):
 
     @property
     def scenarios(self) -> tuple[str, ...]:
-        """The scenarios of its partitions."""
         return tuple(self.attachment.scenarios)
 
     @cached_property

@@ -49,7 +49,6 @@ def read_text(path: Path, *, bounded: bool = True) -> str:
 
 
 def read_yaml(path: Path) -> Any:
-    """Safe-load one YAML document."""
     try:
         return yaml.load(read_text(path), Loader=_UniqueKeys)
     except yaml.YAMLError as error:
@@ -71,7 +70,6 @@ def read_json(path: Path, *, bounded: bool = True) -> Any:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Load one JSON object."""
     document = read_json(path)
     if not isinstance(document, dict):
         raise InputError(

@@ -38,6 +38,5 @@ class Marker(Recorded):
         return canonical_json(self.model_dump())
 
     def of_scenario(self, scenario_id: str) -> Counters:
-        """The counters of one scenario."""
         counters: Counters = self.counters["scenarios"][scenario_id]
         return counters

@@ -150,7 +150,6 @@ def read_table(folder: Path, dataset: Dataset, columns: Sequence[str] | None = N
 
 
 def read_frame(folder: Path, dataset: Dataset, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """The same as a frame."""
     return pl.DataFrame(pl.from_arrow(read_table(folder, dataset, columns)))
 
 

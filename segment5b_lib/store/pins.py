@@ -28,12 +28,10 @@ class Pins(RootModel[dict[Role, list[str]]]):
         return next((runs for name, runs in self.root.items() if name == role), [])
 
     def roles_of(self, run_id: str) -> list[str]:
-        """The roles of a run."""
         return [role for role, runs in self.root.items() if run_id in runs]
 
     @property
     def kept(self) -> set[str]:
-        """All pinned runs."""
         return {run_id for runs in self.root.values() for run_id in runs}
 
     def with_run(self, role: Role, run_id: str) -> Pins:
@@ -42,7 +40,6 @@ class Pins(RootModel[dict[Role, list[str]]]):
         return Pins({**self.root, role: [*others, run_id]})
 
     def content(self) -> bytes:
-        """The file's bytes."""
         return (json.dumps(self.root, indent=1, sort_keys=True) + "\n").encode()
 
 

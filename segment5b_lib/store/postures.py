@@ -21,12 +21,10 @@ class _Posture(BaseModel):
 
 
 def posture_names() -> list[str]:
-    """Names of the postures that can be used."""
     return sorted(path.stem for path in (parameters_folder() / "postures").glob("*.yaml"))
 
 
 def load_posture(name: str) -> Policies:
-    """The nine policies of a posture, by name."""
     if name not in posture_names():
         raise UsageError(
             "5B.POLICY.UNKNOWN_POSTURE",

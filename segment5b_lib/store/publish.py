@@ -67,14 +67,12 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Flush every file and folder below `folder` to disk."""
     for path in sorted(folder.rglob("*")):
         sync(path)
     sync(folder)
 
 
 def sync(path: Path) -> None:
-    """Flush one file or folder to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -65,16 +65,13 @@ class StateRecord(Recorded):
 
     @property
     def passed(self) -> bool:
-        """Whether the attempt ended well."""
         return self.status is Status.PASS
 
     @property
     def seconds(self) -> float:
-        """Wall time."""
         return self.durations.wall_ms / 1e3
 
     def document(self) -> dict[str, Any]:
-        """The row as it is written."""
         return self.model_dump(mode="json")
 
 

@@ -69,5 +69,4 @@ def pages_of(run_id: str) -> list[Path]:
 
 
 def runs_folder() -> Path:
-    """Folder of all runs."""
     return outputs_folder() / "runs"

@@ -149,7 +149,6 @@ class Run:
     def frame(
         self, dataset_id: str, columns: Sequence[str] | None = None, scenario_id: str | None = None
     ) -> pl.DataFrame:
-        """The same as a frame."""
         return read_frame(self.folder(dataset_id, scenario_id), dataset(dataset_id), columns)
 
     @property
@@ -201,7 +200,6 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """Whether every state has published."""
         return all(self.marker(state) is not None for state in STATES)
 
     @property
@@ -226,7 +224,6 @@ class Run:
         return sorted(self.records_root.glob("utc_day=*/segment_state_runs.jsonl"))
 
     def last_records(self) -> dict[str, StateRecord]:
-        """The latest attempt of each state."""
         return {record.state: record for record in self.records()}
 
     @property

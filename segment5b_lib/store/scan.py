@@ -40,7 +40,6 @@ def each(work: Callable[[Part], Result], parts: Sequence[Part]) -> Iterator[Resu
 
 
 def no_rows(dataset_id: str, scenario_id: str) -> InputError:
-    """A scenario without rows is no evidence."""
     return InputError(
         "5B.GATES.EMPTY_SCENARIO",
         f"{dataset_id} has no rows in scenario {scenario_id}",
@@ -109,7 +108,6 @@ class RowRanges:
 
     @property
     def rows(self) -> int:
-        """Number of rows in all files."""
         return self._starts[-1]
 
     @property

@@ -74,7 +74,6 @@ class World:
         return tuple(sorted(self.document["scenarios"]))
 
     def folder(self, dataset_id: str, scenario_id: str | None = None) -> Path:
-        """Folder of an upstream dataset."""
         relative = folder_of(dataset_id, mf=self.mf, seed=self.world_seed, scenario_id=scenario_id)
         return self.root / relative
 
@@ -96,7 +95,6 @@ class World:
     def frame(
         self, dataset_id: str, columns: Sequence[str] | None = None, scenario_id: str | None = None
     ) -> pl.DataFrame:
-        """The same as a frame."""
         return read_frame(self.folder(dataset_id, scenario_id), dataset(dataset_id), columns)
 
     def bundle_folder(self, segment: str) -> Path:
@@ -105,7 +103,6 @@ class World:
 
 
 def worlds_folder() -> Path:
-    """Folder of all worlds."""
     return outputs_folder() / "worlds"
 
 

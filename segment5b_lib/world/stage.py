@@ -82,7 +82,6 @@ class Stage:
         self.json(f"policy_{segment}", segment, config_path(segment), document)
 
     def json(self, dataset_id: str, segment: str, relative: str, document: object) -> None:
-        """Write one JSON file."""
         self.register(dataset_id, segment, relative).write_bytes(canonical_json(document) + b"\n")
 
     def link(self, source: Path, dataset_id: str, segment: str, relative: str) -> None:

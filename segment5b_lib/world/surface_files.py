@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -61,14 +60,10 @@ def write_surface(plan: Plan, stage: Stage, scenario: ScenarioId) -> int:
     for part, start in enumerate(range(0, len(plan.series), per_part)):
         path = stage.file(DATASET, part=part, scenario_id=scenario)
         with open_writer(path, dataset(DATASET).schema) as writer:
-            for table in _slabs(plan, scenario, start, min(start + per_part, len(plan.series)), per_slab):
-                writer.write_table(table, ROW_GROUP_ROWS)
+            stop = min(start + per_part, len(plan.series))
+            for first in range(start, stop, per_slab):
+                writer.write_table(_table(plan, scenario, first, min(first + per_slab, stop)), ROW_GROUP_ROWS)
     return len(plan.series) * plan.spec.horizon.buckets
-
-
-def _slabs(plan: Plan, scenario: ScenarioId, start: int, stop: int, step: int) -> Iterator[pa.Table]:
-    for first in range(start, stop, step):
-        yield _table(plan, scenario, first, min(first + step, stop))
 
 
 def _table(plan: Plan, scenario: ScenarioId, start: int, stop: int) -> pa.Table:
