@@ -140,7 +140,7 @@ def check_invariant(
     detail: dict[str, Any] | None = None,
 ) -> Check:
     """An invariant without exception: `offenders` of the population violate it, none may."""
-    message = invariant if offenders == 0 else f"{offenders} break this: {invariant}"
+    message = invariant if offenders == 0 else f"{offenders} violate this: {invariant}"
     return check_bounds(
         check_id, offenders, population[1], [NONE_ALLOWED], population, message, detail=detail, issues=issues
     )

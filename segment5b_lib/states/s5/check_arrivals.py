@@ -145,7 +145,9 @@ def _anomalies(inputs: CheckInputs) -> Check:
         "rows of s4_arrival_anomalies_5B",
         [NONE_ALLOWED],
         (inputs.arrivals, "arrivals"),
-        f"S4 let pass: {', '.join(f'{count} {code}' for code, count in sorted(codes.items()))}" if rows else "none",
+        f"allowed by policy: {', '.join(f'{count} {code}' for code, count in sorted(codes.items()))}"
+        if rows
+        else "none",
         when_violated=CheckStatus.ADVISORY,
         detail=dict(sorted(codes.items())),
     )

@@ -120,7 +120,7 @@ def _mean_factor(inputs: CheckInputs, groups: list[Groups]) -> Check:
         bound = number_bound("lgcp", "mean_factor_tolerance", max=tolerance)
         if 5 * error > tolerance:
             bound = Bound(Limit(max=5 * error), SPECIFICATION, "five standard errors of the clipped law")
-        text = f"scenario {scenario.scenario_id}: mean factor {mean:.5f}, its law says {expected:.5f}"
+        text = f"scenario {scenario.scenario_id}: mean factor {mean:.5f}, its law gives {expected:.5f}"
         rows.append((abs(mean - expected), bound, text))
     difference, bound, text = max(rows, key=lambda row: row[0] / (row[1].limit.max or 1.0))
     population = (sum(len(group_laws.names) for group_laws in groups), "groups")

@@ -42,7 +42,7 @@ LEDGER_INVARIANTS: Final = {
     "MU": "S3's mu is S2's λ_realised",
     "ZERO_INTENSITY": "a count is 0 where mu does not exceed lambda_zero_eps",
     "COUNTS": "a count is a whole number from 0 to max_count",
-    "CAPPED_FLAG": "count_capped stands only at counts of max_count",
+    "CAPPED_FLAG": "count_capped is set only at counts of max_count",
 }
 """Rules of every row of S2 and S3."""
 
