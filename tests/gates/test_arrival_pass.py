@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.store import columns
+from segment5b_lib.store import scan
 from segment5b_lib.store.runs import Run
 
 CENSUS = """
@@ -108,7 +108,7 @@ def test_intensities_and_counts_by_zone_are_what_polars_sums(run: Run, evidence:
 def test_nothing_depends_on_the_number_of_threads(civil_time_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for count in (1, 3):
-        monkeypatch.setattr(columns, "threads", lambda count=count: count)
+        monkeypatch.setattr(scan, "threads", lambda count=count: count)
         evidence = Evidence(civil_time_run)
         found.append((evidence.census.sort(pl.all()), evidence.arrival_totals.tolist(), evidence.zone_buckets))
     assert found[0][1] == found[1][1]
