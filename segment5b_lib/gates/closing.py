@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -67,7 +67,10 @@ def close(
     holds = [*_seed_holds(seeds, policy, scales), *_gate_holds(seeds, waivers, scales), *_cross_run_holds(cross_run)]
     if holds:
         return ClosureClass(Decision.HOLD_REMEDIATE, tuple(holds), ", ".join(scales), tuple(waivers))
-    short = [*_short_of_bplus(seeds, waivers), *_cross_run_short_of_bplus(cross_run)]
+    short = [
+        *_short_of_bplus(seeds, waivers),
+        *(_result_text(result) for result in cross_run if result.verdict is Verdict.PASS_B),
+    ]
     decision = Decision.PASS_B if short else Decision.PASS_BPLUS_ROBUST
     return ClosureClass(decision, tuple(short), ", ".join(scales), tuple(waivers))
 
@@ -128,10 +131,6 @@ def _short_of_bplus(seeds: Sequence[SeedResults], waivers: Sequence[Waiver]) -> 
             if result.severity == "hard" and result.verdict not in (Verdict.PASS_BPLUS, Verdict.NOT_APPLICABLE):
                 yield f"seed {entry.seed}: {_result_text(result)}"
     yield from (f"{waiver.gate_id} waived: {waiver.reason} ({waiver.artefact})" for waiver in waivers)
-
-
-def _cross_run_short_of_bplus(cross_run: Iterable[GateResult]) -> Iterator[str]:
-    yield from (_result_text(result) for result in cross_run if result.verdict is Verdict.PASS_B)
 
 
 def _result_text(result: GateResult) -> str:

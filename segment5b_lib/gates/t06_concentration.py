@@ -38,8 +38,13 @@ def zone_shares(evidence: Evidence) -> pl.DataFrame:
 
     Example: `views.zone_shares(evidence)`
     """
-    counts = evidence.census.group_by("tzid").agg(pl.col("arrivals").sum())
-    ordered = counts.sort(["arrivals", "tzid"], descending=[True, False])
+    return ranked_shares(evidence.census)
+
+
+def ranked_shares(counts: pl.DataFrame) -> pl.DataFrame:
+    """The columns of `zone_shares`, from a table of tzid and arrivals with any number of rows per zone."""
+    zones = counts.group_by("tzid").agg(pl.col("arrivals").sum())
+    ordered = zones.sort(["arrivals", "tzid"], descending=[True, False])
     share = pl.col("arrivals") / pl.col("arrivals").sum()
     return ordered.with_columns(rank=pl.int_range(1, pl.len() + 1), share=share, cumulative=share.cum_sum()).select(
         "tzid", "rank", "arrivals", "share", "cumulative"

@@ -25,7 +25,8 @@ def policy_differences(runs: Sequence[Run]) -> pl.DataFrame:
 
     Example: `views.policy_differences([run.store for run in comparison.runs])`
     """
-    return _where_different({run_label(run): dict(_leaves(_documents(run))) for run in runs}, "key")
+    documents = {run_label(run): {name: run.policies.document(name) for name in POLICIES} for run in runs}
+    return _where_different({label: dict(_leaves(document)) for label, document in documents.items()}, "key")
 
 
 def world_differences(runs: Sequence[Run]) -> pl.DataFrame:
@@ -49,10 +50,6 @@ def _origin(run: Run) -> dict[str, str]:
         "scenarios": ", ".join(run.scenarios),
         "library": run.receipt.library_version,
     }
-
-
-def _documents(run: Run) -> dict[str, Any]:
-    return {name: run.policies.document(name) for name in POLICIES}
 
 
 def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

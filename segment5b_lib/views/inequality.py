@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from segment5b_lib.gates.evidence.run_tables import Evidence
+from segment5b_lib.gates.t06_concentration import ranked_shares
+from segment5b_lib.model.statistics import top_share
 
 _CURVE_POINTS: Final = 201
 _PLACES: Final = {"sites": "site_id", "edges": "edge_id"}
@@ -72,22 +73,16 @@ def top_k_curves(evidence: Evidence, kinds: Sequence[str] = ("sites", "edges", "
     for kind in kinds:
         amounts = arrivals_by(evidence, kind).to_numpy().astype(np.float64)
         if amounts.sum() > 0:
-            k = _ranks(len(amounts))
+            k = np.unique(np.rint(np.geomspace(1, len(amounts), _CURVE_POINTS)).astype(np.int64))
             shares = np.cumsum(amounts)[k - 1] / amounts.sum()
             curves.append(pl.DataFrame({"kind": [kind] * len(k), "k": k, "k_share": k / len(amounts), "share": shares}))
     schema = {"kind": pl.String, "k": pl.Int64, "k_share": pl.Float64, "share": pl.Float64}
     return pl.concat([pl.DataFrame(schema=schema), *curves])
 
 
-def _ranks(n: int) -> npt.NDArray[np.int64]:
-    return np.unique(np.rint(np.geomspace(1, n, _CURVE_POINTS)).astype(np.int64))
-
-
-def top_share(arrivals: pl.Series, part: float) -> float | None:
+def share_of_top(arrivals: pl.Series, part: float) -> float | None:
     """Share of the largest `part` (0..1) of them, rounded up: of 886 merchants the top 1 % are 9."""
-    total = int(arrivals.sum())
-    head = arrivals.sort(descending=True).head(math.ceil(part * len(arrivals)))
-    return int(head.sum()) / total if total else None
+    return top_share(arrivals, math.ceil(part * len(arrivals)))
 
 
 _QUANTILES: Final = {"median": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
@@ -104,7 +99,7 @@ def merchant_tail(evidence: Evidence) -> pl.DataFrame:
     """
     arrivals = arrivals_by(evidence, "merchants")
     rows = [(name, arrivals.quantile(q, interpolation="linear"), "arrivals") for name, q in _QUANTILES.items()]
-    rows += [(name, top_share(arrivals, part), "share") for name, part in _TOPS.items()]
+    rows += [(name, share_of_top(arrivals, part), "share") for name, part in _TOPS.items()]
     return pl.DataFrame(rows, schema={"statistic": pl.String, "value": pl.Float64, "unit": pl.String}, orient="row")
 
 
@@ -117,10 +112,4 @@ def row_zone_shares(evidence: Evidence) -> pl.DataFrame:
     Example: `views.row_zone_shares(evidence)`
     """
     virtual = evidence.census.filter("is_virtual").group_by("tzid").agg(pl.col("arrivals").sum())
-    zones = pl.concat([evidence.row_zones, virtual]).group_by("tzid").agg(pl.col("arrivals").sum())
-    share = pl.col("arrivals") / pl.col("arrivals").sum()
-    return (
-        zones.sort(["arrivals", "tzid"], descending=[True, False])
-        .with_columns(rank=pl.int_range(1, pl.len() + 1), share=share, cumulative=share.cum_sum())
-        .select("tzid", "rank", "arrivals", "share", "cumulative")
-    )
+    return ranked_shares(pl.concat([evidence.row_zones, virtual]))

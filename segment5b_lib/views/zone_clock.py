@@ -47,7 +47,7 @@ def offset_timeline(evidence: Evidence, tzid: str) -> pl.DataFrame:
     ]
     schema = {"clock": pl.String, "second": pl.Int64, "offset_hours": pl.Float64}
     frame = pl.DataFrame(rows, schema=schema, orient="row")
-    return frame.select("clock", utc_text(pl.col("second")).alias("time"), "offset_hours")
+    return frame.select("clock", utc_texts(pl.col("second")).alias("time"), "offset_hours")
 
 
 def wrong_clock_owners(counts: ClockCounts, scorecard: Scorecard, tzid: str) -> pl.DataFrame:
@@ -79,7 +79,7 @@ def wrong_clock_owners(counts: ClockCounts, scorecard: Scorecard, tzid: str) -> 
     )
 
 
-def utc_text(second: pl.Expr) -> pl.Expr:
+def utc_texts(second: pl.Expr) -> pl.Expr:
     """Epoch seconds as ISO 8601 text in UTC."""
     return pl.from_epoch(second, time_unit="s").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
 

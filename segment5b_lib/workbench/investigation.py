@@ -22,7 +22,7 @@ from segment5b_lib.gates.wording import threshold_text, value_text
 from segment5b_lib.phases.engine.repair import NextSteps, next_steps
 from segment5b_lib.views.civil_time import mismatch_by_date_and_zone, offset_distribution
 from segment5b_lib.views.listing import listing
-from segment5b_lib.views.zone_clock import offset_timeline, utc_text, wrong_clock_owners
+from segment5b_lib.views.zone_clock import offset_timeline, utc_texts, wrong_clock_owners
 from segment5b_lib.workbench.case import Case, change_text, day_second, day_text
 from segment5b_lib.workbench.open_run import open_run
 from segment5b_lib.workbench.panels import Live, Panel, View
@@ -158,7 +158,7 @@ class Investigation:
         case = self.case
         selected = [("change", case.transition, case.transition), ("day", *case.span_of_day)]
         spans = pl.DataFrame(selected, schema=["what", "start", "end"], orient="row").drop_nulls()
-        moments = spans.with_columns(utc_text(pl.col("start")), utc_text(pl.col("end")))
+        moments = spans.with_columns(utc_texts(pl.col("start")), utc_texts(pl.col("end")))
         return titled(charts.offset_timeline(offset_timeline(case.run.evidence, case.tzid), moments), case.tzid)
 
     def _duration(self) -> View:

@@ -16,7 +16,7 @@ from segment5b_lib.charts import MAX_ROWS
 from segment5b_lib.gates.evidence.latent_factor import FACTOR_STEP, LatentFactor
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.store.runs import Run
-from segment5b_lib.views.inequality import arrivals_by, gini, top_share
+from segment5b_lib.views.inequality import arrivals_by, gini, share_of_top
 
 SCENARIO = "baseline_v1"
 BUCKETS = 2160
@@ -85,13 +85,13 @@ def test_gini_by_hand(amounts: list[int], expected: float) -> None:
 def test_where_nothing_is_shared_nobody_is_unequal(amounts: list[int]) -> None:
     shared = pl.Series(amounts, dtype=pl.Int64)
     assert gini(shared) is None
-    assert top_share(shared, 0.01) is None
+    assert share_of_top(shared, 0.01) is None
 
 
 def test_the_top_part_is_rounded_up() -> None:
     amounts = pl.Series(list(range(1, 102)))
-    assert top_share(amounts, 0.01) == pytest.approx((101 + 100) / 5151)
-    assert top_share(amounts, 1.0) == 1.0
+    assert share_of_top(amounts, 0.01) == pytest.approx((101 + 100) / 5151)
+    assert share_of_top(amounts, 1.0) == 1.0
 
 
 def test_lorenz_is_gini_of_every_pair_of_places(evidence: Evidence, arrivals: list[dict[str, Any]]) -> None:
