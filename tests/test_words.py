@@ -65,7 +65,7 @@ NAMES = {
 ERROR_FIELD = "found"
 """An argument of this name is passed on to the error's field of this name."""
 
-OPEN = ("calibrate",)
+OPEN: tuple[str, ...] = ()
 """Parts that still use some of these words."""
 
 

@@ -76,7 +76,7 @@ class Predictor:
         world = f"world {self.run.world.mf[:12]}"
         if self.reopened:
             world += f" with {' and '.join(self.reopened)} reopened"
-        return f"lambda_realised of seed {self.seed}, {world}: the latent field is keyed by group and drawn anew"
+        return f"lambda_realised of seed {self.seed}, {world}: the latent field is keyed by group and drawn again"
 
 
 def predict(
