@@ -82,20 +82,17 @@ class Needs:
 
 
 def size_of_spec(spec: WorldSpec) -> Size:
-    """Size of the world that a world file describes."""
     scenarios = len(spec.scenarios)
     return Size(spec.footprint.series * spec.horizon.buckets, scenarios, spec.arrivals_expected * scenarios)
 
 
 def size_of_world(world: World) -> Size:
-    """Size of a built world, from its forecast."""
     forecast, scenarios = world.document["forecast"], len(world.scenarios)
     horizon = validated(HorizonSpec, world.document["horizon"], f"world {world.mf[:12]}, horizon")
     return Size(forecast["series"] * horizon.buckets, scenarios, forecast["arrivals"] * scenarios)
 
 
 def world_needs(size: Size) -> Needs:
-    """Disk and memory for building a world."""
     base, per_row = WORLD_MEMORY
     return Needs(WORLD_BYTES * size.rows * size.scenarios * DISK_MARGIN, base + per_row * size.rows)
 

@@ -133,5 +133,4 @@ def write_world_file(root: Path, document: Mapping[str, Any]) -> None:
 
 
 def digests_of(inventory: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Digest by path of an inventory."""
     return {row["path"]: row["sha256"] for row in inventory}

@@ -35,7 +35,6 @@ class LocalClock:
 
 
 def local_clock(tzid: str, horizon: HorizonSpec) -> LocalClock:
-    """The local clock of a zone over the horizon."""
     utc = np.arange(horizon.start_second, horizon.end_second, horizon.bucket_seconds)
     seconds, minutes = read_zone(tzid)
     offset = minutes[np.searchsorted(seconds, utc, side="right") - 1].astype(np.int64) * 60
@@ -54,7 +53,6 @@ def public_holidays(country: str, first_year: int, last_year: int) -> Ints | Non
 
 
 def is_holiday(country: str, days: Ints, horizon: HorizonSpec) -> npt.NDArray[np.bool_]:
-    """Which of the local days are public holidays of a country."""
     days_off = public_holidays(country, horizon.start.year - 1, horizon.end.year)
     return np.zeros(len(days), bool) if days_off is None else np.isin(days, days_off)
 

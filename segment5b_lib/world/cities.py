@@ -69,7 +69,6 @@ class PopulatedPlaces:
         return PopulatedPlaces(*(getattr(self, field.name)[index] for field in fields(self)))
 
     def followed_by(self, other: PopulatedPlaces) -> PopulatedPlaces:
-        """These places, then the others."""
         pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
         return PopulatedPlaces(*(np.concatenate(pair) for pair in pairs))
 

@@ -45,7 +45,6 @@ class WorldForecast:
     largest_zones: dict[str, float]
 
     def document(self) -> dict[str, object]:
-        """JSON-ready, numbers to six significant digits."""
         return {key: _rounded(value) for key, value in asdict(self).items()}
 
 

@@ -43,7 +43,6 @@ class HorizonSpec(_Node):
 
     @property
     def start_utc(self) -> datetime:
-        """First instant."""
         return datetime(self.start.year, self.start.month, self.start.day, tzinfo=UTC)
 
     @property
@@ -63,12 +62,10 @@ class HorizonSpec(_Node):
 
     @property
     def days(self) -> int:
-        """Number of UTC days."""
         return (self.end - self.start).days
 
     @property
     def buckets(self) -> int:
-        """Number of buckets, H."""
         return self.days * 86_400 // self.bucket_seconds
 
     @property
@@ -326,5 +323,4 @@ class WorldSpec(_Node):
         return self.merchants.arrivals_per_row * self.footprint.series * self.horizon.buckets
 
     def document(self) -> dict[str, Any]:
-        """The resolved world file as JSON-ready data."""
         return self.model_dump(mode="json", by_alias=True)

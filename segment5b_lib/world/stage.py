@@ -73,7 +73,6 @@ class Stage:
         write_table(self.file(dataset_id, part=part), table_of(contract, columns), contract)
 
     def member(self, segment: str, name: str, document: object) -> None:
-        """Write one JSON member of a segment's validation bundle."""
         relative = f"{validation_folder(segment, MF_PLACEHOLDER)}/{name}"
         self.json(f"validation_bundle_{segment}", segment, relative, document)
 

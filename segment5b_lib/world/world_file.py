@@ -21,7 +21,6 @@ COMMON: Final = "common"
 
 
 def world_names() -> list[str]:
-    """World files that can be built by name."""
     folder = parameters_folder() / "worlds"
     return sorted(path.stem for path in folder.glob("*.yaml") if path.stem != COMMON)
 
@@ -48,7 +47,6 @@ def load_spec(name_or_path: str | Path, changes: Mapping[str, Any] | None = None
 
 
 def spec_of(document: object, where: str) -> WorldSpec:
-    """Check a resolved document."""
     return validated(WorldSpec, document, where)
 
 

@@ -67,7 +67,6 @@ class ExternalRun:
         )
 
     def write(self, folder: Path) -> None:
-        """Write the attachment's files into an empty folder."""
         (folder / RECEIPT_FILE).write_text(self._receipt().model_dump_json(indent=1) + "\n", encoding="utf-8")
         (folder / ATTACHMENT_FILE).write_text(self.record().model_dump_json(indent=1) + "\n", encoding="utf-8")
         write_policies(self.policies, folder / "policies")
