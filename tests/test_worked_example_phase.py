@@ -202,7 +202,7 @@ def test_a_phase_that_is_added_by_these_steps_decides_and_stands_on_the_board(ow
     assert artefact["what_if"] is True and artefact["files"]["S4"] == len(own_run.outputs("S4")) > 0
 
     board = (
-        "from segment5b_lib.phases.engine.board import phase_board as board; from segment5b_lib.store import catalogue"
+        "from segment5b_lib.phases.engine.table import phase_board as board; from segment5b_lib.store import catalogue"
     )
     rows = json.loads(python(project, f"{board}; print(board(catalogue.list_runs()).write_json())"))
     assert [(row["phase"], row["decision"], row["stands"]) for row in rows] == [("P6", "GO_ARCHIVE", "what-if")]

@@ -31,23 +31,28 @@ from segment5b_lib.phases.popt0_done import (
 )
 from segment5b_lib.phases.popt0_hotspots import (
     Hotspots,
+    LaneBudget,
     LaneShare,
     Owner,
     ReductionTarget,
+    StateBudget,
     StateLanes,
     elapsed,
     hotspots,
+    lane_budget_lines,
     ranked_order,
     reduction_targets,
-)
-from segment5b_lib.phases.popt_budgets import (
-    LaneBudget,
-    StateBudget,
-    budget_frame,
-    lane_budget_lines,
     state_budget_lines,
 )
-from segment5b_lib.phases.popt_timing import Timing, TimingLine, median_value, repeated, repetition_roles, timing_in
+from segment5b_lib.phases.popt_timing import (
+    Timing,
+    TimingLine,
+    budget_frame,
+    median_value,
+    repeated,
+    repetition_roles,
+    timing_in,
+)
 from segment5b_lib.store.publish import write_file
 from segment5b_lib.store.roots import runs_folder
 from segment5b_lib.store.runs import Run

@@ -1,4 +1,4 @@
-"""Where the time goes: a table by state, lanes, owners ranked by what work on them could save, the order of work."""
+"""Where the time goes: by state and lane, owners ranked by what work on them could save, order of work, budgets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,18 @@ import polars as pl
 from segment5b_lib.contract.words import STATES, Lane
 from segment5b_lib.phases.engine.envelope import Node
 from segment5b_lib.phases.engine.order import SUBJECTS
-from segment5b_lib.phases.popt_timing import Rounded, Sample, Timing, TimingLine, compared, timing_line
+from segment5b_lib.phases.popt_pair import load_figures
+from segment5b_lib.phases.popt_timing import (
+    Rounded,
+    Sample,
+    Timing,
+    TimingLine,
+    below_scale,
+    budgets_of,
+    compared,
+    state_budgets,
+    timing_line,
+)
 from segment5b_lib.views.timing import states as state_attempts
 
 OUTSIDE_STEPS: Final = "outside_steps"
@@ -204,3 +215,76 @@ def ranked_order(timing: Timing, ranking: Sequence[Owner]) -> list[str]:
         return []
     apart = compared(timing.state("S1"), timing.state("S4")) != "not_distinguishable"
     return ["POPT.2", "POPT.1", "POPT.3"] if apart and ranks["S4"] < ranks["S1"] else ["POPT.1", "POPT.2", "POPT.3"]
+
+
+LANE_SEEDS: Final = {"candidate": 1, "witness": 2, "certification": 4}
+"""How many seeds each lane runs."""
+
+
+class StateBudget(Node):
+    """Seconds that a state may take: target and stretch, what was measured here, what had been published."""
+
+    state: str
+    target_s: Rounded
+    stretch_s: Rounded
+    measured_s: Rounded | None
+    measured_runs: int
+    published_s: list[float]
+    applies: bool
+    rationale: str
+
+
+class LaneBudget(Node):
+    """Seconds that a lane of some seeds may take; measured: S0 to S5 of the baseline, times the seeds."""
+
+    lane: str
+    seeds: int
+    budget_s: Rounded
+    measured_s: Rounded | None
+    applies: bool
+    rationale: str
+
+
+def state_budget_lines(timing: Timing) -> list[StateBudget]:
+    """Budgets of S1 to S5, each with the measured and the published figures that it is based on."""
+    figures, reason = load_figures(), below_scale(timing.run)
+    lines = []
+    for state, budget in state_budgets(timing.run).items():
+        sample, published = timing.state(state), figures.published(state)
+        lines.append(
+            StateBudget(
+                state=state,
+                target_s=budget.target_s,
+                stretch_s=budget.stretch_s,
+                measured_s=sample.median if sample.n else None,
+                measured_runs=sample.n,
+                published_s=published,
+                applies=not reason,
+                rationale=_rationale(sample, published, figures.scale, budget.target_s, reason),
+            )
+        )
+    return lines
+
+
+def _rationale(sample: Sample, published: list[float], scale: str, target: float, reason: str) -> str:
+    rests = f"published {min(published):g} to {max(published):g} s at the {scale} scale" if published else "unpublished"
+    if reason or not sample.n:
+        return f"{rests}; measured here {sample.text}"
+    stands = "confirmed" if sample.median <= target else f"{sample.median / target:.1f} × over"
+    return f"{rests}; measured here {sample.text}: {stands}"
+
+
+def lane_budget_lines(timing: Timing) -> list[LaneBudget]:
+    """Budgets of the candidate, witness and certification lanes."""
+    sample, reason = timing.together(STATES), below_scale(timing.run)
+    return [
+        LaneBudget(
+            lane=lane,
+            seeds=LANE_SEEDS[lane],
+            budget_s=budget.target_s,
+            measured_s=sample.median * LANE_SEEDS[lane] if sample.n else None,
+            applies=not reason,
+            rationale=f"{LANE_SEEDS[lane]} × S0 to S5 of the baseline, {sample.text}",
+        )
+        for lane, budget in budgets_of(timing.run).lanes.items()
+    ]

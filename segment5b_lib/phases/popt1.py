@@ -15,7 +15,6 @@ from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.order import is_closed
 from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject
 from segment5b_lib.phases.engine.shared_items import chain_complete
-from segment5b_lib.phases.popt_budgets import state_budget
 from segment5b_lib.phases.popt_closure import (
     LaneTiming,
     PairClosure,
@@ -28,6 +27,7 @@ from segment5b_lib.phases.popt_closure import (
 )
 from segment5b_lib.phases.popt_pair import BASELINE, CANDIDATE, Pair, PairParameters, pair_of
 from segment5b_lib.phases.popt_structure import EVIDENCE, CounterLine, counters_of, datasets_of
+from segment5b_lib.phases.popt_timing import state_budget
 from segment5b_lib.views.multiplicity import group_sizes
 
 LEAST_REDUCTION: Final = 0.40

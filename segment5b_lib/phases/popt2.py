@@ -15,7 +15,6 @@ from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.order import recorded_decision, related_runs
 from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
 from segment5b_lib.phases.engine.shared_items import chain_complete
-from segment5b_lib.phases.popt_budgets import below_scale, state_budgets
 from segment5b_lib.phases.popt_closure import (
     LaneTiming,
     PairClosure,
@@ -26,10 +25,9 @@ from segment5b_lib.phases.popt_closure import (
     pair_roles,
     pair_sections,
 )
-from segment5b_lib.phases.popt_figures import Figures
-from segment5b_lib.phases.popt_pair import Pair, PairParameters, pair_of, reduction
+from segment5b_lib.phases.popt_pair import Figures, Pair, PairParameters, pair_of, reduction
 from segment5b_lib.phases.popt_structure import EVIDENCE, CounterLine, bundle_faults, counters_of, datasets_of, draws_of
-from segment5b_lib.phases.popt_timing import Sample, compared, timing_of
+from segment5b_lib.phases.popt_timing import Sample, below_scale, compared, state_budgets, timing_of
 from segment5b_lib.store.runs import Run
 
 LEAST_REDUCTION: Final = 0.35

@@ -16,7 +16,6 @@ from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
 from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
 from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt2 import COUNTERS
-from segment5b_lib.phases.popt_budgets import below_scale, budget_item, state_budgets
 from segment5b_lib.phases.popt_closure import (
     LaneTiming,
     PairClosure,
@@ -29,7 +28,7 @@ from segment5b_lib.phases.popt_closure import (
 )
 from segment5b_lib.phases.popt_pair import Pair, PairParameters, pair_of
 from segment5b_lib.phases.popt_structure import EVIDENCE, CounterLine, bundle_faults, counters_of, datasets_of, draws_of
-from segment5b_lib.phases.popt_timing import compared
+from segment5b_lib.phases.popt_timing import below_scale, budget_item, compared, state_budgets
 
 _NAME: Final = "POPT.3"
 _STATES: Final = ("S2", "S3")

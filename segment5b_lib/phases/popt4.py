@@ -32,14 +32,17 @@ from segment5b_lib.phases.popt4_overhead import (
     paired_replays,
     replay_states,
 )
-from segment5b_lib.phases.popt_budgets import below_scale, budget_frame, budget_item, state_budgets
 from segment5b_lib.phases.popt_structure import BUNDLE, bundle_faults
 from segment5b_lib.phases.popt_timing import (
     OnTimedRun,
     Timing,
     TimingLine,
+    below_scale,
+    budget_frame,
+    budget_item,
     median_value,
     repetition_roles,
+    state_budgets,
     timing_in,
     timing_line,
 )

@@ -17,18 +17,23 @@ from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item, 
 from segment5b_lib.phases.engine.repair import NextSteps, next_phase, one_step
 from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt0_hotspots import Hotspots, LaneShare, Owner, StateLanes, hotspots
-from segment5b_lib.phases.popt_budgets import below_scale, budget_frame, budget_item, budgets_of, state_budgets, too_few
 from segment5b_lib.phases.popt_timing import (
     OnTimedRun,
     Rounded,
     Sample,
     Timing,
     TimingLine,
+    below_scale,
+    budget_frame,
+    budget_item,
+    budgets_of,
     median_value,
     repeated,
     repetition_roles,
+    state_budgets,
     timing_in,
     timing_of,
+    too_few,
 )
 from segment5b_lib.store.catalogue import list_runs
 from segment5b_lib.store.runs import Run

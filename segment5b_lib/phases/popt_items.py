@@ -9,11 +9,9 @@ from segment5b_lib.contract.words import STATES
 from segment5b_lib.engine.retention import superseded
 from segment5b_lib.phases.engine.envelope import DodItem, Node
 from segment5b_lib.phases.engine.phase import item, not_applicable
-from segment5b_lib.phases.popt_budgets import too_few
-from segment5b_lib.phases.popt_figures import Figures
-from segment5b_lib.phases.popt_pair import CANDIDATE, Pair, reduction
+from segment5b_lib.phases.popt_pair import CANDIDATE, Figures, Pair, reduction
 from segment5b_lib.phases.popt_structure import CounterLine, DatasetLine, datasets_of, differences
-from segment5b_lib.phases.popt_timing import compared, siblings
+from segment5b_lib.phases.popt_timing import compared, siblings, too_few
 from segment5b_lib.store.runs import Run
 
 _ROUNDING_MS: Final = 1e-3

@@ -15,7 +15,7 @@ from segment5b_lib.contract.words import NotebookStatus, Verdict
 from segment5b_lib.gates.saved import ScorecardDocument, saved_file
 from segment5b_lib.gates.wording import value_text
 from segment5b_lib.identity import utc_now
-from segment5b_lib.phases.engine.board import phase_board
+from segment5b_lib.phases.engine.table import phase_board
 from segment5b_lib.reports.html import asset, script_json
 from segment5b_lib.reports.notebooks import NOTEBOOKS
 from segment5b_lib.store.catalogue import list_runs

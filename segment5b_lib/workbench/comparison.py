@@ -17,9 +17,8 @@ from segment5b_lib.gates.difference import Difference
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.html_table import html_table
 from segment5b_lib.phases.engine.repair import NextSteps, next_steps, one_step
-from segment5b_lib.phases.popt_budgets import too_few
 from segment5b_lib.phases.popt_structure import DatasetLine, counters_of, datasets_of
-from segment5b_lib.phases.popt_timing import Sample, Timing, compared, timing_of
+from segment5b_lib.phases.popt_timing import Sample, Timing, compared, timing_of, too_few
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.differences import policy_differences, run_label, world_differences
 from segment5b_lib.views.gateboard import bands, gate_matrix

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.gates import saved
-from segment5b_lib.phases.engine.board import COLUMNS, phase_board
+from segment5b_lib.phases.engine.table import COLUMNS, phase_board
 from segment5b_lib.reports.site import site_file, write_site
 from segment5b_lib.store.roots import executed_folder
 from segment5b_lib.store.runs import Run

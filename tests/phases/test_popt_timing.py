@@ -9,10 +9,18 @@ import pytest
 
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import PolicyError, UsageError
-from segment5b_lib.phases.popt_budgets import below_scale, budget_frame, budget_item, state_budgets, too_few
-from segment5b_lib.phases.popt_figures import load_figures
-from segment5b_lib.phases.popt_pair import pair_of, reduction
-from segment5b_lib.phases.popt_timing import Sample, compared, of_figures, siblings, timing_of
+from segment5b_lib.phases.popt_pair import load_figures, of_figures, pair_of, reduction
+from segment5b_lib.phases.popt_timing import (
+    Sample,
+    below_scale,
+    budget_frame,
+    budget_item,
+    compared,
+    siblings,
+    state_budgets,
+    timing_of,
+    too_few,
+)
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 from tests.phases.popt_track import edit_records, figures_file, plant_seconds, plant_version, repetitions

@@ -14,7 +14,7 @@ import pytest
 from segment5b_lib.charts.renderer import VEGALITE_MIME
 from segment5b_lib.contract.words import NotebookStatus
 from segment5b_lib.errors import GateRefusal, UsageError
-from segment5b_lib.phases.popt_figures import PUBLISHED
+from segment5b_lib.phases.popt_pair import PUBLISHED
 from segment5b_lib.reports.execute import execute_notebook
 from segment5b_lib.reports.notebooks import NOTEBOOKS, Notebook
 from segment5b_lib.reports.record import NotebookRecord

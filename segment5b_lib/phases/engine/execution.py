@@ -12,7 +12,6 @@ from segment5b_lib.errors import Segment5BError
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.identity import utc_now
 from segment5b_lib.phases.engine.attempts import Outcome, next_attempt
-from segment5b_lib.phases.engine.decision import Items, PhaseDecision, Published
 from segment5b_lib.phases.engine.envelope import (
     Artefact,
     Body,
@@ -22,15 +21,15 @@ from segment5b_lib.phases.engine.envelope import (
     content,
     identity_of,
     measured_values,
+    verified_inputs,
 )
-from segment5b_lib.phases.engine.identity_card import IdentityCard, identity_card
-from segment5b_lib.phases.engine.inputs import verified_inputs
 from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.order import openings, order_of_work
 from segment5b_lib.phases.engine.page import Section, markdown
 from segment5b_lib.phases.engine.parameters import checked
 from segment5b_lib.phases.engine.phase import Conclusion, Files, M, P, Phase, Subject, decide, item
 from segment5b_lib.phases.engine.repair import NOTHING, NextSteps
+from segment5b_lib.phases.engine.shown import IdentityCard, Items, PhaseDecision, Published, identity_card
 from segment5b_lib.store.catalogue import open_run
 from segment5b_lib.version import __version__
 

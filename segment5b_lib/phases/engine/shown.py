@@ -1,4 +1,4 @@
-"""A phase's decision and definition of done, as objects that show themselves in Jupyter, escaped."""
+"""What a phase shows in Jupyter, escaped: the run that it is about, definition of done, decision, publication."""
 
 from __future__ import annotations
 
@@ -9,8 +9,49 @@ from typing import Final
 
 from segment5b_lib.contract.colours import STATUS_COLOURS
 from segment5b_lib.contract.words import Decision, ItemStatus
-from segment5b_lib.html_table import Cell, bold, html_table, words
-from segment5b_lib.phases.engine.envelope import DodItem
+from segment5b_lib.html_table import Cell, bold, code, html_record, html_table, words
+from segment5b_lib.phases.engine.envelope import DodItem, RunIdentity, identity_of
+from segment5b_lib.store.runs import Run
+
+
+@dataclass(frozen=True)
+class IdentityCard:
+    """Who a run is: ids, scale, posture, seed, horizon."""
+
+    run: RunIdentity
+    scale: str
+    scenarios: tuple[str, ...]
+    horizon: str
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Label and text, in reading order."""
+        return [
+            ("run", self.run.run_id),
+            ("posture", self.run.posture),
+            ("seed", str(self.run.seed)),
+            ("scale", self.scale),
+            ("scenarios", ", ".join(self.scenarios)),
+            ("horizon", self.horizon),
+            ("world", self.run.manifest_fingerprint),
+            ("policies", self.run.parameter_hash),
+            ("parent run", self.run.parent_run or "none"),
+        ]
+
+    def _repr_html_(self) -> str:
+        return html_record((label, code(text)) for label, text in self.rows())
+
+
+def identity_card(run: Run) -> IdentityCard:
+    """Who a run is, from its receipt and its world's manifest."""
+    start = min(start for start, _ in run.horizons.values())
+    end = max(end for _, end in run.horizons.values())
+    return IdentityCard(
+        run=identity_of(run),
+        scale=run.world.scale,
+        scenarios=tuple(run.horizons),
+        horizon=f"{start:%Y-%m-%dT%H:%M:%SZ} to {end:%Y-%m-%dT%H:%M:%SZ}",
+    )
+
 
 _MARK: Final = {ItemStatus.GREEN: "✔", ItemStatus.RED: "✘", ItemStatus.WAIVED: "○", ItemStatus.NOT_APPLICABLE: "–"}
 
