@@ -35,7 +35,6 @@ from segment5b_lib.phases.p4_artefacts import (
     SeedGateboard,
     SeedMatrix,
     Stability,
-    gates_by_seed,
     seed_lines,
 )
 from segment5b_lib.phases.popt_timing import Sample, timing_line, timing_of
@@ -150,7 +149,7 @@ def bodies(measured: P4Measured) -> list[Body]:
     t10, certificate = measured.t10, measured.certificate
     return [
         SeedMatrix(seeds=measured.seeds),
-        SeedGateboard(by_seed=gates_by_seed(measured.scorecards)),
+        SeedGateboard(by_seed={str(_seed_of(card)): list(card.results) for card in measured.scorecards}),
         Stability(t10=[t10], metrics=t10.detail.get("metrics", []), shared_inputs=t10.detail.get("shared_inputs", {})),
         RuntimeReceipts(runtime=list(measured.runtime), samples=[timing_line("lane", lane) for lane in measured.lanes]),
         P4Closure(

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import STATES
-from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.phases.engine.envelope import Body, Node
 from segment5b_lib.phases.popt_timing import TimingLine
 from segment5b_lib.store.runs import Run
@@ -84,8 +83,3 @@ def seed_lines(runs: Sequence[Run], required: Sequence[int]) -> list[SeedAuthori
         )
         for run in runs
     ]
-
-
-def gates_by_seed(cards: Sequence[Scorecard]) -> dict[str, list[GateResult]]:
-    """The gates of every seed."""
-    return {str(card.identity["seed"]): list(card.results) for card in cards}

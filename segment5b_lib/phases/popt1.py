@@ -10,21 +10,11 @@ from typing import ClassVar, Final
 import polars as pl
 
 from segment5b_lib.contract.words import Decision
-from segment5b_lib.phases import popt_items
+from segment5b_lib.phases import popt_closure, popt_items
 from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.order import is_closed
 from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject
 from segment5b_lib.phases.engine.shared_items import chain_complete
-from segment5b_lib.phases.popt_closure import (
-    LaneTiming,
-    PairClosure,
-    PairMeasured,
-    lane_timing,
-    pair_closure,
-    pair_next_steps,
-    pair_roles,
-    pair_sections,
-)
 from segment5b_lib.phases.popt_pair import BASELINE, CANDIDATE, Pair, PairParameters, pair_of
 from segment5b_lib.phases.popt_structure import EVIDENCE, CounterLine, counters_of, datasets_of
 from segment5b_lib.phases.popt_timing import state_budget
@@ -38,20 +28,20 @@ _COUNTERS: Final = ("total_bucket_count", "total_grouping_rows", "total_unique_g
 _SHAPE: Final = ("median_members_per_group", "max_group_share")
 
 
-class Popt1LaneTiming(LaneTiming):
+class Popt1LaneTiming(popt_closure.LaneTiming):
     """S1 before and after."""
 
     ARTEFACT: ClassVar[str] = "popt1_lane_timing"
 
 
-class Popt1Closure(PairClosure):
+class Popt1Closure(popt_closure.PairClosure):
     """S1: the same buckets, groups and data."""
 
     ARTEFACT: ClassVar[str] = "popt1_closure"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Popt1Measured(PairMeasured):
+class Popt1Measured(popt_closure.PairMeasured):
     """S1 on both sides: time against the baseline, structure against the second run, replay against all others.
 
     Attributes
@@ -104,12 +94,12 @@ def items(measured: Popt1Measured) -> list[DodItem]:
 def conclude(measured: Popt1Measured, items: Sequence[DodItem]) -> Conclusion:
     """POPT.2 is next, or POPT.3 where POPT.2 came first."""
     opens = Decision.UNLOCK_POPT3 if measured.popt2_closed else Decision.UNLOCK_POPT2_CONTINUE
-    return Conclusion(opens, next_steps=pair_next_steps(measured.pair, opens, items))
+    return Conclusion(opens, next_steps=popt_closure.pair_next_steps(measured.pair, opens, items))
 
 
 def bodies(measured: Popt1Measured) -> list[Body]:
     """Both sides' times, and what was compared."""
-    return [lane_timing(Popt1LaneTiming, measured), pair_closure(Popt1Closure, measured)]
+    return [popt_closure.lane_timing(Popt1LaneTiming, measured), popt_closure.pair_closure(Popt1Closure, measured)]
 
 
 def _group_sizes(pair: Pair) -> pl.DataFrame:
@@ -128,12 +118,12 @@ PHASE: Final = Phase(
     parameters=PairParameters,
     artefacts=(Popt1LaneTiming, Popt1Closure),
     pages=(Popt1Closure.ARTEFACT,),
-    roles=partial(pair_roles, _NAME),
+    roles=partial(popt_closure.pair_roles, _NAME),
     measure=measure,
     items=items,
     conclude=conclude,
     bodies=bodies,
-    sections=pair_sections,
+    sections=popt_closure.pair_sections,
     evidence=EVIDENCE,
     ranked=True,
 )

@@ -10,21 +10,11 @@ from typing import ClassVar, Final
 import polars as pl
 
 from segment5b_lib.contract.words import Decision, ItemStatus
-from segment5b_lib.phases import popt_items
+from segment5b_lib.phases import popt_closure, popt_items
 from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.order import recorded_decision, related_runs
 from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
 from segment5b_lib.phases.engine.shared_items import chain_complete
-from segment5b_lib.phases.popt_closure import (
-    LaneTiming,
-    PairClosure,
-    PairMeasured,
-    lane_timing,
-    pair_closure,
-    pair_next_steps,
-    pair_roles,
-    pair_sections,
-)
 from segment5b_lib.phases.popt_pair import Figures, Pair, PairParameters, pair_of, reduction
 from segment5b_lib.phases.popt_structure import EVIDENCE, CounterLine, bundle_faults, counters_of, datasets_of, draws_of
 from segment5b_lib.phases.popt_timing import Sample, below_scale, compared, state_budgets, timing_of
@@ -50,13 +40,13 @@ _NAME: Final = "POPT.2"
 _HOLDS: Final = (Decision.HOLD_POPT2_REOPEN, Decision.HOLD_POPT2R_REOPEN)
 
 
-class Popt2LaneTiming(LaneTiming):
+class Popt2LaneTiming(popt_closure.LaneTiming):
     """S4 before and after, and the states around it."""
 
     ARTEFACT: ClassVar[str] = "popt2_lane_timing"
 
 
-class Popt2Closure(PairClosure):
+class Popt2Closure(popt_closure.PairClosure):
     """S4: the same arrivals. `reopened_from` is the S4 (seconds) that a reopened POPT.2 is compared with."""
 
     ARTEFACT: ClassVar[str] = "popt2_closure"
@@ -77,7 +67,7 @@ class Anchors:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Popt2Measured(PairMeasured):
+class Popt2Measured(popt_closure.PairMeasured):
     """S4 on both sides; where it has not moved enough and POPT.2 has been reopened, 2R's own anchors decide.
 
     Attributes
@@ -156,7 +146,7 @@ def conclude(measured: Popt2Measured, items: Sequence[DodItem]) -> Conclusion:
         opens,
         reasons=[*_budget(measured.pair), *because],
         reopens=Decision.HOLD_POPT2R_REOPEN if reopened else None,
-        next_steps=pair_next_steps(measured.pair, opens, items),
+        next_steps=popt_closure.pair_next_steps(measured.pair, opens, items),
     )
 
 
@@ -164,8 +154,8 @@ def bodies(measured: Popt2Measured) -> list[Body]:
     """Both sides' times, and what was compared."""
     anchors = measured.reopened
     reopened_from = {"start": anchors.start.median, "best": anchors.best.median} if anchors else None
-    closure = pair_closure(Popt2Closure, measured, reopened_from=reopened_from)
-    return [lane_timing(Popt2LaneTiming, measured), closure]
+    closure = popt_closure.pair_closure(Popt2Closure, measured, reopened_from=reopened_from)
+    return [popt_closure.lane_timing(Popt2LaneTiming, measured), closure]
 
 
 def _budget(pair: Pair) -> list[str]:
@@ -223,12 +213,12 @@ PHASE: Final = Phase(
     parameters=PairParameters,
     artefacts=(Popt2LaneTiming, Popt2Closure),
     pages=(Popt2Closure.ARTEFACT,),
-    roles=partial(pair_roles, _NAME),
+    roles=partial(popt_closure.pair_roles, _NAME),
     measure=measure,
     items=items,
     conclude=conclude,
     bodies=bodies,
-    sections=pair_sections,
+    sections=popt_closure.pair_sections,
     evidence=EVIDENCE,
     ranked=True,
 )

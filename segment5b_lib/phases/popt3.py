@@ -11,21 +11,11 @@ import polars as pl
 from pydantic import Field
 
 from segment5b_lib.contract.words import Decision, ItemStatus
-from segment5b_lib.phases import popt_items
+from segment5b_lib.phases import popt_closure, popt_items
 from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
 from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
 from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt2 import COUNTERS
-from segment5b_lib.phases.popt_closure import (
-    LaneTiming,
-    PairClosure,
-    PairMeasured,
-    lane_timing,
-    pair_closure,
-    pair_next_steps,
-    pair_roles,
-    pair_sections,
-)
 from segment5b_lib.phases.popt_pair import Pair, PairParameters, pair_of
 from segment5b_lib.phases.popt_structure import EVIDENCE, CounterLine, bundle_faults, counters_of, datasets_of, draws_of
 from segment5b_lib.phases.popt_timing import below_scale, budget_item, compared, state_budgets
@@ -54,13 +44,13 @@ class BudgetWaiver(Node):
     measured: dict[str, float]
 
 
-class Popt3LaneTiming(LaneTiming):
+class Popt3LaneTiming(popt_closure.LaneTiming):
     """S2 and S3 before and after."""
 
     ARTEFACT: ClassVar[str] = "popt3_lane_timing"
 
 
-class Popt3Closure(PairClosure):
+class Popt3Closure(popt_closure.PairClosure):
     """S2 and S3: the same intensities and counts; the waiver, if the target was missed and one was given."""
 
     ARTEFACT: ClassVar[str] = "popt3_closure"
@@ -69,7 +59,7 @@ class Popt3Closure(PairClosure):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Popt3Measured(PairMeasured):
+class Popt3Measured(popt_closure.PairMeasured):
     """S2 and S3 against target and stretch; structure as far as S4, because they feed it.
 
     Attributes
@@ -151,13 +141,13 @@ def conclude(measured: Popt3Measured, items: Sequence[DodItem]) -> Conclusion:
     waiver = measured.waiver
     opens = Decision.UNLOCK_POPT4_CONTINUE_WITH_WAIVER if waiver else Decision.UNLOCK_POPT4_CONTINUE
     reasons = [f"waived: {waiver.reason}"] if waiver else []
-    return Conclusion(opens, reasons, next_steps=pair_next_steps(measured.pair, opens, items))
+    return Conclusion(opens, reasons, next_steps=popt_closure.pair_next_steps(measured.pair, opens, items))
 
 
 def bodies(measured: Popt3Measured) -> list[Body]:
     """Both sides' times, and what was compared."""
-    closure = pair_closure(Popt3Closure, measured, waiver=measured.waiver)
-    return [lane_timing(Popt3LaneTiming, measured), closure]
+    closure = popt_closure.pair_closure(Popt3Closure, measured, waiver=measured.waiver)
+    return [popt_closure.lane_timing(Popt3LaneTiming, measured), closure]
 
 
 def _budget(pair: Pair, reason: str) -> tuple[DodItem, BudgetWaiver | None]:
@@ -205,12 +195,12 @@ PHASE: Final = Phase(
     parameters=Popt3Parameters,
     artefacts=(Popt3LaneTiming, Popt3Closure),
     pages=(Popt3Closure.ARTEFACT,),
-    roles=partial(pair_roles, _NAME),
+    roles=partial(popt_closure.pair_roles, _NAME),
     measure=measure,
     items=items,
     conclude=conclude,
     bodies=bodies,
-    sections=pair_sections,
+    sections=popt_closure.pair_sections,
     evidence=EVIDENCE,
     ranked=True,
 )
