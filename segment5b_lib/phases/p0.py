@@ -47,7 +47,6 @@ class P0Measured(Measured):
 
     Attributes
     ----------
-    run : the run
     arrivals_written : rows in the footers of the arrivals' files
     figures : every published figure with the run's own
     """

@@ -78,21 +78,19 @@ class OwnerStateMatrix(Body):
 
 def context_lines(scorecard: Scorecard) -> list[ContextLine]:
     """The earlier, tighter bounds, each with what was measured now."""
-    lines = []
-    for gate_id, level, bound in EARLIER_BOUNDS:
-        result = scorecard.result(gate_id)
-        lines.append(
-            ContextLine(
-                gate_id=gate_id,
-                level="b" if level == "b" else "bplus",
-                max=bound,
-                value=result.value,
-                unit=result.unit,
-                within=None if result.value is None else result.value <= bound,
-                source="remediation report, before the plan",
-            )
+    return [
+        ContextLine(
+            gate_id=gate_id,
+            level="b" if level == "b" else "bplus",
+            max=bound,
+            value=result.value,
+            unit=result.unit,
+            within=None if result.value is None else result.value <= bound,
+            source="remediation report, before the plan",
         )
-    return lines
+        for gate_id, level, bound in EARLIER_BOUNDS
+        for result in [scorecard.result(gate_id)]
+    ]
 
 
 def context_frame(lines: Sequence[ContextLine]) -> pl.DataFrame:

@@ -27,6 +27,8 @@ from segment5b_lib.store.runs import Run
 
 MODES: Final = {"civil_time_enforcement": "fail_closed", "calibration_sentinels.evaluation_mode": "enforce_bplus"}
 """How strictly the hardened policy watches."""
+_OF_THE_CHECK: Final = ("check_id", "status", "value", "unit", "message")
+"""Fields of a check of S5 that a sentinel carries."""
 
 
 class ContractInventory(Body):
@@ -70,7 +72,6 @@ class P3Measured(Measured):
 
     Attributes
     ----------
-    run : the run
     report : S5's own report
     mutations : every threshold that S5 consumes, moved past what was measured, and what S5 says then
     """
@@ -87,7 +88,11 @@ class P3Measured(Measured):
     @cached_property
     def sentinels(self) -> list[Sentinel]:
         """The checks of S5 that watch a gate."""
-        return _sentinels(self.report)
+        return [
+            Sentinel(gates=sorted(set(watched_gates(check))), **{name: check[name] for name in _OF_THE_CHECK})
+            for check in self.report["checks"]
+            if any(watched_gates(check))
+        ]
 
     @property
     def modes(self) -> dict[str, str]:
@@ -162,21 +167,6 @@ def _consumed(thresholds: Sequence[ThresholdInventory]) -> DodItem:
     by_s5 = {line.gate_id for line in thresholds if any(name.startswith("S5 ") for name in line.consumed_by)}
     problems = [f"{gate}: S5 does not consume its threshold" for gate in WATCHED_BY_S5 if gate not in by_s5]
     return item("P3.3", "the thresholds are consumed", problems, f"S5 consumes those of {', '.join(WATCHED_BY_S5)}")
-
-
-def _sentinels(report: Mapping[str, Any]) -> list[Sentinel]:
-    return [
-        Sentinel(
-            check_id=check["check_id"],
-            gates=sorted(set(watched_gates(check))),
-            status=check["status"],
-            value=check["value"],
-            unit=check["unit"],
-            message=check["message"],
-        )
-        for check in report["checks"]
-        if any(watched_gates(check))
-    ]
 
 
 def _emitted(measured: P3Measured) -> DodItem:

@@ -112,6 +112,7 @@ def measured_on(cards: Sequence[Scorecard]) -> P4Measured:
         *(runtime_gate(lane.name, list(lane.seconds.values()), scale, policy.runtime) for lane in lanes),
     ]
     several = (t10, replayed, *runtime)
+    seeds = [SeedResults(_seed_of(card), card.identity["scale"], card.results) for card in cards]
     return P4Measured(
         scorecards=tuple(cards),
         other_gates=several,
@@ -119,7 +120,7 @@ def measured_on(cards: Sequence[Scorecard]) -> P4Measured:
         replay=replayed,
         runtime=tuple(runtime),
         lanes=tuple(lanes),
-        certificate=close([_seed(card) for card in cards], several, policy.stability),
+        certificate=close(seeds, several, policy.stability),
     )
 
 
@@ -170,10 +171,6 @@ def keep(measured: P4Measured) -> None:
     """A certificate keeps its runs from being pruned."""
     for run in measured.runs:
         pin("certification", run)
-
-
-def _seed(card: Scorecard) -> SeedResults:
-    return SeedResults(_seed_of(card), card.identity["scale"], card.results)
 
 
 def _seed_of(card: Scorecard) -> int:

@@ -91,7 +91,6 @@ class Popt0Measured(Measured):
 
     Attributes
     ----------
-    timing : the run with its repetitions
     elapsed : one row per state: time, status, rows, share; what is missing is named
     lanes : seconds of the run's own attempt by state and lane, for a chart
     hotspots : lanes of every state and of the segment, and who owns the time

@@ -76,7 +76,6 @@ class Popt4Measured(Measured):
 
     Attributes
     ----------
-    timing : the run with its repetitions
     samples : seconds of S4 and S5, with lanes
     replays : every replay
     pairs : seconds of S4 without and with reporting, pair by pair, until their interval decided

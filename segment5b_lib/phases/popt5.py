@@ -82,7 +82,6 @@ class Popt5Measured(Measured):
 
     Attributes
     ----------
-    timing : the run with its repetitions
     witness : the latest run of another seed with its repetitions; None where there is none
     candidate, both : samples of the candidate lane (one seed) and of the witness lane (two seeds)
     track : what POPT.0 to POPT.4 have decided, and about which run

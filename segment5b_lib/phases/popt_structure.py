@@ -7,7 +7,7 @@ the sum of the hashes of the rows, so that neither order nor layout nor number o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from segment5b_lib.contract.datasets import dataset
@@ -105,12 +105,9 @@ def datasets_of(reference: Run | None, candidate: Run, states: Sequence[str]) ->
     if reference is None:
         return []
     names = [name for state in states for name in (spec_of(state).writes or (BUNDLE,))]
-    return [_dataset_line(name, reference, candidate) for name in names if _is_written(name, reference, candidate)]
-
-
-def _is_written(name: str, *runs: Run) -> bool:
-    """A dataset that is written on request only may be in neither."""
-    return any(_files(run, name) for run in runs)
+    # A dataset that is written on request only may be in neither.
+    written = [name for name in names if _files(reference, name) or _files(candidate, name)]
+    return [_dataset_line(name, reference, candidate) for name in written]
 
 
 def _dataset_line(name: str, reference: Run, candidate: Run) -> DatasetLine:
@@ -147,21 +144,14 @@ def column_digests(run: Run, name: str, files: Sequence[str] | Mapping[str, str]
 
 def differences(lines: Sequence[CounterLine | DatasetLine]) -> list[str]:
     """What is not equal, in words."""
-    return list(_differences(lines))
+    return [_difference(line) for line in lines if not line.equal]
 
 
-def _differences(lines: Sequence[CounterLine | DatasetLine]) -> Iterator[str]:
-    for line in lines:
-        if line.equal:
-            continue
-        if isinstance(line, CounterLine):
-            yield f"{line.state} {line.counter}: {_said(line.reference)} before, {_said(line.candidate)} now"
-        else:
-            yield f"{line.dataset_id}: {', '.join(line.differs)} differ ({line.compared_by})"
-
-
-def _said(value: float | str | None) -> str:
-    return "not recorded" if value is None else str(value)
+def _difference(line: CounterLine | DatasetLine) -> str:
+    if isinstance(line, DatasetLine):
+        return f"{line.dataset_id}: {', '.join(line.differs)} differ ({line.compared_by})"
+    before, now = ("not recorded" if value is None else value for value in (line.reference, line.candidate))
+    return f"{line.state} {line.counter}: {before} before, {now} now"
 
 
 def bundle_faults(run: Run) -> list[str]:

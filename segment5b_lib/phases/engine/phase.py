@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from segment5b_lib.contract.words import Decision, ItemStatus
 from segment5b_lib.phases.engine.attempts import slug
@@ -53,22 +53,6 @@ class Conclusion:
     next_steps: NextSteps = NOTHING
 
 
-def _no_others(run: Run, parameters: Any) -> Mapping[str, Sequence[Run]]:
-    return {}
-
-
-def _no_sections(measured: Any) -> Sequence[Section]:
-    return ()
-
-
-def _no_files(measured: Any) -> Files:
-    return {}
-
-
-def _no_effects(measured: Any) -> None:
-    return None
-
-
 @dataclass(frozen=True)
 class Phase(Generic[P, M]):
     """What stays the same from one execution to the next.
@@ -102,11 +86,11 @@ class Phase(Generic[P, M]):
     conclude: Callable[[M, Sequence[DodItem]], Conclusion]
     bodies: Callable[[M], Sequence[Body]]
     pages: tuple[str, ...] = ()
-    sections: Callable[[M], Sequence[Section]] = _no_sections
-    files: Callable[[M], Files] = _no_files
-    roles: Callable[[Run, P], Mapping[str, Sequence[Run]]] = _no_others
+    sections: Callable[[M], Sequence[Section]] = lambda measured: ()
+    files: Callable[[M], Files] = lambda measured: {}
+    roles: Callable[[Run, P], Mapping[str, Sequence[Run]]] = lambda run, parameters: {}
     evidence: Collection[str] = ()
-    effects: Callable[[M], None] = _no_effects
+    effects: Callable[[M], None] = lambda measured: None
     ranked: bool = False
 
     @property
