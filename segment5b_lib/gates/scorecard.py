@@ -105,7 +105,7 @@ class Scorecard:
     def frame(self) -> pl.DataFrame:
         """One row per gate: gate, title, severity, verdict, the texts of value and thresholds, owner, rerun.
 
-        `number` is the value in the gate's own unit, `distance` its room to the B bound as text, `provenance` the
+        `number` is the value in the gate's own unit, `distance` its margin to the B bound as text, `provenance` the
         policy file and key of the thresholds, `produced_by` the function in `gates` that measured.
         """
         return pl.DataFrame([self._row(entry) for entry in self.results], infer_schema_length=None)

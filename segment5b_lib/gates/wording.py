@@ -37,17 +37,17 @@ def provenance_text(result: GateResult) -> str:
 
 def distance_text(result: GateResult) -> str:
     """How far the value lies inside or outside its nearest B bound; shares in percentage points."""
-    room = distance(result)
-    if room is None:
+    margin = distance(result)
+    if margin is None:
         return ""
-    amount = value_text(100 * abs(room), "pp") if result.unit == "share" else value_text(abs(room), result.unit)
-    if room == 0:
+    amount = value_text(100 * abs(margin), "pp") if result.unit == "share" else value_text(abs(margin), result.unit)
+    if margin == 0:
         return "on the B threshold"
-    return f"{amount} inside B" if room > 0 else f"{amount} outside B"
+    return f"{amount} inside B" if margin > 0 else f"{amount} outside B"
 
 
 def distance(result: GateResult) -> float | None:
-    """Room to the nearest B bound in the gate's unit, negative outside; None without value or bound."""
+    """Distance to the nearest B bound in the gate's unit, negative outside; None without value or bound."""
     bounds = [entry for entry in result.thresholds if entry.level == "b"]
     if result.value is None or not bounds:
         return None
