@@ -13,7 +13,7 @@ from segment5b_lib.contract.strict import Strict
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.errors import PolicyError
 from segment5b_lib.gates.a06_replay import replay
-from segment5b_lib.gates.closing import SeedResults, close
+from segment5b_lib.gates.certificate_class import SeedResults, classify
 from segment5b_lib.gates.runtime import LANES, RUNTIME_STATES, runtime_gate
 from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
@@ -108,7 +108,7 @@ def close_the_segment(cards: list[Scorecard]) -> None:
     policy = run.policies.validation
     times = [runtime_gate(name, [1.0], "authority", policy.runtime) for name in (*RUNTIME_STATES, *LANES)]
     seeds = [SeedResults(card.identity["seed"], run.world.scale, card.results) for card in cards]
-    close(seeds, [stability(cards[1:] + cards[:1]), replay(run), *times], policy.stability)
+    classify(seeds, [stability(cards[1:] + cards[:1]), replay(run), *times], policy.stability)
 
 
 @pytest.mark.parametrize("key", KEPT_BY_THE_MODEL)

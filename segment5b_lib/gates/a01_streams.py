@@ -60,7 +60,7 @@ def _traced(evidence: Evidence, scenario_id: str) -> tuple[pl.DataFrame, pl.Data
     width, start = clock.bucket_seconds * SECOND_US, clock.start * SECOND_US
     counts, sample = evidence.counts[scenario_id], counted.tables.sample
     defined = defined_offsets(counts, sample, receipt.rng_root, receipt.seed, scenario_id, width)
-    drawn = counted.listed.sampled.with_columns(offset=pl.col("ts_utc") - start - pl.col("bucket_index") * width)
+    drawn = counted.overflow.sampled.with_columns(offset=pl.col("ts_utc") - start - pl.col("bucket_index") * width)
     return defined, draws_that_differ(defined, drawn).select(*SERIES_KEY, "differing")
 
 

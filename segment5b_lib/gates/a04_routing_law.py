@@ -34,7 +34,7 @@ def measure(evidence: Evidence) -> Measurement:
     groups = pl.concat([_by_group(table) for table in cells.values()])
     df, statistic = int(groups["df"].sum()), float(groups["chi_square"].sum())
     arrivals = sum(int(table["arrivals"].sum()) for table in tables.values())
-    listed = sum(int(counted.listed.places["arrivals"].sum()) for counted in evidence.tallies.values())
+    listed = sum(int(counted.overflow.places["arrivals"].sum()) for counted in evidence.tallies.values())
     weightless = sum(int(table.filter(pl.col("weight") <= 0)["arrivals"].sum()) for table in tables.values())
     detail = {
         "chi_square": statistic,

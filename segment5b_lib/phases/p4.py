@@ -15,7 +15,7 @@ from segment5b_lib.contract.verdicts import STANDS, GateResult
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.engine.retention import pin
 from segment5b_lib.gates.a06_replay import replay
-from segment5b_lib.gates.closing import ClosureClass, SeedResults, close
+from segment5b_lib.gates.certificate_class import CertificateClass, SeedResults, classify
 from segment5b_lib.gates.runtime import runtime_gate, state_gates
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
@@ -68,7 +68,7 @@ class P4Measured(Measured):
     replay: GateResult
     runtime: tuple[GateResult, ...]
     lanes: tuple[Sample, ...]
-    certificate: ClosureClass
+    certificate: CertificateClass
 
     @property
     def runs(self) -> list[Run]:
@@ -120,7 +120,7 @@ def measured_on(cards: Sequence[Scorecard]) -> P4Measured:
         replay=replayed,
         runtime=tuple(runtime),
         lanes=tuple(lanes),
-        certificate=close(seeds, several, policy.stability),
+        certificate=classify(seeds, several, policy.stability),
     )
 
 
@@ -229,13 +229,13 @@ def _runtime(results: Sequence[GateResult]) -> DodItem:
     return _stand("P4.5", text, results)
 
 
-def _class(certificate: ClosureClass) -> DodItem:
+def _class(certificate: CertificateClass) -> DodItem:
     held = list(certificate.reasons) if certificate.decision is Decision.HOLD_REMEDIATE else []
     evidence = f"{certificate.decision.value}, earned at the {certificate.scale} scale"
     return item("P4.6", "the closure class is explicit", held, evidence)
 
 
-def _next_steps(cards: Sequence[Scorecard], certificate: ClosureClass) -> NextSteps:
+def _next_steps(cards: Sequence[Scorecard], certificate: CertificateClass) -> NextSteps:
     if certificate.decision is not Decision.HOLD_REMEDIATE:
         freeze = command("phase", "P5", cards[0].identity["run_id"][:8])
         return one_step("freeze", ["P5"], command("prune", "--yes"), freeze)

@@ -46,7 +46,7 @@ from segment5b_lib.store.scan import each, no_rows, read_group
 
 
 @dataclass(frozen=True)
-class Listed:
+class OverflowRows:
     """Rows outside the dense tables, grouped and counted in `arrivals` (i64).
 
     Attributes
@@ -86,7 +86,7 @@ def _odd_census(table: pa.Table, odd: Odd) -> pl.DataFrame:
     return frame.group_by("tzid", "cell", "digits").agg(arrivals=pl.len().cast(pl.Int64))
 
 
-def _together(parts: Sequence[Listed]) -> Listed:
+def _together(parts: Sequence[OverflowRows]) -> OverflowRows:
     """Groups of all row groups together."""
 
     def total(name: str) -> pl.DataFrame:
@@ -94,7 +94,7 @@ def _together(parts: Sequence[Listed]) -> Listed:
         return rows.group_by(pl.exclude("arrivals")).agg(pl.col("arrivals").sum())
 
     sampled = pl.concat([part.sampled for part in parts])
-    return Listed(total("census"), total("roles"), total("series"), total("places"), sampled)
+    return OverflowRows(total("census"), total("roles"), total("series"), total("places"), sampled)
 
 
 DATASET: Final = "arrival_events_5B"
@@ -119,7 +119,7 @@ class ArrivalTally:
 
     tables: ArrivalTables
     tally: Tally
-    listed: Listed
+    overflow: OverflowRows
     breaks: int
 
     @property
@@ -151,15 +151,15 @@ class ArrivalPass:
         parts = list(each(self._part, files))
         ends = [end for _, end in parts if end is not None]
         breaks = sum(before[1] >= after[0] for before, after in pairwise(ends))
-        listed = [frames for rows, _ in parts for frames in rows]
-        if not listed:
+        overflow = [frames for rows, _ in parts for frames in rows]
+        if not overflow:
             raise no_rows(DATASET, self.tables.scenario_id)
-        return ArrivalTally(self.tables, self._total(), _together(listed), breaks)
+        return ArrivalTally(self.tables, self._total(), _together(overflow), breaks)
 
-    def _part(self, path: Path) -> tuple[list[Listed], tuple[Edge, Edge] | None]:
-        """One part file: its listed rows, and its first and last row."""
+    def _part(self, path: Path) -> tuple[list[OverflowRows], tuple[Edge, Edge] | None]:
+        """One part file: its overflow rows, and its first and last row."""
         tally, memory = self._borrow(), self.tables.memory()
-        listed, first, last = [], None, None
+        overflow, first, last = [], None, None
         try:
             with open_file(path, dataset(DATASET), foreign=True) as file:
                 for group in range(file.num_row_groups):
@@ -168,11 +168,11 @@ class ArrivalPass:
                         continue
                     rows = self._columns(table)
                     first, last = first or _edge(rows, 0), _edge(rows, -1)
-                    listed.append(self._group(file, group, table, rows, tally, memory))
+                    overflow.append(self._group(file, group, table, rows, tally, memory))
             finish_part(memory, tally)
         finally:
             self._tallies.put(tally)
-        return listed, (first, last) if first and last else None
+        return overflow, (first, last) if first and last else None
 
     def _keyed(self, table: pa.Table) -> pa.Table:
         """Rows with the key of their series: without a country where S3's have none."""
@@ -182,10 +182,10 @@ class ArrivalPass:
 
     def _group(
         self, file: pq.ParquetFile, group: int, table: pa.Table, rows: Columns, tally: Tally, memory: Memory
-    ) -> Listed:
+    ) -> OverflowRows:
         t, odd = self.tables, new_odd(table.num_rows)
         tally_rows(rows, t.clock, t.register, t.sites, t.edges, t.sample, tally, memory, odd)
-        return Listed(
+        return OverflowRows(
             _odd_census(table, odd),
             self._roles(file, group, rows),
             _grouped(table, odd.series[: odd.found[SERIES_ROWS]], (*SERIES_KEY, "bucket_index")),

@@ -38,7 +38,7 @@ def census_of(counted: ArrivalTally) -> pl.DataFrame:
     arrivals : i64, rows counted
     """
     expected = counted.tables.expected
-    rows = pl.concat([_right(counted), _listed(counted)])
+    rows = pl.concat([_right(counted), _overflow(counted)])
     offset = expected.with_expected(rows.lazy(), "tzid", pl.col("second") * SECOND_US)
     hour = week_hour(pl.col("second") * SECOND_US + pl.col("expected_us")).fill_null(NO_HOUR)
     right = pl.col("error_seconds") == 0
@@ -65,7 +65,7 @@ def roles_of(counted: ArrivalTally) -> pl.DataFrame:
 
     Returns scenario_id, role (settlement or operational), tzid, error_seconds (as in the census), arrivals.
     """
-    return counted.listed.roles.select(
+    return counted.overflow.roles.select(
         pl.lit(counted.tables.scenario_id).alias("scenario_id"),
         "role",
         "tzid",
@@ -98,11 +98,11 @@ def _right(counted: ArrivalTally) -> pl.DataFrame:
     )
 
 
-def _listed(counted: ArrivalTally) -> pl.DataFrame:
+def _overflow(counted: ArrivalTally) -> pl.DataFrame:
     """All other rows, their digits as columns."""
     flags, hours = pl.col("digits") % 4, pl.col("digits") // 12 % 256
     virtual = pl.col("digits") // 4 % 3
-    return counted.listed.census.select(
+    return counted.overflow.census.select(
         "tzid",
         second=pl.col("cell") * counted.tables.expected.cell_seconds,
         error_seconds=_error_seconds(pl.col("digits") // 12 // 256),

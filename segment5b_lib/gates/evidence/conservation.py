@@ -36,11 +36,11 @@ def compare_counts(counts: SeriesCounts, arrivals: ArrivalTally) -> tuple[pl.Dat
     examples : the first keys that differ, with `s3` and `s4`
     """
     promised, delivered = counts.counts, arrivals.tally.delivered
-    strays = arrivals.listed.series.select(*_ROW_KEY, s3=pl.lit(0, pl.Int64), s4="arrivals")
-    rows = _compared(promised, delivered) + _compared(*_columns(strays))
-    levels = [(ROW_LEVEL, rows), (LOGICAL_LEVEL, _logical(counts.series, promised, delivered, strays))]
+    unknown_keys = arrivals.overflow.series.select(*_ROW_KEY, s3=pl.lit(0, pl.Int64), s4="arrivals")
+    rows = _compared(promised, delivered) + _compared(*_columns(unknown_keys))
+    levels = [(ROW_LEVEL, rows), (LOGICAL_LEVEL, _logical(counts.series, promised, delivered, unknown_keys))]
     table = pl.DataFrame([{"level": name, **dict(zip(_COUNTERS, sums.tolist(), strict=True))} for name, sums in levels])
-    examples = pl.concat([_differing(counts.series, promised, delivered), strays]).sort(_ROW_KEY).head(EXAMPLES)
+    examples = pl.concat([_differing(counts.series, promised, delivered), unknown_keys]).sort(_ROW_KEY).head(EXAMPLES)
     scenario_id = pl.lit(arrivals.tables.scenario_id).alias("scenario_id")
     return table, examples.select(scenario_id, *_ROW_KEY, "s3", "s4")
 
@@ -58,18 +58,18 @@ def _columns(keys: pl.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return keys["s3"].to_numpy(), keys["s4"].to_numpy()
 
 
-def _logical(series: pl.DataFrame, promised: Table, delivered: Table, strays: pl.DataFrame) -> NDArray[np.int64]:
-    """Series that share a logical key added up; those that a stray key belongs to are added up key by key."""
+def _logical(series: pl.DataFrame, promised: Table, delivered: Table, unknown_keys: pl.DataFrame) -> NDArray[np.int64]:
+    """Series that share a logical key added up; those that an unknown key belongs to are added up key by key."""
     numbered = series.with_row_index("s")
-    touched = numbered.join(strays, on=_LOGICAL_SERIES, how="semi")
-    whole = numbered.join(strays, on=_LOGICAL_SERIES, how="anti")
+    touched = numbered.join(unknown_keys, on=_LOGICAL_SERIES, how="semi")
+    whole = numbered.join(unknown_keys, on=_LOGICAL_SERIES, how="anti")
     groups = whole.group_by(_LOGICAL_SERIES).agg("s")["s"].to_list()
     alone = [group[0] for group in groups if len(group) == 1]
     sums = _compared(promised[alone], delivered[alone])
     for group in groups:
         if len(group) > 1:
             sums += _compared(promised[group].sum(axis=0), delivered[group].sum(axis=0))
-    keys = pl.concat([_keys(touched, promised, delivered), strays])
+    keys = pl.concat([_keys(touched, promised, delivered), unknown_keys])
     added = keys.group_by(*_LOGICAL_SERIES, "bucket_index").agg(pl.col("s3", "s4").sum())
     return sums + _compared(*_columns(added))
 

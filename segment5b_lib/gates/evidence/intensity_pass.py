@@ -49,9 +49,9 @@ def tally_intensity(run: Run, scenario_id: str, law: CountLaw) -> Intensity:
         lies outside the horizon
     """
     tables, outside = ZoneTables(2, law.buckets), 0
-    for part, strays in each(lambda path: _tally_part(path, law), run.files(DATASET, scenario_id)):
+    for part, rows_outside in each(lambda path: _tally_part(path, law), run.files(DATASET, scenario_id)):
         tables.add(part.zones, part.of_zone)
-        outside += strays
+        outside += rows_outside
     if outside:
         raise foreign_bucket(DATASET, outside, law.buckets)
     if not tables.zones:

@@ -40,7 +40,7 @@ def places_of(counted: ArrivalTally) -> pl.DataFrame:
     missing = pl.lit(None, pl.UInt64)
     sites = tables.site_rows.select("merchant_id", site_id="place_id", edge_id=missing, arrivals=pl.Series(tally.sites))
     edges = tables.edge_rows.select("merchant_id", site_id=missing, edge_id="place_id", arrivals=pl.Series(tally.edges))
-    rows = pl.concat([sites, edges, counted.listed.places.select(*_PLACE, "arrivals")])
+    rows = pl.concat([sites, edges, counted.overflow.places.select(*_PLACE, "arrivals")])
     return rows.filter(pl.col("arrivals") > 0).group_by(_PLACE).agg(pl.col("arrivals").sum()).sort(_PLACE)
 
 

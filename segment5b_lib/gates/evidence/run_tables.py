@@ -30,6 +30,7 @@ from segment5b_lib.gates.evidence.count_pass import (
 )
 from segment5b_lib.gates.evidence.intensity_pass import Intensity, tally_intensity, zone_buckets
 from segment5b_lib.gates.evidence.latent_factor import LatentFactor, take_latent_factor
+from segment5b_lib.gates.evidence.once import once
 from segment5b_lib.gates.evidence.places import places_of, site_weights, take_row_zones, world_edges, world_sites
 from segment5b_lib.gates.evidence.series_runs import KEY_SCHEMA
 from segment5b_lib.gates.evidence.trace import sampled_series
@@ -65,7 +66,6 @@ class Evidence:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self._refusals: dict[str, InputError | MissingInputError] = {}
 
     @property
     def policy(self) -> ValidationPolicy:
@@ -135,24 +135,20 @@ class Evidence:
         (path,) = self.run.world.files("tz_timetable_cache_json")
         return dict(read_json(path))
 
-    @cached_property
+    @once
     def counts(self) -> dict[str, SeriesCounts]:
         """S3 of each scenario, read once (see `count_pass.SeriesCounts`)."""
-        return self._once(
-            "counts", lambda: {name: tally_counts(self.run, name, law) for name, law in self._laws.items()}
-        )
+        return {name: tally_counts(self.run, name, law) for name, law in self._laws.items()}
 
-    @cached_property
+    @once
     def intensities(self) -> dict[str, Intensity]:
         """S2 of each scenario, read once (see `intensity_pass.Intensity`)."""
-        return self._once(
-            "intensities", lambda: {name: tally_intensity(self.run, name, law) for name, law in self._laws.items()}
-        )
+        return {name: tally_intensity(self.run, name, law) for name, law in self._laws.items()}
 
-    @cached_property
+    @once
     def tallies(self) -> dict[str, ArrivalTally]:
         """The arrivals of each scenario, read once (see `arrival_pass.ArrivalTally`)."""
-        return self._once("tallies", lambda: {name: self._tally(name) for name in self.clocks})
+        return {name: self._tally(name) for name in self.clocks}
 
     @cached_property
     def census(self) -> pl.DataFrame:
@@ -225,16 +221,6 @@ class Evidence:
     def latent_factor(self) -> LatentFactor:
         """S2's latent factors over all scenarios."""
         return take_latent_factor(self.run, tuple(h.scenario_id for h in self.horizons))
-
-    def _once(self, name: str, make: Callable[[], Value]) -> Value:
-        """What a pass gives; one that bad evidence stopped is not tried again for the next gate."""
-        if name in self._refusals:
-            raise self._refusals[name]
-        try:
-            return make()
-        except (InputError, MissingInputError) as refusal:
-            self._refusals[name] = refusal
-            raise
 
     @cached_property
     def _laws(self) -> dict[str, CountLaw]:

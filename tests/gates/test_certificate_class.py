@@ -1,4 +1,4 @@
-"""The closure classes, rule by rule: one thing wrong at a time, and the class it leaves."""
+"""The classes of a certificate, rule by rule: one thing wrong at a time, and the class it leaves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.errors import UsageError
-from segment5b_lib.gates.closing import ClosureClass, SeedResults, Waiver, close
+from segment5b_lib.gates.certificate_class import CertificateClass, SeedResults, Waiver, classify
 from segment5b_lib.gates.runtime import LANES, RUNTIME_STATES, runtime_gate
 from tests.gates.made_up import made_up, policy, results
 
@@ -23,15 +23,17 @@ def demanded(scale: str = "authority", t10: float = 0.1, a6: float = 0.0, **seco
     return [made_up("T10", t10), made_up("A6", a6), *runtime]
 
 
-def closed(scale: str = "authority", waivers: tuple[Waiver, ...] = (), others: Any = None, **one: Any) -> ClosureClass:
+def closed(
+    scale: str = "authority", waivers: tuple[Waiver, ...] = (), others: Any = None, **one: Any
+) -> CertificateClass:
     """Four green seeds, but for some gates of seed 7."""
     seeds = [SeedResults(seed, scale, results(**(one if seed == 7 else {}))) for seed in SEEDS]
-    return close(seeds, demanded(scale) if others is None else others, policy().stability, waivers)
+    return classify(seeds, demanded(scale) if others is None else others, policy().stability, waivers)
 
 
 def test_everything_at_bplus_is_robust() -> None:
     found = closed()
-    assert found == ClosureClass(Decision.PASS_BPLUS_ROBUST, (), "authority", ())
+    assert found == CertificateClass(Decision.PASS_BPLUS_ROBUST, (), "authority", ())
 
 
 def test_small_worlds_close_without_budgets_and_say_their_scale() -> None:
@@ -93,11 +95,11 @@ def test_stability_replay_and_budgets(others: list[GateResult], decision: Decisi
 
 def test_every_required_seed_once_and_at_one_scale() -> None:
     green = {seed: SeedResults(seed, "authority", results()) for seed in SEEDS}
-    missing = close([green[seed] for seed in SEEDS[:3]], demanded(), policy().stability)
+    missing = classify([green[seed] for seed in SEEDS[:3]], demanded(), policy().stability)
     assert missing.reasons == ("seed 202: no run",)
-    twice = close([*green.values(), green[7]], demanded(), policy().stability)
+    twice = classify([*green.values(), green[7]], demanded(), policy().stability)
     assert twice.reasons == ("seed 7: 2 runs",)
-    mixed = close([*green.values(), SeedResults(1, "small", results())], demanded(), policy().stability)
+    mixed = classify([*green.values(), SeedResults(1, "small", results())], demanded(), policy().stability)
     assert mixed.reasons == ("the runs are of different scales: authority, small",)
     assert {found.decision for found in (missing, twice, mixed)} == {Decision.HOLD_REMEDIATE}
 

@@ -1,4 +1,4 @@
-"""The closure classes (plan §0) as one pure function over the results of several seeds."""
+"""The classes of a certificate (plan §0) as one pure function over the results of several seeds."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Waiver:
 
 
 @dataclass(frozen=True)
-class ClosureClass:
+class CertificateClass:
     """The class, why it is no better one, the scale it was earned at, and what was waived."""
 
     decision: Decision
@@ -48,9 +48,9 @@ class ClosureClass:
     waived: tuple[Waiver, ...]
 
 
-def close(
+def classify(
     seeds: Sequence[SeedResults], cross_run: Sequence[GateResult], policy: Stability, waivers: Sequence[Waiver] = ()
-) -> ClosureClass:
+) -> CertificateClass:
     """Judge several seeds together.
 
     `cross_run` are the results of T10, A6 and every runtime gate (`table.CROSS_RUN_GATES`). PASS_BPLUS_ROBUST: every
@@ -66,13 +66,13 @@ def close(
     scales = sorted({entry.scale for entry in seeds})
     holds = [*_seed_holds(seeds, policy, scales), *_gate_holds(seeds, waivers, scales), *_cross_run_holds(cross_run)]
     if holds:
-        return ClosureClass(Decision.HOLD_REMEDIATE, tuple(holds), ", ".join(scales), tuple(waivers))
+        return CertificateClass(Decision.HOLD_REMEDIATE, tuple(holds), ", ".join(scales), tuple(waivers))
     short = [
         *_short_of_bplus(seeds, waivers),
         *(_result_text(result) for result in cross_run if result.verdict is Verdict.PASS_B),
     ]
     decision = Decision.PASS_B if short else Decision.PASS_BPLUS_ROBUST
-    return ClosureClass(decision, tuple(short), ", ".join(scales), tuple(waivers))
+    return CertificateClass(decision, tuple(short), ", ".join(scales), tuple(waivers))
 
 
 def _check(waivers: Sequence[Waiver]) -> None:
