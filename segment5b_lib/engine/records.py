@@ -1,4 +1,4 @@
-"""Run records: one row per state attempt, the run log, and the RNG audit and trace (contracts §2, §5)."""
+"""Writes run records, the run log, and the RNG audit and trace (contracts §2, §5)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The table of gates: the rows that their modules carry, in the order of scoring.
 
 The clock and conservation come first, calibration after them, then the audit. Thresholds and severity stand in the
-validation policy; every result says which file, key and value it was judged by.
+validation policy; every result says which file, key and value it was judged by. `CONTRIBUTING.md` says how to add a
+gate.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Run records: one row per state attempt (contracts §2), of ours and of another program."""
+"""Models of run records (contracts §2), also of those that another program wrote."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The phases in the order of the plan, and the board: where every run stands, and what holds it."""
+"""The phases in the order of the plan, and the board: where every run stands, and what holds it.
+
+`CONTRIBUTING.md` says how to add a phase.
+"""
 
 from __future__ import annotations
 
