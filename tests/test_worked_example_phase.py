@@ -187,6 +187,7 @@ def test_the_steps_are_those_of_the_page() -> None:
     assert len(EDITS) <= 4
 
 
+@pytest.mark.slow
 def test_a_phase_that_is_added_by_these_steps_decides_and_stands_on_the_board(own_run: Run, project: Path) -> None:
     for edit in EDITS.values():
         edit(project)
