@@ -105,7 +105,7 @@ def test_clicks_lists_and_the_slider_move_the_views(page: Any) -> None:
     heatmap = page.locator(".vega-embed", has_text="Mismatch rate by date and zone")
     heatmap.locator("path[aria-label*='Europe/Berlin'][aria-label*='2026-03-30']").first.click(force=True)
     shows(page, "Europe/Berlin, 2026-03-30 UTC")
-    assert drop_down(page, "zone").locator("option:checked").inner_text() == option(page, "zone", "Europe/Berlin")
+    follows(page, "zone", option(page, "zone", "Europe/Berlin"))
     shot(page, "lab-clicked")
 
     before = page.locator(".widget-html", has_text="predicted T1").inner_text()
@@ -119,6 +119,15 @@ def test_clicks_lists_and_the_slider_move_the_views(page: Any) -> None:
     shows(page, "page 2 of")
     follow_the_dark_theme(page)
     assert page.abroad == []
+
+
+def follows(page: Any, label: str, text: str) -> None:
+    """Lists are set after the views are drawn: wait until one shows the text."""
+    for _ in range(PATIENCE_MS // 100):
+        if drop_down(page, label).locator("option:checked").inner_text() == text:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"the list {label} does not show {text}")
 
 
 def option(page: Any, label: str, begins: str) -> str:
