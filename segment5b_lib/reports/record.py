@@ -100,7 +100,9 @@ def reasons(record: NotebookRecord) -> list[str]:
         first = f"{context.pop('code', record.error['kind'])}: {context.pop('what')}"
         parts = [first, *(f"{label:<9}{text}" for label, text in context.items() if label != "next")]
         return [line.strip() for part in parts for line in part.splitlines() if line.strip()]
-    return list(record.reasons) or ["the phase has left no new artefact"]
+    if record.decision is None:
+        return ["the phase has left no new artefact"]
+    return list(record.reasons) or ["every item of the definition of done is closed"]
 
 
 def next_commands(record: NotebookRecord) -> list[str]:

@@ -67,6 +67,11 @@ def test_an_error_of_another_kind_is_named_and_the_phase_is_to_be_executed_again
     assert next_commands(failed) == ["segment5b phase P3 01234567"]
 
 
+def test_a_decision_without_reasons_is_not_taken_for_no_artefact() -> None:
+    assert reasons(record(reasons=[])) == ["every item of the definition of done is closed"]
+    assert reasons(record(reasons=[], decision=None)) == ["the phase has left no new artefact"]
+
+
 def test_the_screen_holds_few_and_short_lines_and_escapes_them() -> None:
     reasons = ["<script>" + "long words " * 60, *(f"reason {n}" for n in range(5))]
     page = summary_html(record(**HOLD, reasons=reasons), "P3", "<i>published</i>")
