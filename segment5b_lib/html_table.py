@@ -44,7 +44,7 @@ def html_table(
     --------
     >>> html_table(["gate"], [["T1 & T2"]])
     "<table><thead><tr><th style='text-align:left'>gate</th></tr></thead><tbody><tr><td style='text-align:left'>T1 &amp; T2</td></tr></tbody></table>"
-    """  # noqa: E501
+    """  # noqa: E501 - the example is the exact markup
     head = "".join(_heading(name.replace("_", " ")) for name in columns)
     lines = [row if isinstance(row, Row) else Row(row) for row in rows]
     keep = [name in one_line for name in columns]

@@ -30,7 +30,7 @@ def with_declared_options(command: Callable[..., None], text: str | None) -> Any
         command(**given, declared={name: value for name, value in declared.items() if value is not None})
 
     parameters = [parameter for parameter in own if parameter.name != "declared"] + list(options.values())
-    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
     called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     called.__doc__ = text
     scratch = typer.Typer(rich_markup_mode="markdown", add_completion=False)

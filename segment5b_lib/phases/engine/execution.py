@@ -94,7 +94,7 @@ class PhaseExecution(Generic[P, M]):
         ------
         Segment5BError : the evidence could not be taken; the attempt's artefacts record the error and hold.
         """
-        measured: M = self._results.measured  # type: ignore[assignment]
+        measured: M = self._results.measured  # type: ignore[assignment]  # StepResults is not generic
         return measured
 
     @property
