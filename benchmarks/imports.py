@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 LAYERS: Final = (
-    ("version", "errors", "identity", "html_table"),
+    ("version", "errors", "identity", "arrays", "html_table"),
     ("contract",),
     ("kernel", "civil_time"),
     ("store",),

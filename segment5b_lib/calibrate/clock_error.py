@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64
 from segment5b_lib.civil_time.cache import TzCache
 from segment5b_lib.civil_time.oracle import expected_offsets
-
-F64 = NDArray[np.float64]
 
 
 def wrong_share(

@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64
 from segment5b_lib.calibrate.clock_error import wrong_share
 from segment5b_lib.calibrate.tables import RoutingTables
 from segment5b_lib.contract.datasets import dataset
@@ -39,7 +40,6 @@ from segment5b_lib.store.runs import Run
 from segment5b_lib.store.scan import RowRanges
 from segment5b_lib.store.worlds import World
 
-F64 = NDArray[np.float64]
 _SURFACE: Final = "merchant_zone_scenario_local_5A"
 _LAMBDA: Final = "lambda_local_scenario"
 

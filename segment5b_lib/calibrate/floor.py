@@ -19,15 +19,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import linprog
 
+from segment5b_lib.arrays import F64
 from segment5b_lib.calibrate.mix import Mix, largest
 from segment5b_lib.errors import StateError
 from segment5b_lib.model.statistics import TOP_ZONES
 
-F64 = NDArray[np.float64]
 _TOLERANCE: Final = 1e-7
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64, I32, I64
 from segment5b_lib.calibrate.demand import ExpectedDemand
 from segment5b_lib.calibrate.tables import RoutingTables
 from segment5b_lib.contract.policies import Policies, ZoneTilt
@@ -23,10 +24,6 @@ from segment5b_lib.errors import InputError
 from segment5b_lib.model.pools import MERCHANT_COUNTRY_ZONE, MERCHANT_ZONE, destination_zones
 from segment5b_lib.model.zone_mix import tilt_multipliers
 from segment5b_lib.store.columns import encode
-
-F64 = NDArray[np.float64]
-I32 = NDArray[np.int32]
-I64 = NDArray[np.int64]
 
 
 class Block(NamedTuple):

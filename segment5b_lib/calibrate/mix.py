@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64, I64
 from segment5b_lib.calibrate.demand import ExpectedDemand
 from segment5b_lib.calibrate.flows import blocks, destinations
 from segment5b_lib.calibrate.tables import RoutingTables
@@ -21,8 +21,6 @@ from segment5b_lib.model.statistics import TOP_ZONES
 
 _DUST: Final = 1e-15
 """Shares below this are what is left of a subtraction."""
-F64 = NDArray[np.float64]
-I64 = NDArray[np.int64]
 
 
 class Mix(NamedTuple):

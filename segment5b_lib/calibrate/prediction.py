@@ -18,13 +18,12 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64
 from segment5b_lib.calibrate.demand import ExpectedDemand
 from segment5b_lib.calibrate.flows import Block
 from segment5b_lib.model.statistics import TOP_ZONES
 
-F64 = NDArray[np.float64]
 TOP_TENTH: Final = "T6.top_10_percent"
 """Key of the share of the top 10 % of zones, reported with T6."""
 _DRAWS: Final = 4000

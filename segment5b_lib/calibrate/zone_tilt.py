@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from segment5b_lib.arrays import F64
 from segment5b_lib.calibrate.floor import Floor, floor_of
 from segment5b_lib.calibrate.mix import Mix, largest
 from segment5b_lib.contract.policies import ZoneTilt
 from segment5b_lib.errors import GateRefusal
 from segment5b_lib.model.statistics import TOP_ZONES
 
-F64 = NDArray[np.float64]
 GAP: Final = 1e-6
 """Largest duality gap of a solution, in nats per arrival."""
 _BARRIER_GAP: Final = 1e-8

@@ -18,9 +18,9 @@ TS: Final = pa.timestamp("us", tz="UTC")
 WALL: Final = pa.timestamp("us")
 """What a clock on the wall showed: microseconds, no zone."""
 
-U64, TEXT, F64, F32 = pa.uint64(), pa.string(), pa.float64(), pa.float32()
-I8, I16, I32, I64, FLAG = pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.bool_()
-CODED: Final = pa.dictionary(I32, TEXT)
+UINT64, TEXT, FLOAT64, FLOAT32 = pa.uint64(), pa.string(), pa.float64(), pa.float32()
+INT8, INT16, INT32, INT64, FLAG = pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.bool_()
+CODED: Final = pa.dictionary(INT32, TEXT)
 """Text of few distinct values in a long table."""
 
 SEED: Final = "seed={seed}/manifest_fingerprint={mf}"

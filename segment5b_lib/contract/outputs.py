@@ -8,20 +8,20 @@ import pyarrow as pa
 
 from segment5b_lib.contract.dataset import (
     CODED,
-    F32,
-    F64,
     FLAG,
-    I8,
-    I16,
-    I32,
-    I64,
+    FLOAT32,
+    FLOAT64,
+    INT8,
+    INT16,
+    INT32,
+    INT64,
     MF,
     PART_FILE,
     SCENARIO,
     SEED,
     TEXT,
     TS,
-    U64,
+    UINT64,
     WALL,
     Dataset,
     fields,
@@ -31,13 +31,13 @@ SERIES_KEY: Final = ("merchant_id", "legal_country_iso", "zone_representation", 
 """Identity of a series within a scenario; also the domain of its random streams."""
 LOCAL_COLUMNS: Final = ("ts_local_primary", "ts_local_settlement", "ts_local_operational")
 """The local times of an arrival: wall clock, or the same digits marked as UTC."""
-_SERIES = {"merchant_id": U64, "legal_country_iso": TEXT, "zone_representation": TEXT, "channel_group": TEXT}
+_SERIES = {"merchant_id": UINT64, "legal_country_iso": TEXT, "zone_representation": TEXT, "channel_group": TEXT}
 _SERIES_BUCKET = {
-    "merchant_id": U64,
+    "merchant_id": UINT64,
     "legal_country_iso": CODED,
     "zone_representation": CODED,
     "channel_group": CODED,
-    "bucket_index": I32,
+    "bucket_index": INT32,
 }
 
 
@@ -50,12 +50,12 @@ def arrival_schema(*, utc_marked: bool) -> pa.Schema:
     local = TS if utc_marked else WALL
     return pa.schema(
         [
-            pa.field("merchant_id", U64, nullable=False),
+            pa.field("merchant_id", UINT64, nullable=False),
             pa.field("legal_country_iso", CODED, nullable=False),
             pa.field("zone_representation", CODED, nullable=False),
             pa.field("channel_group", CODED, nullable=False),
-            pa.field("bucket_index", I32, nullable=False),
-            pa.field("arrival_seq", I64, nullable=False),
+            pa.field("bucket_index", INT32, nullable=False),
+            pa.field("arrival_seq", INT64, nullable=False),
             pa.field("ts_utc", TS, nullable=False),
             pa.field("tzid_primary", CODED, nullable=False),
             pa.field("ts_local_primary", local, nullable=False),
@@ -64,8 +64,8 @@ def arrival_schema(*, utc_marked: bool) -> pa.Schema:
             pa.field("tzid_operational", CODED),
             pa.field("ts_local_operational", local),
             pa.field("is_virtual", FLAG, nullable=False),
-            pa.field("site_id", U64),
-            pa.field("edge_id", U64),
+            pa.field("site_id", UINT64),
+            pa.field("edge_id", UINT64),
             pa.field("routing_universe_hash", CODED, nullable=False),
         ]
     )
@@ -108,15 +108,15 @@ OUTPUTS: Final[tuple[Dataset, ...]] = (
         "s1_time_grid_5B",
         ("bucket_index",),
         fields(
-            bucket_index=I32,
+            bucket_index=INT32,
             bucket_start_utc=TS,
             bucket_end_utc=TS,
-            bucket_duration_seconds=I32,
+            bucket_duration_seconds=INT32,
             scenario_is_baseline=FLAG,
             scenario_is_stress=FLAG,
             scenario_labels=pa.list_(TEXT),
-            local_day_of_week=I8,
-            local_minutes_since_midnight=I16,
+            local_day_of_week=INT8,
+            local_minutes_since_midnight=INT16,
             is_weekend=FLAG,
         ),
         name="s1_time_grid",
@@ -142,19 +142,19 @@ OUTPUTS: Final[tuple[Dataset, ...]] = (
     _output(
         "s2_realised_intensity_5B",
         (*SERIES_KEY, "bucket_index"),
-        fields(**_SERIES_BUCKET, lambda_baseline=F32, lambda_random_component=F32, lambda_realised=F64),
+        fields(**_SERIES_BUCKET, lambda_baseline=FLOAT32, lambda_random_component=FLOAT32, lambda_realised=FLOAT64),
         name="s2_realised_intensity",
     ),
     _output(
         "s2_latent_field_5B",
         ("group_id", "bucket_index"),
-        fields(group_id=CODED, bucket_index=I32, latent_value=F64, latent_mean=F64, latent_std=F64),
+        fields(group_id=CODED, bucket_index=INT32, latent_value=FLOAT64, latent_mean=FLOAT64, latent_std=FLOAT64),
         name="s2_latent_field",
     ),
     _output(
         "s3_bucket_counts_5B",
         (*SERIES_KEY, "bucket_index"),
-        fields(**_SERIES_BUCKET, mu=F64, kappa=F64, count_N=I32, count_capped=FLAG, count_law_id=CODED),
+        fields(**_SERIES_BUCKET, mu=FLOAT64, kappa=FLOAT64, count_N=INT32, count_capped=FLAG, count_law_id=CODED),
         name="s3_bucket_counts",
     ),
     _output(
@@ -163,13 +163,13 @@ OUTPUTS: Final[tuple[Dataset, ...]] = (
     _output(
         "s4_arrival_summary_5B",
         (*SERIES_KEY, "bucket_index"),
-        fields(**_SERIES_BUCKET, count_N=I32, count_physical=I32, count_virtual=I32, first_arrival_seq=I64),
+        fields(**_SERIES_BUCKET, count_N=INT32, count_physical=INT32, count_virtual=INT32, first_arrival_seq=INT64),
         name="arrival_summary",
     ),
     _output(
         "s4_arrival_anomalies_5B",
         ("anomaly_id",),
-        fields(anomaly_id=I64, anomaly_code=TEXT, severity=TEXT, context=TEXT, message=TEXT),
+        fields(anomaly_id=INT64, anomaly_code=TEXT, severity=TEXT, context=TEXT, message=TEXT),
         name="arrival_anomalies",
         file="s4_arrival_anomalies_5B.parquet",
     ),

@@ -7,25 +7,25 @@ from typing import Final
 import pyarrow as pa
 
 from segment5b_lib.contract.dataset import (
-    F32,
-    F64,
     FLAG,
-    I32,
-    I64,
+    FLOAT32,
+    FLOAT64,
+    INT32,
+    INT64,
     MF,
     PART_FILE,
     SCENARIO,
     SEED,
     TEXT,
     TS,
-    U64,
+    UINT64,
     Dataset,
     fields,
 )
 
-_SITE = {"merchant_id": U64, "legal_country_iso": TEXT, "site_order": I32}
+_SITE = {"merchant_id": UINT64, "legal_country_iso": TEXT, "site_order": INT32}
 _SITE_KEY = tuple(_SITE)
-_ZONE = {"merchant_id": U64, "legal_country_iso": TEXT, "tzid": TEXT}
+_ZONE = {"merchant_id": UINT64, "legal_country_iso": TEXT, "tzid": TEXT}
 
 
 def _upstream(
@@ -47,7 +47,7 @@ def _upstream(
 
 
 UPSTREAM: Final[tuple[Dataset, ...]] = (
-    _upstream("1B", "site_locations", _SITE_KEY, fields(**_SITE, lon_deg=F64, lat_deg=F64)),
+    _upstream("1B", "site_locations", _SITE_KEY, fields(**_SITE, lon_deg=FLOAT64, lat_deg=FLOAT64)),
     _upstream("2A", "site_timezones", _SITE_KEY, fields(**_SITE, tzid=TEXT, tzid_source=TEXT, created_utc=TS)),
     _upstream("2A", "tz_timetable_cache", seeded=False, file="tz_cache_v1.bin"),
     _upstream(
@@ -62,7 +62,7 @@ UPSTREAM: Final[tuple[Dataset, ...]] = (
         "2B",
         "s1_site_weights",
         _SITE_KEY,
-        fields(**_SITE, p_weight=F64, weight_source=TEXT, quantised_bits=I32, floor_applied=FLAG),
+        fields(**_SITE, p_weight=FLOAT64, weight_source=TEXT, quantised_bits=INT32, floor_applied=FLAG),
     ),
     _upstream("2B", "s2_alias_index", file="index.json"),
     _upstream("2B", "s2_alias_blob", file="alias.bin"),
@@ -70,26 +70,33 @@ UPSTREAM: Final[tuple[Dataset, ...]] = (
         "2B",
         "s4_group_weights",
         ("merchant_id", "utc_day", "tz_group_id"),
-        fields(merchant_id=U64, utc_day=TEXT, tz_group_id=TEXT, p_group=F64, base_share=F64, gamma=F64),
+        fields(merchant_id=UINT64, utc_day=TEXT, tz_group_id=TEXT, p_group=FLOAT64, base_share=FLOAT64, gamma=FLOAT64),
     ),
     _upstream(
         "3A",
         "zone_alloc",
         tuple(_ZONE),
-        fields(**_ZONE, zone_site_count=I32, site_count=I32, routing_universe_hash=TEXT),
+        fields(**_ZONE, zone_site_count=INT32, site_count=INT32, routing_universe_hash=TEXT),
     ),
     _upstream(
         "3B",
         "virtual_classification_3B",
         ("merchant_id",),
-        fields(merchant_id=U64, is_virtual=FLAG, virtual_mode=TEXT, decision_reason=TEXT, rule_id=TEXT),
+        fields(merchant_id=UINT64, is_virtual=FLAG, virtual_mode=TEXT, decision_reason=TEXT, rule_id=TEXT),
         name="virtual_classification",
     ),
     _upstream(
         "3B",
         "virtual_settlement_3B",
         ("merchant_id",),
-        fields(merchant_id=U64, settlement_site_id=U64, lat_deg=F64, lon_deg=F64, tzid_settlement=TEXT, tz_source=TEXT),
+        fields(
+            merchant_id=UINT64,
+            settlement_site_id=UINT64,
+            lat_deg=FLOAT64,
+            lon_deg=FLOAT64,
+            tzid_settlement=TEXT,
+            tz_source=TEXT,
+        ),
         name="virtual_settlement",
     ),
     _upstream(
@@ -97,14 +104,14 @@ UPSTREAM: Final[tuple[Dataset, ...]] = (
         "edge_catalogue_3B",
         ("merchant_id", "edge_id"),
         fields(
-            merchant_id=U64,
+            merchant_id=UINT64,
             edge_id=TEXT,
-            edge_seq_index=I32,
+            edge_seq_index=INT32,
             country_iso=TEXT,
-            lat_deg=F64,
-            lon_deg=F64,
+            lat_deg=FLOAT64,
+            lon_deg=FLOAT64,
             tzid_operational=TEXT,
-            edge_weight=F64,
+            edge_weight=FLOAT64,
         ),
         name="edge_catalogue",
     ),
@@ -115,11 +122,11 @@ UPSTREAM: Final[tuple[Dataset, ...]] = (
         pa.schema(
             [
                 pa.field("scope", TEXT, nullable=False),
-                pa.field("merchant_id", U64),
-                pa.field("blob_offset_bytes", I64),
-                pa.field("blob_length_bytes", I64, nullable=False),
-                pa.field("edge_count_total", I64, nullable=False),
-                pa.field("alias_table_length", I64),
+                pa.field("merchant_id", UINT64),
+                pa.field("blob_offset_bytes", INT64),
+                pa.field("blob_length_bytes", INT64, nullable=False),
+                pa.field("edge_count_total", INT64, nullable=False),
+                pa.field("alias_table_length", INT64),
                 pa.field("merchant_alias_checksum", TEXT),
                 pa.field("blob_sha256_hex", TEXT),
             ]
@@ -165,7 +172,7 @@ UPSTREAM: Final[tuple[Dataset, ...]] = (
         "5A",
         "merchant_zone_profile_5A",
         tuple(_ZONE),
-        fields(**_ZONE, demand_class=TEXT, channel_group=TEXT, weekly_volume_expected=F64),
+        fields(**_ZONE, demand_class=TEXT, channel_group=TEXT, weekly_volume_expected=FLOAT64),
         name="merchant_zone_profile",
         seeded=False,
     ),
@@ -175,10 +182,10 @@ UPSTREAM: Final[tuple[Dataset, ...]] = (
         (*_ZONE, "local_horizon_bucket_index"),
         fields(
             **_ZONE,
-            local_horizon_bucket_index=I32,
-            lambda_local_scenario=F32,
+            local_horizon_bucket_index=INT32,
+            lambda_local_scenario=FLOAT32,
             channel_group=TEXT,
-            overlay_factor_total=F32,
+            overlay_factor_total=FLOAT32,
         ),
         name="merchant_zone_scenario_local",
         seeded=False,

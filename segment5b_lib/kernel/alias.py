@@ -10,8 +10,8 @@ encode 0 and 1. On this grid every other prob_q is a multiple of 2^8, so the two
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from segment5b_lib.arrays import F64, I32, I64, U32
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel._check import check_array, check_range
 from segment5b_lib.kernel._jit import jit
@@ -20,11 +20,6 @@ GRID_BITS = 24
 GRID = 1 << GRID_BITS
 FULL = (1 << 32) - 1
 EMPTY = 1
-
-F64 = npt.NDArray[np.float64]
-I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
-U32 = npt.NDArray[np.uint32]
 
 
 @jit

@@ -10,18 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from segment5b_lib.arrays import I32, I64
 from segment5b_lib.kernel._jit import inner_jit, lean_jit
-from segment5b_lib.kernel.arrival_tables import (
-    DRAWN,
-    HYBRID,
-    I32,
-    I64,
-    NO_ZONE,
-    VIRTUAL,
-    Counts,
-    Rows,
-    Tables,
-)
+from segment5b_lib.kernel.arrival_tables import DRAWN, HYBRID, NO_ZONE, VIRTUAL, Counts, Rows, Tables
 
 MINUTE_US = 60_000_000
 LEAST_OFFSET_US = -12 * 60 * MINUTE_US

@@ -9,18 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from segment5b_lib.arrays import F64, I32, I64, U8, U64, Flags
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel.bucket_order import ORDINAL_BITS
 from segment5b_lib.kernel.offsets import OffsetTable
-
-Flags = npt.NDArray[np.bool_]
-U8 = npt.NDArray[np.uint8]
-U64 = npt.NDArray[np.uint64]
-I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
-F64 = npt.NDArray[np.float64]
 
 PHYSICAL, HYBRID, VIRTUAL = 0, 1, 2
 """Merchant modes."""

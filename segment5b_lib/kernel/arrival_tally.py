@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from segment5b_lib.arrays import I32, I64, U8, U64
 from segment5b_lib.kernel._check import check_array, read_only
 from segment5b_lib.kernel._jit import inner_jit, lean_jit
 from segment5b_lib.kernel.tally_tables import (
@@ -20,8 +21,6 @@ from segment5b_lib.kernel.tally_tables import (
     CELL_PAIRS,
     CENSUS_ROWS,
     COLUMN_TYPES,
-    I32,
-    I64,
     IN_CELL,
     IN_ROW_ZONE,
     IRREGULAR,
@@ -44,8 +43,6 @@ from segment5b_lib.kernel.tally_tables import (
     SERIES_ROWS,
     SILENT,
     TS,
-    U8,
-    U64,
     UNKNOWN,
     WEEK_HOUR,
     YES,

@@ -8,9 +8,7 @@ pass, which is right whatever the bins did, has about one step per element: O(n)
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
+from segment5b_lib.arrays import I32, U64
 from segment5b_lib.kernel._jit import inner_jit, lean_jit
 
 ORDINAL_BITS = 24
@@ -19,9 +17,6 @@ OFFSET_BITS = 40
 """Enough for a bucket of 12 days in microseconds."""
 _DEAL_FROM = 24
 """Below this many elements insertion alone is faster."""
-
-U64 = npt.NDArray[np.uint64]
-I32 = npt.NDArray[np.int32]
 
 
 @lean_jit

@@ -11,16 +11,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from segment5b_lib.arrays import F64, I32, I64, U64
 from segment5b_lib.kernel._check import read_only
 from segment5b_lib.kernel._jit import lean_jit
 from segment5b_lib.kernel.philox import philox2x64, u01
-
-U64 = npt.NDArray[np.uint64]
-F64 = npt.NDArray[np.float64]
-I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
 
 ALL, PHYSICAL = 0, 1
 MEAN, VARIANCE, PHYSICAL_MEAN, PHYSICAL_VARIANCE = range(4)

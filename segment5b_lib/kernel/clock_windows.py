@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from segment5b_lib.arrays import I32, I64, U64, Flags
 from segment5b_lib.kernel._check import check_array
 from segment5b_lib.kernel._jit import inner_jit, lean_jit
 from segment5b_lib.kernel.sample_order import order_of
@@ -18,11 +18,6 @@ from segment5b_lib.kernel.sample_order import order_of
 ELSEWHERE = -1
 """Number of the rows that lie in no window."""
 CELL_BITS = 32
-
-Flags = npt.NDArray[np.bool_]
-I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
-U64 = npt.NDArray[np.uint64]
 
 
 class WindowTable(NamedTuple):

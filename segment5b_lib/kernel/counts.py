@@ -24,6 +24,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from segment5b_lib.arrays import F64, U64
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel._check import check_array, check_range
 from segment5b_lib.kernel._jit import jit
@@ -37,9 +38,6 @@ MAX_MU = 200_000.0
 """Largest mean the walks are made for: from there on p(0) can be below the least float64."""
 WALK_FROM_MODE = 256.0
 TAIL = 2.0**-12
-
-F64 = npt.NDArray[np.float64]
-U64 = npt.NDArray[np.uint64]
 
 
 @jit

@@ -5,14 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from segment5b_lib.arrays import F64, I32, I64
 from segment5b_lib.kernel._check import check_array
 from segment5b_lib.kernel._jit import lean_jit
-
-I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
-F64 = npt.NDArray[np.float64]
 
 
 class DrawnSums(NamedTuple):

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from segment5b_lib.arrays import F32, F64, I64
 from segment5b_lib.kernel._check import check_array, check_range, read_only
 from segment5b_lib.kernel._jit import lean_jit
-
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
 
 
 @lean_jit

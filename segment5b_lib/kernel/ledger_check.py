@@ -7,15 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from segment5b_lib.arrays import F32, F64, I32, U16, U64, Flags
 from segment5b_lib.kernel._check import check_array
 from segment5b_lib.kernel._jit import inner_jit, lean_jit
-
-Flags = npt.NDArray[np.bool_]
-U16 = npt.NDArray[np.uint16]
-U64 = npt.NDArray[np.uint64]
-I32 = npt.NDArray[np.int32]
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
 
 (
     DOMAIN,

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from segment5b_lib.arrays import I32, I64
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel._check import check_array, check_range
 from segment5b_lib.kernel._jit import jit
@@ -24,9 +24,6 @@ FIRST_RUN = 1 << 20
 MAX_SECOND = 1 << 33
 BEGINNING = np.iinfo(np.int64).min
 NEVER = np.iinfo(np.int64).max
-
-I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
 
 
 class OffsetTable(NamedTuple):

@@ -9,17 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from segment5b_lib.arrays import U64
 from segment5b_lib.kernel._jit import jit
 
 ROUNDS = 10
 MULTIPLIER = np.uint64(0xD2B74407B1CE6E93)
 WEYL = np.uint64(0x9E3779B97F4A7C15)
-U64 = npt.NDArray[np.uint64]
 
 
 def _wide_product(typing_context: Any, a: Any, b: Any) -> Any:

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from segment5b_lib.arrays import I32, U64
 from segment5b_lib.kernel._jit import inner_jit
 from segment5b_lib.kernel.alias import pick
-from segment5b_lib.kernel.arrival_tables import DRAWN, HYBRID, I32, U64, VIRTUAL, Edges, Pools, ZoneDraws
+from segment5b_lib.kernel.arrival_tables import DRAWN, HYBRID, VIRTUAL, Edges, Pools, ZoneDraws
 from segment5b_lib.kernel.philox import philox2x64, philox_lanes, u01
 
 NO_SITE = -1

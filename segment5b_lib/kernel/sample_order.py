@@ -6,17 +6,14 @@ The mix is a bijection of 64-bit words, so that no two ranks share a place in th
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from segment5b_lib.arrays import I64, U64
 from segment5b_lib.kernel._check import check_array
 from segment5b_lib.kernel._jit import jit
 
 WEYL = np.uint64(0x9E3779B97F4A7C15)
 FIRST = np.uint64(0xBF58476D1CE4E5B9)
 SECOND = np.uint64(0x94D049BB133111EB)
-
-I64 = npt.NDArray[np.int64]
-U64 = npt.NDArray[np.uint64]
 
 
 @jit

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from segment5b_lib.arrays import I32, I64, Flags
 from segment5b_lib.kernel._check import check_array
 from segment5b_lib.kernel._jit import lean_jit
 from segment5b_lib.kernel.ledger_check import KeyColumns, SeriesKeys, misplaced
 
-Flags = npt.NDArray[np.bool_]
-I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
 Unsigned = npt.NDArray[np.unsignedinteger]
 
 

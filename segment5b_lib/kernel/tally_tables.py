@@ -5,15 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from segment5b_lib.arrays import I32, I64, U8, U64
 from segment5b_lib.kernel._check import read_only
 from segment5b_lib.kernel._jit import lean_jit
-
-U8 = npt.NDArray[np.uint8]
-U64 = npt.NDArray[np.uint64]
-I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
 
 UNKNOWN = -1
 """Code of a word that no table knows, and of a missing one."""

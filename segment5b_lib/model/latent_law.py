@@ -10,9 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64
 from segment5b_lib.contract.policies import LgcpConfig, ScaledByBand
-
-F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64
 from segment5b_lib.contract.policies import ZoneTilt
-
-F64 = NDArray[np.float64]
 
 
 def tilt_multipliers(series: pl.DataFrame, totals: F64, tilt: ZoneTilt) -> F64:

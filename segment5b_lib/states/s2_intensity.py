@@ -13,12 +13,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StateError
 from segment5b_lib.kernel.intensity import first_invalid, realise
 from segment5b_lib.kernel.latent import LatentField, latent_field
 from segment5b_lib.kernel.streams import LATENT_VECTOR, stream_keys
-from segment5b_lib.model.latent_law import F64, Groups, below_floors, groups_of, mean_factor_law
+from segment5b_lib.model.latent_law import Groups, below_floors, groups_of, mean_factor_law
 from segment5b_lib.model.zone_mix import tilt_multipliers
 from segment5b_lib.states.context import Context, Publication, StateSpec
 from segment5b_lib.states.series import SeriesDomain, load_domain, rng_total

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from segment5b_lib.arrays import I64, U32
 from segment5b_lib.errors import InputError
 from segment5b_lib.identity import sha256_hex
 
@@ -21,9 +21,6 @@ ALIGNMENT: Final = 8
 PROBABILITY_BITS: Final = 32
 _HEADER: Final = struct.Struct("<4I")
 _ROW: Final = np.dtype([("prob_q", "<u4"), ("alias", "<u4")])
-
-U32 = npt.NDArray[np.uint32]
-I64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

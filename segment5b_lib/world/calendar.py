@@ -11,9 +11,9 @@ import holidays
 import numpy as np
 import numpy.typing as npt
 
+from segment5b_lib.arrays import I64
 from segment5b_lib.civil_time.tzif import read_zone
 from segment5b_lib.world.rhythm import QUARTERS_PER_DAY, QUARTERS_PER_WEEK
-from segment5b_lib.world.sharing import Ints
 from segment5b_lib.world.spec import QUARTER_SECONDS, HorizonSpec
 
 _THURSDAY = 3
@@ -30,8 +30,8 @@ class LocalClock:
     day : ndarray(int64, ndim=1), local days since 1970-01-01
     """
 
-    quarter: Ints
-    day: Ints
+    quarter: I64
+    day: I64
 
 
 def local_clock(tzid: str, horizon: HorizonSpec) -> LocalClock:
@@ -43,7 +43,7 @@ def local_clock(tzid: str, horizon: HorizonSpec) -> LocalClock:
 
 
 @lru_cache(maxsize=1024)
-def public_holidays(country: str, first_year: int, last_year: int) -> Ints | None:
+def public_holidays(country: str, first_year: int, last_year: int) -> I64 | None:
     """Public holidays as days since 1970-01-01, ascending; None where the package has no such calendar."""
     try:
         calendar = holidays.country_holidays(country, years=range(first_year, last_year + 1))
@@ -52,7 +52,7 @@ def public_holidays(country: str, first_year: int, last_year: int) -> Ints | Non
     return np.array(sorted(day.toordinal() - _EPOCH_DAY for day in calendar), np.int64)
 
 
-def is_holiday(country: str, days: Ints, horizon: HorizonSpec) -> npt.NDArray[np.bool_]:
+def is_holiday(country: str, days: I64, horizon: HorizonSpec) -> npt.NDArray[np.bool_]:
     days_off = public_holidays(country, horizon.start.year - 1, horizon.end.year)
     return np.zeros(len(days), bool) if days_off is None else np.isin(days, days_off)
 
@@ -63,9 +63,9 @@ def without_calendar(countries: Iterable[str], horizon: HorizonSpec) -> list[str
     return sorted(code for code in set(countries) if public_holidays(code, *years) is None)
 
 
-def day_of_month(days: Ints) -> Ints:
+def day_of_month(days: I64) -> I64:
     """Calendar day (1..31) of days since 1970-01-01."""
     dates = days.astype("datetime64[D]")
     first = dates.astype("datetime64[M]").astype("datetime64[D]")
-    number: Ints = (dates - first).astype(np.int64) + 1
+    number: I64 = (dates - first).astype(np.int64) + 1
     return number

@@ -10,15 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from segment5b_lib.arrays import F64, I64, Flags
 from segment5b_lib.errors import PolicyError
 from segment5b_lib.world.cities import Cities, PopulatedPlaces
 from segment5b_lib.world.spec import Geography
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,16 +34,16 @@ class Cells:
     country: tuple[str, ...]
     tzid: tuple[str, ...]
     continent: tuple[str, ...]
-    demand: Floats
+    demand: F64
     is_border: Flags
     hand_made: Flags
     places: PopulatedPlaces
-    starts: Ints
+    starts: I64
 
     def __len__(self) -> int:
         return len(self.country)
 
-    def pick_places(self, cell: Ints, u: Floats, population_exponent: float) -> Ints:
+    def pick_places(self, cell: I64, u: F64, population_exponent: float) -> I64:
         """Index into `places`, drawn within each given cell in proportion to population^exponent.
 
         `cell` and `u` have one length; `u` are uniforms of [0, 1).
@@ -57,7 +53,7 @@ class Cells:
         before = np.concatenate([[0.0], running])[self.starts]
         target = before[cell] + u * (before[cell + 1] - before[cell])
         position = np.searchsorted(running, target, side="right")
-        picked: Ints = np.clip(position, self.starts[cell], self.starts[cell + 1] - 1)
+        picked: I64 = np.clip(position, self.starts[cell], self.starts[cell + 1] - 1)
         return picked
 
 
@@ -86,7 +82,7 @@ def build_cells(cities: Cities, geography: Geography) -> Cells:
     )
 
 
-def country_demand(population: Floats, countries: tuple[str, ...], geography: Geography) -> Floats:
+def country_demand(population: F64, countries: tuple[str, ...], geography: Geography) -> F64:
     """Each country's share of the world's demand: the listed ones as given, the others by population.
 
     `population` is ndarray(float64, ndim=1), one entry per name in `countries`.
@@ -97,7 +93,7 @@ def country_demand(population: Floats, countries: tuple[str, ...], geography: Ge
     given = np.array([listed.get(code, 0.0) for code in countries])
     pull = np.where(given > 0, 0.0, population**geography.other_countries_population_exponent)
     raw = given + geography.other_countries_demand * pull / max(float(pull.sum()), 1.0)
-    demand: Floats = raw / raw.sum()
+    demand: F64 = raw / raw.sum()
     return demand
 
 
@@ -134,7 +130,7 @@ def _all_places(cities: Cities, zones: tuple[str, ...], geography: Geography) ->
     return places, np.repeat([False, True, False], sizes), np.repeat([False, False, True], sizes)
 
 
-def _kept(code: Ints, border: Flags, population: Ints, geography: Geography) -> Flags:
+def _kept(code: I64, border: Flags, population: I64, geography: Geography) -> Flags:
     """Places to keep: border points only of pairs that are not a country under its own clock, with enough people."""
     pair = np.unique(code, return_inverse=True)[1]
     people = np.bincount(pair, weights=population)[pair]
@@ -142,11 +138,11 @@ def _kept(code: Ints, border: Flags, population: Ints, geography: Geography) -> 
     return kept
 
 
-def _with_zone(places: PopulatedPlaces, zone_codes: Ints) -> PopulatedPlaces:
+def _with_zone(places: PopulatedPlaces, zone_codes: I64) -> PopulatedPlaces:
     return replace(places, zone=zone_codes[places.zone])
 
 
-def _zones_in_use(zone: Ints, demand: Floats, zones: tuple[str, ...], geography: Geography) -> Ints:
+def _zones_in_use(zone: I64, demand: F64, zones: tuple[str, ...], geography: Geography) -> I64:
     """The required zones, then those that draw the most demand, up to the number in use."""
     pull = np.bincount(zone, weights=demand, minlength=len(zones))
     if missing := [name for name in geography.required_zones if name not in zones]:
@@ -170,7 +166,7 @@ def _zones_in_use(zone: Ints, demand: Floats, zones: tuple[str, ...], geography:
     return np.array([*required, *ranked][: geography.zones_in_use])
 
 
-def _demand(places: PopulatedPlaces, starts: Ints, border: Flags, cities: Cities, geography: Geography) -> Floats:
+def _demand(places: PopulatedPlaces, starts: I64, border: Flags, cities: Cities, geography: Geography) -> F64:
     """Demand of each cell: its country's, by zone; a border cell draws its people's part, times a pull."""
     population = np.add.reduceat(places.population.astype(np.float64), starts)
     country = places.country[starts]
@@ -179,5 +175,5 @@ def _demand(places: PopulatedPlaces, starts: Ints, border: Flags, cities: Cities
     pull = np.where(border, 0.0, population**geography.zone_population_exponent)
     own = pull / np.bincount(country, weights=pull, minlength=len(cities.countries))[country]
     abroad = geography.border_pull * population / of_country[country]
-    demand: Floats = by_country * np.where(border, abroad, own)
+    demand: F64 = by_country * np.where(border, abroad, own)
     return demand

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from segment5b_lib.arrays import F64, I64
 from segment5b_lib.errors import EnvironmentFault, InputError
 from segment5b_lib.identity import sha256_hex
 from segment5b_lib.store.digest import sha256_file
@@ -38,9 +39,6 @@ _PAST_THE_MIDDLE = 0.6
 _EARTH_KM = 6371.0088
 _FILE = "cities500.json"
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True, eq=False)
 class PopulatedPlaces:
@@ -56,15 +54,15 @@ class PopulatedPlaces:
     border_km : for border points, distance from the city to the foreign city whose clock holds; else 0
     """
 
-    country: Ints
-    zone: Ints
-    lat_deg: Floats
-    lon_deg: Floats
-    population: Ints
-    room_km: Floats
-    border_km: Floats
+    country: I64
+    zone: I64
+    lat_deg: F64
+    lon_deg: F64
+    population: I64
+    room_km: F64
+    border_km: F64
 
-    def take(self, index: Ints) -> PopulatedPlaces:
+    def take(self, index: I64) -> PopulatedPlaces:
         """Some of the places, in the order of `index`."""
         return PopulatedPlaces(*(getattr(self, field.name)[index] for field in fields(self)))
 
@@ -212,7 +210,7 @@ def _project_borders(cities: pa.Table) -> pa.Table:
     )
 
 
-def _nearest(lat: Floats, lon: Floats, at_lat: Floats, at_lon: Floats, k: int) -> tuple[Floats, npt.NDArray[np.int64]]:
+def _nearest(lat: F64, lon: F64, at_lat: F64, at_lon: F64, k: int) -> tuple[F64, npt.NDArray[np.int64]]:
     """Distances (km, straight through the earth) and indices of the `k` nearest points, nearest first."""
     from scipy.spatial import cKDTree  # only a cold cache needs it
 
@@ -220,7 +218,7 @@ def _nearest(lat: Floats, lon: Floats, at_lat: Floats, at_lon: Floats, k: int) -
     return np.asarray(distance, np.float64), np.asarray(index, np.int64)
 
 
-def _on_sphere(lat: Floats, lon: Floats) -> Floats:
+def _on_sphere(lat: F64, lon: F64) -> F64:
     phi, theta = np.radians(lat), np.radians(lon)
     across = np.cos(phi)
     return _EARTH_KM * np.stack([across * np.cos(theta), across * np.sin(theta), np.sin(phi)], axis=1)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from segment5b_lib.arrays import F64
 from segment5b_lib.errors import PolicyError
 from segment5b_lib.world.cells import Cells
 from segment5b_lib.world.footprint import Series
 from segment5b_lib.world.merchants import PlannedMerchants
 from segment5b_lib.world.randomness import Randomness
-from segment5b_lib.world.sharing import Floats
 from segment5b_lib.world.sites import SiteWeights
 from segment5b_lib.world.spec import WorldSpec
 
@@ -27,7 +27,7 @@ class SeriesDemand:
     dormant : ndarray(bool, ndim=1)
     """
 
-    volume: Floats
+    volume: F64
     dormant: npt.NDArray[np.bool_]
 
 
@@ -56,7 +56,7 @@ def build_demand(
 
 
 def _dormant(
-    spec: WorldSpec, cells: Cells, merchants: PlannedMerchants, series: Series, pull: Floats, randomness: Randomness
+    spec: WorldSpec, cells: Cells, merchants: PlannedMerchants, series: Series, pull: F64, randomness: Randomness
 ) -> npt.NDArray[np.bool_]:
     """Exactly the set share of series: the likelier, the smaller its part of its merchant, and its merchant."""
     law = spec.demand
@@ -81,7 +81,7 @@ def _dormant(
     return dormant
 
 
-def _never_dormant(spec: WorldSpec, cells: Cells, series: Series, score: Floats) -> list[int]:
+def _never_dormant(spec: WorldSpec, cells: Cells, series: Series, score: F64) -> list[int]:
     """The steadiest own series of each required zone, from merchants without one as long as there are such,
     rarest zone first; then the steadiest series of each merchant that has none yet.
     """

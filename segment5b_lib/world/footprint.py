@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from segment5b_lib.arrays import F64, I64
 from segment5b_lib.errors import PolicyError
 from segment5b_lib.world.cells import Cells
 from segment5b_lib.world.merchants import PlannedMerchants
 from segment5b_lib.world.randomness import Randomness
-from segment5b_lib.world.sharing import Floats, Ints, apportion
+from segment5b_lib.world.sharing import apportion
 from segment5b_lib.world.spec import WorldSpec
 
 
@@ -25,10 +26,10 @@ class Series:
     starts : ndarray(int64, ndim=1), merchant `m` owns series [starts[m], starts[m + 1])
     """
 
-    merchant: Ints
-    cell: Ints
-    sites: Ints
-    starts: Ints
+    merchant: I64
+    cell: I64
+    sites: I64
+    starts: I64
 
     def __len__(self) -> int:
         return len(self.merchant)
@@ -52,7 +53,7 @@ def build_series(spec: WorldSpec, cells: Cells, merchants: PlannedMerchants, ran
     return Series(np.repeat(np.arange(count), widths), cell, 1 + np.concatenate(owned), starts)
 
 
-def _site_counts(spec: WorldSpec, merchants: PlannedMerchants, randomness: Randomness) -> Ints:
+def _site_counts(spec: WorldSpec, merchants: PlannedMerchants, randomness: Randomness) -> I64:
     """Sites of each merchant: as many as its size needs, give or take how busy its sites are.
 
     Those of merchants that sell in person sum to `footprint.sites`; online merchants, who only reach as far as
@@ -62,12 +63,12 @@ def _site_counts(spec: WorldSpec, merchants: PlannedMerchants, randomness: Rando
     noise = randomness.normals("sites_per_merchant", merchants.ids, np.ones(count, np.int64))
     need = merchants.volume**law.sites_size_exponent * np.exp(law.sites_sigma * noise)
     outlets = need[~merchants.online]
-    sites: Ints = np.maximum(1, np.rint(need / outlets.sum() * law.sites)).astype(np.int64)
+    sites: I64 = np.maximum(1, np.rint(need / outlets.sum() * law.sites)).astype(np.int64)
     sites[~merchants.online] = apportion(outlets, law.sites, least=1)
     return sites
 
 
-def _series_counts(spec: WorldSpec, cells: Cells, sites: Ints) -> Ints:
+def _series_counts(spec: WorldSpec, cells: Cells, sites: I64) -> I64:
     """Series of each merchant: more with more sites, but at most its sites, the cells, the widest reach."""
     law = spec.footprint
     most = np.minimum(sites, min(law.most_series, len(cells)))
@@ -82,7 +83,7 @@ def _series_counts(spec: WorldSpec, cells: Cells, sites: Ints) -> Ints:
     return apportion(sites.astype(np.float64) ** law.series_sites_exponent, law.series, least=1, most=most)
 
 
-def _ranked_cells(spec: WorldSpec, cells: Cells, merchants: PlannedMerchants, m: int, randomness: Randomness) -> Ints:
+def _ranked_cells(spec: WorldSpec, cells: Cells, merchants: PlannedMerchants, m: int, randomness: Randomness) -> I64:
     """Every cell in the order in which a merchant would open there: head office first.
 
     Sampling without replacement in proportion to demand, pulled towards the home country and continent, by
@@ -93,12 +94,12 @@ def _ranked_cells(spec: WorldSpec, cells: Cells, merchants: PlannedMerchants, m:
     pull = np.where(continent == continent[home], spec.footprint.continent_pull, 1.0)
     pull = np.where(country == country[home], spec.footprint.home_pull, pull)
     u = randomness.generator("cells", int(merchants.ids[m])).random(len(cells))
-    score: Floats = np.log(cells.demand * pull) - np.log(-np.log(u))
+    score: F64 = np.log(cells.demand * pull) - np.log(-np.log(u))
     score[home] = np.inf
     return np.argsort(-score, kind="stable")
 
 
-def _cover_every_zone(chosen: list[Ints], cells: Cells) -> None:
+def _cover_every_zone(chosen: list[I64], cells: Cells) -> None:
     """Open a series in each zone that no merchant serves from its own country, in place of one that can be spared.
 
     Merchants take turns, those with most to spare first; each gives its least attractive cell: a border cell,

@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
+from segment5b_lib.arrays import F64
 from segment5b_lib.civil_time import cache as tz_cache
 from segment5b_lib.civil_time.tzif import read_zone
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.store.parquet import ROW_GROUP_ROWS
 from segment5b_lib.world.plan import Plan
-from segment5b_lib.world.sharing import Floats
 from segment5b_lib.world.spec import HorizonSpec
 
 LARGEST_ZONES = 10
@@ -82,7 +82,7 @@ def forecast(plan: Plan) -> WorldForecast:
     )
 
 
-def _totals(plan: Plan) -> tuple[Floats, Floats, int]:
+def _totals(plan: Plan) -> tuple[F64, F64, int]:
     """Intensity by [merchant, bucket] and by series, and the number of rows that are exactly zero."""
     buckets, series = plan.spec.horizon.buckets, plan.series
     by_merchant, by_series, zeros = np.zeros((len(plan.merchants), buckets)), np.zeros(len(series)), 0
@@ -96,7 +96,7 @@ def _totals(plan: Plan) -> tuple[Floats, Floats, int]:
     return by_merchant, by_series, zeros
 
 
-def _zone_share(plan: Plan, zones: list[str], day: int) -> Floats:
+def _zone_share(plan: Plan, zones: list[str], day: int) -> F64:
     """Group weights of one day as [merchant, zone]."""
     groups = plan.group_weights
     share = np.zeros((len(plan.merchants), len(zones)))
@@ -104,7 +104,7 @@ def _zone_share(plan: Plan, zones: list[str], day: int) -> Floats:
     return share
 
 
-def _edge_share(plan: Plan, zones: list[str]) -> Floats:
+def _edge_share(plan: Plan, zones: list[str]) -> F64:
     """Edge weights as [merchant, zone]."""
     share = np.zeros((len(plan.merchants), len(zones)))
     zone = np.searchsorted(zones, np.array(plan.cells.tzid)[plan.edges.cell])
@@ -113,17 +113,17 @@ def _edge_share(plan: Plan, zones: list[str]) -> Floats:
 
 
 def _row_zone_totals(
-    plan: Plan, zones: list[str], by_series: Floats, online: npt.NDArray[np.bool_], edge_share: Floats
-) -> Floats:
+    plan: Plan, zones: list[str], by_series: F64, online: npt.NDArray[np.bool_], edge_share: F64
+) -> F64:
     at_edge = online[plan.series.merchant]
     zone = np.searchsorted(zones, np.array(plan.cells.tzid)[plan.series.cell])
     physical = np.bincount(zone, weights=np.where(at_edge, 0.0, by_series), minlength=len(zones))
     served = np.bincount(plan.series.merchant, weights=np.where(at_edge, by_series, 0.0))
-    totals: Floats = physical + edge_share.T @ served
+    totals: F64 = physical + edge_share.T @ served
     return totals
 
 
-def _wrong_share(plan: Plan, zones: list[str]) -> Floats:
+def _wrong_share(plan: Plan, zones: list[str]) -> F64:
     """Part of each bucket, [zone, bucket], in which the cache's offset is not the database's."""
     horizon = plan.spec.horizon
     cached = tz_cache.build(zones, plan.spec.upstream.s2A.last_transition_year)
@@ -139,15 +139,15 @@ def _difference(
     left: tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]],
     right: tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]],
     horizon: HorizonSpec,
-) -> Floats:
+) -> F64:
     """Part of each bucket in which two step functions differ, at a resolution of a minute."""
     minutes = np.arange(horizon.start_second, horizon.end_second, 60)
     offsets = [steps[1][np.searchsorted(steps[0], minutes, side="right") - 1] for steps in (left, right)]
-    share: Floats = (offsets[0] != offsets[1]).reshape(horizon.buckets, -1).mean(axis=1)
+    share: F64 = (offsets[0] != offsets[1]).reshape(horizon.buckets, -1).mean(axis=1)
     return share
 
 
-def _top(totals: Floats) -> float:
+def _top(totals: F64) -> float:
     return float(np.sort(totals)[-LARGEST_ZONES:].sum() / totals.sum())
 
 

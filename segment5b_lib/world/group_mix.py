@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from segment5b_lib.arrays import F64, I64
 from segment5b_lib.world.cells import Cells
 from segment5b_lib.world.footprint import Series
 from segment5b_lib.world.merchants import PlannedMerchants
 from segment5b_lib.world.randomness import Randomness
-from segment5b_lib.world.sharing import Floats, Ints, owner_slices
+from segment5b_lib.world.sharing import owner_slices
 from segment5b_lib.world.sites import SiteWeights
 from segment5b_lib.world.spec import GroupMix, WorldSpec
 
@@ -34,12 +35,12 @@ class GroupWeights:
     starts : ndarray(int64, ndim=1), merchant `m` owns rows [starts[m], starts[m + 1])
     """
 
-    merchant: Ints
+    merchant: I64
     tzid: tuple[str, ...]
-    base_share: Floats
-    gamma: Floats
-    p_group: Floats
-    starts: Ints
+    base_share: F64
+    gamma: F64
+    p_group: F64
+    starts: I64
 
 
 def build_group_weights(
@@ -69,7 +70,7 @@ def build_group_weights(
     return GroupWeights(merchant, tuple(zones[pairs % len(zones)].tolist()), base, gamma, _closed(p, starts), starts)
 
 
-def mixed(share: Floats, even: Floats, mix: GroupMix) -> Floats:
+def mixed(share: F64, even: F64, mix: GroupMix) -> F64:
     """Keep the zone shares of one merchant from collapsing into one zone.
 
     First a blend by `strength` with treating all its sites alike. Then a blend with equal shares of all
@@ -88,11 +89,11 @@ def mixed(share: Floats, even: Floats, mix: GroupMix) -> Floats:
     return _levelled_until(share, lambda s: _entropy(s) >= mix.entropy_floor)
 
 
-def _levelled(share: Floats, part: Floats) -> Floats:
+def _levelled(share: F64, part: F64) -> F64:
     return (1 - part) * share + part / len(share)
 
 
-def _levelled_until(share: Floats, enough: Callable[[Floats], npt.NDArray[np.bool_]]) -> Floats:
+def _levelled_until(share: F64, enough: Callable[[F64], npt.NDArray[np.bool_]]) -> F64:
     """The smallest levelling for which `enough` holds, by bisection per day; equal shares if none does."""
     fine = enough(share)
     if fine.all():
@@ -105,20 +106,20 @@ def _levelled_until(share: Floats, enough: Callable[[Floats], npt.NDArray[np.boo
     return _levelled(share, np.where(fine, 0.0, high))
 
 
-def _entropy(share: Floats) -> Floats:
-    entropy: Floats = -(share * np.log(np.maximum(share, 1e-300))).sum(axis=0)
+def _entropy(share: F64) -> F64:
+    entropy: F64 = -(share * np.log(np.maximum(share, 1e-300))).sum(axis=0)
     return entropy
 
 
-def _day_noise(spec: WorldSpec, merchants: PlannedMerchants, starts: Ints, randomness: Randomness) -> Floats:
+def _day_noise(spec: WorldSpec, merchants: PlannedMerchants, starts: I64, randomness: Randomness) -> F64:
     """Log-normal with mean 1, one per (merchant, zone, day)."""
     days, sigma = spec.horizon.days, spec.site_weights.day_sigma
     normal = randomness.normals("day_effects", merchants.ids, np.diff(starts) * days)
-    noise: Floats = np.exp(sigma * normal - sigma**2 / 2).reshape(-1, days)
+    noise: F64 = np.exp(sigma * normal - sigma**2 / 2).reshape(-1, days)
     return noise
 
 
-def _closed(p: Floats, starts: Ints) -> Floats:
+def _closed(p: F64, starts: I64) -> F64:
     """Rounded to a grid of 2^-40, the largest share of each merchant and day closing the sum to exactly 1."""
     steps = np.rint(p * _GRID)
     missing = _GRID - np.add.reduceat(steps, starts[:-1], axis=0)

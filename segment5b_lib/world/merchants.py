@@ -17,11 +17,12 @@ import iso18245
 import numpy as np
 import numpy.typing as npt
 
+from segment5b_lib.arrays import F64, I64
 from segment5b_lib.errors import PolicyError
 from segment5b_lib.identity import sha256_hex
 from segment5b_lib.world.cells import Cells
 from segment5b_lib.world.randomness import Randomness
-from segment5b_lib.world.sharing import Floats, Ints, least_covered
+from segment5b_lib.world.sharing import least_covered
 from segment5b_lib.world.spec import Category, MerchantsSpec, SizeLaw, WorldSpec
 
 
@@ -39,10 +40,10 @@ class PlannedMerchants:
     """
 
     ids: npt.NDArray[np.uint64]
-    volume: Floats
+    volume: F64
     category: tuple[Category, ...]
     online: npt.NDArray[np.bool_]
-    home: Ints
+    home: I64
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -99,23 +100,23 @@ def _slices(n: int) -> list[float]:
     return [1 - (i + 0.5) / n for i in range(n)]
 
 
-def _sizes(n: int, sigma: float) -> Floats:
+def _sizes(n: int, sigma: float) -> F64:
     """Relative sizes, largest first: log-normal with median 1."""
     return np.array([np.exp(sigma * NormalDist().inv_cdf(u)) for u in _slices(n)])
 
 
-def _sizes_with_tail(n: int, law: SizeLaw) -> Floats:
+def _sizes_with_tail(n: int, law: SizeLaw) -> F64:
     """As `_sizes`, continued by a bounded Pareto tail from quantile `tail_from` on, and a leader above it."""
     u = np.array(_slices(n))
     joint = np.exp(law.body_sigma * NormalDist().inv_cdf(law.tail_from))
     within = np.maximum(u - law.tail_from, 0) / (1 - law.tail_from)
     tail = joint * (1 - within * (1 - law.tail_reach**-law.tail_index)) ** (-1 / law.tail_index)
-    sizes: Floats = np.where(u < law.tail_from, _sizes(n, law.body_sigma), tail)
+    sizes: F64 = np.where(u < law.tail_from, _sizes(n, law.body_sigma), tail)
     sizes[:1] *= law.leader
     return sizes
 
 
-def _categories(sizes: Floats, law: MerchantsSpec) -> list[Category]:
+def _categories(sizes: F64, law: MerchantsSpec) -> list[Category]:
     """A category for each merchant. The Pareto tail keeps to the classes of large merchants; the smallest
     merchants trade in the long tail of demand and in one channel, whatever they sell.
     """
@@ -129,16 +130,16 @@ def _categories(sizes: Floats, law: MerchantsSpec) -> list[Category]:
     return [*chosen[:first_small], *small]
 
 
-def _online_categories(sizes: Floats, law: MerchantsSpec) -> list[Category]:
+def _online_categories(sizes: F64, law: MerchantsSpec) -> list[Category]:
     taker = least_covered(sizes, _demand(law.online_categories))
     return [law.online_categories[i] for i in taker]
 
 
-def _demand(categories: Sequence[Category]) -> Floats:
+def _demand(categories: Sequence[Category]) -> F64:
     return np.array([entry.demand for entry in categories])
 
 
-def _homes(cells: Cells, volume: Floats) -> Ints:
+def _homes(cells: Cells, volume: F64) -> I64:
     """Cell of each head office: among the countries' own cells, the one whose demand is least covered."""
     own = np.flatnonzero(~cells.is_border & ~cells.hand_made)
     largest_first = np.argsort(-volume, kind="stable")

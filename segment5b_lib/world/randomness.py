@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from segment5b_lib.arrays import F64, I64
 from segment5b_lib.identity import canonical_json, sha256_hex
-from segment5b_lib.world.sharing import Floats, Ints
 
 Ids = npt.NDArray[np.uint64]
 
@@ -24,14 +24,14 @@ class Randomness:
         name = canonical_json(["5B.world.v1", self.world_seed, part, *domain])
         return np.random.Generator(np.random.Philox(key=int(sha256_hex(name)[:32], 16)))
 
-    def uniforms(self, part: str, ids: Ids, counts: Ints) -> Floats:
+    def uniforms(self, part: str, ids: Ids, counts: I64) -> F64:
         """`counts[i]` uniforms of [0, 1) for each thing `ids[i]`, one after the other."""
         return self._drawn(part, ids, counts, lambda generator, n: generator.random(n))
 
-    def normals(self, part: str, ids: Ids, counts: Ints) -> Floats:
+    def normals(self, part: str, ids: Ids, counts: I64) -> F64:
         """`counts[i]` standard normals for each thing `ids[i]`, one after the other."""
         return self._drawn(part, ids, counts, lambda generator, n: generator.standard_normal(n))
 
-    def _drawn(self, part: str, ids: Ids, counts: Ints, draw: Callable[[np.random.Generator, int], Floats]) -> Floats:
+    def _drawn(self, part: str, ids: Ids, counts: I64, draw: Callable[[np.random.Generator, int], F64]) -> F64:
         drawn = [draw(self.generator(part, i), n) for i, n in zip(ids.tolist(), counts.tolist(), strict=True)]
         return np.concatenate([np.empty(0), *drawn])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from segment5b_lib.arrays import F64
 from segment5b_lib.world.merchants import PlannedMerchants
 from segment5b_lib.world.randomness import Randomness
-from segment5b_lib.world.sharing import Floats
 from segment5b_lib.world.spec import QUARTER_SECONDS, Rhythm, WorldSpec
 
 QUARTERS_PER_DAY = 86_400 // QUARTER_SECONDS
@@ -14,7 +14,7 @@ QUARTERS_PER_WEEK = 7 * QUARTERS_PER_DAY
 _PER_HOUR = 3600 // QUARTER_SECONDS
 
 
-def build_weeks(spec: WorldSpec, merchants: PlannedMerchants, randomness: Randomness) -> Floats:
+def build_weeks(spec: WorldSpec, merchants: PlannedMerchants, randomness: Randomness) -> F64:
     """Relative intensity of a bucket that starts in a given quarter of the local week.
 
     Returns
@@ -29,11 +29,11 @@ def build_weeks(spec: WorldSpec, merchants: PlannedMerchants, randomness: Random
     )
     quarters = spec.horizon.bucket_seconds // QUARTER_SECONDS
     ahead = (np.arange(QUARTERS_PER_WEEK)[:, None] + np.arange(quarters)) % QUARTERS_PER_WEEK
-    means: Floats = weeks[:, ahead].mean(axis=2)
+    means: F64 = weeks[:, ahead].mean(axis=2)
     return means
 
 
-def week_of(rhythm: Rhythm, shift: Floats) -> Floats:
+def week_of(rhythm: Rhythm, shift: F64) -> F64:
     """Intensity of each quarter of the week, for one merchant.
 
     `shift` holds three numbers of [-1, 1]: how far this merchant's opening, closing and rush hours lie from
@@ -50,7 +50,7 @@ def week_of(rhythm: Rhythm, shift: Floats) -> Floats:
     return week
 
 
-def _curve(rhythm: Rhythm, hour: Floats) -> Floats:
+def _curve(rhythm: Rhythm, hour: F64) -> F64:
     """Base plus a bell curve per rush, on the circle of the day."""
     curve = np.full(len(hour), rhythm.base)
     for bump in rhythm.bumps:

@@ -7,16 +7,15 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from segment5b_lib.arrays import F64, I64
 
 
-def owner_slices(starts: Ints) -> list[slice]:
+def owner_slices(starts: I64) -> list[slice]:
     """Rows [starts[i], starts[i + 1]) of each owner, as slices."""
     return [slice(a, b) for a, b in pairwise(starts.tolist())]
 
 
-def apportion(weights: Floats, total: int, least: int = 0, most: Ints | None = None) -> Ints:
+def apportion(weights: F64, total: int, least: int = 0, most: I64 | None = None) -> I64:
     """Whole numbers in proportion to `weights` with an exact sum.
 
     Every entry gets `least`; the rest goes by largest remainder (ties to the lower index), never above
@@ -31,7 +30,7 @@ def apportion(weights: Floats, total: int, least: int = 0, most: Ints | None = N
     ValueError : `total` is below the sum of `least` or above the sum of `most`
     """
     limit = np.full(len(weights), total) if most is None else most.astype(np.int64)
-    given: Ints = np.minimum(np.full(len(weights), least), limit)
+    given: I64 = np.minimum(np.full(len(weights), least), limit)
     if not given.sum() <= total <= limit.sum():
         raise ValueError(f"cannot share {total} out over {len(weights)} entries")
     while (left := total - int(given.sum())) > 0:
@@ -47,7 +46,7 @@ def apportion(weights: Floats, total: int, least: int = 0, most: Ints | None = N
     return given
 
 
-def least_covered(sizes: Floats, demand: Floats, allowed: npt.NDArray[np.bool_] | None = None) -> Ints:
+def least_covered(sizes: F64, demand: F64, allowed: npt.NDArray[np.bool_] | None = None) -> I64:
     """Hand things of given sizes to takers, each to the one whose demand is least covered so far.
 
     Parameters

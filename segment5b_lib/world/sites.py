@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from segment5b_lib.arrays import F64, I64
 from segment5b_lib.kernel.alias import GRID, GRID_BITS, quantise
 from segment5b_lib.world.cells import Cells
 from segment5b_lib.world.footprint import Series
 from segment5b_lib.world.merchants import PlannedMerchants
 from segment5b_lib.world.randomness import Randomness
-from segment5b_lib.world.sharing import Floats, Ints, owner_slices
+from segment5b_lib.world.sharing import owner_slices
 from segment5b_lib.world.spec import WorldSpec
 
 KM_PER_DEGREE = 111.195
@@ -34,10 +35,10 @@ class PlannedSites:
     hand_made : ndarray(bool, ndim=1), stands at a hand-made place
     """
 
-    series: Ints
-    order: Ints
-    lat_deg: Floats
-    lon_deg: Floats
+    series: I64
+    order: I64
+    lat_deg: F64
+    lon_deg: F64
     hand_made: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -57,7 +58,7 @@ def build_sites(
     return PlannedSites(of_series, _site_order(cells, series, of_series), lat, lon, cells.hand_made[cell])
 
 
-def _nearby(cells: Cells, at: Ints, u_radius: Floats, u_angle: Floats) -> tuple[Floats, Floats]:
+def _nearby(cells: Cells, at: I64, u_radius: F64, u_angle: F64) -> tuple[F64, F64]:
     """A point within the free distance around a place, uniform over the disc."""
     places = cells.places
     radius = _WITHIN_ROOM * places.room_km[at] * np.sqrt(u_radius) / KM_PER_DEGREE
@@ -68,7 +69,7 @@ def _nearby(cells: Cells, at: Ints, u_radius: Floats, u_angle: Floats) -> tuple[
     return np.round(lat, 6), np.round((lon + 180) % 360 - 180, 6)
 
 
-def _site_order(cells: Cells, series: Series, of_series: Ints) -> Ints:
+def _site_order(cells: Cells, series: Series, of_series: I64) -> I64:
     country = np.unique(np.array(cells.country), return_inverse=True)[1][series.cell]
     owner = (series.merchant * (int(country.max()) + 1) + country)[of_series]
     first = np.flatnonzero(np.diff(owner, prepend=-1))
@@ -88,10 +89,10 @@ class SiteWeights:
     starts : ndarray(int64, ndim=1), merchant `m` owns sites [starts[m], starts[m + 1])
     """
 
-    weight: Floats
+    weight: F64
     floored: npt.NDArray[np.bool_]
-    series_share: Floats
-    starts: Ints
+    series_share: F64
+    starts: I64
 
 
 def build_site_weights(
@@ -112,11 +113,11 @@ def build_site_weights(
     raw = pull[sites.series] * np.exp(law.site_sigma * noise)
     masses, floored = gridded(raw, starts)
     weight = masses / GRID
-    share: Floats = np.bincount(sites.series, weights=weight).astype(np.float64)
+    share: F64 = np.bincount(sites.series, weights=weight).astype(np.float64)
     return SiteWeights(weight, floored, share, starts)
 
 
-def gridded(raw: Floats, starts: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def gridded(raw: F64, starts: I64) -> tuple[I64, npt.NDArray[np.bool_]]:
     """Masses that sum to 2^24 in each block, at least 1 everywhere; which were lifted to that 1.
 
     What the lifted ones need is taken from the block's largest mass.

@@ -9,19 +9,19 @@ from typing import Final
 
 import pyarrow as pa
 
+from segment5b_lib.arrays import I64
 from segment5b_lib.contract.datasets import Dataset, dataset, folder_of, validation_folder
 from segment5b_lib.errors import EnvironmentFault
 from segment5b_lib.identity import canonical_json
 from segment5b_lib.store.digest import sha256_files
 from segment5b_lib.store.parquet import write_table
 from segment5b_lib.world.plan import Plan
-from segment5b_lib.world.sharing import Ints
 
 MF_PLACEHOLDER: Final = "{mf}"
 """Stands for the fingerprint in inventory paths, and in folder names until it is known."""
 
 
-def named(names: Sequence[str], index: Ints) -> pa.Array:
+def named(names: Sequence[str], index: I64) -> pa.Array:
     """Text column from names and indices."""
     return pa.array(names, pa.string()).take(pa.array(index))
 

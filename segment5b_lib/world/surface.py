@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from segment5b_lib.arrays import F64
 from segment5b_lib.world.calendar import LocalClock, day_of_month, is_holiday, local_clock
 from segment5b_lib.world.cells import Cells
 from segment5b_lib.world.demand import SeriesDemand
 from segment5b_lib.world.footprint import Series
 from segment5b_lib.world.merchants import PlannedMerchants
-from segment5b_lib.world.sharing import Floats
 from segment5b_lib.world.spec import ScenarioId, WorldSpec
 
 SeriesIntensity = npt.NDArray[np.float32]
@@ -31,7 +31,7 @@ class WorldSurface:
     merchants: PlannedMerchants
     series: Series
     demand: SeriesDemand
-    weeks: Floats
+    weeks: F64
     clocks: dict[str, LocalClock]
 
     def slab(self, start: int, stop: int, scenario: ScenarioId) -> tuple[SeriesIntensity, SeriesIntensity]:
@@ -52,11 +52,11 @@ class WorldSurface:
     def _on_holiday(self, s: int) -> npt.NDArray[np.bool_]:
         return is_holiday(self.cells.country[self.series.cell[s]], self._clock(s).day, self.spec.horizon)
 
-    def _holiday_factor(self, s: int) -> Floats:
+    def _holiday_factor(self, s: int) -> F64:
         rhythm = self.spec.rhythms[self.merchants.category[self.series.merchant[s]].demand_class]
         return np.where(self._on_holiday(s), rhythm.holiday, 1.0)
 
-    def _surge(self, s: int, scenario: ScenarioId) -> Floats:
+    def _surge(self, s: int, scenario: ScenarioId) -> F64:
         """Factor of the stress scenario: the larger of the holiday's and the pay day's."""
         if scenario == "baseline_v1":
             return np.ones(self.spec.horizon.buckets)
@@ -68,7 +68,7 @@ class WorldSurface:
 
 
 def build_surface(
-    spec: WorldSpec, cells: Cells, merchants: PlannedMerchants, series: Series, demand: SeriesDemand, weeks: Floats
+    spec: WorldSpec, cells: Cells, merchants: PlannedMerchants, series: Series, demand: SeriesDemand, weeks: F64
 ) -> WorldSurface:
     """The surface of a world; local phase comes from the pinned database, whatever 2A's cache holds."""
     clocks = {tzid: local_clock(tzid, spec.horizon) for tzid in sorted(set(cells.tzid))}

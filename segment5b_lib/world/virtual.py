@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from segment5b_lib.arrays import F64, I64
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.identity import edge_id
 from segment5b_lib.kernel.alias import GRID, build_alias_slices
 from segment5b_lib.world.cells import Cells
 from segment5b_lib.world.merchants import PlannedMerchants
 from segment5b_lib.world.randomness import Randomness
-from segment5b_lib.world.sharing import Floats, Ints
 from segment5b_lib.world.sites import gridded
 from segment5b_lib.world.spec import Category, ChannelRule, WorldSpec
 
@@ -34,13 +34,13 @@ class PlannedEdges:
     starts : ndarray(int64, ndim=1), the n-th merchant with edges owns [starts[n], starts[n + 1])
     """
 
-    merchant: Ints
+    merchant: I64
     edge_id: npt.NDArray[np.uint64]
-    seq: Ints
-    place: Ints
-    cell: Ints
-    weight: Floats
-    starts: Ints
+    seq: I64
+    place: I64
+    cell: I64
+    weight: F64
+    starts: I64
 
     def alias_tables(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
         """Alias rows of every merchant's edges, in edge order."""
@@ -78,10 +78,10 @@ class _Drawn(NamedTuple):
     """Edges of one merchant, in ascending edge id; `raw` are weights in any unit."""
 
     edge_id: npt.NDArray[np.uint64]
-    seq: Ints
-    place: Ints
-    cell: Ints
-    raw: Floats
+    seq: I64
+    place: I64
+    cell: I64
+    raw: F64
 
 
 def _draw_edges(spec: WorldSpec, cells: Cells, merchants: PlannedMerchants, m: int, randomness: Randomness) -> _Drawn:

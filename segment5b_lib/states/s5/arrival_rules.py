@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I64
 from segment5b_lib.contract.datasets import LOCAL_COLUMNS, SERIES_KEY
 from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.states.s5.expected_clock import ScenarioHorizon
@@ -35,7 +36,6 @@ AUDITED_COLUMNS: Final = (
     "routing_universe_hash",
 )
 """Columns that an audit reads: all."""
-I64 = NDArray[np.int64]
 Words = Mapping[str, Mapping[str, int]]
 """By text column, the words that may occur there and their codes."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I64
 from segment5b_lib.civil_time.cache import decode
 from segment5b_lib.civil_time.horizon import Steps, shortfalls
 from segment5b_lib.civil_time.oracle import expected_offsets
@@ -24,8 +25,6 @@ from segment5b_lib.states.s5.clock_sample import ClockSample
 from segment5b_lib.states.s5.expected_clock import stored_clock_errors
 from segment5b_lib.states.s5.inputs import CheckInputs, ScenarioInputs, total
 from segment5b_lib.states.s5.part_audit import VIRTUAL_ROLES
-
-I64 = NDArray[np.int64]
 
 
 def clock_checks(inputs: CheckInputs) -> list[Check]:

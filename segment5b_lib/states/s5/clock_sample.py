@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I64
 from segment5b_lib.civil_time.oracle import expected_offsets
 from segment5b_lib.contract.units import HOUR_S, SECOND_US
 from segment5b_lib.contract.validation_policy import CivilTimeMeasurement, SamplingPlan
@@ -65,7 +66,6 @@ ROW: Final = np.dtype(
 )
 """A sampled row: rank in key order, number of its window or ELSEWHERE, position of tzid_primary, microseconds."""
 SampledRows = NDArray[np.void]
-I64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I64
 from segment5b_lib.civil_time.oracle import expected_offsets
 from segment5b_lib.contract.units import DAY_S, SECOND_US
 from segment5b_lib.errors import InputError
@@ -17,7 +18,6 @@ from segment5b_lib.errors import InputError
 UNKNOWN_OFFSET: Final = np.iinfo(np.int64).min // 2
 """Offset of a zone that the database lacks: every stored clock is wrong by far."""
 _QUARTER: Final = 900
-I64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

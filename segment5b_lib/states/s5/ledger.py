@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import Lane
@@ -29,7 +30,6 @@ from segment5b_lib.store.scan import RowRanges
 _S2: Final = ("lambda_baseline", "lambda_random_component", "lambda_realised")
 _COUNTED: Final = ("mu", "count_N", "count_capped")
 _S3: Final = (*BUCKET_KEY, *_COUNTED)
-F64 = NDArray[np.float64]
 CountMatrix = NDArray[np.unsignedinteger]
 """uint16, or uint32 if the policy's largest count needs it."""
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I64
 from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.contract.validation_policy import SamplingPlan
 from segment5b_lib.contract.words import Lane
@@ -20,7 +20,6 @@ from segment5b_lib.states.s5.expected_clock import stored_clock_errors
 from segment5b_lib.states.s5.parts import PartFile, RowGroup, read_batches, row_groups
 from segment5b_lib.states.s5.rows import Violations
 
-I64 = NDArray[np.int64]
 VIRTUAL_ROLES: Final = ("settlement", "operational")
 """The further clocks of a virtual arrival."""
 _BATCH_ROWS: Final = 131_072

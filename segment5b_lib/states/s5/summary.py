@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I64
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.kernel.summary_check import add_summary, summary_agrees
@@ -23,7 +24,6 @@ from segment5b_lib.store.scan import RowRanges
 
 _SUMMARY: Final = "s4_arrival_summary_5B"
 _COLUMNS: Final = (*BUCKET_KEY, "count_N", "count_physical", "count_virtual", "first_arrival_seq")
-I64 = NDArray[np.int64]
 SPLIT: Final = "SUMMARY_SPLIT"
 SEQUENCE: Final = "SEQUENCE"
 SUMMARY_INVARIANTS: Final = {
