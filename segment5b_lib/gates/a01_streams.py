@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from scipy import stats
+from scipy import special
 
 from segment5b_lib.contract.datasets import SERIES_KEY
 from segment5b_lib.contract.units import SECOND_US
@@ -73,7 +73,9 @@ def measure_duplicates(evidence: Evidence) -> Measurement:
     detail = {"pairs_at_one_microsecond": equal, "expected": expected}
     if pairs == 0:
         return without_power(None, 0, "pairs in one bucket", detail, "two arrivals of a merchant in one bucket")
-    return Measurement(float(stats.poisson.sf(equal - 1, expected)), pairs, "pairs in one bucket", detail)
+    return Measurement(
+        float(special.pdtrc(equal - 1, expected)) if equal else 1.0, pairs, "pairs in one bucket", detail
+    )
 
 
 def measure_offsets(evidence: Evidence) -> Measurement:
@@ -89,7 +91,7 @@ def measure_offsets(evidence: Evidence) -> Measurement:
     statistic = float(((joint - expected) ** 2 / np.maximum(expected, np.finfo(float).tiny)).sum())
     df = (joint.shape[0] - 1) * (joint.shape[1] - 1)
     test = {"chi_square": statistic, "degrees_of_freedom": df}
-    return Measurement(float(stats.chi2.sf(statistic, df)), pairs, "pairs of buckets", {**detail, **test})
+    return Measurement(float(special.chdtrc(df, statistic)), pairs, "pairs of buckets", {**detail, **test})
 
 
 GATES: Final = (

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from scipy import stats
+from scipy import special
 
 from segment5b_lib.contract.verdicts import Measurement, without_power
 from segment5b_lib.contract.words import Verdict
@@ -50,7 +50,7 @@ def measure(evidence: Evidence) -> Measurement:
     if df == 0:
         needed = f"a group of two places that expect {least:g} arrivals each"
         return without_power(None, arrivals, "arrivals", detail, needed)
-    return Measurement(float(stats.chi2.sf(statistic, df)), arrivals, "arrivals", detail)
+    return Measurement(float(special.chdtrc(df, statistic)), arrivals, "arrivals", detail)
 
 
 def _sites(evidence: Evidence) -> pl.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +16,7 @@ from scipy import stats
 
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.a02_phase import profile_distances
-from segment5b_lib.gates.a03_count_law import ks_distance
+from segment5b_lib.gates.a03_count_law import ks_distance, probability_up_to
 from segment5b_lib.gates.a04_routing_law import pooled_cells
 from segment5b_lib.gates.evidence.trace import draws_that_differ, sampled_series
 from segment5b_lib.gates.scorecard import Scorecard
@@ -165,6 +167,21 @@ def test_a3_is_a_test_of_the_law_and_not_of_its_moments(clean_card: Scorecard, t
     assert measured(replace(clean(), counts=poisson), tmp_path / "poisson", "A3").verdict is Verdict.FAIL
     honest = replace(clean(), counts=poisson, changes={"count.law": "poisson"})
     assert measured(honest, tmp_path / "honest", "A3").verdict is Verdict.PASS_BPLUS
+
+
+def test_the_count_laws_are_scipys_to_the_last_bit() -> None:
+    rng = np.random.default_rng(5)
+    mu, kappa = 10 ** rng.uniform(-4, 3, 20_000), 10 ** rng.uniform(-1, 3, 20_000)
+    k = rng.poisson(mu) - 1
+    assert (k == -1).any()
+    assert (probability_up_to(k, mu, kappa, "poisson") == stats.poisson.cdf(k, mu)).all()
+    assert (probability_up_to(k, mu, kappa, "nb2") == stats.nbinom.cdf(k, kappa, kappa / (kappa + mu))).all()
+
+
+def test_scoring_does_not_load_scipy_stats() -> None:
+    """It takes longer to import than the tiny world takes to be measured."""
+    code = "import sys, segment5b_lib.gates.score; sys.exit('scipy.stats' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_ks_distance_is_scipys() -> None:
