@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from segment5b_lib.contract.datasets import TS, WALL
+from segment5b_lib.contract.dataset import TS, WALL
 from segment5b_lib.store.records import StateRecord
 from segment5b_lib.store.runs import Run
 

@@ -8,6 +8,7 @@ not stored in the files.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,8 +49,7 @@ class Dataset:
 
     @property
     def layer(self) -> str:
-        """`layer1` for segments 1A to 3B, `layer2` for 5A and 5B."""
-        return "layer2" if self.segment.startswith("5") else "layer1"
+        return layer_of(self.segment)
 
     @property
     def template(self) -> str:
@@ -64,6 +64,29 @@ class Dataset:
         return "{part" in self.file
 
 
-def fields(**columns: pa.DataType) -> pa.Schema:
-    """Schema of columns that are never null."""
-    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
+def layer_of(segment: str) -> str:
+    """`layer1` for segments 1A to 3B, `layer2` for 5A and 5B."""
+    return "layer2" if segment.startswith("5") else "layer1"
+
+
+def declared(
+    segment: str,
+    dataset_id: str,
+    key: tuple[str, ...] = (),
+    schema: pa.Schema | None = None,
+    *,
+    name: str = "",
+    file: str = PART_FILE,
+    seeded: bool = True,
+    per_scenario: bool = False,
+    carries_mf: bool = False,
+) -> Dataset:
+    """A dataset in a folder of its segment, called by its id without the segment or by `name`."""
+    partitions = (SEED if seeded else MF) + (SCENARIO if per_scenario else "")
+    folder = f"data/{layer_of(segment)}/{segment}/{name or dataset_id.removesuffix(f'_{segment}')}/{partitions}"
+    return Dataset(dataset_id, segment, folder, file, key, schema, carries_mf)
+
+
+def fields(nullable: Collection[str] = (), /, **columns: pa.DataType) -> pa.Schema:
+    """Schema of columns, never null but for those named."""
+    return pa.schema([pa.field(name, kind, nullable=name in nullable) for name, kind in columns.items()])

@@ -12,14 +12,11 @@ from segment5b_lib.contract.dataset import (
     FLOAT64,
     INT32,
     INT64,
-    MF,
-    PART_FILE,
-    SCENARIO,
-    SEED,
     TEXT,
     TS,
     UINT64,
     Dataset,
+    declared,
     fields,
 )
 
@@ -27,30 +24,11 @@ _SITE = {"merchant_id": UINT64, "legal_country_iso": TEXT, "site_order": INT32}
 _SITE_KEY = tuple(_SITE)
 _ZONE = {"merchant_id": UINT64, "legal_country_iso": TEXT, "tzid": TEXT}
 
-
-def _upstream(
-    segment: str,
-    dataset_id: str,
-    key: tuple[str, ...] = (),
-    schema: pa.Schema | None = None,
-    *,
-    name: str = "",
-    file: str = PART_FILE,
-    seeded: bool = True,
-    per_scenario: bool = False,
-    carries_mf: bool = False,
-) -> Dataset:
-    layer = "layer2" if segment == "5A" else "layer1"
-    partitions = (SEED if seeded else MF) + (SCENARIO if per_scenario else "")
-    folder = f"data/{layer}/{segment}/{name or dataset_id}/{partitions}"
-    return Dataset(dataset_id, segment, folder, file, key, schema, carries_mf)
-
-
 UPSTREAM: Final[tuple[Dataset, ...]] = (
-    _upstream("1B", "site_locations", _SITE_KEY, fields(**_SITE, lon_deg=FLOAT64, lat_deg=FLOAT64)),
-    _upstream("2A", "site_timezones", _SITE_KEY, fields(**_SITE, tzid=TEXT, tzid_source=TEXT, created_utc=TS)),
-    _upstream("2A", "tz_timetable_cache", seeded=False, file="tz_cache_v1.bin"),
-    _upstream(
+    declared("1B", "site_locations", _SITE_KEY, fields(**_SITE, lon_deg=FLOAT64, lat_deg=FLOAT64)),
+    declared("2A", "site_timezones", _SITE_KEY, fields(**_SITE, tzid=TEXT, tzid_source=TEXT, created_utc=TS)),
+    declared("2A", "tz_timetable_cache", seeded=False, file="tz_cache_v1.bin"),
+    declared(
         "2A",
         "tz_timetable_cache_json",
         name="tz_timetable_cache",
@@ -58,34 +36,33 @@ UPSTREAM: Final[tuple[Dataset, ...]] = (
         file="tz_timetable_cache.json",
         carries_mf=True,
     ),
-    _upstream(
+    declared(
         "2B",
         "s1_site_weights",
         _SITE_KEY,
         fields(**_SITE, p_weight=FLOAT64, weight_source=TEXT, quantised_bits=INT32, floor_applied=FLAG),
     ),
-    _upstream("2B", "s2_alias_index", file="index.json"),
-    _upstream("2B", "s2_alias_blob", file="alias.bin"),
-    _upstream(
+    declared("2B", "s2_alias_index", file="index.json"),
+    declared("2B", "s2_alias_blob", file="alias.bin"),
+    declared(
         "2B",
         "s4_group_weights",
         ("merchant_id", "utc_day", "tz_group_id"),
         fields(merchant_id=UINT64, utc_day=TEXT, tz_group_id=TEXT, p_group=FLOAT64, base_share=FLOAT64, gamma=FLOAT64),
     ),
-    _upstream(
+    declared(
         "3A",
         "zone_alloc",
         tuple(_ZONE),
         fields(**_ZONE, zone_site_count=INT32, site_count=INT32, routing_universe_hash=TEXT),
     ),
-    _upstream(
+    declared(
         "3B",
         "virtual_classification_3B",
         ("merchant_id",),
         fields(merchant_id=UINT64, is_virtual=FLAG, virtual_mode=TEXT, decision_reason=TEXT, rule_id=TEXT),
-        name="virtual_classification",
     ),
-    _upstream(
+    declared(
         "3B",
         "virtual_settlement_3B",
         ("merchant_id",),
@@ -97,9 +74,8 @@ UPSTREAM: Final[tuple[Dataset, ...]] = (
             tzid_settlement=TEXT,
             tz_source=TEXT,
         ),
-        name="virtual_settlement",
     ),
-    _upstream(
+    declared(
         "3B",
         "edge_catalogue_3B",
         ("merchant_id", "edge_id"),
@@ -113,45 +89,28 @@ UPSTREAM: Final[tuple[Dataset, ...]] = (
             tzid_operational=TEXT,
             edge_weight=FLOAT64,
         ),
-        name="edge_catalogue",
     ),
-    _upstream(
+    declared(
         "3B",
         "edge_alias_index_3B",
         ("scope", "merchant_id"),
-        pa.schema(
-            [
-                pa.field("scope", TEXT, nullable=False),
-                pa.field("merchant_id", UINT64),
-                pa.field("blob_offset_bytes", INT64),
-                pa.field("blob_length_bytes", INT64, nullable=False),
-                pa.field("edge_count_total", INT64, nullable=False),
-                pa.field("alias_table_length", INT64),
-                pa.field("merchant_alias_checksum", TEXT),
-                pa.field("blob_sha256_hex", TEXT),
-            ]
+        fields(
+            {"merchant_id", "blob_offset_bytes", "alias_table_length", "merchant_alias_checksum", "blob_sha256_hex"},
+            scope=TEXT,
+            merchant_id=UINT64,
+            blob_offset_bytes=INT64,
+            blob_length_bytes=INT64,
+            edge_count_total=INT64,
+            alias_table_length=INT64,
+            merchant_alias_checksum=TEXT,
+            blob_sha256_hex=TEXT,
         ),
-        name="edge_alias_index",
         file="edge_alias_index_3B.parquet",
     ),
-    _upstream("3B", "edge_alias_blob_3B", name="edge_alias_blob", file="edge_alias_blob_3B.bin"),
-    _upstream(
-        "3B",
-        "edge_universe_hash_3B",
-        name="edge_universe_hash",
-        seeded=False,
-        file="edge_universe_hash_3B.json",
-        carries_mf=True,
-    ),
-    _upstream(
-        "3B",
-        "virtual_routing_policy_3B",
-        name="virtual_routing_policy",
-        seeded=False,
-        file="virtual_routing_policy_3B.json",
-        carries_mf=True,
-    ),
-    _upstream(
+    declared("3B", "edge_alias_blob_3B", file="edge_alias_blob_3B.bin"),
+    declared("3B", "edge_universe_hash_3B", seeded=False, file="edge_universe_hash_3B.json", carries_mf=True),
+    declared("3B", "virtual_routing_policy_3B", seeded=False, file="virtual_routing_policy_3B.json", carries_mf=True),
+    declared(
         "5A",
         "scenario_manifest_5A",
         ("scenario_id",),
@@ -164,19 +123,17 @@ UPSTREAM: Final[tuple[Dataset, ...]] = (
             is_stress=FLAG,
             labels=pa.list_(TEXT),
         ),
-        name="scenario_manifest",
         seeded=False,
         file="scenario_manifest_5A.parquet",
     ),
-    _upstream(
+    declared(
         "5A",
         "merchant_zone_profile_5A",
         tuple(_ZONE),
         fields(**_ZONE, demand_class=TEXT, channel_group=TEXT, weekly_volume_expected=FLOAT64),
-        name="merchant_zone_profile",
         seeded=False,
     ),
-    _upstream(
+    declared(
         "5A",
         "merchant_zone_scenario_local_5A",
         (*_ZONE, "local_horizon_bucket_index"),
@@ -187,7 +144,6 @@ UPSTREAM: Final[tuple[Dataset, ...]] = (
             channel_group=TEXT,
             overlay_factor_total=FLOAT32,
         ),
-        name="merchant_zone_scenario_local",
         seeded=False,
         per_scenario=True,
     ),

@@ -20,7 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from segment5b_lib.contract.datasets import LOCAL_COLUMNS, WALL, dataset
+from segment5b_lib.contract.dataset import WALL
+from segment5b_lib.contract.datasets import LOCAL_COLUMNS, dataset
 from segment5b_lib.contract.verdicts import Measurement, not_measured
 from segment5b_lib.errors import InputError
 from segment5b_lib.gates.evidence.run_tables import Evidence

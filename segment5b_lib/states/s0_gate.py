@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from segment5b_lib.contract.datasets import UPSTREAM, UPSTREAM_SEGMENTS, Dataset
+from segment5b_lib.contract.dataset import Dataset
+from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS
+from segment5b_lib.contract.upstream import UPSTREAM
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import InputError, MissingInputError
 from segment5b_lib.identity import canonical_json, manifest_fingerprint, sha256_hex

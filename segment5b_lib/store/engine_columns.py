@@ -13,7 +13,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segment5b_lib.contract.datasets import TS, WALL
+from segment5b_lib.contract.dataset import TS, WALL
 from segment5b_lib.errors import InputError
 
 COUNTRY: Final = "legal_country_iso"

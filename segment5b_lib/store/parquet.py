@@ -10,7 +10,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segment5b_lib.contract.datasets import LOCAL_COLUMNS, TS, WALL, Dataset
+from segment5b_lib.contract.dataset import TS, WALL, Dataset
+from segment5b_lib.contract.datasets import LOCAL_COLUMNS
 from segment5b_lib.errors import InputError, MissingInputError
 from segment5b_lib.store.engine_columns import COUNTRY, is_text, is_time, typed, with_country
 

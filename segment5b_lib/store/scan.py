@@ -15,7 +15,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segment5b_lib.contract.datasets import Dataset, dataset
+from segment5b_lib.contract.dataset import Dataset
+from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.errors import InputError
 from segment5b_lib.store.engine_columns import is_text, typed, with_country
 from segment5b_lib.store.parquet import RESTORE, check_files, damaged, open_file

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 import polars as pl
 
-from segment5b_lib.contract.datasets import OUTPUTS, UPSTREAM, Dataset
+from segment5b_lib.contract.dataset import Dataset
+from segment5b_lib.contract.datasets import OUTPUTS
+from segment5b_lib.contract.upstream import UPSTREAM
 from segment5b_lib.errors import MissingInputError
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.saved import scorecard

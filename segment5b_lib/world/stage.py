@@ -10,7 +10,8 @@ from typing import Final
 import pyarrow as pa
 
 from segment5b_lib.arrays import I64
-from segment5b_lib.contract.datasets import Dataset, dataset, folder_of, validation_folder
+from segment5b_lib.contract.dataset import Dataset
+from segment5b_lib.contract.datasets import dataset, folder_of, validation_folder
 from segment5b_lib.errors import EnvironmentFault
 from segment5b_lib.identity import canonical_json
 from segment5b_lib.store.digest import sha256_files

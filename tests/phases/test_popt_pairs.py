@@ -14,15 +14,7 @@ from segment5b_lib.phases import popt1, popt2, popt3
 from segment5b_lib.phases.engine.attempts import reports_folder
 from segment5b_lib.store.runs import Run
 from tests.phases.execute import artefacts, execute
-from tests.phases.popt_track import (
-    Track,
-    check_artefacts,
-    edit_records,
-    figures_file,
-    plant_seconds,
-    remade,
-    statuses,
-)
+from tests.phases.popt_track import Track, check_artefacts, edit_records, figures_file, plant_seconds, remade, statuses
 
 BEFORE = {"S0": 1.0, "S1": 40.0, "S2": 30.0, "S3": 30.0, "S4": 100.0, "S5": 3.0}
 S1_FIRST = BEFORE | {"S1": 150.0}

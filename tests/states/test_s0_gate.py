@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 
-from segment5b_lib.contract.datasets import UPSTREAM, UPSTREAM_SEGMENTS
+from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS
+from segment5b_lib.contract.upstream import UPSTREAM
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.errors import InputError, MissingInputError
 from segment5b_lib.store.documents import read_json

@@ -15,13 +15,7 @@ from scipy import stats
 
 from segment5b_lib.identity import site_id
 from segment5b_lib.kernel.latent import OU, latent_field
-from segment5b_lib.kernel.streams import (
-    ARRIVAL_EDGE_PICK,
-    ARRIVAL_SITE_PICK,
-    ARRIVAL_TIME,
-    BUCKET_COUNT,
-    LATENT_VECTOR,
-)
+from segment5b_lib.kernel.streams import ARRIVAL_EDGE_PICK, ARRIVAL_SITE_PICK, ARRIVAL_TIME, BUCKET_COUNT, LATENT_VECTOR
 from segment5b_lib.store.runs import Run
 from tests import arrivals
 from tests.statistics.sequences import Population, population, words

@@ -5,13 +5,7 @@ import shutil
 import pytest
 
 from segment5b_lib.errors import PolicyError, UsageError
-from segment5b_lib.store.postures import (
-    load_policies,
-    load_posture,
-    posture_names,
-    with_changes,
-    write_policies,
-)
+from segment5b_lib.store.postures import load_policies, load_posture, posture_names, with_changes, write_policies
 from segment5b_lib.store.roots import parameters_folder
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from segment5b_lib.civil_time import cache as tz_cache
-from segment5b_lib.contract.datasets import UPSTREAM
+from segment5b_lib.contract.upstream import UPSTREAM
 from segment5b_lib.errors import InputError
 from segment5b_lib.identity import site_id
 from segment5b_lib.kernel.alias import GRID

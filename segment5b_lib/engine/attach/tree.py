@@ -10,7 +10,9 @@ from typing import Final
 
 import pyarrow.parquet as pq
 
-from segment5b_lib.contract.datasets import OUTPUTS, UPSTREAM, Dataset, dataset, folder_of, validation_folder
+from segment5b_lib.contract.dataset import Dataset
+from segment5b_lib.contract.datasets import OUTPUTS, dataset, folder_of, validation_folder
+from segment5b_lib.contract.upstream import UPSTREAM
 from segment5b_lib.errors import InputError
 from segment5b_lib.store.engine_columns import NO_COUNTRY, is_text, is_time
 from segment5b_lib.store.parquet import open_file

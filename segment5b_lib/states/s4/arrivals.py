@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from segment5b_lib.contract.datasets import PART_FILE, arrival_schema, dataset
+from segment5b_lib.contract.dataset import PART_FILE
+from segment5b_lib.contract.datasets import arrival_schema, dataset
 from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.kernel.arrival_tables import Grid

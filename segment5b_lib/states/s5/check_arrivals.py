@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from segment5b_lib.contract.datasets import TS, WALL
+from segment5b_lib.contract.dataset import TS, WALL
 from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.states.s5 import arrival_rules
 from segment5b_lib.states.s5.check import NONE_ALLOWED, Check, CheckStatus, Issue, check_bounds, check_invariant

@@ -15,7 +15,7 @@ from segment5b_lib.arrays import I64
 from segment5b_lib.civil_time.cache import decode
 from segment5b_lib.civil_time.horizon import Steps, shortfalls
 from segment5b_lib.civil_time.oracle import expected_offsets
-from segment5b_lib.contract.datasets import WALL
+from segment5b_lib.contract.dataset import WALL
 from segment5b_lib.contract.units import DAY_S, HOUR_S, SECOND_US
 from segment5b_lib.contract.verdicts import Bound, gate_bound, number_bound
 from segment5b_lib.contract.words import Verdict
