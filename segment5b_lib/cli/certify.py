@@ -34,7 +34,7 @@ def certify(
 
     Existing runs are not made again. Exit code 1 if the class is HOLD_REMEDIATE, or P3 has not opened P4.
     """
-    from segment5b_lib.engine.lanes import panel
+    from segment5b_lib.engine.chain import panel
     from segment5b_lib.store.catalogue import open_run
 
     chosen = open_run(run)

@@ -77,7 +77,7 @@ class _Demo:
 
     def performance(self, world: World) -> Run:
         """The published posture, repeated on two seeds, and the performance track; returns the baseline run."""
-        from segment5b_lib.engine.lanes import repetitions
+        from segment5b_lib.engine.chain import repetitions
         from segment5b_lib.phases.engine.attempts import read_artefact
         from segment5b_lib.store.postures import load_posture
 
@@ -152,7 +152,7 @@ class _Demo:
 
     def certification(self, candidate: Run) -> None:
         """P3, the panel of required seeds, P4, prune, P5."""
-        from segment5b_lib.engine.lanes import panel
+        from segment5b_lib.engine.chain import panel
 
         console.rule("[bold]hardening, certificate, freeze", align="left")
         self.phase("P3", candidate)
@@ -173,7 +173,7 @@ class _Demo:
         role: str = "",
     ) -> Run:
         """A finished run, pinned into the keep-set."""
-        from segment5b_lib.engine.lanes import finished
+        from segment5b_lib.engine.chain import finished
         from segment5b_lib.engine.retention import pin, pin_new
 
         with progress_listener(self.quiet) as listener:

@@ -17,7 +17,7 @@ from segment5b_lib.engine import reporting
 from segment5b_lib.errors import Segment5BError
 
 if TYPE_CHECKING:
-    from segment5b_lib.engine.chain import Listener
+    from segment5b_lib.engine.reporting import Listener
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)

@@ -1,20 +1,26 @@
-"""Runs: make a run root, execute its states in order, skip what is complete, record every attempt."""
+"""Runs: make a run root, execute its states in order, skip what is complete, record every attempt.
+
+Also the sets of runs that the plan needs: repetitions of a run, the panel of required seeds.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from types import ModuleType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.engine.preflight import require_run
 from segment5b_lib.engine.records import append_record, state_record, write_rng_audit
+from segment5b_lib.engine.reporting import Listener
+from segment5b_lib.engine.retention import pin
 from segment5b_lib.errors import MissingInputError, StaleError
 from segment5b_lib.identity import run_id, utc_now
 from segment5b_lib.states import s0_gate, s1_time_grid, s2_intensity, s3_counts
-from segment5b_lib.states.context import Context, Progress, StateSpec
+from segment5b_lib.states.context import Context, StateSpec
 from segment5b_lib.states.s4 import arrivals as s4_arrivals
 from segment5b_lib.states.s5 import validation as s5_validation
 from segment5b_lib.store.attachments import attached_folder
@@ -22,7 +28,6 @@ from segment5b_lib.store.digest import changed_files
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.postures import write_policies
 from segment5b_lib.store.publish import staged
-from segment5b_lib.store.records import StateRecord
 from segment5b_lib.store.roots import runs_folder
 from segment5b_lib.store.runs import RECEIPT_FILE, Run, RunReceipt, policies_digest
 from segment5b_lib.store.worlds import World
@@ -32,38 +37,6 @@ MODULES: Final[dict[str, ModuleType]] = dict(
     zip(STATES, (s0_gate, s1_time_grid, s2_intensity, s3_counts, s4_arrivals, s5_validation), strict=True)
 )
 """State name to the module that implements it."""
-
-
-class Listener(Protocol):
-    """Observer of a running chain."""
-
-    def state_started(self, spec: StateSpec) -> None:
-        """A state starts."""
-
-    def progress(self, progress: Progress) -> None:
-        """A shard of a state is done."""
-
-    def state_finished(self, record: StateRecord) -> None:
-        """A state has passed or failed; `record` is its run record."""
-
-    def state_skipped(self, spec: StateSpec) -> None:
-        """A state's outputs are complete and unchanged: nothing to do."""
-
-
-class NullListener:
-    """Listener that ignores everything."""
-
-    def state_started(self, spec: StateSpec) -> None:
-        pass
-
-    def progress(self, progress: Progress) -> None:
-        pass
-
-    def state_finished(self, record: StateRecord) -> None:
-        pass
-
-    def state_skipped(self, spec: StateSpec) -> None:
-        pass
 
 
 def spec_of(state: str) -> StateSpec:
@@ -131,7 +104,7 @@ def run_states(
     Segment5BError : from the first state that fails; its record is written, later states do not run.
     """
     run.require_ours("run its states")
-    listener = listener or NullListener()
+    listener = listener or Listener()
     executed: list[str] = []
     with locked(run.root / ".lock", f"run {' '.join(states)}"):
         for position, state in enumerate(states):
@@ -213,3 +186,52 @@ def check_reusable(run: Run, state: str, policies: Policies) -> None:
                 found=current[name],
                 next_step=f"segment5b rerun --changed {state}",
             )
+
+
+def finished(
+    world: World,
+    policies: Policies,
+    posture: str,
+    seed: int,
+    *,
+    threads: int,
+    listener: Listener | None = None,
+    nonce: int = 0,
+    changes: Mapping[str, Any] | None = None,
+) -> Run:
+    """A run of all states; an existing complete run is not run again."""
+    run = create_run(world, policies, seed=seed, posture=posture, nonce=nonce, changes=changes)
+    run_states(run, threads=threads, listener=listener)
+    return run
+
+
+def _finished_like(run: Run, *, seed: int, nonce: int, threads: int, listener: Listener | None) -> Run:
+    posture, changes = run.receipt.posture, run.receipt.changes
+    return finished(
+        run.world, run.policies, posture, seed, threads=threads, listener=listener, nonce=nonce, changes=changes
+    )
+
+
+def repetitions(run: Run, number: int, *, threads: int, listener: Listener | None = None) -> list[Run]:
+    """`number` runs of the same inputs: the run itself, then further runs."""
+    seed, nonces = run.receipt.seed, range(run.receipt.nonce + 1, run.receipt.nonce + number)
+    return [run, *(_finished_like(run, seed=seed, nonce=n, threads=threads, listener=listener) for n in nonces)]
+
+
+def panel(run: Run, seeds: Iterable[int], *, threads: int, listener: Listener | None = None) -> list[Run]:
+    """Runs of other seeds of a run's world and policies, in the order of the seeds; the run's own seed is left out.
+
+    At the scale that the runtime budgets are pinned to, every seed (the run's own too) is run as often as they ask.
+    All of them are pinned as the certification set.
+    """
+    policy = run.policies.validation.runtime
+    number = policy.min_runs if run.world.scale == policy.pinned_scale else 1
+    others = [
+        _finished_like(run, seed=seed, nonce=0, threads=threads, listener=listener)
+        for seed in seeds
+        if seed != run.receipt.seed
+    ]
+    certified = [repetitions(seed_run, number, threads=threads, listener=listener) for seed_run in (run, *others)]
+    for repetition in chain.from_iterable(certified):
+        pin("certification", repetition)
+    return others

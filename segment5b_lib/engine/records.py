@@ -15,8 +15,7 @@ from segment5b_lib.contract.words import Status
 from segment5b_lib.errors import Segment5BError
 from segment5b_lib.identity import utc_now
 from segment5b_lib.states.context import Context
-from segment5b_lib.store.markers import Counters
-from segment5b_lib.store.records import Durations, StateRecord
+from segment5b_lib.store.records import Counters, Durations, StateRecord
 from segment5b_lib.store.runs import Run
 from segment5b_lib.version import __version__
 

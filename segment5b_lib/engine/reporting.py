@@ -1,4 +1,4 @@
-"""Progress of a running chain: one line per state, or a live table with step, share done, rate and time left."""
+"""Observers of a running chain: one line per state, or a live table with step, share done, rate and time left."""
 
 from __future__ import annotations
 
@@ -14,24 +14,33 @@ from rich.table import Table
 from segment5b_lib.store.records import StateRecord
 
 if TYPE_CHECKING:
-    from segment5b_lib.engine.chain import Listener
     from segment5b_lib.states.context import Progress, StateSpec
 
 REFRESHES_PER_SECOND: Final = 4
 """Refresh rate of the live table, independent of how often a state reports. Drawing takes about 4 ms of one core."""
 
 
-class LineListener:
-    """One line per state: for pipes and `--quiet`."""
+class Listener:
+    """Observer of a running chain; this one ignores everything."""
+
+    def state_started(self, spec: StateSpec) -> None:
+        """A state starts."""
+
+    def progress(self, progress: Progress) -> None:
+        """A shard of a state is done."""
+
+    def state_finished(self, record: StateRecord) -> None:
+        """A state has passed or failed; `record` is its run record."""
+
+    def state_skipped(self, spec: StateSpec) -> None:
+        """A state's outputs are complete and unchanged: nothing to do."""
+
+
+class LineListener(Listener):
+    """One line per finished or skipped state: for pipes and `--quiet`."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-
-    def state_started(self, spec: StateSpec) -> None:
-        """No-op: the line is printed when the state has ended."""
-
-    def progress(self, progress: Progress) -> None:
-        """No-op: a pipe shows no progress."""
 
     def state_finished(self, record: StateRecord) -> None:
         code = f" {record.error_code}" if record.error_code else ""
@@ -42,7 +51,7 @@ class LineListener:
         self._console.print(f"{spec.name} unchanged")
 
 
-class LiveListener:
+class LiveListener(Listener):
     """A live table of states with step, share done, rate and time left."""
 
     def __init__(self, live: Live) -> None:

@@ -17,10 +17,9 @@ from segment5b_lib.contract.strict import Recorded
 from segment5b_lib.errors import ConflictError, UsageError
 from segment5b_lib.identity import run_id, utc_now
 from segment5b_lib.store.attachments import attached_folder
-from segment5b_lib.store.catalogue import list_runs
+from segment5b_lib.store.catalogue import PIN_ROLES, Pins, list_runs, pins_path, read_pins
 from segment5b_lib.store.documents import read_json, validated
 from segment5b_lib.store.locks import held, is_held, locked
-from segment5b_lib.store.pins import PIN_ROLES, Pins, pins_path, read_pins
 from segment5b_lib.store.publish import STAGING_PREFIX, write_file
 from segment5b_lib.store.roots import outputs_folder, runs_folder
 from segment5b_lib.store.runs import RECEIPT_FILE, Run

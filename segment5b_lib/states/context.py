@@ -23,9 +23,9 @@ from segment5b_lib.errors import MissingInputError
 from segment5b_lib.states.steps import Step, StepLog
 from segment5b_lib.store.digest import require_unchanged, sha256_file, sha256_files
 from segment5b_lib.store.documents import read_json
-from segment5b_lib.store.markers import Counters, Marker, OutputLine
 from segment5b_lib.store.parquet import write_table
 from segment5b_lib.store.publish import STAGING_PREFIX, replace_folder, sync, sync_tree, write_file
+from segment5b_lib.store.records import Counters, Marker, OutputLine
 from segment5b_lib.store.runs import Run, policies_digest
 
 _Shard = TypeVar("_Shard")

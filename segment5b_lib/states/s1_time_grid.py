@@ -27,8 +27,8 @@ from segment5b_lib.states.surface import (
     sorted_surface,
     source_surface,
 )
-from segment5b_lib.store.markers import Counters
 from segment5b_lib.store.parquet import write_table
+from segment5b_lib.store.records import Counters
 
 SPEC: Final = StateSpec(
     name="S1",

@@ -24,7 +24,7 @@ from segment5b_lib.model.zone_mix import tilt_multipliers
 from segment5b_lib.states.context import Context, Publication, StateSpec
 from segment5b_lib.states.series import SeriesDomain, load_domain, rng_total
 from segment5b_lib.states.surface import SLICE_ROWS, SeriesSlice, Surface, series_slices, sorted_surface, source_surface
-from segment5b_lib.store.markers import Counters
+from segment5b_lib.store.records import Counters
 
 SPEC: Final = StateSpec(
     name="S2",

@@ -1,23 +1,65 @@
-"""Every run there is: attached runs, and how runs are listed and opened by name."""
+"""Every run there is: attached runs, how runs are listed and found by name, and the roles that some of them have."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final, Literal, get_args
 
 import pyarrow.compute as pc
+from pydantic import ConfigDict, RootModel
 
 from segment5b_lib.errors import UsageError
 from segment5b_lib.store.attachments import ENGINE, Attachment, attached_homes, read_attachment, require_root
-from segment5b_lib.store.pins import read_pins
+from segment5b_lib.store.documents import read_json, validated
 from segment5b_lib.store.publish import STAGING_PREFIX
 from segment5b_lib.store.records import StateRecord, normalised, of_run, record_lines
 from segment5b_lib.store.roots import runs_folder
 from segment5b_lib.store.runs import RECEIPT_FILE, Run
 from segment5b_lib.store.worlds import World
+
+Role = Literal["baseline", "candidate", "last_good", "witness", "certification"]
+PIN_ROLES: Final[tuple[Role, ...]] = get_args(Role)
+SHARED_PINS: Final[tuple[Role, ...]] = ("witness", "certification")
+"""Roles that several runs hold together; the others have one run."""
+
+
+class Pins(RootModel[dict[Role, list[str]]]):
+    """Run ids by role, the latest last; a role without a run is left out. A run with a role is not pruned."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    def of(self, role: str) -> list[str]:
+        """The runs of a role; empty for a role that nobody has."""
+        return next((runs for name, runs in self.root.items() if name == role), [])
+
+    def roles_of(self, run_id: str) -> list[str]:
+        return [role for role, runs in self.root.items() if run_id in runs]
+
+    @property
+    def kept(self) -> set[str]:
+        return {run_id for runs in self.root.values() for run_id in runs}
+
+    def with_run(self, role: Role, run_id: str) -> Pins:
+        """The pins after a run has been given a role."""
+        others = [other for other in self.of(role) if role in SHARED_PINS and other != run_id]
+        return Pins({**self.root, role: [*others, run_id]})
+
+    def content(self) -> bytes:
+        return (json.dumps(self.root, indent=1, sort_keys=True) + "\n").encode()
+
+
+def pins_path() -> Path:
+    return runs_folder() / "pins.json"
+
+
+def read_pins() -> Pins:
+    """The pins of now; none where there is no file yet."""
+    path = pins_path()
+    return validated(Pins, read_json(path), str(path)) if path.is_file() else Pins({})
 
 
 @dataclass(frozen=True)

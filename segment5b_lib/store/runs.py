@@ -20,10 +20,9 @@ from segment5b_lib.errors import InputError, StaleError
 from segment5b_lib.identity import canonical_json, sha256_hex
 from segment5b_lib.store.attachments import Attachment
 from segment5b_lib.store.documents import read_json, validated
-from segment5b_lib.store.markers import Counters, Marker, OutputLine
 from segment5b_lib.store.parquet import parquet_files, read_frame, read_table
 from segment5b_lib.store.postures import load_policies
-from segment5b_lib.store.records import StateRecord, record_lines
+from segment5b_lib.store.records import Counters, Marker, OutputLine, StateRecord, record_lines
 from segment5b_lib.store.worlds import World
 
 RECEIPT_FILE: Final = "run_receipt.json"

@@ -7,8 +7,7 @@ from typing import Any, Final
 import polars as pl
 
 from segment5b_lib.contract.words import STATES
-from segment5b_lib.store.catalogue import list_runs
-from segment5b_lib.store.pins import Pins, read_pins
+from segment5b_lib.store.catalogue import Pins, list_runs, read_pins
 from segment5b_lib.store.roots import pages_of
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.timing import states

@@ -9,9 +9,8 @@ from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.engine.rerun import prepare_rerun, states_from
 from segment5b_lib.engine.retention import discard_unstarted, keep_set, pin, pin_new, prune, superseded
 from segment5b_lib.errors import ConflictError, StaleError, UsageError
-from segment5b_lib.store.catalogue import open_run
+from segment5b_lib.store.catalogue import open_run, read_pins
 from segment5b_lib.store.locks import locked
-from segment5b_lib.store.pins import read_pins
 from segment5b_lib.store.postures import load_posture
 
 

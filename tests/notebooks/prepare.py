@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 
 from segment5b_lib.contract.words import Decision
-from segment5b_lib.engine.lanes import finished, panel, repetitions
+from segment5b_lib.engine.chain import finished, panel, repetitions
 from segment5b_lib.engine.retention import pin
 from segment5b_lib.store.catalogue import list_runs, open_run
 from segment5b_lib.store.locks import locked

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from segment5b_lib.contract.words import STATES
-from segment5b_lib.engine.lanes import finished
+from segment5b_lib.engine.chain import finished
 from segment5b_lib.store.postures import load_posture
 from segment5b_lib.store.records import StepRecord
 from segment5b_lib.store.runs import Run

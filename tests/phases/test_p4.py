@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from segment5b_lib.contract.words import Decision, ItemStatus
-from segment5b_lib.store.pins import read_pins
+from segment5b_lib.store.catalogue import read_pins
 from segment5b_lib.store.runs import Run
 from tests.conftest import finished_run
 from tests.phases.execute import execute

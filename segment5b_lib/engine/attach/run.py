@@ -1,4 +1,7 @@
-"""Inspect an external run once: open and hash its files, and compare them with every recorded digest."""
+"""Inspect an external run once: open and hash its files, and compare them with every recorded digest.
+
+It is judged by its own nine policies, if this version reads them, or by a posture's.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,36 @@ from typing import Any, Final
 from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS, validation_folder
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import STATES
-from segment5b_lib.engine.attach.digests import check_bundles, check_declared_digests
 from segment5b_lib.engine.attach.identity import Identity
-from segment5b_lib.engine.attach.policies import policies_of_tree
-from segment5b_lib.engine.attach.tree import BUNDLE, ON_REQUEST, Tree, parameter_hash_of, run_tree, scenarios_of
+from segment5b_lib.engine.attach.tree import (
+    BUNDLE_DATASET,
+    ON_REQUEST,
+    Tree,
+    check_bundles,
+    check_declared_digests,
+    parameter_hash_of,
+    run_tree,
+    scenarios_of,
+)
 from segment5b_lib.engine.attach.world import ExternalWorld, find_world
 from segment5b_lib.engine.chain import spec_of
+from segment5b_lib.errors import InputError, MissingInputError, PolicyError, UsageError
 from segment5b_lib.identity import utc_now
 from segment5b_lib.store.attachments import ATTACHMENT_FILE, ENGINE, OWN_POLICIES, Attachment
 from segment5b_lib.store.bundles import FLAG_FILE
 from segment5b_lib.store.digest import sha256_files
 from segment5b_lib.store.documents import read_mapping
-from segment5b_lib.store.markers import Counters, Marker, OutputLine
-from segment5b_lib.store.postures import write_policies
-from segment5b_lib.store.records import StateRecord, missing_fields, normalised, of_run, record_lines
+from segment5b_lib.store.postures import load_policies, load_posture, write_policies
+from segment5b_lib.store.records import (
+    Counters,
+    Marker,
+    OutputLine,
+    StateRecord,
+    missing_fields,
+    normalised,
+    of_run,
+    record_lines,
+)
 from segment5b_lib.store.runs import RECEIPT_FILE, Run, RunReceipt, policies_digest
 from segment5b_lib.store.worlds import WORLD_FILE
 from segment5b_lib.version import __version__
@@ -116,7 +135,7 @@ class ExternalRun:
 
     def _marker(self, state: str) -> Marker:
         """Marker of a complete state; `policies` is empty if the tree's policies are unknown."""
-        names: Sequence[str] = spec_of(state).writes or (BUNDLE,)
+        names: Sequence[str] = spec_of(state).writes or (BUNDLE_DATASET,)
         files = sorted((self.tree.path(path), name, path) for name in names for path in self.tree.files.get(name, []))
         has_policies = self.posture == OWN_POLICIES
         counters: Counters = dict(self.records[state].counters) if state in self.records else {}
@@ -148,14 +167,14 @@ def inspect_tree(root: Path, identity: Identity, *, posture: str, world: str, sc
     scenarios = scenarios_of(root, mf, seed)
     tree = run_tree(root, mf, seed, scenarios)
     parameter_hash = parameter_hash_of(root, identity.parameter_hash, tree)
-    policy_source, policies = policies_of_tree(root, parameter_hash, posture)
+    policy_source, policies = _policies_of(root, parameter_hash, posture)
     records, missing_records = _records(root, identity)
     upstream = find_world(root, identity, scenarios, named=world, scale=scale)
     external = ExternalRun(
         root=root,
         identity=identity,
         parameter_hash=parameter_hash,
-        declared=_receipt_of(root),
+        declared=read_mapping(receipt) if (receipt := root / RECEIPT_FILE).is_file() else {},
         scenarios=scenarios,
         tree=tree,
         digests=sha256_files([path for paths in tree.files.values() for path in paths]),
@@ -169,18 +188,13 @@ def inspect_tree(root: Path, identity: Identity, *, posture: str, world: str, sc
         external.missing.append(f"policies (judged by those of posture {policy_source})")
     if not external._rng_root():
         external.missing.append("rng_root (A1 cannot trace the random streams)")
-    checked = check_bundles(root, (*UPSTREAM_SEGMENTS, "5B") if upstream.place == "tree" else ("5B",), mf)
+    segments = (*UPSTREAM_SEGMENTS, "5B") if upstream.place == "tree" else ("5B",)
+    bundles, missing_bundles = check_bundles(root, segments, mf)
     outputs = {tree.path(path): digest for path, digest in external.digests.items()}
     sealed = {name: digest for files in upstream.files.values() for name, digest in files.items()}
-    external.verified = [*checked.verified, *check_declared_digests(tree, outputs, sealed)]
-    external.missing += checked.missing
+    external.verified = [*bundles, *check_declared_digests(tree, outputs, sealed)]
+    external.missing += missing_bundles
     return external
-
-
-def _receipt_of(root: Path) -> dict[str, Any]:
-    """The run receipt in the tree, of any version; all its fields are optional."""
-    path = root / RECEIPT_FILE
-    return read_mapping(path) if path.is_file() else {}
 
 
 def _audit(root: Path, identity: Identity) -> list[dict[str, Any]]:
@@ -199,3 +213,39 @@ def _records(root: Path, identity: Identity) -> tuple[dict[str, StateRecord], li
         states = [state for state, record in sorted(last.items()) if tuple(missing_fields(record)) == fields]
         missing.append(f"{', '.join(fields)} in the run records of {', '.join(states)}")
     return {state: record for state, record in last.items() if record}, missing
+
+
+def _policies_of(root: Path, parameter_hash: str, posture: str) -> tuple[str, Policies]:
+    """OWN_POLICIES and the tree's policies, or the named posture and its policies.
+
+    Raises
+    ------
+    UsageError : no policies that this version reads, and no posture named.
+    InputError : the policies differ from those that the run was made with.
+    """
+    if posture:
+        return posture, load_posture(posture)
+    folder = root / "policies"
+    try:
+        if not folder.is_dir():
+            raise MissingInputError("5B.ATTACH.NO_POLICIES", "there is no such folder", where=str(folder))
+        policies = load_policies(folder)
+    except (MissingInputError, PolicyError) as error:
+        raise UsageError(
+            "5B.ATTACH.NO_POLICIES",
+            "the tree holds no policies that this version reads, so the policies to judge by must be named",
+            where=error.where,
+            expected="nine policy files in policies/, or --posture",
+            found=error.what,
+            next_step="segment5b attach PATH --posture published",
+        ) from error
+    if policies.parameter_hash != parameter_hash:
+        raise InputError(
+            "5B.ATTACH.POLICIES_DIFFER",
+            "the policies in the tree differ from those that the run was made with",
+            where=str(folder),
+            expected=parameter_hash,
+            found=policies.parameter_hash,
+            next_step="restore them, or name the policies to judge by: --posture published",
+        )
+    return OWN_POLICIES, policies

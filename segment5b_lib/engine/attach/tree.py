@@ -1,23 +1,22 @@
-"""Files of an external tree by dataset, all inside the tree and with their contract's types."""
+"""Files of an external tree by dataset, all inside the tree, with their contract's types and their recorded digests."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import pyarrow.parquet as pq
-
 from segment5b_lib.contract.dataset import Dataset
 from segment5b_lib.contract.datasets import OUTPUTS, dataset, folder_of, validation_folder
-from segment5b_lib.contract.upstream import UPSTREAM
 from segment5b_lib.errors import InputError
+from segment5b_lib.store.bundles import FLAG_FILE, read_bundle
+from segment5b_lib.store.documents import read_json, read_mapping
 from segment5b_lib.store.engine_columns import NO_COUNTRY, is_text, is_time
 from segment5b_lib.store.parquet import open_file
 
-BUNDLE: Final = "validation_bundle_5B"
+BUNDLE_DATASET: Final = "validation_bundle_5B"
 ON_REQUEST: Final = ("s2_latent_field_5B",)
 """Optional datasets."""
 _ARRIVALS: Final = "arrival_events_5B"
@@ -67,20 +66,18 @@ def run_tree(root: Path, mf: str, seed: int, scenarios: Sequence[str]) -> Tree:
     ------
     InputError : a file is outside the tree, is no Parquet, or has another schema than its contract.
     """
-    tree = Tree(root)
-    for contract in OUTPUTS:
-        _collect(tree, contract, mf, seed, scenarios)
+    tree = tree_of(root, OUTPUTS, mf, seed, scenarios)
     folder = root / validation_folder("5B", mf)
-    tree.files[BUNDLE] = [inside(root, path) for path in sorted(folder.glob("*")) if path.is_file()]
-    if not tree.files[BUNDLE]:
-        tree.missing.append(f"{BUNDLE} (nothing in {tree.path(folder)})")
+    tree.files[BUNDLE_DATASET] = [inside(root, path) for path in sorted(folder.glob("*")) if path.is_file()]
+    if not tree.files[BUNDLE_DATASET]:
+        tree.missing.append(f"{BUNDLE_DATASET} (nothing in {tree.path(folder)})")
     return tree
 
 
-def world_tree(root: Path, mf: str, seed: int | None, scenarios: Sequence[str]) -> Tree:
-    """The upstream datasets in a tree; errors as for `run_tree`."""
+def tree_of(root: Path, contracts: Sequence[Dataset], mf: str, seed: int | None, scenarios: Sequence[str]) -> Tree:
+    """Some datasets in a tree; errors as for `run_tree`."""
     tree = Tree(root)
-    for contract in UPSTREAM:
+    for contract in contracts:
         _collect(tree, contract, mf, seed, scenarios)
     return tree
 
@@ -111,7 +108,12 @@ def parameter_hash_of(root: Path, stated: str | None, tree: Tree) -> str:
     hashes = set() if stated is None else {stated}
     for path in tree.files.get(_ARRIVALS, []):
         with open_file(path, dataset(_ARRIVALS), foreign=True) as file:
-            hashes |= {*_in_metadata(file), *_in_column(file)}
+            if (stored := (file.schema_arrow.metadata or {}).get(b"parameter_hash")) is not None:
+                hashes.add(stored.decode("ascii", "replace"))
+            if "parameter_hash" in file.schema_arrow.names:
+                for group in range(file.num_row_groups):
+                    column = file.read_row_group(group, columns=["parameter_hash"]).column(0)
+                    hashes |= {*column.unique().to_pylist()}
     if len(hashes) == 1 and re.fullmatch("[0-9a-f]{64}", parameter_hash := hashes.pop()):
         return parameter_hash
     raise InputError(
@@ -121,18 +123,6 @@ def parameter_hash_of(root: Path, stated: str | None, tree: Tree) -> str:
         expected="one value in log partitions, run records, receipt and arrivals",
         found=", ".join(sorted(hashes)) or "none",
     )
-
-
-def _in_metadata(file: pq.ParquetFile) -> Iterator[str]:
-    value = (file.schema_arrow.metadata or {}).get(b"parameter_hash")
-    if value is not None:
-        yield value.decode("ascii", "replace")
-
-
-def _in_column(file: pq.ParquetFile) -> Iterator[str]:
-    if "parameter_hash" in file.schema_arrow.names:
-        for group in range(file.num_row_groups):
-            yield from file.read_row_group(group, columns=["parameter_hash"]).column(0).unique().to_pylist()
 
 
 def _collect(tree: Tree, contract: Dataset, mf: str, seed: int | None, scenarios: Sequence[str]) -> None:
@@ -185,3 +175,59 @@ def inside(root: Path, path: Path) -> Path:
             next_step="copy the file into the tree, or attach the folder that really holds it",
         )
     return path
+
+
+def check_bundles(root: Path, segments: Collection[str], mf: str) -> tuple[list[str], list[str]]:
+    """Re-hash the bundles of some segments: names of the verified, and missing flags.
+
+    Raises
+    ------
+    InputError, MissingInputError : a member differs from its index, or a flag from the content.
+    """
+    verified, missing = [], []
+    for segment in segments:
+        folder = root / validation_folder(segment, mf)
+        if (folder / FLAG_FILE).is_file():
+            read_bundle(segment, folder, root, mf)
+            verified.append(f"bundle of {segment}")
+        else:
+            missing.append(f"{FLAG_FILE} of {segment}")
+    return verified, missing
+
+
+def check_declared_digests(tree: Tree, outputs: Mapping[str, str], world: Mapping[str, str]) -> list[str]:
+    """Compare the digests in sealed inputs and markers with the actual digests, by path below the root.
+
+    Returns the names of the documents with at least one such digest.
+
+    Raises
+    ------
+    InputError : ``5B.ATTACH.CHANGED`` if a file differs from its recorded digest.
+    """
+    verified = []
+    for path in tree.files.get("sealed_inputs_5B", []):
+        rows = read_json(path)
+        sealed = [row["files"] for row in rows if isinstance(row, dict) and isinstance(row.get("files"), dict)]
+        verified += _compared(path.name, {name: digest for files in sealed for name, digest in files.items()}, world)
+    for path in sorted((tree.root / "markers").glob("S?.json")):
+        rows = read_mapping(path).get("outputs", [])
+        declared = {
+            row["path"]: row["sha256"] for row in rows if isinstance(row, dict) and {"path", "sha256"} <= {*row}
+        }
+        verified += _compared(path.name, declared, outputs)
+    return verified
+
+
+def _compared(by: str, declared: Mapping[str, str], actual: Mapping[str, str]) -> list[str]:
+    both = sorted(declared.keys() & actual.keys())
+    for name in both:
+        if declared[name] != actual[name]:
+            raise InputError(
+                "5B.ATTACH.CHANGED",
+                f"a file differs from its digest in {by}",
+                where=name,
+                expected=declared[name],
+                found=actual[name],
+                next_step="restore the file, or make the run again",
+            )
+    return [by] if both else []

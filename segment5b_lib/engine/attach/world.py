@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from segment5b_lib.contract.upstream import UPSTREAM
 from segment5b_lib.engine.attach.identity import Identity
-from segment5b_lib.engine.attach.tree import Tree, world_seed, world_tree
+from segment5b_lib.engine.attach.tree import Tree, tree_of, world_seed
 from segment5b_lib.errors import InputError, UsageError
 from segment5b_lib.store.digest import sha256_files
 from segment5b_lib.store.documents import read_mapping
@@ -42,7 +43,7 @@ def find_world(root: Path, identity: Identity, scenarios: list[str], *, named: s
     _require_scale(scale)
     mf = identity.manifest_fingerprint
     seed = world_seed(root, mf, identity.seed)
-    tree = Tree(root) if named else world_tree(root, mf, seed, scenarios)
+    tree = Tree(root) if named else tree_of(root, UPSTREAM, mf, seed, scenarios)
     if not tree.files and (named or (worlds_folder() / mf / WORLD_FILE).is_file()):
         local = open_world(named or mf)
         _require_same(local, mf)

@@ -29,8 +29,8 @@ from segment5b_lib.states.s4.summary import (
 )
 from segment5b_lib.states.s4.tables import build_tables
 from segment5b_lib.states.series import load_domain
-from segment5b_lib.store.markers import Counters
 from segment5b_lib.store.parquet import write_table
+from segment5b_lib.store.records import Counters
 
 SPEC: Final = StateSpec(
     name="S4",

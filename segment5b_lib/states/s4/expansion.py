@@ -31,8 +31,8 @@ from segment5b_lib.states.s4.counts import CountFiles, Shard, buffer_sizes, plan
 from segment5b_lib.states.s4.merchants import Codes
 from segment5b_lib.states.s4.tables import ScenarioTables
 from segment5b_lib.states.series import SeriesDomain
-from segment5b_lib.store.markers import Counters
 from segment5b_lib.store.parquet import open_writer
+from segment5b_lib.store.records import Counters
 
 Validity = tuple[Any, int]
 """Validity bits and the number of nulls."""

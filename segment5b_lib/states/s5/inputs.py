@@ -27,7 +27,7 @@ from segment5b_lib.states.s5.rows import Violations
 from segment5b_lib.states.s5.summary import Summary, read_summary
 from segment5b_lib.states.series import SeriesDomain, load_domain
 from segment5b_lib.store.documents import read_json
-from segment5b_lib.store.markers import Marker
+from segment5b_lib.store.records import Marker
 
 ARRIVALS: Final = "arrival_events_5B"
 

@@ -20,7 +20,7 @@ from segment5b_lib.states.s5.inputs import CheckInputs, gather
 from segment5b_lib.states.s5.places import READS
 from segment5b_lib.states.s5.report import PublishedBundle, bundle_members, first_failed, publish_bundle
 from segment5b_lib.store.digest import sha256_file
-from segment5b_lib.store.markers import Counters, OutputLine
+from segment5b_lib.store.records import Counters, OutputLine
 
 SPEC: Final = StateSpec(
     name="S5",
