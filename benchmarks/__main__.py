@@ -16,7 +16,7 @@ from benchmarks.machine import machine, versions
 from benchmarks.session import Session
 from benchmarks.tasks import LADDER, TASKS
 from segment5b_lib.errors import Segment5BError
-from segment5b_lib.store.catalogue import open_run
+from segment5b_lib.store.catalogue import find_run
 from segment5b_lib.store.roots import outputs_folder
 
 
@@ -111,7 +111,7 @@ def _certificate(chosen: argparse.Namespace) -> int:
     from benchmarks.certificate import certificate
 
     try:
-        document = certificate(open_run(chosen.run))
+        document = certificate(find_run(chosen.run))
     except Segment5BError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -14,7 +14,7 @@ from segment5b_lib.contract.words import STATES
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.engine.preflight import require_world
 from segment5b_lib.gates.score import score as measure_gates
-from segment5b_lib.store.catalogue import open_run
+from segment5b_lib.store.catalogue import find_run
 from segment5b_lib.store.postures import load_posture
 from segment5b_lib.store.records import StateRecord
 from segment5b_lib.store.roots import outputs_folder
@@ -55,7 +55,7 @@ def states(run: str, names: Sequence[str], threads: int, warm: str) -> Answer:
     """
     small = Run(Path(warm))
     first, second = (_again(small, names, threads)["wall_s"] for _ in range(2))
-    chosen = open_run(run)
+    chosen = find_run(run)
     return {
         **_again(chosen, names, threads),
         "load_s": first - second,
@@ -77,7 +77,7 @@ def _again(run: Run, names: Sequence[str], threads: int) -> Answer:
 
 def score(run: str) -> Answer:
     """Measure every gate of a run by full scan."""
-    chosen = open_run(run)
+    chosen = find_run(run)
     started = _clocks()
     measure_gates(chosen)
     return {**_since(started), "rows": chosen.last_records()["S4"].rows_out}
@@ -85,7 +85,7 @@ def score(run: str) -> Answer:
 
 def floor(run: str, state: str, threads: int) -> Answer:
     """Minimum cost of a state's input and output (see `floor`)."""
-    return floor_of(open_run(run), state, threads)
+    return floor_of(find_run(run), state, threads)
 
 
 def _sizes(run: Run) -> dict[str, int]:

@@ -73,7 +73,7 @@ def small(text: str) -> Markup:
     return Markup(f"<small>{_html(text)}</small>")
 
 
-def words(*texts: str) -> Markup:
+def spaced(*texts: str) -> Markup:
     """Texts one after the other, with a space between them."""
     return Markup(" ".join(_html(text) for text in texts))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from segment5b_lib.html_table import Cell, Row, bold, code, html_record, html_table, lines, small, words
+from segment5b_lib.html_table import Cell, Row, bold, code, html_record, html_table, lines, small, spaced
 
 EVIL = "<script>alert('x')</script> & \"y\""
 SAFE = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;y&quot;"
 
 
-@pytest.mark.parametrize("make", [str, bold, code, small, words, lines, Cell])
+@pytest.mark.parametrize("make", [str, bold, code, small, spaced, lines, Cell])
 def test_every_text_is_escaped_once(make) -> None:  # type: ignore[no-untyped-def]  # functions and classes of a text
     for page in (html_table([EVIL], [[make(EVIL)]], caption=EVIL), html_table([EVIL], [Row([make(EVIL)])])):
         assert "<script" not in page and "&amp;lt;" not in page
@@ -18,7 +18,7 @@ def test_every_text_is_escaped_once(make) -> None:  # type: ignore[no-untyped-de
 
 
 def test_parts_are_put_together_without_a_second_escape() -> None:
-    assert words(bold("T1"), "a < b") == "<b>T1</b> a &lt; b"
+    assert spaced(bold("T1"), "a < b") == "<b>T1</b> a &lt; b"
     assert small(lines("a & b", "c")) == "<small>a &amp; b<br>c</small>"
 
 

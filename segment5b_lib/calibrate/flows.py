@@ -23,7 +23,7 @@ from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.errors import InputError
 from segment5b_lib.model.pools import MERCHANT_COUNTRY_ZONE, MERCHANT_ZONE, destination_zones
 from segment5b_lib.model.zone_mix import tilt_multipliers
-from segment5b_lib.store.columns import encode
+from segment5b_lib.store.columns import word_codes
 
 
 class Block(NamedTuple):
@@ -69,12 +69,12 @@ def destinations(demand: ExpectedDemand, tables: RoutingTables) -> Destinations:
     modes = merchants.join(tables.modes, on="merchant_id", how="left", maintain_order="left")["virtual_mode"]
     own = tables.edges.join(merchants, on="merchant_id", maintain_order="left")
     edges = np.zeros((len(starts), len(tables.zones)))
-    edges[own["m"].to_numpy(), encode(own["tzid"], tables.zones)] = own["share"].to_numpy()
+    edges[own["m"].to_numpy(), word_codes(own["tzid"], tables.zones)] = own["share"].to_numpy()
     return Destinations(
         merchants=merchants,
         merchant_of=np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(ids)))),
         starts=starts.astype(np.int64),
-        zone_of=encode(demand.series["zone_representation"], tables.zones),
+        zone_of=word_codes(demand.series["zone_representation"], tables.zones),
         mode=modes.to_numpy().astype(str),
         edges=edges,
     )
@@ -112,7 +112,7 @@ def blocks(demand: ExpectedDemand, tables: RoutingTables, policies: Policies) ->
 
 
 def _destination(wanted: pl.DataFrame, key: list[str], tables: RoutingTables) -> I32:
-    return encode(destination_zones(wanted, key, tables.sites), tables.zones)
+    return word_codes(destination_zones(wanted, key, tables.sites), tables.zones)
 
 
 class _ZoneWeights(NamedTuple):
@@ -138,10 +138,10 @@ def _zone_weights(
 ) -> _ZoneWeights:
     of_horizon = tables.group_weights.filter(pl.col("utc_day").is_in(demand.days))
     rows = of_horizon.join(places.merchants, on="merchant_id", how="inner", maintain_order="left")
-    zone = encode(rows["tzid"], tables.zones)
+    zone = word_codes(rows["tzid"], tables.zones)
     weight = rows["p_group"].to_numpy() * np.exp(-temper.eta * scores(temper, tables.zones))[zone]
     destination = _destination(rows, MERCHANT_ZONE, tables) if redirect else zone
-    d, m = encode(rows["utc_day"], demand.days), rows["m"].cast(pl.Int64).to_numpy()
+    d, m = word_codes(rows["utc_day"], demand.days), rows["m"].cast(pl.Int64).to_numpy()
     order = np.argsort(d, kind="stable")
     starts = np.searchsorted(d[order], np.arange(len(demand.days) + 1)).astype(np.int64)
     shape = places.edges.shape[0], places.edges.shape[1]

@@ -82,7 +82,7 @@ def tables_reopened(world: World, changes: Changes) -> RoutingTables:
     return RoutingTables(
         modes=pl.DataFrame({"merchant_id": ids, "virtual_mode": modes}, schema_overrides={"merchant_id": pl.UInt64}),
         edges=_shares(edges),
-        cache=tz_cache.build(zones, spec.upstream.s2A.last_transition_year),
+        cache=tz_cache.compile_zones(zones, spec.upstream.s2A.last_transition_year),
         zones=zones,
         weights=lambda: _planned_weights(plan),
         all_sites=lambda: _sites(world),

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-import numpy.typing as npt
 
+from segment5b_lib.arrays import I32, I64
 from segment5b_lib.civil_time.tzif import BEFORE_TIME, IANA_RELEASE, Transitions, database_sha256, read_zone, year_start
 from segment5b_lib.errors import InputError
 
 MAGIC = b"TZC1"
-VERSION = 1
+LAYOUT_VERSION = 1
 
 _HEADER = struct.Struct("<4sHI")
 _ENTRY = np.dtype([("second", "<i8"), ("minutes", "<i4")])
@@ -39,9 +39,9 @@ class TzCache:
     """
 
     names: tuple[str, ...]
-    starts: npt.NDArray[np.int64]
-    seconds: npt.NDArray[np.int64]
-    offset_minutes: npt.NDArray[np.int32]
+    starts: I64
+    seconds: I64
+    offset_minutes: I32
 
     def zone(self, tzid: str) -> Transitions | None:
         """The step function of one zone, or None if the cache lacks it."""
@@ -52,7 +52,7 @@ class TzCache:
         return Transitions(self.seconds[owned], self.offset_minutes[owned])
 
 
-def build(tzids: Iterable[str], last_transition_year: int) -> TzCache:
+def compile_zones(tzids: Iterable[str], last_transition_year: int) -> TzCache:
     """Compile zones from the pinned database, dropping every transition after `last_transition_year` (UTC).
 
     Duplicate names count once. A zone the database does not have is an InputError.
@@ -63,7 +63,7 @@ def build(tzids: Iterable[str], last_transition_year: int) -> TzCache:
 
 def encode(cache: TzCache) -> bytes:
     """The cache as `TZC1` bytes."""
-    parts = [_HEADER.pack(MAGIC, VERSION, len(cache.names))]
+    parts = [_HEADER.pack(MAGIC, LAYOUT_VERSION, len(cache.names))]
     for index, name in enumerate(cache.names):
         owned = slice(cache.starts[index], cache.starts[index + 1])
         entries = np.empty(cache.seconds[owned].size, _ENTRY)
@@ -87,8 +87,8 @@ def decode(data: bytes, where: str) -> TzCache:
     magic, version, zones = reader.unpack(_HEADER)
     if magic != MAGIC:
         raise _refuse("MAGIC", "not a transition cache", where, MAGIC, magic)
-    if version != VERSION:
-        raise _refuse("VERSION", "unknown version of the transition cache", where, VERSION, version)
+    if version != LAYOUT_VERSION:
+        raise _refuse("VERSION", "unknown version of the transition cache", where, LAYOUT_VERSION, version)
     names: list[str] = []
     steps: list[Transitions] = []
     for _ in range(zones):

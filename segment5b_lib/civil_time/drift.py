@@ -18,9 +18,17 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from segment5b_lib.arrays import I64
 from segment5b_lib.civil_time.oracle import offsets_of, pinned_zone
-from segment5b_lib.civil_time.past_releases import past_releases, zone_of
-from segment5b_lib.civil_time.tz_databases import ARROW_REACH, ENDLESS, Seconds, TzDatabase, tz_databases, zone_file
+from segment5b_lib.civil_time.tz_databases import (
+    ARROW_REACH,
+    ENDLESS,
+    TzDatabase,
+    machine_databases,
+    past_releases,
+    zone_file,
+    zone_of,
+)
 from segment5b_lib.civil_time.tzif import IANA_RELEASE, read_zone, step_function, year_start, zone_bytes, zone_names
 from segment5b_lib.identity import utc_text
 
@@ -74,9 +82,9 @@ class Probes(NamedTuple):
     `seconds` ascend; `expected` is the oracle's; `others` has the other releases, None if a release lacks the zone.
     """
 
-    seconds: Seconds
-    expected: Seconds
-    others: Mapping[str, Seconds | None]
+    seconds: I64
+    expected: I64
+    others: Mapping[str, I64 | None]
 
     def before(self, until: int) -> Probes:
         """The probes before an instant."""
@@ -100,7 +108,7 @@ def compare_all(databases: Sequence[TzDatabase], *, until: int, every: int) -> l
     return [_compare(database, probes, until) for database in databases]
 
 
-def _all_probes(grid: Seconds, unrecorded: Mapping[str, Path]) -> dict[str, Probes]:
+def _all_probes(grid: I64, unrecorded: Mapping[str, Path]) -> dict[str, Probes]:
     """Probes of every zone; aliases, four names in ten, share theirs."""
     probes: dict[str, Probes] = {}
     made: dict[object, Probes] = {}
@@ -116,14 +124,14 @@ def _all_probes(grid: Seconds, unrecorded: Mapping[str, Path]) -> dict[str, Prob
     return probes
 
 
-def _probes(tzid: str, files: Mapping[str, bytes | None], grid: Seconds, releases: tuple[str, ...]) -> Probes:
+def _probes(tzid: str, files: Mapping[str, bytes | None], grid: I64, releases: tuple[str, ...]) -> Probes:
     year = datetime.fromtimestamp(int(grid[-1]), UTC).year
     steps = [read_zone(tzid, year), *(step_function(file, year, tzid) for file in files.values() if file)]
     changes = np.concatenate([step.utc_seconds[1:] for step in steps])
     near = np.concatenate([changes - 1, changes, grid])
     seconds = np.unique(near[(near >= grid[0]) & (near <= grid[-1])])
     expected = offsets_of(pinned_zone(tzid), seconds)
-    others: dict[str, Seconds | None] = dict.fromkeys(releases, expected)
+    others: dict[str, I64 | None] = dict.fromkeys(releases, expected)
     others |= {name: None if file is None else offsets_of(zone_of(file), seconds) for name, file in files.items()}
     return Probes(seconds, expected, others)
 
@@ -145,18 +153,18 @@ def _compare(database: TzDatabase, probes: Mapping[str, Probes], until: int) -> 
     return Drift(database, until, tuple(sorted(name for name in agree if agree[name] == maximum)), zones)
 
 
-def _shown_by(actual: Seconds | None, zone: Probes) -> tuple[str, ...]:
+def _shown_by(actual: I64 | None, zone: Probes) -> tuple[str, ...]:
     """The releases with exactly these offsets."""
     lines = {**zone.others, IANA_RELEASE: zone.expected}
     return tuple(sorted(name for name, line in lines.items() if _same(actual, line)))
 
 
-def _same(left: Seconds | None, right: Seconds | None) -> bool:
+def _same(left: I64 | None, right: I64 | None) -> bool:
     return left is right if left is None or right is None else np.array_equal(left, right)
 
 
 def _zone_drift(
-    database: TzDatabase, tzid: str, zone: Probes, actual: Seconds | None, shown: tuple[str, ...], until: int
+    database: TzDatabase, tzid: str, zone: Probes, actual: I64 | None, shown: tuple[str, ...], until: int
 ) -> ZoneDrift:
     seconds, expected = zone.seconds, zone.expected
     if actual is None:
@@ -171,7 +179,7 @@ def _zone_drift(
     return ZoneDrift(tzid, differences, shown)
 
 
-def _first_second(database: TzDatabase, tzid: str, zone: Probes, actual: Seconds, index: int) -> int:
+def _first_second(database: TzDatabase, tzid: str, zone: Probes, actual: I64, index: int) -> int:
     """First second with the offset of probe `index`, after the previous probe."""
 
     def equal_to_probe(second: int) -> bool:
@@ -228,7 +236,7 @@ class DifferenceLine(NamedTuple):
 @lru_cache(maxsize=2)
 def machine_drift(end: int) -> tuple[Drift, ...]:
     """Every database of this machine, compared through 2037, as far as all apply rules, or to `end` if later."""
-    return tuple(compare_all(tz_databases(), until=max(ARROW_REACH, end), every=EVERY))
+    return tuple(compare_all(machine_databases(), until=max(ARROW_REACH, end), every=EVERY))
 
 
 def places() -> tuple[str, ...]:

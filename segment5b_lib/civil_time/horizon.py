@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from segment5b_lib.arrays import I32, I64
 from segment5b_lib.civil_time.cache import TzCache
 from segment5b_lib.civil_time.tzif import read_zone
 
-Steps = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]
+Steps = tuple[I64, I32]
 """Instants (epoch seconds UTC, increasing) and the offset in minutes from each of them on."""
 
 
@@ -72,7 +72,5 @@ def _first_difference(tzid: str, cached: Steps | None, true: Steps, start: int, 
     return Shortfall(tzid, int(instants[first]), int(expected[first]), int(cached_minutes[first]))
 
 
-def _minutes_at(
-    seconds: npt.NDArray[np.int64], minutes: npt.NDArray[np.int32], instants: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int32]:
+def _minutes_at(seconds: I64, minutes: I32, instants: I64) -> I32:
     return minutes[np.searchsorted(seconds, instants, side="right") - 1]

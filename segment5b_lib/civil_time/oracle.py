@@ -16,8 +16,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from segment5b_lib.arrays import I64
 from segment5b_lib.errors import InputError
 
 SCAN_SECONDS = 6 * 3600
@@ -35,10 +35,10 @@ class ExpectedOffsets(NamedTuple):
     offset_seconds : ndarray(int64, ndim=1), local minus UTC in seconds from that instant on
     """
 
-    instants: npt.NDArray[np.int64]
-    offset_seconds: npt.NDArray[np.int64]
+    instants: I64
+    offset_seconds: I64
 
-    def at(self, seconds: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def at(self, seconds: I64) -> I64:
         """Offset in seconds at each epoch second of [start, end)."""
         index = np.searchsorted(self.instants, seconds, side="right") - 1
         return self.offset_seconds[index]
@@ -102,7 +102,7 @@ def pinned_zone(tzid: str) -> zoneinfo.ZoneInfo:
             ) from error
 
 
-def offsets_of(zone: zoneinfo.ZoneInfo, seconds: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def offsets_of(zone: zoneinfo.ZoneInfo, seconds: I64) -> I64:
     """Local minus UTC in seconds at each epoch second, asked of a zone one by one."""
     return np.array([_offset(zone, second) for second in seconds.tolist()], np.int64)
 

@@ -1,33 +1,43 @@
-"""The other time-zone databases of this machine, each with its offsets.
+"""Other tz databases than the pinned one: those of this machine, and older releases, which explain their differences.
 
-None of them computes a stored value. They are other code on other releases of the database, and their offsets are
-only compared with the oracle (`drift`).
+None of them computes a stored value. Their offsets are only compared with the oracle (`drift`).
+
+`past_releases.json` holds, for every release on record, the TZif files of the zones whose offsets differ from the
+pinned release's somewhere in 1970-2100. `tests/civil_time/record_past_releases.py` makes it from the `tzdata`
+wheels, and has to when the pin is raised.
 """
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 import sysconfig
+import zoneinfo
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from segment5b_lib.arrays import I64
 from segment5b_lib.civil_time.oracle import offsets_of
-from segment5b_lib.civil_time.past_releases import zone_of
-from segment5b_lib.civil_time.tzif import year_start
+from segment5b_lib.civil_time.tzif import IANA_RELEASE, year_start
 from segment5b_lib.civil_time.tzif_format import parse_tzif
 from segment5b_lib.contract.units import SECOND_US
+from segment5b_lib.errors import StaleError
 
-Seconds = npt.NDArray[np.int64]
-Questions = Mapping[str, Seconds]
+RECORD_FILE: Final = "past_releases.json"
+Questions = Mapping[str, I64]
 """By zone: epoch seconds UTC, ascending."""
-Answers = Mapping[str, Seconds | None]
+Answers = Mapping[str, I64 | None]
 """By zone: local minus UTC in seconds at each of them; None if the database lacks the zone."""
 
 POLARS_REACH: Final = year_start(2100)
@@ -38,6 +48,54 @@ ENDLESS: Final = 2**62
 _DUCKDB_LOCAL = """
     SELECT epoch_us(timezone(tzid, make_timestamptz(second * 1000000))) // 1000000 - second AS seconds FROM questions
 """
+
+
+@dataclass(frozen=True)
+class PastReleases:
+    """TZif files of other releases, for the zones in which they differ.
+
+    Attributes
+    ----------
+    releases : release tags, ascending, without the pinned one
+    zones : by zone and release, the zone's TZif file; None if the release lacks the zone. A release without
+        an entry agrees with the pinned one
+    """
+
+    releases: tuple[str, ...]
+    zones: Mapping[str, Mapping[str, bytes | None]]
+
+
+@lru_cache(maxsize=1)
+def past_releases() -> PastReleases:
+    """The record that ships with the library.
+
+    Raises
+    ------
+    StaleError
+        ``5B.CIVIL_TIME.RECORD_STALE``: it was made against another release than the pinned one.
+    """
+    document = json.loads(resources.files(__package__).joinpath(RECORD_FILE).read_text("ascii"))
+    if document["pinned"] != IANA_RELEASE:
+        raise StaleError(
+            "5B.CIVIL_TIME.RECORD_STALE",
+            "the record of past releases was made against another release of the tz database",
+            where=RECORD_FILE,
+            expected=IANA_RELEASE,
+            found=document["pinned"],
+            next_step="python tests/civil_time/record_past_releases.py, with the wheels of all releases on record",
+        )
+    files = {digest: base64.b64decode(text) for digest, text in document["files"].items()}
+    zones: dict[str, dict[str, bytes | None]] = {}
+    for release, entry in sorted(document["releases"].items()):
+        for tzid, digest in entry["zones"].items():
+            zones.setdefault(tzid, {})[release] = None if digest is None else files[digest]
+    return PastReleases(tuple(sorted(document["releases"])), zones)
+
+
+@lru_cache(maxsize=256)
+def zone_of(content: bytes) -> zoneinfo.ZoneInfo:
+    """A TZif file as Python's zoneinfo reads it: the code that the oracle trusts, not this library's."""
+    return zoneinfo.ZoneInfo.from_file(io.BytesIO(content))
 
 
 class TzDatabase(NamedTuple):
@@ -61,7 +119,7 @@ class TzDatabase(NamedTuple):
     offsets: Callable[[Questions], Answers]
 
 
-def tz_databases() -> tuple[TzDatabase, ...]:
+def machine_databases() -> tuple[TzDatabase, ...]:
     """Every tz database of this machine except the pinned one."""
     libraries = (
         TzDatabase("pyarrow", pa.__version__, None, ARROW_REACH, None, _arrow),
@@ -105,7 +163,7 @@ def _stated_release(folder: Path) -> str | None:
 
 
 def _arrow(questions: Questions) -> Answers:
-    def ask(tzid: str, seconds: Seconds) -> Seconds:
+    def ask(tzid: str, seconds: I64) -> I64:
         local = pc.local_timestamp(pa.array(seconds).cast(pa.timestamp("s", tzid)))
         return np.asarray(local.cast(pa.int64())) - seconds
 
@@ -113,7 +171,7 @@ def _arrow(questions: Questions) -> Answers:
 
 
 def _polars(questions: Questions) -> Answers:
-    def ask(tzid: str, seconds: Seconds) -> Seconds:
+    def ask(tzid: str, seconds: I64) -> I64:
         instants = pl.Series(seconds * SECOND_US).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(tzid)
         return instants.dt.replace_time_zone(None).to_physical().to_numpy() // SECOND_US - seconds
 
@@ -121,9 +179,9 @@ def _polars(questions: Questions) -> Answers:
 
 
 def _one_by_one(
-    questions: Questions, ask: Callable[[str, Seconds], Seconds], unknown: type[Exception]
-) -> dict[str, Seconds | None]:
-    offsets_by_zone: dict[str, Seconds | None] = {}
+    questions: Questions, ask: Callable[[str, I64], I64], unknown: type[Exception]
+) -> dict[str, I64 | None]:
+    offsets_by_zone: dict[str, I64 | None] = {}
     for tzid, seconds in questions.items():
         try:
             offsets_by_zone[tzid] = ask(tzid, seconds)

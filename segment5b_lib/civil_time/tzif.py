@@ -13,9 +13,9 @@ from importlib import resources
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import tzdata
 
+from segment5b_lib.arrays import I32, I64
 from segment5b_lib.civil_time.posix_rule import parse_rule, transitions_of_year
 from segment5b_lib.civil_time.tzif_format import TzifData, parse_tzif
 from segment5b_lib.errors import InputError
@@ -91,7 +91,7 @@ def year_start(year: int) -> int:
     return int((datetime(year, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds())
 
 
-def _with_rule(data: TzifData, through_year: int, where: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+def _with_rule(data: TzifData, through_year: int, where: str) -> tuple[I64, I32]:
     """Explicit transitions, followed by those the footer implies after the last of them."""
     rule = parse_rule(data.footer, where) if data.footer else None
     if rule is None:
@@ -120,11 +120,11 @@ class Transitions(NamedTuple):
     offset_minutes : ndarray(int32, ndim=1), local minus UTC in minutes, neighbours differ
     """
 
-    utc_seconds: npt.NDArray[np.int64]
-    offset_minutes: npt.NDArray[np.int32]
+    utc_seconds: I64
+    offset_minutes: I32
 
 
-def minute_steps(base_offset: int, seconds: npt.NDArray[np.int64], offsets: npt.NDArray[np.int32]) -> Transitions:
+def minute_steps(base_offset: int, seconds: I64, offsets: I32) -> Transitions:
     """Offsets in seconds to a minimal step function in minutes (nearest; a tie goes to the even minute).
 
     Local mean times such as +00:53:28 are the reason for the rounding; since 1972 every offset of the

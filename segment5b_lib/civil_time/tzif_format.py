@@ -10,8 +10,8 @@ import struct
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from segment5b_lib.arrays import I32, I64, U8
 from segment5b_lib.errors import InputError
 
 _HEADER = struct.Struct(">4sc15x6I")
@@ -30,8 +30,8 @@ class TzifData(NamedTuple):
     """
 
     base_offset: int
-    seconds: npt.NDArray[np.int64]
-    offsets: npt.NDArray[np.int32]
+    seconds: I64
+    offsets: I32
     footer: str
 
 
@@ -87,9 +87,7 @@ def _header(data: bytes, at: int, where: str) -> _Counts:
     return _Counts(*counts)
 
 
-def _block(
-    data: bytes, at: int, counts: _Counts
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+def _block(data: bytes, at: int, counts: _Counts) -> tuple[I64, U8, I32]:
     seconds = np.frombuffer(data, ">i8", counts.times, at).astype(np.int64)
     at += 8 * counts.times
     kinds = np.frombuffer(data, np.uint8, counts.times, at)

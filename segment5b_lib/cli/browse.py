@@ -20,10 +20,10 @@ def open_page(run: RunArgument = "@last", json: JsonOption = False) -> None:
     Without a graphical session, or with --json, only the paths are printed.
     """
     from segment5b_lib.errors import MissingInputError
-    from segment5b_lib.store.catalogue import open_run
+    from segment5b_lib.store.catalogue import find_run
     from segment5b_lib.store.roots import executed_folder, pages_of
 
-    run_id = open_run(run).run_id
+    run_id = find_run(run).run_id
     pages = pages_of(run_id)
     if not pages:
         raise MissingInputError(

@@ -35,9 +35,9 @@ def calibrate(
     from segment5b_lib.calibrate.proposal import propose
     from segment5b_lib.calibrate.sensitivity import sensitivity
     from segment5b_lib.calibrate.settings import candidate_changes, commands, write_changes
-    from segment5b_lib.store.catalogue import open_run
+    from segment5b_lib.store.catalogue import find_run
 
-    chosen = open_run(run)
+    chosen = find_run(run)
     predictor = Predictor(chosen)
     proposal = propose(chosen, target, predictor=predictor)
     leverage = sensitivity(predictor, chosen.policies, proposal.target)

@@ -35,9 +35,9 @@ def certify(
     Existing runs are not made again. Exit code 1 if the class is HOLD_REMEDIATE, or P3 has not opened P4.
     """
     from segment5b_lib.engine.chain import panel
-    from segment5b_lib.store.catalogue import open_run
+    from segment5b_lib.store.catalogue import find_run
 
-    chosen = open_run(run)
+    chosen = find_run(run)
     prune_superseded([chosen], quiet=quiet or json, prune_first=prune_first)
     required = _parsed(seeds) or list(chosen.policies.validation.stability.required_seeds)
     with progress_listener(quiet or json) as listener:

@@ -72,10 +72,10 @@ def rerun(
     """
     from segment5b_lib.engine.rerun import prepare_rerun
     from segment5b_lib.engine.retention import pin_new
-    from segment5b_lib.store.catalogue import open_run
+    from segment5b_lib.store.catalogue import find_run
 
     count = thread_count(threads)
-    child = prepare_rerun(origin := open_run(parent), changed, parse_changes(changes), threads=count)
+    child = prepare_rerun(origin := find_run(parent), changed, parse_changes(changes), threads=count)
     prune_superseded([origin, child], quiet=quiet or json, prune_first=prune_first)
     _execute(child, None, count, quiet=quiet or json, json=json)
     pin_new(child)
@@ -116,10 +116,10 @@ def runs(json: JsonOption = False) -> None:
 
 def show(run: RunArgument = "@last", json: JsonOption = False) -> None:
     """Show one run: identity, roles, size, pages, states with lanes. Example: `segment5b show @baseline`."""
-    from segment5b_lib.store.catalogue import open_run
+    from segment5b_lib.store.catalogue import find_run
     from segment5b_lib.workbench.listing import about
 
-    chosen = open_run(run)
+    chosen = find_run(run)
     summary = about(chosen)
     if json:
         show_json({**summary, "records": [record.document() for record in chosen.records()]})

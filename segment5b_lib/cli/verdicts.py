@@ -49,12 +49,12 @@ def score(
     """
     from segment5b_lib.gates.saved import schema as json_schema
     from segment5b_lib.gates.saved import scorecard
-    from segment5b_lib.store.catalogue import open_run
+    from segment5b_lib.store.catalogue import find_run
 
     if schema:
         show_json(json_schema())
         return
-    scored = scorecard(open_run(run), fresh=fresh)
+    scored = scorecard(find_run(run), fresh=fresh)
     if gate:
         _show_gate(scored, gate, json)
     elif json:
@@ -159,12 +159,12 @@ def compare(
     from segment5b_lib.cli.browse import make_page
     from segment5b_lib.gates.difference import Difference
     from segment5b_lib.gates.saved import scorecard
-    from segment5b_lib.store.catalogue import open_run
+    from segment5b_lib.store.catalogue import find_run
 
     if page:
         make_page("compare_runs", {"run_id": runs[0], "others": runs[1:]}, json=json)
         return
-    scorecards = [scorecard(open_run(name), fresh=fresh) for name in runs]
+    scorecards = [scorecard(find_run(name), fresh=fresh) for name in runs]
     changes = [Difference(scorecards[0], other) for other in scorecards[1:]]
     if json:
         documents = [scored.document() for scored in scorecards]

@@ -44,7 +44,7 @@ class CivilTimeMeasurement(Strict):
     horizon_margin_days: Annotated[int, Field(ge=0)]
 
 
-class Sentinels(Strict):
+class SentinelPolicy(Strict):
     """S5: how strictly T6–T9 are enforced."""
 
     evaluation_mode: Literal["warn_only", "enforce_b", "enforce_bplus"]
@@ -85,7 +85,7 @@ class AuditMeasurement(Strict):
     phase_law_factor: Positive
 
 
-class Stability(Strict):
+class StabilityPolicy(Strict):
     """T10 and the closure classes: the seeds they need, and below which share of its B+ bound a metric is noise."""
 
     required_seeds: tuple[Annotated[int, Field(ge=0)], ...]
@@ -123,11 +123,11 @@ class ValidationPolicy(Strict):
 
     civil_time_enforcement: Literal["fail_closed", "warn_only"]
     civil_time: CivilTimeMeasurement
-    calibration_sentinels: Sentinels
+    calibration_sentinels: SentinelPolicy
     sampling: SamplingPlan
     failure_policy: FailurePolicy
     count_shape: CountShape
     audit: AuditMeasurement
-    stability: Stability
+    stability: StabilityPolicy
     runtime: RuntimePolicy
     gates: dict[str, GateThresholds]

@@ -15,7 +15,7 @@ class Lane(StrEnum):
     WRITE = "write"
 
 
-class Status(StrEnum):
+class StateStatus(StrEnum):
     """How a state attempt ended."""
 
     PASS = "PASS"

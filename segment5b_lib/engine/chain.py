@@ -39,7 +39,7 @@ MODULES: Final[dict[str, ModuleType]] = dict(
 """State name to the module that implements it."""
 
 
-def spec_of(state: str) -> StateSpec:
+def state_spec(state: str) -> StateSpec:
     spec: StateSpec = MODULES[state].SPEC
     return spec
 
@@ -109,7 +109,7 @@ def run_states(
     with locked(run.root / ".lock", f"run {' '.join(states)}"):
         for position, state in enumerate(states):
             if is_complete(run, state, threads):
-                listener.state_skipped(spec_of(state))
+                listener.state_skipped(state_spec(state))
             else:
                 if not executed:
                     require_run(run, states[position:], threads)
@@ -119,7 +119,7 @@ def run_states(
 
 
 def _execute(run: Run, state: str, threads: int, listener: Listener) -> None:
-    spec = spec_of(state)
+    spec = state_spec(state)
     context = Context(run, spec, threads, listener.progress)
     listener.state_started(spec)
     started, wall, cpu = utc_now(), time.perf_counter(), time.process_time()
@@ -147,7 +147,7 @@ def is_complete(run: Run, state: str, threads: int) -> bool:
     marker = run.marker(state)
     if marker is None:
         return False
-    spec = spec_of(state)
+    spec = state_spec(state)
     context = Context(run, spec, threads)
     try:
         current = dict(context.recorded_inputs().values())
@@ -175,7 +175,7 @@ def check_reusable(run: Run, state: str, policies: Policies) -> None:
             where=str(run.marker_path(state)),
             next_step=f"segment5b run --run {run.run_id[:8]} {state}",
         )
-    current = policies_digest(policies, spec_of(state).policies)
+    current = policies_digest(policies, state_spec(state).policies)
     for name, digest in marker.policies.items():
         if current[name] != digest:
             raise StaleError(

@@ -11,7 +11,7 @@ from pathlib import Path
 import numba
 import numpy as np
 
-from segment5b_lib.contract.words import Status
+from segment5b_lib.contract.words import StateStatus
 from segment5b_lib.errors import Segment5BError
 from segment5b_lib.identity import utc_now
 from segment5b_lib.states.context import Context
@@ -36,7 +36,7 @@ def state_record(
         seed=receipt.seed,
         run_id=receipt.run_id,
         scenario_set=tuple(counters.get("scenarios", {})),
-        status=Status.PASS if error is None else Status.FAIL,
+        status=StateStatus.PASS if error is None else StateStatus.FAIL,
         error_code=_error_code(error),
         error_context=error.context() if isinstance(error, Segment5BError) else None,
         started_at_utc=started,

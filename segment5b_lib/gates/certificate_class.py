@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from segment5b_lib.contract.validation_policy import Stability
+from segment5b_lib.contract.validation_policy import StabilityPolicy
 from segment5b_lib.contract.verdicts import STANDS, GateResult
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.errors import UsageError
@@ -49,7 +49,10 @@ class CertificateClass:
 
 
 def classify(
-    seeds: Sequence[SeedResults], cross_run: Sequence[GateResult], policy: Stability, waivers: Sequence[Waiver] = ()
+    seeds: Sequence[SeedResults],
+    cross_run: Sequence[GateResult],
+    policy: StabilityPolicy,
+    waivers: Sequence[Waiver] = (),
 ) -> CertificateClass:
     """Judge several seeds together.
 
@@ -86,7 +89,7 @@ def _check(waivers: Sequence[Waiver]) -> None:
             )
 
 
-def _seed_holds(seeds: Sequence[SeedResults], policy: Stability, scales: Sequence[str]) -> Iterator[str]:
+def _seed_holds(seeds: Sequence[SeedResults], policy: StabilityPolicy, scales: Sequence[str]) -> Iterator[str]:
     present = [entry.seed for entry in seeds]
     yield from (f"seed {seed}: no run" for seed in policy.required_seeds if seed not in present)
     yield from (f"seed {seed}: {present.count(seed)} runs" for seed in sorted(set(present)) if present.count(seed) > 1)

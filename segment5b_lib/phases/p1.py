@@ -45,7 +45,7 @@ from segment5b_lib.phases.p1_artefacts import (
     lock_lines,
     seed_gates,
 )
-from segment5b_lib.store.catalogue import open_run
+from segment5b_lib.store.catalogue import find_run
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.civil_time import days_since_transition, mismatch_by_date_and_zone, offset_distribution
@@ -250,8 +250,8 @@ PHASE: Final = Phase(
     artefacts=(P1ContractLock, P1Gateboard, TemporalDiagnostics, HorizonAndContract, ReopenDecision, P1Closure),
     pages=(P1Gateboard.ARTEFACT,),
     roles=lambda run, parameters: {
-        "witness": [open_run(name) for name in parameters.witnesses],
-        "baseline": [open_run(parameters.baseline)],
+        "witness": [find_run(name) for name in parameters.witnesses],
+        "baseline": [find_run(parameters.baseline)],
     },
     measure=measure,
     items=items,

@@ -54,7 +54,7 @@ from segment5b_lib.phases.p2_artefacts import (
     matrix_section,
     reach_section,
 )
-from segment5b_lib.store.catalogue import open_run
+from segment5b_lib.store.catalogue import find_run
 from segment5b_lib.store.postures import with_changes
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views import gateboard
@@ -309,8 +309,8 @@ PHASE: Final = Phase(
     artefacts=(P2ContractLock, Sensitivity, CandidateMatrix, P2Gateboard, Forensics, P2Closure),
     pages=(P2Gateboard.ARTEFACT,),
     roles=lambda run, parameters: {
-        "witness": [open_run(name) for name in parameters.witnesses],
-        "baseline": [open_run(parameters.baseline)],
+        "witness": [find_run(name) for name in parameters.witnesses],
+        "baseline": [find_run(parameters.baseline)],
     },
     measure=measure,
     items=items,

@@ -38,7 +38,7 @@ from segment5b_lib.phases.p4_artefacts import (
     seed_lines,
 )
 from segment5b_lib.phases.popt_timing import Sample, timing_line, timing_of
-from segment5b_lib.store.catalogue import open_run
+from segment5b_lib.store.catalogue import find_run
 from segment5b_lib.store.runs import Run
 
 _WITNESS_SEEDS: Final = 2
@@ -265,7 +265,7 @@ PHASE: Final = Phase(
     parameters=P4Parameters,
     artefacts=(SeedMatrix, SeedGateboard, Stability, RuntimeReceipts, P4Closure),
     pages=(P4Closure.ARTEFACT,),
-    roles=lambda run, parameters: {"panel": [open_run(name) for name in parameters.panel]},
+    roles=lambda run, parameters: {"panel": [find_run(name) for name in parameters.panel]},
     measure=measure,
     items=items,
     conclude=conclude,

@@ -19,7 +19,7 @@ from segment5b_lib.phases.engine.page import Section
 from segment5b_lib.phases.engine.parameters import OnCandidate, RunName
 from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
 from segment5b_lib.phases.p5_manifest import Pointer, changed_outputs, decisions, pointers, unresolved
-from segment5b_lib.store.catalogue import open_run
+from segment5b_lib.store.catalogue import find_run
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.roots import outputs_folder
@@ -127,7 +127,7 @@ def measure(subject: Subject[P5Parameters]) -> P5Measured:
     """Read the certificate, follow and re-hash everything that it is based on, read the latest prune."""
     run, receipt = subject.run, latest_receipt()
     certificate = read_artefact("p4", run.run_id, "p4_closure")
-    panel = [run, *(open_run(other["run_id"]) for other in certificate["others"].get("panel", []))]
+    panel = [run, *(find_run(other["run_id"]) for other in certificate["others"].get("panel", []))]
     chain = decisions("P4", run.run_id)
     manifest = pointers(panel, list(chain))
     return P5Measured(

@@ -34,7 +34,7 @@ from segment5b_lib.phases.popt_timing import (
     timing_of,
     too_few,
 )
-from segment5b_lib.store.catalogue import open_run
+from segment5b_lib.store.catalogue import find_run
 from segment5b_lib.store.documents import read_yaml, validated
 from segment5b_lib.store.roots import parameters_folder
 from segment5b_lib.store.runs import Run
@@ -140,7 +140,7 @@ def is_figures(baseline: str) -> bool:
 
 
 def _baseline_id(name: str) -> str:
-    return name if is_figures(name) else open_run(name).run_id
+    return name if is_figures(name) else find_run(name).run_id
 
 
 class PairParameters(OnTimedRun):
@@ -264,7 +264,7 @@ def pair_of(phase: str, run: Run, baseline: str) -> Pair:
     """
     if is_figures(baseline):
         return Pair(phase, timing_of(run), load_figures(baseline), next(iter(siblings(run)[1:]), None))
-    other = open_run(baseline)
+    other = find_run(baseline)
     _require_same_work(run, other)
     others = [sibling for sibling in (other, *siblings(run)) if sibling.run_id != run.run_id]
     return Pair(phase, timing_of(run), timing_of(other), next(iter(others), None))

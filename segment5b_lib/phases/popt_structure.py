@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.words import STATES
-from segment5b_lib.engine.chain import spec_of
+from segment5b_lib.engine.chain import state_spec
 from segment5b_lib.phases.engine.envelope import Node
 from segment5b_lib.store.digest import bundle_digest
 from segment5b_lib.store.documents import read_json
@@ -21,7 +21,7 @@ from segment5b_lib.store.query import connect, q
 from segment5b_lib.store.runs import Run
 
 BUNDLE: Final = "validation_bundle_5B"
-EVIDENCE: Final = (*(name for state in STATES for name in spec_of(state).writes), BUNDLE)
+EVIDENCE: Final = (*(name for state in STATES for name in state_spec(state).writes), BUNDLE)
 """Datasets that are compared: everything that a run writes."""
 _WHOLE_ROW: Final = "(row)"
 _COLUMNS: Final = "DESCRIBE SELECT * FROM read_parquet(?, hive_partitioning = false)"
@@ -104,7 +104,7 @@ def datasets_of(reference: Run | None, candidate: Run, states: Sequence[str]) ->
     """Every dataset that some states write, in both runs; S5's is its bundle."""
     if reference is None:
         return []
-    names = [name for state in states for name in (spec_of(state).writes or (BUNDLE,))]
+    names = [name for state in states for name in (state_spec(state).writes or (BUNDLE,))]
     # A dataset that is written on request only may be in neither.
     written = [name for name in names if _files(reference, name) or _files(candidate, name)]
     return [_dataset_line(name, reference, candidate) for name in written]

@@ -26,7 +26,7 @@ from segment5b_lib.reports.html import drop_live_views, write_html
 from segment5b_lib.reports.notebooks import Notebook, notebook
 from segment5b_lib.reports.record import NotebookRecord
 from segment5b_lib.reports.summary import add_summary
-from segment5b_lib.store.catalogue import open_run
+from segment5b_lib.store.catalogue import find_run
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.publish import STAGING_PREFIX, write_file
 from segment5b_lib.version import __version__
@@ -89,7 +89,7 @@ def _execute(entry: Notebook, source: Path, checked: Parameters, cell_timeout_se
 
 
 def _run_label(run_id: str) -> str:
-    receipt = open_run(run_id).receipt
+    receipt = find_run(run_id).receipt
     return f"{receipt.posture}, seed {receipt.seed}, world {receipt.manifest_fingerprint[:8]}"
 
 

@@ -17,7 +17,7 @@ from nbformat.v4 import new_markdown_cell
 
 from segment5b_lib.contract.colours import STATUS_COLOURS
 from segment5b_lib.contract.words import ItemStatus, NotebookStatus
-from segment5b_lib.html_table import Markup, code, html_record, lines, words
+from segment5b_lib.html_table import Markup, code, html_record, lines, spaced
 from segment5b_lib.reports.record import NotebookRecord, headline, next_commands, reasons
 from segment5b_lib.store.publish import write_file
 
@@ -35,7 +35,7 @@ def summary_html(record: NotebookRecord, phase: str, label: str) -> str:
     stamp = " · what-if: out of order, no evidence" if record.parameters.get("as_what_if") else ""
     commands = [code(command) for command in next_commands(record)]
     rows = [
-        ("run", words(code(record.run_id), label)),
+        ("run", spaced(code(record.run_id), label)),
         ("found", _shown([shorten(line, _MAX_LENGTH, placeholder=" …") for line in reasons(record)])),
         ("next", _shown(commands or ["nothing: this phase is done"])),
     ]

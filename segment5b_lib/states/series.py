@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from segment5b_lib.contract.datasets import SERIES_KEY
 from segment5b_lib.kernel.streams import FAMILIES
-from segment5b_lib.store.columns import dictionary, encode
+from segment5b_lib.store.columns import dictionary, word_codes
 from segment5b_lib.store.runs import Run
 
 
@@ -67,7 +67,7 @@ def _bucket_column(buckets: int, series: int) -> pa.Array:
 
 def _repeated_text(values: pl.Series, times: int) -> pa.DictionaryArray:
     words = dictionary(values)
-    codes = encode(values, words)
+    codes = word_codes(values, words)
     # Every code is a position in `words`: a check of a million rows takes longer than repeating them.
     return pa.DictionaryArray.from_arrays(pa.array(np.repeat(codes, times)), pa.array(words, pa.string()), safe=False)
 

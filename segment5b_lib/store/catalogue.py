@@ -143,7 +143,7 @@ def list_runs() -> list[Run]:
     return sorted(runs, key=lambda run: (run.receipt.created_utc, run.run_id))
 
 
-def open_run(name: str) -> Run:
+def find_run(name: str) -> Run:
     """Open a run by id, by a prefix, or by `@last`, `@baseline`, `@candidate`."""
     runs = list_runs()
     if name == "@last":

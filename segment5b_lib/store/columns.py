@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I32, U8
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel.tally_tables import UNKNOWN
 
@@ -28,7 +29,7 @@ def numbers(table: pa.Table, name: str) -> NDArray[Any]:
     return _values(column)
 
 
-def numbers_or_zero(table: pa.Table, name: str) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+def numbers_or_zero(table: pa.Table, name: str) -> tuple[NDArray[Any], U8]:
     """A column that may hold nulls: the values (arbitrary where null), and flags of those that are present."""
     column = _chunk(table, name)
     if column.null_count == 0:
@@ -40,7 +41,7 @@ def numbers_or_zero(table: pa.Table, name: str) -> tuple[NDArray[Any], NDArray[n
     return _values(column), present
 
 
-def flags(table: pa.Table, name: str, null: int) -> NDArray[np.uint8]:
+def flags(table: pa.Table, name: str, null: int) -> U8:
     """A boolean column as 0 and 1, and `null` where there is none."""
     column = _chunk(table, name)
     if column.null_count == 0:
@@ -48,7 +49,7 @@ def flags(table: pa.Table, name: str, null: int) -> NDArray[np.uint8]:
     return np.asarray(column.cast(pa.uint8()).fill_null(null).to_numpy())
 
 
-def words(table: pa.Table, name: str) -> tuple[NDArray[np.int32], list[str]]:
+def words(table: pa.Table, name: str) -> tuple[I32, list[str]]:
     """A text column as positions in a list of its words; UNKNOWN where it is null."""
     column = _encoded(table, name)
     indices = column.indices.cast(pa.int32())
@@ -56,7 +57,7 @@ def words(table: pa.Table, name: str) -> tuple[NDArray[np.int32], list[str]]:
     return np.asarray(filled.to_numpy()), column.dictionary.to_pylist()
 
 
-def coded(table: pa.Table, name: str, code_of: Mapping[str, int]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def coded(table: pa.Table, name: str, code_of: Mapping[str, int]) -> tuple[I32, I32]:
     """A text column as positions, and the code of the word at each position; see `codes`.
 
     The positions are those of the column itself, and of one more where it is null: nothing is looked up row by row.
@@ -68,7 +69,7 @@ def coded(table: pa.Table, name: str, code_of: Mapping[str, int]) -> tuple[NDArr
     return np.asarray(filled.to_numpy()), lookup
 
 
-def codes(table: pa.Table, name: str, code_of: Mapping[str, int]) -> NDArray[np.int32]:
+def codes(table: pa.Table, name: str, code_of: Mapping[str, int]) -> I32:
     """A text column in the codes of a mapping; UNKNOWN for other words and for null."""
     positions, lookup = coded(table, name, code_of)
     return lookup[positions]
@@ -80,7 +81,7 @@ def dictionary(*columns: pl.Series | Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({word for words in distinct for word in words}))
 
 
-def encode(column: pl.Series, words: Sequence[str]) -> NDArray[np.int32]:
+def word_codes(column: pl.Series, words: Sequence[str]) -> I32:
     """Positions in `words` of a column whose words are all among them; UNKNOWN where it is null."""
     positions = column.cast(pl.Enum(words)).to_physical().cast(pl.Int32)
     return positions.fill_null(UNKNOWN).to_numpy()

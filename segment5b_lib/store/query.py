@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from segment5b_lib.errors import InputError, UsageError
 
-MAX_ROWS: Final = 1_000_000
+MAX_RESULT_ROWS: Final = 1_000_000
 """A result is not longer than this unless the caller says so: nobody loads a whole table by accident."""
 _BATCH_ROWS: Final = 1 << 16
 _ASKING: Final = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
@@ -35,7 +35,11 @@ def connect(folders: Sequence[Path]) -> duckdb.DuckDBPyConnection:
 
 
 def q(
-    connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[Any] = (), *, max_rows: int = MAX_ROWS
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    parameters: Sequence[Any] = (),
+    *,
+    max_rows: int = MAX_RESULT_ROWS,
 ) -> pl.DataFrame:
     """The result of one SELECT (or SHOW, DESCRIBE, SUMMARIZE, EXPLAIN) as a Polars frame.
 

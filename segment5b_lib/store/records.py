@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from segment5b_lib.contract.strict import Recorded
-from segment5b_lib.contract.words import STATES, Lane, Status
+from segment5b_lib.contract.words import STATES, Lane, StateStatus
 from segment5b_lib.errors import InputError
 from segment5b_lib.identity import canonical_json
 from segment5b_lib.store.documents import read_text
@@ -83,7 +83,7 @@ class StateRecord(Recorded):
     seed: int | None = None
     run_id: str | None = None
     scenario_set: tuple[str, ...] = ()
-    status: Status
+    status: StateStatus
     error_code: str | None = None
     error_context: dict[str, str] | None = None
     started_at_utc: str | None = None
@@ -99,7 +99,7 @@ class StateRecord(Recorded):
 
     @property
     def passed(self) -> bool:
-        return self.status is Status.PASS
+        return self.status is StateStatus.PASS
 
     @property
     def seconds(self) -> float:

@@ -87,7 +87,7 @@ def _shifts(evidence: Evidence, years: Iterable[int]) -> list[Shift]:
     database, zones = set(known_zones()), evidence.census["tzid"].drop_nulls().unique().sort().to_list()
     shifts: list[Shift] = []
     for year in years:
-        other = tz_cache.build([zone for zone in zones if zone in database], year)
+        other = tz_cache.compile_zones([zone for zone in zones if zone in database], year)
         shifts += [(year, *shift) for zone in other.names for shift in _zone_shifts(evidence, zone, other)]
     return shifts
 

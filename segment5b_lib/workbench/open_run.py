@@ -22,7 +22,7 @@ from segment5b_lib.phases.engine.shown import IdentityCard, identity_card
 from segment5b_lib.store import catalogue
 from segment5b_lib.store.engine_columns import sql_column
 from segment5b_lib.store.parquet import check_files
-from segment5b_lib.store.query import MAX_ROWS, connect, q
+from segment5b_lib.store.query import MAX_RESULT_ROWS, connect, q
 from segment5b_lib.store.runs import Run, RunReceipt
 from segment5b_lib.store.worlds import World
 from segment5b_lib.views.timing import states
@@ -87,7 +87,7 @@ class OpenRun:
         """
         return scan(self.store, [scenario_id] if scenario_id is not None else self.store.scenarios)
 
-    def sql(self, query: str, *parameters: Any, max_rows: int = MAX_ROWS) -> pl.DataFrame:
+    def sql(self, query: str, *parameters: Any, max_rows: int = MAX_RESULT_ROWS) -> pl.DataFrame:
         """Query the run with DuckDB; `?` takes the parameters.
 
         Every Parquet dataset of the run and of its world is a view (`show tables` lists them); those with a folder
@@ -156,7 +156,7 @@ def open_run(name: str = "@last") -> OpenRun:
 
     Example: `s5.open_run("@baseline")`
     """
-    return OpenRun(catalogue.open_run(name))
+    return OpenRun(catalogue.find_run(name))
 
 
 def open_views(run: Run) -> duckdb.DuckDBPyConnection:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -210,7 +209,7 @@ def _project_borders(cities: pa.Table) -> pa.Table:
     )
 
 
-def _nearest(lat: F64, lon: F64, at_lat: F64, at_lon: F64, k: int) -> tuple[F64, npt.NDArray[np.int64]]:
+def _nearest(lat: F64, lon: F64, at_lat: F64, at_lon: F64, k: int) -> tuple[F64, I64]:
     """Distances (km, straight through the earth) and indices of the `k` nearest points, nearest first."""
     from scipy.spatial import cKDTree  # only a cold cache needs it
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from segment5b_lib.arrays import F64
+from segment5b_lib.arrays import F64, Flags
 from segment5b_lib.errors import PolicyError
 from segment5b_lib.world.cells import Cells
 from segment5b_lib.world.footprint import Series
@@ -28,7 +27,7 @@ class SeriesDemand:
     """
 
     volume: F64
-    dormant: npt.NDArray[np.bool_]
+    dormant: Flags
 
 
 def build_demand(
@@ -57,7 +56,7 @@ def build_demand(
 
 def _dormant(
     spec: WorldSpec, cells: Cells, merchants: PlannedMerchants, series: Series, pull: F64, randomness: Randomness
-) -> npt.NDArray[np.bool_]:
+) -> Flags:
     """Exactly the set share of series: the likelier, the smaller its part of its merchant, and its merchant."""
     law = spec.demand
     total = np.add.reduceat(pull, series.starts[:-1])[series.merchant]

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from segment5b_lib.arrays import F64
+from segment5b_lib.arrays import F64, I32, I64, Flags
 from segment5b_lib.civil_time import cache as tz_cache
 from segment5b_lib.civil_time.tzif import read_zone
 from segment5b_lib.contract.words import VirtualMode
@@ -112,9 +111,7 @@ def _edge_share(plan: Plan, zones: list[str]) -> F64:
     return share
 
 
-def _row_zone_totals(
-    plan: Plan, zones: list[str], by_series: F64, online: npt.NDArray[np.bool_], edge_share: F64
-) -> F64:
+def _row_zone_totals(plan: Plan, zones: list[str], by_series: F64, online: Flags, edge_share: F64) -> F64:
     at_edge = online[plan.series.merchant]
     zone = np.searchsorted(zones, np.array(plan.cells.tzid)[plan.series.cell])
     physical = np.bincount(zone, weights=np.where(at_edge, 0.0, by_series), minlength=len(zones))
@@ -126,7 +123,7 @@ def _row_zone_totals(
 def _wrong_share(plan: Plan, zones: list[str]) -> F64:
     """Part of each bucket, [zone, bucket], in which the cache's offset is not the database's."""
     horizon = plan.spec.horizon
-    cached = tz_cache.build(zones, plan.spec.upstream.s2A.last_transition_year)
+    cached = tz_cache.compile_zones(zones, plan.spec.upstream.s2A.last_transition_year)
     wrong = np.zeros((len(zones), horizon.buckets))
     for z, name in enumerate(zones):
         steps = cached.zone(name)
@@ -135,11 +132,7 @@ def _wrong_share(plan: Plan, zones: list[str]) -> F64:
     return wrong
 
 
-def _difference(
-    left: tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]],
-    right: tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]],
-    horizon: HorizonSpec,
-) -> F64:
+def _difference(left: tuple[I64, I32], right: tuple[I64, I32], horizon: HorizonSpec) -> F64:
     """Part of each bucket in which two step functions differ, at a resolution of a minute."""
     minutes = np.arange(horizon.start_second, horizon.end_second, 60)
     offsets = [steps[1][np.searchsorted(steps[0], minutes, side="right") - 1] for steps in (left, right)]

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from segment5b_lib.arrays import F64, I64
+from segment5b_lib.arrays import F64, I64, Flags
 from segment5b_lib.world.cells import Cells
 from segment5b_lib.world.footprint import Series
 from segment5b_lib.world.merchants import PlannedMerchants
@@ -93,7 +92,7 @@ def _levelled(share: F64, part: F64) -> F64:
     return (1 - part) * share + part / len(share)
 
 
-def _levelled_until(share: F64, enough: Callable[[F64], npt.NDArray[np.bool_]]) -> F64:
+def _levelled_until(share: F64, enough: Callable[[F64], Flags]) -> F64:
     """The smallest levelling for which `enough` holds, by bisection per day; equal shares if none does."""
     fine = enough(share)
     if fine.all():

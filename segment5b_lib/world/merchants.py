@@ -15,9 +15,8 @@ from statistics import NormalDist
 
 import iso18245
 import numpy as np
-import numpy.typing as npt
 
-from segment5b_lib.arrays import F64, I64
+from segment5b_lib.arrays import F64, I64, U64, Flags
 from segment5b_lib.errors import PolicyError
 from segment5b_lib.identity import sha256_hex
 from segment5b_lib.world.cells import Cells
@@ -39,10 +38,10 @@ class PlannedMerchants:
     home : ndarray(int64, ndim=1), cell of the head office
     """
 
-    ids: npt.NDArray[np.uint64]
+    ids: U64
     volume: F64
     category: tuple[Category, ...]
-    online: npt.NDArray[np.bool_]
+    online: Flags
     home: I64
 
     def __len__(self) -> int:
@@ -70,7 +69,7 @@ def build_merchants(spec: WorldSpec, cells: Cells, randomness: Randomness) -> Pl
     return PlannedMerchants(ids, volume, tuple(category), online, _homes(cells, volume))
 
 
-def _ids(count: int, world_seed: int) -> npt.NDArray[np.uint64]:
+def _ids(count: int, world_seed: int) -> U64:
     """19-digit ids, ascending."""
     drawn = {10**18 + int(sha256_hex(f"merchant:{world_seed}:{i}".encode())[:15], 16) for i in range(count)}
     if len(drawn) != count:

@@ -15,7 +15,7 @@ from segment5b_lib.world.rhythm import build_weeks
 from segment5b_lib.world.sites import PlannedSites, SiteWeights, build_site_weights, build_sites
 from segment5b_lib.world.spec import ChannelRule, WorldSpec
 from segment5b_lib.world.surface import WorldSurface, build_surface
-from segment5b_lib.world.virtual import PlannedEdges, build_edges, classify
+from segment5b_lib.world.virtual import PlannedEdges, build_edges, serving_rules
 
 
 class Plan:
@@ -60,7 +60,7 @@ class Plan:
     @cached_property
     def rules(self) -> tuple[ChannelRule, ...]:
         """The rule that decides how each merchant is served (3B)."""
-        return classify(self.spec, self.merchants)
+        return serving_rules(self.spec, self.merchants)
 
     @cached_property
     def edges(self) -> PlannedEdges:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
-from segment5b_lib.arrays import F64, I64
+from segment5b_lib.arrays import F64, I64, U64
 from segment5b_lib.identity import canonical_json, sha256_hex
 
-Ids = npt.NDArray[np.uint64]
+Ids = U64
 
 
 class Randomness:

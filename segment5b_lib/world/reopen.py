@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from segment5b_lib.errors import UsageError
-from segment5b_lib.store.documents import read_json
+from segment5b_lib.store.documents import read_json, validated
 from segment5b_lib.store.worlds import World
-from segment5b_lib.world.build import SPEC_PATH, WRITERS, Built, digests_of, seal, staging
+from segment5b_lib.world.build import SPEC_PATH, WRITERS, Built, seal, staging
 from segment5b_lib.world.plan import Plan
 from segment5b_lib.world.spec import UpstreamSpec, WorldSpec
 from segment5b_lib.world.stage import MF_PLACEHOLDER, Stage, config_path
 from segment5b_lib.world.verify import verify_world
-from segment5b_lib.world.world_file import spec_of, with_changes
+from segment5b_lib.world.world_file import set_keys
 
 REOPENABLE: Final = tuple(str(field.alias) for field in UpstreamSpec.model_fields.values())
 """Segments that have knobs."""
@@ -47,9 +47,10 @@ def reopen_world(world: World, segment: str, changes: Mapping[str, Any], reason:
             found=dict(changes),
         )
     plan = Plan(spec)
+    link = {"manifest_fingerprint": world.mf, "segment": segment, "changes": dict(changes), "reason": reason.strip()}
     lineage = {
         "rng_root": world.rng_root,
-        "parents": [_link(world, segment, changes, reason), *world.document["parents"]],
+        "parents": [link, *world.document["parents"]],
     }
     with staging(world.root.parent) as root:
         stage = Stage(root, spec.world_seed)
@@ -64,13 +65,14 @@ def world_spec(world: World) -> WorldSpec:
     """The world file of a built world, put together from its configuration folder."""
     document = dict(read_json(world.root / SPEC_PATH))
     document["upstream"] = {name: read_json(world.root / config_path(name)) for name in REOPENABLE}
-    return spec_of(document, str(world.root / SPEC_PATH))
+    return validated(WorldSpec, document, str(world.root / SPEC_PATH))
 
 
 def reopened_spec(world: World, changes: Mapping[str, Mapping[str, Any]]) -> WorldSpec:
     """The world file with knobs of some segments set, segment to dotted key to value; nothing is built."""
     dotted = {f"upstream.{segment}.{key}": value for segment, own in changes.items() for key, value in own.items()}
-    return spec_of(with_changes(world_spec(world).document(), dotted), f"world {world.mf[:12]}, {', '.join(changes)}")
+    document = set_keys(world_spec(world).document(), dotted)
+    return validated(WorldSpec, document, f"world {world.mf[:12]}, {', '.join(changes)}")
 
 
 def _check_request(segment: str, changes: Mapping[str, Any], reason: str) -> None:
@@ -90,14 +92,10 @@ def _check_request(segment: str, changes: Mapping[str, Any], reason: str) -> Non
         )
 
 
-def _link(world: World, segment: str, changes: Mapping[str, Any], reason: str) -> dict[str, Any]:
-    return {"manifest_fingerprint": world.mf, "segment": segment, "changes": dict(changes), "reason": reason.strip()}
-
-
 def _take_over(world: World, segment: str, stage: Stage) -> dict[str, str]:
     """Link every file that the segment does not own; returns their digests by path."""
     kept = [row for row in world.document["inventory"] if row["owner_segment"] != segment]
     for row in kept:
         source = world.root / row["path"].replace(MF_PLACEHOLDER, world.mf)
         stage.link(source, row["dataset_id"], row["owner_segment"], row["path"])
-    return digests_of(kept)
+    return {row["path"]: row["sha256"] for row in kept}

@@ -5,9 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
-from segment5b_lib.arrays import F64, I64
+from segment5b_lib.arrays import F64, I64, Flags
 
 
 def owner_slices(starts: I64) -> list[slice]:
@@ -46,7 +45,7 @@ def apportion(weights: F64, total: int, least: int = 0, most: I64 | None = None)
     return given
 
 
-def least_covered(sizes: F64, demand: F64, allowed: npt.NDArray[np.bool_] | None = None) -> I64:
+def least_covered(sizes: F64, demand: F64, allowed: Flags | None = None) -> I64:
     """Hand things of given sizes to takers, each to the one whose demand is least covered so far.
 
     Parameters

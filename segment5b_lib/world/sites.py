@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from segment5b_lib.arrays import F64, I64
+from segment5b_lib.arrays import F64, I64, Flags
 from segment5b_lib.kernel.alias import GRID, GRID_BITS, quantise
 from segment5b_lib.world.cells import Cells
 from segment5b_lib.world.footprint import Series
@@ -39,7 +38,7 @@ class PlannedSites:
     order: I64
     lat_deg: F64
     lon_deg: F64
-    hand_made: npt.NDArray[np.bool_]
+    hand_made: Flags
 
     def __len__(self) -> int:
         return len(self.series)
@@ -90,7 +89,7 @@ class SiteWeights:
     """
 
     weight: F64
-    floored: npt.NDArray[np.bool_]
+    floored: Flags
     series_share: F64
     starts: I64
 
@@ -117,7 +116,7 @@ def build_site_weights(
     return SiteWeights(weight, floored, share, starts)
 
 
-def gridded(raw: F64, starts: I64) -> tuple[I64, npt.NDArray[np.bool_]]:
+def gridded(raw: F64, starts: I64) -> tuple[I64, Flags]:
     """Masses that sum to 2^24 in each block, at least 1 everywhere; which were lifted to that 1.
 
     What the lifted ones need is taken from the block's largest mass.

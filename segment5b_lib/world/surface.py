@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from segment5b_lib.arrays import F64
-from segment5b_lib.world.calendar import LocalClock, day_of_month, is_holiday, local_clock
+from segment5b_lib.arrays import F32, F64, Flags
 from segment5b_lib.world.cells import Cells
 from segment5b_lib.world.demand import SeriesDemand
 from segment5b_lib.world.footprint import Series
 from segment5b_lib.world.merchants import PlannedMerchants
+from segment5b_lib.world.rhythm import LocalClock, day_of_month, is_holiday, local_clock
 from segment5b_lib.world.spec import ScenarioId, WorldSpec
 
-SeriesIntensity = npt.NDArray[np.float32]
+SeriesIntensity = F32
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +48,7 @@ class WorldSurface:
     def _clock(self, s: int) -> LocalClock:
         return self.clocks[self.cells.tzid[self.series.cell[s]]]
 
-    def _on_holiday(self, s: int) -> npt.NDArray[np.bool_]:
+    def _on_holiday(self, s: int) -> Flags:
         return is_holiday(self.cells.country[self.series.cell[s]], self._clock(s).day, self.spec.horizon)
 
     def _holiday_factor(self, s: int) -> F64:

@@ -9,12 +9,12 @@ import pyarrow as pa
 
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.store.parquet import ROW_GROUP_ROWS, open_writer
-from segment5b_lib.world.calendar import without_calendar
 from segment5b_lib.world.plan import Plan
+from segment5b_lib.world.rhythm import without_calendar
 from segment5b_lib.world.spec import ScenarioId
 from segment5b_lib.world.stage import Stage, zone_key
 
-DATASET: Final = "merchant_zone_scenario_local_5A"
+SURFACE: Final = "merchant_zone_scenario_local_5A"
 SLABS_PER_PART: Final = 8
 """A slab fills a row group; this many fill a part file."""
 
@@ -58,8 +58,8 @@ def write_surface(plan: Plan, stage: Stage, scenario: ScenarioId) -> int:
     per_slab = max(1, ROW_GROUP_ROWS // plan.spec.horizon.buckets)
     per_part = per_slab * SLABS_PER_PART
     for part, start in enumerate(range(0, len(plan.series), per_part)):
-        path = stage.file(DATASET, part=part, scenario_id=scenario)
-        with open_writer(path, dataset(DATASET).schema) as writer:
+        path = stage.file(SURFACE, part=part, scenario_id=scenario)
+        with open_writer(path, dataset(SURFACE).schema) as writer:
             stop = min(start + per_part, len(plan.series))
             for first in range(start, stop, per_slab):
                 writer.write_table(_table(plan, scenario, first, min(first + per_slab, stop)), ROW_GROUP_ROWS)
@@ -81,6 +81,6 @@ def _table(plan: Plan, scenario: ScenarioId, start: int, stop: int) -> pa.Table:
         "channel_group": pa.array(channels).take(pa.array(own - start)),
         "overlay_factor_total": pa.array(overlay.ravel()),
     }
-    schema = dataset(DATASET).schema
+    schema = dataset(SURFACE).schema
     assert schema is not None
     return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)

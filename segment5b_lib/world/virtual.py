@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from segment5b_lib.arrays import F64, I64
+from segment5b_lib.arrays import F64, I64, U32, U64
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.identity import edge_id
 from segment5b_lib.kernel.alias import GRID, build_alias_slices
@@ -35,21 +34,21 @@ class PlannedEdges:
     """
 
     merchant: I64
-    edge_id: npt.NDArray[np.uint64]
+    edge_id: U64
     seq: I64
     place: I64
     cell: I64
     weight: F64
     starts: I64
 
-    def alias_tables(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+    def alias_tables(self) -> tuple[U32, U32]:
         """Alias rows of every merchant's edges, in edge order."""
         if len(self.weight) == 0:
             return np.empty(0, np.uint32), np.empty(0, np.uint32)
         return build_alias_slices(self.weight, self.starts)
 
 
-def classify(spec: WorldSpec, merchants: PlannedMerchants) -> tuple[ChannelRule, ...]:
+def serving_rules(spec: WorldSpec, merchants: PlannedMerchants) -> tuple[ChannelRule, ...]:
     """The rule that decides about each merchant: the first that fits its category and channel."""
     rules = spec.upstream.s3B.rules
     return tuple(next(rule for rule in rules if _fits(rule, entry)) for entry in merchants.category)
@@ -77,7 +76,7 @@ def build_edges(
 class _Drawn(NamedTuple):
     """Edges of one merchant, in ascending edge id; `raw` are weights in any unit."""
 
-    edge_id: npt.NDArray[np.uint64]
+    edge_id: U64
     seq: I64
     place: I64
     cell: I64

@@ -42,15 +42,10 @@ def load_spec(name_or_path: str | Path, changes: Mapping[str, Any] | None = None
                 found=name_or_path,
             )
         path = parameters_folder() / "worlds" / f"{name_or_path}.yaml"
-    document = with_changes(_resolved(path), changes or {})
-    return spec_of(document, str(path))
+    return validated(WorldSpec, set_keys(_resolved(path), changes or {}), str(path))
 
 
-def spec_of(document: object, where: str) -> WorldSpec:
-    return validated(WorldSpec, document, where)
-
-
-def with_changes(document: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def set_keys(document: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of a resolved document with dotted keys set; a key that does not exist is a PolicyError."""
     for key, value in changes.items():
         document = _with(document, key.split("."), value, key)

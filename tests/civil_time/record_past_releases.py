@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from segment5b_lib.civil_time import past_releases, tzif
+from segment5b_lib.civil_time import tzif
 from segment5b_lib.civil_time.oracle import offsets_of, pinned_zone
+from segment5b_lib.civil_time.tz_databases import RECORD_FILE, zone_of
 
 START, END = tzif.year_start(1970), tzif.year_start(tzif.EXPANDED_THROUGH_YEAR + 1)
 
@@ -38,7 +39,7 @@ def differs(tzid: str, content: bytes) -> bool:
     ])  # fmt: skip
     inside = changes[(changes > START) & (changes < END)]
     probes = np.concatenate([[START], inside - 1, inside])
-    return bool((offsets_of(past_releases.zone_of(content), probes) != offsets_of(pinned_zone(tzid), probes)).any())
+    return bool((offsets_of(zone_of(content), probes) != offsets_of(pinned_zone(tzid), probes)).any())
 
 
 def record(wheels: list[Path]) -> dict[str, object]:
@@ -60,6 +61,6 @@ def record(wheels: list[Path]) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    target = resources.files("segment5b_lib.civil_time").joinpath(past_releases.RECORD_FILE)
+    target = resources.files("segment5b_lib.civil_time").joinpath(RECORD_FILE)
     document = record([Path(name) for name in sys.argv[1:]])
     Path(str(target)).write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="ascii")

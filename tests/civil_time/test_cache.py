@@ -45,11 +45,11 @@ def test_known_answer_byte_for_byte() -> None:
         ("1951-05-05T15:00:00", 600), ("1951-09-08T15:00:00", 540),
     ]]  # fmt: skip
     expected = cache_bytes(zone_entry(b"Asia/Tokyo", tokyo), UTC_ZONE)
-    assert tz_cache.encode(tz_cache.build(["Etc/UTC", "Asia/Tokyo", "Etc/UTC"], 2025)) == expected
+    assert tz_cache.encode(tz_cache.compile_zones(["Etc/UTC", "Asia/Tokyo", "Etc/UTC"], 2025)) == expected
 
 
 def test_round_trip_and_lookup_by_name() -> None:
-    built = tz_cache.build(["Europe/Berlin", "America/New_York"], 2028)
+    built = tz_cache.compile_zones(["Europe/Berlin", "America/New_York"], 2028)
     encoded = tz_cache.encode(built)
     decoded = tz_cache.decode(encoded, "memory")
     assert tz_cache.encode(decoded) == encoded
@@ -61,13 +61,13 @@ def test_round_trip_and_lookup_by_name() -> None:
 
 
 def test_last_transition_year_drops_later_transitions() -> None:
-    berlin = tz_cache.build(["Europe/Berlin"], 2025)
+    berlin = tz_cache.compile_zones(["Europe/Berlin"], 2025)
     assert berlin.seconds[-1] == second("2025-10-26T01:00:00")
-    assert tz_cache.build(["Europe/Berlin"], 2028).seconds[-1] == second("2028-10-29T01:00:00")
+    assert tz_cache.compile_zones(["Europe/Berlin"], 2028).seconds[-1] == second("2028-10-29T01:00:00")
 
 
 def test_sidecar_declares_release_digest_and_horizon() -> None:
-    encoded = tz_cache.encode(tz_cache.build(["Etc/UTC"], 2025))
+    encoded = tz_cache.encode(tz_cache.compile_zones(["Etc/UTC"], 2025))
     fields = tz_cache.sidecar(
         encoded, manifest_fingerprint="a" * 64, created_utc="2026-01-01T00:00:00Z", last_transition_year=2025
     )
@@ -110,7 +110,7 @@ ZONES = ["Europe/Berlin", "Asia/Tokyo", "Antarctica/Troll", "Australia/Lord_Howe
 
 
 def test_a_cache_that_ends_in_2025_lists_the_first_missing_transition() -> None:
-    short = {s.tzid: s for s in shortfalls(tz_cache.build(ZONES, 2025), ZONES, START, END, margin=MARGIN)}
+    short = {s.tzid: s for s in shortfalls(tz_cache.compile_zones(ZONES, 2025), ZONES, START, END, margin=MARGIN)}
     assert sorted(short) == ["Africa/Casablanca", "Antarctica/Troll", "Australia/Lord_Howe", "Europe/Berlin"]
     berlin = short["Europe/Berlin"]
     assert berlin.utc_second == second("2026-03-29T01:00:00")
@@ -121,13 +121,13 @@ def test_a_cache_that_ends_in_2025_lists_the_first_missing_transition() -> None:
 
 
 def test_margin_is_what_sees_lord_howe() -> None:
-    cache = tz_cache.build(ZONES, 2025)
+    cache = tz_cache.compile_zones(ZONES, 2025)
     assert "Australia/Lord_Howe" not in {s.tzid for s in shortfalls(cache, ZONES, START, END, margin=0)}
     assert "Australia/Lord_Howe" in {s.tzid for s in shortfalls(cache, ZONES, START, END, margin=MARGIN)}
 
 
 def test_coverage_sees_missing_zones_and_wrong_offsets() -> None:
-    built = tz_cache.build(["Europe/Berlin", "Asia/Tokyo"], 2028)
+    built = tz_cache.compile_zones(["Europe/Berlin", "Asia/Tokyo"], 2028)
     assert shortfalls(built, built.names, START, END, margin=MARGIN) == []
     missing = shortfalls(built, ["Asia/Seoul"], START, END, margin=MARGIN)
     assert [(s.tzid, s.utc_second, s.cached_minutes) for s in missing] == [("Asia/Seoul", START, None)]
@@ -140,7 +140,7 @@ def test_coverage_against_the_oracle_equals_coverage_against_the_database() -> N
         expected = oracle.expected_offsets(tzid, START, END + MARGIN)
         return expected.instants, (expected.offset_seconds // 60).astype(np.int32)
 
-    cache = tz_cache.build(ZONES, 2025)
+    cache = tz_cache.compile_zones(ZONES, 2025)
     assert shortfalls(cache, ZONES, START, END, margin=MARGIN, database=true_offsets) == shortfalls(
         cache, ZONES, START, END, margin=MARGIN
     )

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segment5b_lib.civil_time import past_releases, tz_databases
+from segment5b_lib.arrays import I64
+from segment5b_lib.civil_time import tz_databases
 from segment5b_lib.civil_time.drift import (
     FIRST_SECOND,
     PLACEHOLDER,
@@ -23,8 +24,8 @@ from segment5b_lib.civil_time.drift import (
     sentence,
 )
 from segment5b_lib.civil_time.oracle import expected_offsets
-from segment5b_lib.civil_time.past_releases import past_releases as record
 from segment5b_lib.civil_time.tz_databases import TzDatabase, folder_database
+from segment5b_lib.civil_time.tz_databases import past_releases as record
 from segment5b_lib.civil_time.tzif import IANA_RELEASE, read_zone, year_start, zone_bytes, zone_names
 from segment5b_lib.errors import InputError, StaleError
 
@@ -112,7 +113,7 @@ def test_a_release_that_stops_being_followed_is_not_explained_by_it(database: Da
             for tzid, seconds in questions.items()
         }
 
-    def expected(tzid: str, seconds: tz_databases.Seconds) -> tz_databases.Seconds:
+    def expected(tzid: str, seconds: I64) -> I64:
         steps = read_zone(tzid)
         return steps.offset_minutes[np.searchsorted(steps.utc_seconds, seconds, side="right") - 1] * 60
 
@@ -186,14 +187,14 @@ def test_the_libraries_of_the_lock_file_carry_these_releases(machine: tuple[Drif
 
 @pytest.mark.slow
 def test_every_difference_through_2100_is_explained_asked_every_week() -> None:
-    for drift in compare_all(tz_databases.tz_databases(), until=year_start(2101), every=7 * 86_400):
+    for drift in compare_all(tz_databases.machine_databases(), until=year_start(2101), every=7 * 86_400):
         assert drift.unexplained == (), (drift.database.name, drift.unexplained[:3])
 
 
 @pytest.mark.parametrize("name", ["pyarrow", "polars"])
 def test_no_database_is_spared_more_than_its_reach(name: str) -> None:
     """Beyond it they really are wrong, where the rules go on: otherwise the reach would hide what they know."""
-    database = next(entry for entry in tz_databases.tz_databases() if entry.name == name)
+    database = next(entry for entry in tz_databases.machine_databases() if entry.name == name)
     summer = np.array([database.reach + 200 * 86_400])
     true = expected_offsets("Europe/Berlin", int(summer[0]), int(summer[0]) + 1).offset_seconds
     answer = database.offsets({"Europe/Berlin": summer})["Europe/Berlin"]
@@ -201,7 +202,7 @@ def test_no_database_is_spared_more_than_its_reach(name: str) -> None:
 
 
 def test_libraries_do_not_know_a_zone_that_is_not_one() -> None:
-    for database in tz_databases.tz_databases():
+    for database in tz_databases.machine_databases():
         assert database.offsets({"Europe/Atlantis": np.array([0])}) == {"Europe/Atlantis": None}, database.name
 
 
@@ -215,8 +216,8 @@ def test_the_record_is_of_real_files_that_differ() -> None:
 
 
 def test_a_record_made_against_another_release_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(past_releases, "IANA_RELEASE", "2027a")
-    past_releases.past_releases.cache_clear()
+    monkeypatch.setattr(tz_databases, "IANA_RELEASE", "2027a")
+    tz_databases.past_releases.cache_clear()
     with pytest.raises(StaleError) as caught:
-        past_releases.past_releases()
+        tz_databases.past_releases()
     assert caught.value.code == "5B.CIVIL_TIME.RECORD_STALE"

@@ -33,7 +33,7 @@ def look_up(table: OffsetTable, zone: int, start_us: int, bucket_us: int, instan
 
 def looked_up(zones: Sequence[str], seconds: Sequence[Ints], bucket_seconds: int) -> list[Ints]:
     """Offsets in minutes as S4 takes them: a cache through 2100, encoded and decoded, its zones as one table."""
-    cache = tz_cache.decode(tz_cache.encode(tz_cache.build(zones, 2100)), "memory")
+    cache = tz_cache.decode(tz_cache.encode(tz_cache.compile_zones(zones, 2100)), "memory")
     grid, buckets = Grid(START * US, bucket_seconds * US), -((START - END) // bucket_seconds)
     table = zone_offsets(cache, tuple(zones), tuple(zones), grid, buckets)
     found = []
@@ -46,7 +46,7 @@ def looked_up(zones: Sequence[str], seconds: Sequence[Ints], bucket_seconds: int
 
 def around_changes(tzid: str) -> Ints:
     """-1, 0 and +1 s of every change in 1970-2100, and both ends."""
-    changes = tz_cache.build([tzid], 2100).seconds[1:]
+    changes = tz_cache.compile_zones([tzid], 2100).seconds[1:]
     near = np.concatenate([changes - 1, changes, changes + 1, [START, END - 1]])
     return np.unique(near[(near >= START) & (near < END)])
 
@@ -81,7 +81,7 @@ def test_the_comparison_can_fail() -> None:
     """A cache that ends early, as the published one does, is found."""
     zones, seconds = ["Europe/Berlin"], [around_changes("Europe/Berlin")]
     true = offsets_of(pinned_zone("Europe/Berlin"), seconds[0])
-    short = tz_cache.build(zones, 2025)
+    short = tz_cache.compile_zones(zones, 2025)
     table = zone_offsets(short, ("Europe/Berlin",), ("Europe/Berlin",), Grid(START * US, 7 * 24 * HOUR * US), 6836)
     out = np.empty(seconds[0].size, np.int64)
     look_up(table, 0, START * US, 7 * 24 * HOUR * US, seconds[0] * US, out)
@@ -130,7 +130,7 @@ def test_half_an_hour_and_two_hours_by_the_calendar_through_2100(tzid: str, law,
 def test_in_hours_half_an_hour_can_fall_inside_a_bucket() -> None:
     """15:30 UTC is inside an hourly bucket: the case that a table of one offset per bucket gets wrong."""
     table = zone_offsets(
-        tz_cache.build(["Australia/Lord_Howe"], 2100), ("Australia/Lord_Howe",), ("Australia/Lord_Howe",),
+        tz_cache.compile_zones(["Australia/Lord_Howe"], 2100), ("Australia/Lord_Howe",), ("Australia/Lord_Howe",),
         Grid(START * US, HOUR * US), (END - START) // HOUR,
     )  # fmt: skip
     (second, _) = lord_howe(2090)[1]

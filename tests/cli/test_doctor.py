@@ -9,8 +9,7 @@ import pytest
 
 from segment5b_lib.charts import renderer
 from segment5b_lib.civil_time import drift
-from segment5b_lib.civil_time.past_releases import past_releases
-from segment5b_lib.civil_time.tz_databases import folder_database
+from segment5b_lib.civil_time.tz_databases import folder_database, past_releases
 from segment5b_lib.civil_time.tzif import zone_bytes, zone_names
 from segment5b_lib.cli import checks
 from segment5b_lib.cli import main as entry
@@ -166,7 +165,7 @@ def system_zones(tmp_path, monkeypatch):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.get(tzid) or files.get("2025b") or zone_bytes(tzid))
         (tmp_path / "zones" / "tzdata.zi").write_text("# version 2025b\nR d\n")
-        monkeypatch.setattr(drift, "tz_databases", lambda: (folder_database("system", tmp_path / "zones"),))
+        monkeypatch.setattr(drift, "machine_databases", lambda: (folder_database("system", tmp_path / "zones"),))
         drift.machine_drift.cache_clear()
 
     yield plant

@@ -21,7 +21,7 @@ from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.store.catalogue import list_runs, open_run
+from segment5b_lib.store.catalogue import find_run, list_runs
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 from segment5b_lib.workbench.listing import about, runs
@@ -66,7 +66,7 @@ def refused(kind: type[Segment5BError], code: str, *args: object, **options: str
 
 def test_an_engine_run_scores_exactly_as_the_run_it_was_made_from(tree: Path, published_run: Run) -> None:
     found = attach(tree)
-    assert values(scorecard(open_run(RUN_ID[:6]))) == values(score(published_run))
+    assert values(scorecard(find_run(RUN_ID[:6]))) == values(score(published_run))
     assert found.record.world_in == "tree" and found.record.judged_by == "tree"
     assert {f"{ARRIVALS}.ts_utc: text", "scenario_manifest_5A.horizon_end_utc: text"} <= set(found.record.normalised)
     assert set(found.record.verified) == {f"bundle of {s}" for s in ("1A", "1B", "2A", "2B", "3A", "3B", "5A", "5B")}
@@ -75,7 +75,7 @@ def test_an_engine_run_scores_exactly_as_the_run_it_was_made_from(tree: Path, pu
 def test_attaching_reads_only(tree: Path) -> None:
     before = fingerprint(tree)
     attach(tree)
-    run = open_run(RUN_ID)
+    run = find_run(RUN_ID)
     scorecard(run)
     about(run)
     assert fingerprint(tree) == before
@@ -91,7 +91,7 @@ def test_attaching_again_is_a_no_op(tree: Path, private_outputs: Path) -> None:
 
 def test_people_see_times_as_times(tree: Path, published_run: Run) -> None:
     attach(tree)
-    ours, theirs = OpenRun(published_run), OpenRun(open_run(RUN_ID))
+    ours, theirs = OpenRun(published_run), OpenRun(find_run(RUN_ID))
     key = ["merchant_id", "arrival_seq"]
     times = [*key, "ts_utc", "ts_local_primary", "ts_local_settlement", "ts_local_operational"]
     frames = [run.arrivals().select(times).sort(key).collect() for run in (ours, theirs)]
@@ -104,7 +104,7 @@ def test_it_is_listed_as_somebody_elses(tree: Path) -> None:
     attach(tree)
     (row,) = runs().to_dicts()
     assert row["attached"] and row["states"] == 6 and row["posture"] == "attached" and row["scale"] == "unstated"
-    told = about(open_run(RUN_ID))
+    told = about(find_run(RUN_ID))
     assert told["attachment"]["root"] == str(tree)
     assert told["states"][1]["seconds"] > 0 and told["states"][1]["compute"] is None
     assert "steps with lanes" in " ".join(told["attachment"]["missing"])
@@ -124,7 +124,7 @@ def test_prune_lists_it_and_leaves_it_alone(tree: Path, private_outputs: Path) -
     assert json.loads(receipt.read_text())["attached"] == [str(tree)] and latest_receipt() == receipt
     assert fingerprint(tree) == before and fingerprint(private_outputs / "attached") == home
     pin("baseline", run)
-    assert open_run("@baseline").run_id == RUN_ID
+    assert find_run("@baseline").run_id == RUN_ID
 
 
 @pytest.mark.parametrize("what", ["states", "rerun", "throwaway"])
@@ -171,7 +171,7 @@ def test_a_byte_that_changes_later_is_refused(own_tree: Path) -> None:
         stream.seek(100)
         stream.write(b"\xff")
     with pytest.raises(StaleError) as caught:
-        scorecard(open_run(RUN_ID))
+        scorecard(find_run(RUN_ID))
     assert caught.value.code == "5B.ATTACH.CHANGED" and str(path) in caught.value.where
 
 
@@ -180,7 +180,7 @@ def test_a_file_that_comes_later_is_refused(own_tree: Path) -> None:
     path = arrival_files(own_tree)[0]
     shutil.copy(path, path.with_name("part-00099.parquet"))
     with pytest.raises(StaleError, match=r"5B\.ATTACH\.CHANGED"):
-        scorecard(open_run(RUN_ID))
+        scorecard(find_run(RUN_ID))
 
 
 def test_a_link_that_leads_out_is_refused(own_tree: Path, tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_a_link_that_comes_later_is_refused(own_tree: Path, tmp_path: Path) -> N
     path.rename(tmp_path / "outside.parquet")
     path.symlink_to(tmp_path / "outside.parquet")
     with pytest.raises(StaleError, match=r"5B\.ATTACH\.CHANGED"):
-        scorecard(open_run(RUN_ID))
+        scorecard(find_run(RUN_ID))
 
 
 @pytest.mark.parametrize("column", ["ts_local_primary", "site_id", "bucket_index"])
@@ -241,7 +241,7 @@ def test_text_that_is_no_time_is_told(own_tree: Path) -> None:
     other = pl.Series("ts_utc", ["yesterday"] * table.num_rows).to_arrow()
     pq.write_table(table.set_column(at, "ts_utc", other), path)
     attach(own_tree)
-    reasons = {r.gate_id: r.reason for r in scorecard(open_run(RUN_ID)).results}
+    reasons = {r.gate_id: r.reason for r in scorecard(find_run(RUN_ID)).results}
     assert "a text is not the time that its column promises" in reasons["T1"]
 
 
@@ -293,7 +293,7 @@ def test_without_a_world_the_gates_that_need_it_say_so(
     assert found.record.world_in == "absent"
     assert any("upstream world" in line for line in found.record.missing)
     assert any(line.startswith("the run records of S0") for line in found.record.missing)
-    card, whole = scorecard(open_run(RUN_ID)), score(published_run)
+    card, whole = scorecard(find_run(RUN_ID)), score(published_run)
     silent = {r.gate_id: r.reason for r in card.results if r.verdict.value == "not_measured"}
     assert set(silent) == {"T11", "T3", "T7", "A2", "A2.profile", "A4"}
     assert silent["A2"].startswith("site_timezones has no files")
@@ -309,22 +309,22 @@ def test_the_world_may_lie_elsewhere(
     shutil.move(own_world.root, elsewhere := tmp_path / "worlds" / own_world.mf)
     run = attach(root, world=str(elsewhere)).run
     assert run.world.root == elsewhere and run.attachment and run.attachment.world_in == "named"
-    assert values(scorecard(open_run(RUN_ID))) == values(score(published_run))
+    assert values(scorecard(find_run(RUN_ID))) == values(score(published_run))
 
 
 def test_without_the_audit_log_streams_are_not_traced(own_tree: Path) -> None:
     shutil.rmtree(own_tree / "logs")
     found = attach(own_tree)
     assert any(line.startswith("rng_root") for line in found.record.missing)
-    assert scorecard(open_run(RUN_ID)).result("A1").verdict.value == "not_measured"
+    assert scorecard(find_run(RUN_ID)).result("A1").verdict.value == "not_measured"
 
 
 def test_local_text_without_a_mark_keeps_the_local_time_contract(
     civil_time_run: Run, private_outputs: Path, tmp_path: Path
 ) -> None:
     attach(engine_root(civil_time_run, tmp_path / "engine", marked=False))
-    assert values(scorecard(open_run(RUN_ID))) == values(score(civil_time_run))
-    assert scorecard(open_run(RUN_ID)).result("T12").value == 1.0
+    assert values(scorecard(find_run(RUN_ID))) == values(score(civil_time_run))
+    assert scorecard(find_run(RUN_ID)).result("T12").value == 1.0
 
 
 def test_series_without_a_country_and_without_a_summary(
@@ -334,7 +334,7 @@ def test_series_without_a_country_and_without_a_summary(
     root = engine_root(published_run, tmp_path / "engine", keyed=False)
     shutil.rmtree(root / "logs")
     found = attach(root)
-    run = open_run(RUN_ID)
+    run = find_run(RUN_ID)
     assert "s3_bucket_counts_5B.legal_country_iso: absent, every row's is ''" in found.record.normalised
     assert any(line.startswith("s4_arrival_summary_5B") for line in found.record.missing)
     assert run.complete
@@ -350,7 +350,7 @@ def test_series_without_a_country_and_without_a_summary(
 def test_one_marked_text_breaks_the_local_time_contract(own_tree: Path) -> None:
     """T12 judges texts by what they say: the same digits with a `Z` are no wall clock."""
     attach(own_tree)
-    result = scorecard(open_run(RUN_ID)).result("T12")
+    result = scorecard(find_run(RUN_ID)).result("T12")
     assert result.value == 0.0 and {row["reader_type"] for row in result.detail["columns"]} == {"TEXT WITH Z"}
 
 
@@ -358,7 +358,7 @@ def test_a_root_that_is_gone_is_told(own_tree: Path) -> None:
     attach(own_tree)
     own_tree.rename(own_tree.with_name("moved"))
     with pytest.raises(MissingInputError) as caught:
-        open_run(RUN_ID)
+        find_run(RUN_ID)
     assert caught.value.code == "5B.ATTACH.ROOT_GONE" and caught.value.where == str(own_tree)
     assert runs()["run_id"].to_list() == [RUN_ID]
 

@@ -9,7 +9,7 @@ from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.engine.rerun import prepare_rerun, states_from
 from segment5b_lib.engine.retention import discard_unstarted, keep_set, pin, pin_new, prune, superseded
 from segment5b_lib.errors import ConflictError, StaleError, UsageError
-from segment5b_lib.store.catalogue import open_run, read_pins
+from segment5b_lib.store.catalogue import find_run, read_pins
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.postures import load_posture
 
@@ -104,7 +104,7 @@ def test_roles_hold_one_run_or_a_set(own_world):
     for run in runs:
         pin("candidate", run)
         pin("certification", run)
-    assert open_run("@candidate").run_id == runs[-1].run_id
+    assert find_run("@candidate").run_id == runs[-1].run_id
     assert keep_set() == {run.run_id for run in runs}
     with pytest.raises(UsageError, match="baseline, candidate"):
         pin("favourite", runs[0])
@@ -112,12 +112,12 @@ def test_roles_hold_one_run_or_a_set(own_world):
 
 def test_runs_open_by_prefix_and_alias_and_unknown_names_list_what_exists(own_run, own_world):
     other = empty_run(own_world, 9)
-    assert open_run(own_run.run_id[:10]).root == own_run.root
-    assert open_run("@last").run_id == other.run_id
+    assert find_run(own_run.run_id[:10]).root == own_run.root
+    assert find_run("@last").run_id == other.run_id
     with pytest.raises(UsageError, match=own_run.run_id[:8]):
-        open_run("zzz")
+        find_run("zzz")
     with pytest.raises(UsageError, match="baseline"):
-        open_run("@baseline")
+        find_run("@baseline")
 
 
 def test_a_finished_run_earns_its_roles_and_an_unfinished_one_none(own_run, own_world):

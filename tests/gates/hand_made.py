@@ -297,7 +297,7 @@ def _write_world(frames: Frames, root: Path) -> World:
 
 def _write_cache(frames: Frames, world: World) -> None:
     year = frames.last_transition_year
-    encoded = tz_cache.encode(tz_cache.build([*ZONES, "Australia/Lord_Howe"], year))
+    encoded = tz_cache.encode(tz_cache.compile_zones([*ZONES, "Australia/Lord_Howe"], year))
     document = tz_cache.sidecar(
         encoded, manifest_fingerprint=MF, created_utc="2026-01-01T00:00:00Z", last_transition_year=year
     )

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit
 
-from segment5b_lib.civil_time.cache import build
+from segment5b_lib.civil_time.cache import compile_zones
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel.offsets import FIRST_RUN, offset_at, offset_table
 
@@ -86,7 +86,7 @@ def test_real_zones_through_a_year(last_year):
         "Asia/Kolkata",
         "Etc/UTC",
     ]
-    cache = build(names, last_year)
+    cache = compile_zones(names, last_year)
     check(cache.starts, cache.seconds, cache.offset_minutes, START, HOUR, 365 * 24)
     table = check(cache.starts, cache.seconds, cache.offset_minutes, START, 7 * HOUR, 1250)
     assert (table.at_start >= FIRST_RUN).any() == (last_year == 2028)

@@ -18,7 +18,7 @@ import pytest
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.engine.chain import finished, panel, repetitions
 from segment5b_lib.engine.retention import pin
-from segment5b_lib.store.catalogue import list_runs, open_run
+from segment5b_lib.store.catalogue import find_run, list_runs
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.postures import load_posture
 from segment5b_lib.store.runs import Run
@@ -78,7 +78,7 @@ def parameters_of(notebook: str) -> dict[str, Any]:
         "p1_civil_time": {"witnesses": ["@witness"]},
         "p2_calibration": {"baseline": "@candidate", "witnesses": ["@witness"]},
         "p3_contract_hardening": {"as_what_if": True},
-        "p4_certification": {"panel": [run.run_id[:8] for run in _panel(open_run("@candidate"))]},
+        "p4_certification": {"panel": [run.run_id[:8] for run in _panel(find_run("@candidate"))]},
         "p5_freeze": {"as_what_if": True},
         "investigate_dst": {"run_id": "@baseline"},
         "compare_runs": {"run_id": "@baseline", "others": ["@candidate"]},
@@ -87,7 +87,7 @@ def parameters_of(notebook: str) -> dict[str, Any]:
 
 def what_ifs() -> None:
     """Execute the phases that are refused by the order, P3 and P5, in the outputs folder that is set."""
-    candidate = open_run("@candidate")
+    candidate = find_run("@candidate")
     for name in ("P3", "P5"):
         execute(name, candidate, as_what_if=True)
 

@@ -18,7 +18,7 @@ from segment5b_lib.engine.retention import keep_set
 from segment5b_lib.errors import StaleError, UsageError
 from segment5b_lib.phases import p0, popt0, popt2, popt3
 from segment5b_lib.phases.engine.execution import PhaseExecution
-from segment5b_lib.store.catalogue import open_run
+from segment5b_lib.store.catalogue import find_run
 from segment5b_lib.store.runs import Run
 from tests.engine_root import COUNTED, RUN_ID, edit_records, engine_root
 from tests.phases.execute import artefacts, execute
@@ -44,7 +44,7 @@ def engine_run(track: Track, tmp_path: Path) -> Run:
 
 
 def test_popt_0_names_the_timing_that_is_missing(engine_run: Run) -> None:
-    phase = execute("POPT.0", open_run(RUN_ID))
+    phase = execute("POPT.0", find_run(RUN_ID))
     assert phase.decision.word is Decision.HOLD_POPT_0 and RUN_ID not in keep_set()
     red = {name for name, status in statuses(phase).items() if status == "red"}
     assert red == {"POPT.0.1a", "POPT.0.3a"}
@@ -55,7 +55,7 @@ def test_popt_0_names_the_timing_that_is_missing(engine_run: Run) -> None:
 
 def test_popt_0_without_records_has_no_times_at_all(track: Track, tmp_path: Path) -> None:
     attach(engine_root(track.plain[0], tmp_path / "engine", records=(), world=False))
-    phase = execute("POPT.0", open_run(RUN_ID))
+    phase = execute("POPT.0", find_run(RUN_ID))
     assert phase.decision.word is Decision.HOLD_POPT_0
     assert {"POPT.0.2a", "POPT.0.3a", "POPT.0.5"} <= {n for n, s in statuses(phase).items() if s == "red"}
     (table,) = (path.read_text() for path in artefacts(phase) if path.suffix == ".csv")
@@ -79,7 +79,7 @@ def test_our_runs_against_the_engines(engine_run: Run, track: Track) -> None:
 
 
 def test_the_engines_run_as_the_candidate_says_what_it_lacks(engine_run: Run, track: Track) -> None:
-    phase = execute("POPT.1", open_run(RUN_ID), baseline=track.plain[0].run_id, as_what_if=True)
+    phase = execute("POPT.1", find_run(RUN_ID), baseline=track.plain[0].run_id, as_what_if=True)
     found = evidence(phase)
     assert phase.decision.word is Decision.HOLD_POPT1_REOPEN and found["POPT.1.2"] == "S1: no step timers"
     assert statuses(phase)["POPT.1.3a"] == statuses(phase)["POPT.1.3c"] == statuses(phase)["POPT.1.5c"] == "green"
@@ -111,7 +111,7 @@ def test_evidence_that_changed_since_it_was_attached_is_refused(engine_run: Run,
 
 
 def test_p0_on_the_engines_run(engine_run: Run, track: Track) -> None:
-    ours, theirs = (execute("P0", run, as_what_if=True) for run in (track.plain[0], open_run(RUN_ID)))
+    ours, theirs = (execute("P0", run, as_what_if=True) for run in (track.plain[0], find_run(RUN_ID)))
     assert theirs.decision.word is ours.decision.word is Decision.UNLOCK_P1
     assert statuses(theirs) == statuses(ours)
     check_artefacts(theirs, p0.PHASE.artefacts)
@@ -121,7 +121,7 @@ def test_p0_by_lent_policies_says_so(track: Track, tmp_path: Path) -> None:
     attach(engine_root(track.plain[0], tmp_path / "engine", policies=False), posture="published")
     (item,) = (i for i in execute("P0", RUN_ID, as_what_if=True).items if i.id == "P0.4")
     assert "of posture published, lent to an attached run" in item.text
-    found = evidence(execute("POPT.0", open_run(RUN_ID)))
+    found = evidence(execute("POPT.0", find_run(RUN_ID)))
     assert found["POPT.0.1c"].startswith("nobody knows them")
 
 
@@ -157,7 +157,7 @@ def test_a_run_of_an_older_version_is_a_baseline_and_a_replay(track: Track, tmp_
     edit_records(old.root, lambda r: {**r, "durations": {"wall_ms": PUBLISHED[r["state"]] * 1e3}, "steps": []})
     plant_seconds(track.plain, NOW, apart=0.01)
     with pytest.raises(UsageError, match=r"5B\.RUN\.UNKNOWN"):
-        open_run(old.run_id)
+        find_run(old.run_id)
     found = attach(old.root)
     assert found.record.world_in == "outputs" and found.run.receipt.library_version == "0.0.9"
     assert {"sealed_inputs_5B.json", "S4.json", "bundle of 5B"} <= set(found.record.verified)

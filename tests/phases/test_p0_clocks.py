@@ -9,8 +9,7 @@ import pytest
 
 from segment5b_lib import views
 from segment5b_lib.civil_time import drift
-from segment5b_lib.civil_time.past_releases import past_releases
-from segment5b_lib.civil_time.tz_databases import folder_database
+from segment5b_lib.civil_time.tz_databases import folder_database, past_releases
 from segment5b_lib.civil_time.tzif import zone_bytes, zone_names
 from segment5b_lib.cli import checks
 from segment5b_lib.contract.words import Decision
@@ -38,7 +37,7 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plant]:
             path = tmp_path.joinpath(*tzid.split("/"))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(changed.get(tzid, zone_bytes(tzid)))
-        monkeypatch.setattr(drift, "tz_databases", lambda: (folder_database("planted", tmp_path),))
+        monkeypatch.setattr(drift, "machine_databases", lambda: (folder_database("planted", tmp_path),))
         drift.machine_drift.cache_clear()
 
     yield make

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from segment5b_lib.kernel.tally_tables import UNKNOWN
-from segment5b_lib.store.columns import coded, codes, dictionary, encode, words
+from segment5b_lib.store.columns import coded, codes, dictionary, word_codes, words
 
 TEXT = ["b", None, "a", "b", "c"]
 PLAIN = pa.chunked_array([pa.array(TEXT)])
@@ -35,7 +35,7 @@ def test_a_column_without_rows_or_words_has_no_codes() -> None:
 def test_a_frames_words_are_ascending_and_its_codes_are_positions_there() -> None:
     listed = dictionary(pl.Series(["c", "a", "c"]), ["b"])
     assert listed == ("a", "b", "c")
-    found = encode(pl.Series(["b", None, "a"]), listed)
+    found = word_codes(pl.Series(["b", None, "a"]), listed)
     assert found.dtype == np.int32 and found.tolist() == [1, UNKNOWN, 0]
     with pytest.raises(pl.exceptions.InvalidOperationError, match="unknown"):
-        encode(pl.Series(["unknown"]), listed)
+        word_codes(pl.Series(["unknown"]), listed)

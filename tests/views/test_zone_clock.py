@@ -152,7 +152,10 @@ def test_a_writer_that_does_not_follow_the_cache_owns_it(
 ) -> None:
     """The cache of the evidence is made right: what is still wrong is then the writer's."""
     evidence = Evidence(published_run)
-    evidence.__dict__ |= {"cache": tz_cache.build(evidence.active_zones, 2028), "tallies": scorecard.evidence.tallies}
+    evidence.__dict__ |= {
+        "cache": tz_cache.compile_zones(evidence.active_zones, 2028),
+        "tallies": scorecard.evidence.tallies,
+    }
     counts = views.ClockCounts(evidence)
     found = views.wrong_clock_owners(counts, scorecard, "Europe/London")
     wrong = counts.zones().filter(tzid="Europe/London")["mismatches"][0]

@@ -9,9 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from segment5b_lib.world.calendar import without_calendar
 from segment5b_lib.world.plan import Plan
-from segment5b_lib.world.rhythm import QUARTERS_PER_WEEK, week_of
+from segment5b_lib.world.rhythm import QUARTERS_PER_WEEK, week_of, without_calendar
 from segment5b_lib.world.spec import Rhythm
 from segment5b_lib.world.world_file import load_spec
 

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from segment5b_lib.errors import PolicyError, UsageError
-from segment5b_lib.world.world_file import load_spec, with_changes, world_names
+from segment5b_lib.world.world_file import load_spec, set_keys, world_names
 
 
 def written(tmp_path, **changes):
@@ -109,7 +109,7 @@ def test_a_change_of_an_unknown_key_is_refused(key):
 
 def test_changes_reach_into_lists_by_rule_id_and_leave_the_original_alone():
     before = {"rules": [{"rule_id": "a", "mode": 1}, {"rule_id": "b", "mode": 2}], "x": {"y": 3}}
-    after = with_changes(before, {"rules.b.mode": 9, "x.y": 4})
+    after = set_keys(before, {"rules.b.mode": 9, "x.y": 4})
     assert after == {"rules": [{"rule_id": "a", "mode": 1}, {"rule_id": "b", "mode": 9}], "x": {"y": 4}}
     assert before["rules"][1]["mode"] == 2
 

@@ -26,7 +26,7 @@ from segment5b_lib.engine.attach.tree import (
     scenarios_of,
 )
 from segment5b_lib.engine.attach.world import ExternalWorld, find_world
-from segment5b_lib.engine.chain import spec_of
+from segment5b_lib.engine.chain import state_spec
 from segment5b_lib.errors import InputError, MissingInputError, PolicyError, UsageError
 from segment5b_lib.identity import utc_now
 from segment5b_lib.store.attachments import ATTACHMENT_FILE, ENGINE, OWN_POLICIES, Attachment
@@ -131,11 +131,11 @@ class ExternalRun:
             return False
         if state == "S5":
             return "bundle of 5B" in self.verified
-        return all(self.tree.has(name) for name in spec_of(state).writes if name not in _SPARED)
+        return all(self.tree.has(name) for name in state_spec(state).writes if name not in _SPARED)
 
     def _marker(self, state: str) -> Marker:
         """Marker of a complete state; `policies` is empty if the tree's policies are unknown."""
-        names: Sequence[str] = spec_of(state).writes or (BUNDLE_DATASET,)
+        names: Sequence[str] = state_spec(state).writes or (BUNDLE_DATASET,)
         files = sorted((self.tree.path(path), name, path) for name in names for path in self.tree.files.get(name, []))
         has_policies = self.posture == OWN_POLICIES
         counters: Counters = dict(self.records[state].counters) if state in self.records else {}
@@ -146,7 +146,7 @@ class ExternalRun:
         return Marker(
             state=state,
             inputs={},
-            policies=policies_digest(self.policies, spec_of(state).policies) if has_policies else {},
+            policies=policies_digest(self.policies, state_spec(state).policies) if has_policies else {},
             outputs=tuple(
                 OutputLine(dataset_id=name, path=below, sha256=self.digests[path], bytes=path.stat().st_size)
                 for below, name, path in files

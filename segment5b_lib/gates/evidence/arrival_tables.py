@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.gates.evidence.clock import ExpectedClock
 from segment5b_lib.kernel.tally_tables import Clock, Memory, Places, Register, Tally, new_memory, new_tally, place_table
-from segment5b_lib.store.columns import encode
+from segment5b_lib.store.columns import word_codes
 
 PLACE_SCHEMA: Final = {"merchant_id": pl.UInt64, "place_id": pl.UInt64, "tzid": pl.String}
 
@@ -88,9 +88,9 @@ class ArrivalTables:
         return Register(
             owners["merchant_id"].to_numpy(),
             np.append(0, np.cumsum(owners["len"].to_numpy())).astype(np.int64),
-            encode(self.series["legal_country_iso"], tuple(self.country_code)),
-            encode(self.series["zone_representation"], tuple(self.zone_code)),
-            encode(self.series["channel_group"], tuple(self.channel_code)),
+            word_codes(self.series["legal_country_iso"], tuple(self.country_code)),
+            word_codes(self.series["zone_representation"], tuple(self.zone_code)),
+            word_codes(self.series["channel_group"], tuple(self.channel_code)),
         )
 
     @cached_property
@@ -125,7 +125,7 @@ class ArrivalTables:
 
     def _places(self, rows: pl.DataFrame) -> Places:
         return place_table(
-            rows["place_id"].to_numpy(), rows["merchant_id"].to_numpy(), encode(rows["tzid"], tuple(self.zone_code))
+            rows["place_id"].to_numpy(), rows["merchant_id"].to_numpy(), word_codes(rows["tzid"], tuple(self.zone_code))
         )
 
 

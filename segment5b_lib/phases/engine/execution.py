@@ -30,7 +30,7 @@ from segment5b_lib.phases.engine.parameters import checked
 from segment5b_lib.phases.engine.phase import Conclusion, Files, M, P, Phase, Subject, decide, item
 from segment5b_lib.phases.engine.repair import NOTHING, NextSteps
 from segment5b_lib.phases.engine.shown import IdentityCard, Items, PhaseDecision, Published, identity_card
-from segment5b_lib.store.catalogue import open_run
+from segment5b_lib.store.catalogue import find_run
 from segment5b_lib.version import __version__
 
 _NAMES = (
@@ -262,7 +262,7 @@ def _prepared(phase: Phase[P, M], values: Mapping[str, Any]) -> tuple[Phase[P, M
         where=f"phase {phase.name}",
         next_step="correct the parameter; nothing has been measured",
     ).resolved()
-    run = open_run(parameters.run_id)
+    run = find_run(parameters.run_id)
     others = {role: tuple(runs) for role, runs in phase.roles(run, parameters).items()}
     subject = Subject(run, parameters, others)
     opened_by(phase, subject)

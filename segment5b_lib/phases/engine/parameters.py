@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from segment5b_lib.errors import UsageError
-from segment5b_lib.store.catalogue import open_run
+from segment5b_lib.store.catalogue import find_run
 
 Checked = TypeVar("Checked", bound="Parameters")
 
@@ -34,7 +34,7 @@ class Resolves:
 
 def run_id_of(name: str) -> str:
     """The id of a run by id, prefix or role."""
-    return open_run(name).run_id
+    return find_run(name).run_id
 
 
 RunName = Annotated[str, Resolves(run_id_of)]

@@ -9,7 +9,7 @@ from typing import Final
 
 from segment5b_lib.contract.colours import STATUS_COLOURS
 from segment5b_lib.contract.words import Decision, ItemStatus
-from segment5b_lib.html_table import Cell, bold, code, html_record, html_table, words
+from segment5b_lib.html_table import Cell, bold, code, html_record, html_table, spaced
 from segment5b_lib.phases.engine.envelope import DodItem, RunIdentity, identity_of
 from segment5b_lib.store.runs import Run
 
@@ -106,4 +106,4 @@ class Published:
 
 def _row(item: DodItem) -> tuple[str | Cell, ...]:
     status = Cell(f"{_MARK[item.status]} {item.status.value}", colour=STATUS_COLOURS[item.status])
-    return status, words(bold(item.id), item.text), item.evidence
+    return status, spaced(bold(item.id), item.text), item.evidence

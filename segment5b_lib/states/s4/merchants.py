@@ -17,7 +17,7 @@ from segment5b_lib.kernel.arrival_tables import HYBRID, PHYSICAL, VIRTUAL, Edges
 from segment5b_lib.states.s4.counts import merchant_starts
 from segment5b_lib.states.s4.routing_inputs import OnlineRouting
 from segment5b_lib.states.series import SeriesDomain
-from segment5b_lib.store.columns import dictionary, encode
+from segment5b_lib.store.columns import dictionary, word_codes
 
 MODE_CODES: Final = {
     VirtualMode.NON_VIRTUAL.value: PHYSICAL,
@@ -135,7 +135,7 @@ def merchant_table(domain: SeriesDomain, routing: MerchantRouting, codes: Codes)
         merchant_id=frame["merchant_id"].to_numpy(),
         first_series=merchant_starts(domain),
         mode=frame["mode"].to_numpy(),
-        settlement_zone=encode(frame["tzid_settlement"], codes.zones),
+        settlement_zone=word_codes(frame["tzid_settlement"], codes.zones),
     )
 
 
@@ -144,8 +144,8 @@ def site_table(routing: MerchantRouting, codes: Codes) -> Sites:
     return Sites(
         site_id=routing.sites["site_id"].to_numpy(),
         merchant=routing.sites["m"].cast(pl.Int32).to_numpy(),
-        country=encode(routing.sites["legal_country_iso"], codes.countries),
-        zone=encode(routing.sites["tzid"], codes.zones),
+        country=word_codes(routing.sites["legal_country_iso"], codes.countries),
+        zone=word_codes(routing.sites["tzid"], codes.zones),
     )
 
 
@@ -158,7 +158,7 @@ def edge_table(routing: MerchantRouting, codes: Codes) -> Edges:
         start=first[:-1],
         size=np.diff(first).astype(np.int32),
         edge_id=routing.edges["edge_id"].to_numpy(),
-        zone=encode(routing.edges["tzid_operational"], codes.zones),
+        zone=word_codes(routing.edges["tzid_operational"], codes.zones),
         share=share,
         choice=choice,
     )

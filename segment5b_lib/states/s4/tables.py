@@ -31,7 +31,7 @@ from segment5b_lib.states.s4.merchants import (
 )
 from segment5b_lib.states.s4.routing_inputs import RoutingInputs, load_group_weights
 from segment5b_lib.states.series import SeriesDomain
-from segment5b_lib.store.columns import dictionary, encode
+from segment5b_lib.store.columns import dictionary, word_codes
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _pool_table(pools: SitePools, codes: Codes) -> Pools:
     return Pools(
         start=pools.keys["start"].to_numpy(),
         size=pools.keys["size"].cast(pl.Int32).to_numpy(),
-        zone=encode(pools.keys["tzid"], codes.zones),
+        zone=word_codes(pools.keys["tzid"], codes.zones),
         unroutable=pools.keys["unroutable"].to_numpy(),
         share=pools.share,
         choice=pools.choice,
@@ -175,9 +175,9 @@ def _series_table(context: Context, domain: SeriesDomain, pool: NDArray[np.int32
         for family in (ARRIVAL_TIME, ARRIVAL_SITE_PICK, ARRIVAL_EDGE_PICK)
     )
     return SeriesTable(
-        country=encode(frame["legal_country_iso"], codes.countries),
-        zone=encode(frame["tzid"], codes.zones),
-        channel=encode(frame["channel_group"], codes.channels),
+        country=word_codes(frame["legal_country_iso"], codes.countries),
+        zone=word_codes(frame["tzid"], codes.zones),
+        channel=word_codes(frame["channel_group"], codes.channels),
         pool=pool,
         time_key=time_key,
         pick_key=pick_key,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.identity import site_id
 from segment5b_lib.states.s5.rows import distinct
-from segment5b_lib.store.columns import encode
+from segment5b_lib.store.columns import word_codes
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.worlds import World
 
@@ -111,5 +111,5 @@ def _settlement(world: World) -> pl.DataFrame:
 
 def _directory(frame: pl.DataFrame, tzids: tuple[str, ...]) -> Directory:
     ordered = frame.sort("id")
-    zones = encode(ordered["tzid"], tzids)
+    zones = word_codes(ordered["tzid"], tzids)
     return Directory(ordered["id"].to_numpy(), ordered["merchant_id"].to_numpy(), zones)

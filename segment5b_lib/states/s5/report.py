@@ -19,7 +19,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from segment5b_lib.contract.policies import BundleLayoutPolicy
-from segment5b_lib.contract.words import Status
+from segment5b_lib.contract.words import StateStatus
 from segment5b_lib.identity import canonical_json, sha256_hex
 from segment5b_lib.states.s5.check import Check, CheckStatus
 from segment5b_lib.states.s5.inputs import CheckInputs
@@ -88,7 +88,7 @@ def _report(inputs: CheckInputs, checks: Sequence[Check]) -> dict[str, Any]:
         "rng_root": receipt.rng_root,
         "seed": receipt.seed,
         "scenario_set": [scenario.scenario_id for scenario in inputs.scenarios],
-        "status": (Status.PASS if failed is None else Status.FAIL).value,
+        "status": (StateStatus.PASS if failed is None else StateStatus.FAIL).value,
         "first_failed_check": failed.code if failed else None,
         "checks_by_status": {status.value: counted[status] for status in CheckStatus},
         "civil_time_enforcement": policy.civil_time_enforcement,

@@ -14,7 +14,7 @@ from segment5b_lib.errors import InputError
 from segment5b_lib.kernel.ledger_check import KeyColumns, SeriesKeys
 from segment5b_lib.states.s5.check import MAX_ISSUES, Issue
 from segment5b_lib.states.series import SeriesDomain
-from segment5b_lib.store.columns import coded, dictionary, encode
+from segment5b_lib.store.columns import coded, dictionary, word_codes
 
 BUCKET_KEY: Final = (*SERIES_KEY, "bucket_index")
 Wrong = NDArray[np.bool_]
@@ -48,7 +48,7 @@ class KeyCodes:
     def __init__(self, domain: SeriesDomain) -> None:
         self._merchants = domain.frame["merchant_id"].to_numpy()
         self._words = {name: dictionary(domain.frame[name]) for name in SERIES_KEY[1:]}
-        self.keys = SeriesKeys(self._merchants, *(encode(domain.frame[name], w) for name, w in self._words.items()))
+        self.keys = SeriesKeys(self._merchants, *(word_codes(domain.frame[name], w) for name, w in self._words.items()))
 
     def columns(self, table: pa.Table) -> KeyColumns:
         """The key columns of a table in the same numbers."""
