@@ -28,14 +28,10 @@ _ENTRY = np.dtype([("second", "<i8"), ("minutes", "<i4")])
 
 @dataclass(frozen=True, eq=False)
 class TzCache:
-    """Step functions of many zones in flat arrays.
+    """Step functions of many zones, by ascending name, in flat arrays.
 
-    Attributes
-    ----------
-    names : zone names, ascending, unique
-    starts : ndarray(int64, ndim=1), length zones + 1; zone `z` owns entries [starts[z], starts[z + 1])
-    seconds : ndarray(int64, ndim=1), epoch seconds UTC; each zone's first is BEFORE_TIME
-    offset_minutes : ndarray(int32, ndim=1), local minus UTC in minutes from that second on
+    Zone `z` owns entries [starts[z], starts[z + 1]): epoch `seconds` UTC, the first of them BEFORE_TIME, and
+    `offset_minutes`, local minus UTC, from that second on.
     """
 
     names: tuple[str, ...]

@@ -155,12 +155,12 @@ def _compare(database: TzDatabase, probes: Mapping[str, Probes], until: int) -> 
 
 def _shown_by(actual: I64 | None, zone: Probes) -> tuple[str, ...]:
     """The releases with exactly these offsets."""
+
+    def same(line: I64 | None) -> bool:
+        return actual is line if actual is None or line is None else np.array_equal(actual, line)
+
     lines = {**zone.others, IANA_RELEASE: zone.expected}
-    return tuple(sorted(name for name, line in lines.items() if _same(actual, line)))
-
-
-def _same(left: I64 | None, right: I64 | None) -> bool:
-    return left is right if left is None or right is None else np.array_equal(left, right)
+    return tuple(sorted(name for name, line in lines.items() if same(line)))
 
 
 def _zone_drift(
@@ -197,16 +197,9 @@ EVERY: Final = 91 * 86_400
 class DriftLine(NamedTuple):
     """One database against the pinned one over a horizon [start, end).
 
-    Attributes
-    ----------
-    database : name of the database
-    version : of the library that carries it; empty for the system's
-    release : the release or releases that it agrees with; "none" without any zone
-    states : release that it states itself, or None
-    in_use, zones : number of zones in use and of all zones that differ in the horizon
-    first_utc : the first instant of a difference, or None
-    later, later_utc : zones that differ only after the horizon, and the first instant
-    unexplained : zones whose offsets match no release
+    `release` are those that it agrees with, "none" without any zone; `states` is the one that it states itself.
+    `in_use` and `zones` count the zones in use, and all zones, that differ in the horizon, first at `first_utc`;
+    `later` zones differ only after it, first at `later_utc`. The offsets of `unexplained` zones match no release.
     """
 
     database: str

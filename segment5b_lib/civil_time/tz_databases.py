@@ -52,13 +52,8 @@ _DUCKDB_LOCAL = """
 
 @dataclass(frozen=True)
 class PastReleases:
-    """TZif files of other releases, for the zones in which they differ.
-
-    Attributes
-    ----------
-    releases : release tags, ascending, without the pinned one
-    zones : by zone and release, the zone's TZif file; None if the release lacks the zone. A release without
-        an entry agrees with the pinned one
+    """Tags of other releases, ascending, and by zone and release the zone's TZif file: None if the release lacks the
+    zone. A release without an entry agrees with the pinned one.
     """
 
     releases: tuple[str, ...]
@@ -67,13 +62,7 @@ class PastReleases:
 
 @lru_cache(maxsize=1)
 def past_releases() -> PastReleases:
-    """The record that ships with the library.
-
-    Raises
-    ------
-    StaleError
-        ``5B.CIVIL_TIME.RECORD_STALE``: it was made against another release than the pinned one.
-    """
+    """The record that ships with the library; StaleError if it was made against another release than the pinned one."""
     document = json.loads(resources.files(__package__).joinpath(RECORD_FILE).read_text("ascii"))
     if document["pinned"] != IANA_RELEASE:
         raise StaleError(
@@ -99,16 +88,10 @@ def zone_of(content: bytes) -> zoneinfo.ZoneInfo:
 
 
 class TzDatabase(NamedTuple):
-    """One tz database.
+    """One tz database: `name` and `version` of its library ("system" has no version), and its `offsets`.
 
-    Attributes
-    ----------
-    name : of its library, or "system"
-    version : of the library that carries it; empty for the system's
-    states : release tag that it states itself, or None
-    reach : epoch second from which it no longer applies rules, so its offsets are not compared
-    folder : readable folder of its TZif files, or None
-    offsets : function from zones and seconds to offsets
+    `states` is the release tag that it states itself. From epoch second `reach` on it applies no rules, so its offsets
+    are not compared. `folder` has its TZif files, where they are readable.
     """
 
     name: str

@@ -65,12 +65,9 @@ def zone_bytes(tzid: str) -> bytes:
 
 @lru_cache(maxsize=1024)
 def read_zone(tzid: str, through_year: int = EXPANDED_THROUGH_YEAR) -> Transitions:
-    """Offsets of one zone from the beginning of time through the end of `through_year` (UTC).
+    """Offsets of one zone from the beginning of time through the end of `through_year` (UTC), in read-only arrays.
 
-    Returns
-    -------
-    Transitions with read-only arrays; after the last entry the last offset is repeated, which is right only
-    up to the end of `through_year`.
+    The last offset holds for ever, which is right only up to the end of `through_year`.
     """
     return step_function(zone_bytes(tzid), through_year, f"tzdata {tzdata.__version__}, zone {tzid}")
 
@@ -112,12 +109,9 @@ def _with_rule(data: TzifData, through_year: int, where: str) -> tuple[I64, I32]
 
 
 class Transitions(NamedTuple):
-    """Offset of one zone as a step function; entry `i` holds on [utc_seconds[i], utc_seconds[i + 1]).
+    """Offset of one zone, local minus UTC; entry `i` holds on [utc_seconds[i], utc_seconds[i + 1]).
 
-    Attributes
-    ----------
-    utc_seconds : ndarray(int64, ndim=1), epoch seconds UTC, strictly increasing, first entry BEFORE_TIME
-    offset_minutes : ndarray(int32, ndim=1), local minus UTC in minutes, neighbours differ
+    The epoch seconds increase from BEFORE_TIME; neighbouring offsets differ.
     """
 
     utc_seconds: I64

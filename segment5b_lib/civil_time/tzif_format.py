@@ -19,14 +19,9 @@ _TYPE = struct.Struct(">iBB")
 
 
 class TzifData(NamedTuple):
-    """One decoded file: `n` explicit transitions, then a footer rule.
+    """One decoded file: `base_offset`, explicit transitions, then the footer's POSIX TZ string, which may be empty.
 
-    Attributes
-    ----------
-    base_offset : offset in seconds before the first transition
-    seconds : ndarray(int64, ndim=1), epoch seconds UTC, strictly increasing
-    offsets : ndarray(int32, ndim=1), offset in seconds from that instant on
-    footer : POSIX TZ string that holds after the last transition, may be empty
+    `seconds` are epoch seconds UTC, increasing; `offsets` are seconds and hold from that instant on.
     """
 
     base_offset: int

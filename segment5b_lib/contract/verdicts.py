@@ -43,13 +43,9 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Bound:
-    """A limit and where it comes from: policy file, key within it.
+    """A limit, and the policy file and key that it comes from; `level` is empty where there is one level only.
 
-    Attributes
-    ----------
-    policy_key : key of a mapping of `min` and `max`; of the number itself where the policy owns one number only
-    level : `b` or `bplus` for a gate's bound; empty where there is one level only
-    one_number : whether the key is that of a number
+    The key is that of a mapping of `min` and `max`, or of the number itself (`one_number`).
     """
 
     limit: Limit
@@ -83,17 +79,11 @@ class Bound:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured; no bound has been looked at yet.
+    """What was measured; no bound has been looked at yet. `value` and `population` are None where nothing was measured.
 
-    Attributes
-    ----------
-    value : None where nothing was measured
-    population : how many things the value is about, None where it was not measured
-    population_unit : what was counted, e.g. `arrivals`
-    detail : JSON-ready figures that explain the value
-    ruling : a verdict that holds whatever the value is (not measured, not applicable, insufficient power, or
-        a failure that the value alone does not show)
-    reason : why there is a ruling
+    `population` is how many things the value is about, e.g. `arrivals`; `detail` has JSON-ready figures that explain
+    it. A `ruling` is a verdict that holds whatever the value is (not measured, not applicable, insufficient power, or a
+    failure that the value alone does not show), and `reason` says why.
     """
 
     value: float | None
@@ -163,12 +153,7 @@ def number_bound(policy: str, key: str, *, min: float | None = None, max: float 
 
 
 def thresholds_of(policy: ValidationPolicy, gate: str) -> GateThresholds:
-    """A gate's entry of the policy.
-
-    Raises
-    ------
-    PolicyError : ``5B.POLICY.GATE_MISSING`` where the policy does not name the gate
-    """
+    """A gate's entry of the policy; PolicyError where there is none."""
     try:
         return policy.gates[gate]
     except KeyError:

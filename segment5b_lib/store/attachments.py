@@ -23,20 +23,13 @@ OWN_POLICIES: Final = "tree"
 
 
 class Attachment(Strict):
-    """Where a foreign run lies, what was found there, and what was not.
+    """Where another program's run is, what was found there, and what was not.
 
-    Attributes
-    ----------
-    root : the run root, absolute
-    scenarios : by the partitions
-    attached_by : library version
-    judged_by : whose policies: those of the `tree`, or the posture that lends them
-    policies_hash : parameter_hash of the policies that it is judged by
-    world_in : where the upstream world lies: in the `tree`, in `outputs`, in a folder that was `named`, or nowhere
-    world_files : path below the world's root to SHA-256, by dataset
-    verified : flags, indexes and markers that were compared with the content
-    normalised : what readers make into the contract's types, dataset by dataset
-    missing : what the tree does not have, and what therefore cannot be said
+    `attached_by` is a library version. The run is judged by the policies of the `tree` or of the named posture, which
+    have `policies_hash`. Its world is in the `tree`, in `outputs`, in a folder that was `named`, or nowhere;
+    `world_files` maps paths below the world's root to SHA-256, by dataset. `verified` are flags, indexes and markers
+    that were compared with the content; `normalised` is what readers make into the contract's types; `missing` is what
+    the tree does not have, and what therefore cannot be measured.
     """
 
     root: str

@@ -21,14 +21,8 @@ from segment5b_lib.world.spec import Geography
 class Cells:
     """Cells in ascending (country, tzid); `places` is grouped by cell in the same order.
 
-    Attributes
-    ----------
-    country, tzid : names, one per cell
-    continent : GeoNames continent code of the country, one per cell
-    demand : ndarray(float64, ndim=1), share of the world's demand that the cell draws, sums to 1
-    is_border, hand_made : ndarray(bool, ndim=1)
-    places : every place of every cell
-    starts : ndarray(int64, ndim=1), cell `c` owns places [starts[c], starts[c + 1])
+    `continent` is GeoNames' code of the country, `demand` the share of the world's demand, which sums to 1. Cell `c`
+    owns places [starts[c], starts[c + 1]).
     """
 
     country: tuple[str, ...]
@@ -124,7 +118,7 @@ def _all_places(cities: Cities, zones: tuple[str, ...], geography: Geography) ->
         zeros,
         zeros,
     )
-    parts = [_with_zone(cities.cities, zone_codes), _with_zone(near, zone_codes), by_hand]
+    parts = [*(replace(part, zone=zone_codes[part.zone]) for part in (cities.cities, near)), by_hand]
     sizes = [len(part.country) for part in parts]
     places = parts[0].followed_by(parts[1]).followed_by(parts[2])
     return places, np.repeat([False, True, False], sizes), np.repeat([False, False, True], sizes)
@@ -136,10 +130,6 @@ def _kept(code: I64, border: Flags, population: I64, geography: Geography) -> Fl
     people = np.bincount(pair, weights=population)[pair]
     kept: Flags = ~border | (~np.isin(code, code[~border]) & (people >= geography.border_people))
     return kept
-
-
-def _with_zone(places: PopulatedPlaces, zone_codes: I64) -> PopulatedPlaces:
-    return replace(places, zone=zone_codes[places.zone])
 
 
 def _zones_in_use(zone: I64, demand: F64, zones: tuple[str, ...], geography: Geography) -> I64:

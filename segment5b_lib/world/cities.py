@@ -43,14 +43,9 @@ _FILE = "cities500.json"
 class PopulatedPlaces:
     """Points where something may stand, column by column; all arrays have one length.
 
-    Attributes
-    ----------
-    country, zone : index into the names of `Cities`: the country the point belongs to by law, and the zone
-        of the nearest city, which is what a polygon lookup would answer
-    lat_deg, lon_deg : degrees
-    population : inhabitants of the city
-    room_km : how far one may move from the point in any direction and still be nearest to the same city
-    border_km : for border points, distance from the city to the foreign city whose clock holds; else 0
+    `country` (by law) and `zone` (of the nearest city, as a polygon lookup would give it) index the names of `Cities`;
+    `population` is the city's. Within `room_km` of the point no other city is nearer. `border_km` is the distance
+    from the city of a border point to the foreign city whose clock holds, else 0.
     """
 
     country: I64
@@ -91,13 +86,13 @@ def load_cities() -> Cities:
     cities = _cached(key, "cities", _project_cities)
     borders = _cached(key, "borders", lambda: _project_borders(cities))
     countries, zones = (tuple(sorted(set(cities[n].unique().to_pylist()))) for n in ("country", "tzid"))
-    continents = _continents()
+    by_code = json.loads(_data_file("countries.json").read_bytes())
     return Cities(
         _places(cities, countries, zones),
         _places(borders, countries, zones),
         countries,
         zones,
-        tuple(continents[code] for code in countries),
+        tuple(str(by_code[code]["continentcode"]) for code in countries),
     )
 
 
@@ -117,11 +112,6 @@ def _city_file_digest() -> str:
         if file.name == _FILE and file.hash is not None and file.hash.mode == "sha256":
             return base64.urlsafe_b64decode(file.hash.value + "=").hex()
     return sha256_file(_data_file(_FILE))
-
-
-def _continents() -> dict[str, str]:
-    countries = json.loads(_data_file("countries.json").read_bytes())
-    return {str(code): str(entry["continentcode"]) for code, entry in countries.items()}
 
 
 def cache_folder() -> Path:

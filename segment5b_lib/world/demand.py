@@ -18,13 +18,7 @@ from segment5b_lib.world.spec import WorldSpec
 
 @dataclass(frozen=True, eq=False)
 class SeriesDemand:
-    """Expected arrivals of each series over the baseline horizon.
-
-    Attributes
-    ----------
-    volume : ndarray(float64, ndim=1), sums to the merchant's volume; 0 where dormant
-    dormant : ndarray(bool, ndim=1)
-    """
+    """Expected arrivals of each series over the baseline horizon: `volume` sums to the merchant's, 0 where dormant."""
 
     volume: F64
     dormant: Flags

@@ -17,13 +17,9 @@ from segment5b_lib.world.spec import WorldSpec
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One row per (merchant, cell) in which the merchant trades, in key order.
+    """One row per (merchant, cell) in which the merchant trades, in key order, with the number of sites, at least 1.
 
-    Attributes
-    ----------
-    merchant, cell : ndarray(int64, ndim=1), indices into Merchants and Cells
-    sites : ndarray(int64, ndim=1), number of sites, at least 1
-    starts : ndarray(int64, ndim=1), merchant `m` owns series [starts[m], starts[m + 1])
+    `merchant` and `cell` index PlannedMerchants and Cells; merchant `m` owns series [starts[m], starts[m + 1]).
     """
 
     merchant: I64

@@ -24,14 +24,8 @@ _BISECTIONS = 48
 class GroupWeights:
     """Zone weights of merchants, one row per (merchant, zone) in key order, one column per day.
 
-    Attributes
-    ----------
-    merchant : ndarray(int64, ndim=1)
-    tzid : names, one per row, ascending within a merchant
-    base_share : ndarray(float64, ndim=1), the site weights of the zone
-    gamma : ndarray(float64, ndim=2), [row, day], the day's noise, mean 1
-    p_group : ndarray(float64, ndim=2), [row, day], sums to 1 over a merchant's rows on every day
-    starts : ndarray(int64, ndim=1), merchant `m` owns rows [starts[m], starts[m + 1])
+    `base_share` has the site weights of the zone. `gamma` [row, day] is the day's noise, mean 1; `p_group` [row, day]
+    sums to 1 over a merchant's rows on every day. Merchant `m` owns rows [starts[m], starts[m + 1]).
     """
 
     merchant: I64

@@ -27,15 +27,8 @@ from segment5b_lib.world.spec import Category, MerchantsSpec, SizeLaw, WorldSpec
 
 @dataclass(frozen=True, eq=False)
 class PlannedMerchants:
-    """Merchants in ascending id.
-
-    Attributes
-    ----------
-    ids : ndarray(uint64, ndim=1)
-    volume : ndarray(float64, ndim=1), expected arrivals over the baseline horizon
-    category : what each sells
-    online : ndarray(bool, ndim=1), exists online only
-    home : ndarray(int64, ndim=1), cell of the head office
+    """Merchants in ascending id: `volume` in expected arrivals over the baseline horizon, `online` for those that only
+    exist online, `home` the cell of the head office.
     """
 
     ids: U64
@@ -65,7 +58,7 @@ def build_merchants(spec: WorldSpec, cells: Cells, randomness: Randomness) -> Pl
         members = np.flatnonzero(kind)
         members = members[np.argsort(noise[members, 1], kind="stable")]
         volume[members] = total * sizes / (sizes.sum() or 1.0)
-        category[members] = _online_categories(sizes, law) if kind is online else _categories(sizes, law)
+        category[members] = _taken(sizes, law.online_categories) if kind is online else _categories(sizes, law)
     return PlannedMerchants(ids, volume, tuple(category), online, _homes(cells, volume))
 
 
@@ -121,21 +114,16 @@ def _categories(sizes: F64, law: MerchantsSpec) -> list[Category]:
     """
     large = np.array([entry.demand_class in law.largest_classes for entry in law.categories])
     in_tail = np.array(_slices(len(sizes))) >= law.size.tail_from
-    taker = least_covered(sizes, _demand(law.categories), ~in_tail[:, None] | large[None, :])
-    chosen = [law.categories[i] for i in taker]
+    chosen = _taken(sizes, law.categories, ~in_tail[:, None] | large[None, :])
     first_small = len(sizes) - int(law.low_volume_share * len(sizes))
     in_tail_class = {"demand_class": "low_volume_tail", "channel_group": law.low_volume_channel}
     small = [entry.model_copy(update=in_tail_class) for entry in chosen[first_small:]]
     return [*chosen[:first_small], *small]
 
 
-def _online_categories(sizes: F64, law: MerchantsSpec) -> list[Category]:
-    taker = least_covered(sizes, _demand(law.online_categories))
-    return [law.online_categories[i] for i in taker]
-
-
-def _demand(categories: Sequence[Category]) -> F64:
-    return np.array([entry.demand for entry in categories])
+def _taken(sizes: F64, categories: Sequence[Category], allowed: Flags | None = None) -> list[Category]:
+    demand = np.array([entry.demand for entry in categories])
+    return [categories[i] for i in least_covered(sizes, demand, allowed)]
 
 
 def _homes(cells: Cells, volume: F64) -> I64:

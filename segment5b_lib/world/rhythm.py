@@ -24,12 +24,7 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 def build_weeks(spec: WorldSpec, merchants: PlannedMerchants, randomness: Randomness) -> F64:
-    """Relative intensity of a bucket that starts in a given quarter of the local week.
-
-    Returns
-    -------
-    ndarray(float64, ndim=2), [merchant, quarter of the week from Monday 00:00], zero where closed
-    """
+    """Relative intensity of a bucket, [merchant, quarter of the local week in which it starts], zero where closed."""
     weeks = np.stack(
         [
             week_of(spec.rhythms[entry.demand_class], randomness.generator("rhythm", int(merchant)).uniform(-1, 1, 3))
@@ -52,30 +47,22 @@ def week_of(rhythm: Rhythm, shift: F64) -> F64:
     first = round(rhythm.open * _PER_HOUR) + int(moved[0])
     last = min(round(rhythm.close * _PER_HOUR) + int(moved[1]), first + QUARTERS_PER_DAY)
     quarters = np.arange(first, max(last, first + _PER_HOUR))
-    curve = _curve(rhythm, (quarters + 0.5 - int(moved[2])) / _PER_HOUR)
+    hour = (quarters + 0.5 - int(moved[2])) / _PER_HOUR
+    curve = np.full(len(hour), rhythm.base)
+    for bump in rhythm.bumps:  # bell curves on the circle of the day
+        apart = (hour - bump.hour + 12) % 24 - 12
+        curve += bump.height * np.exp(-0.5 * (apart / bump.width) ** 2)
     week = np.zeros(QUARTERS_PER_WEEK)
     for day, factor in enumerate(rhythm.days):
         week[(quarters + day * QUARTERS_PER_DAY) % QUARTERS_PER_WEEK] += factor * curve
     return week
 
 
-def _curve(rhythm: Rhythm, hour: F64) -> F64:
-    """Base plus a bell curve per rush, on the circle of the day."""
-    curve = np.full(len(hour), rhythm.base)
-    for bump in rhythm.bumps:
-        apart = (hour - bump.hour + 12) % 24 - 12
-        curve += bump.height * np.exp(-0.5 * (apart / bump.width) ** 2)
-    return curve
-
-
 @dataclass(frozen=True, eq=False)
 class LocalClock:
     """What one zone's clock shows at the start of each UTC bucket, by the pinned database.
 
-    Attributes
-    ----------
-    quarter : ndarray(int64, ndim=1), quarter of the week from Monday 00:00
-    day : ndarray(int64, ndim=1), local days since 1970-01-01
+    `quarter` is that of the week, from Monday 00:00; `day` counts local days since 1970-01-01.
     """
 
     quarter: I64

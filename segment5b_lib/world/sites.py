@@ -26,12 +26,7 @@ _WITHIN_ROOM = 0.8
 class PlannedSites:
     """One row per site, in ascending (merchant, country, site_order).
 
-    Attributes
-    ----------
-    series : ndarray(int64, ndim=1), index into Series, ascending
-    order : ndarray(int64, ndim=1), 1..N within merchant and country
-    lat_deg, lon_deg : ndarray(float64, ndim=1), degrees, to six decimals
-    hand_made : ndarray(bool, ndim=1), stands at a hand-made place
+    `series` indexes Series, ascending; `order` counts 1..N within merchant and country; degrees have six decimals.
     """
 
     series: I64
@@ -78,14 +73,10 @@ def _site_order(cells: Cells, series: Series, of_series: I64) -> I64:
 
 @dataclass(frozen=True, eq=False)
 class SiteWeights:
-    """Routing weights of sites.
+    """Routing weights of sites, which sum to exactly 1 over a merchant; `series_share` sums them over each series.
 
-    Attributes
-    ----------
-    weight : ndarray(float64, ndim=1), one per site, sums to exactly 1 over a merchant
-    floored : ndarray(bool, ndim=1), lifted to one grid step so that the site can be picked at all
-    series_share : ndarray(float64, ndim=1), one per series, the sum over its sites
-    starts : ndarray(int64, ndim=1), merchant `m` owns sites [starts[m], starts[m + 1])
+    `floored` are lifted to one grid step so that the site can be picked. Merchant `m` owns sites
+    [starts[m], starts[m + 1]).
     """
 
     weight: F64

@@ -22,15 +22,9 @@ from segment5b_lib.world.spec import Category, ChannelRule, WorldSpec
 class PlannedEdges:
     """Online edges in ascending (merchant, edge id).
 
-    Attributes
-    ----------
-    merchant : ndarray(int64, ndim=1), index into Merchants
-    edge_id : ndarray(uint64, ndim=1)
-    seq : ndarray(int64, ndim=1), 0..n-1 within the merchant, in the order of making
-    place : ndarray(int64, ndim=1), index into the cells' places
-    cell : ndarray(int64, ndim=1)
-    weight : ndarray(float64, ndim=1), whole multiples of 2^-24, sums to exactly 1 over a merchant
-    starts : ndarray(int64, ndim=1), the n-th merchant with edges owns [starts[n], starts[n + 1])
+    `merchant`, `place` and `cell` index PlannedMerchants, the cells' places, and Cells; `seq` counts 0..n-1 within the
+    merchant, in the order of making. Weights are whole multiples of 2^-24 that sum to exactly 1 over a merchant. The
+    n-th merchant with edges owns [starts[n], starts[n + 1]).
     """
 
     merchant: I64
