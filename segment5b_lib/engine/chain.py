@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
 from types import ModuleType
 from typing import Any, Final
 
@@ -232,6 +231,6 @@ def panel(run: Run, seeds: Iterable[int], *, threads: int, listener: Listener | 
         if seed != run.receipt.seed
     ]
     certified = [repetitions(seed_run, number, threads=threads, listener=listener) for seed_run in (run, *others)]
-    for repetition in chain.from_iterable(certified):
+    for repetition in (repetition for runs in certified for repetition in runs):
         pin("certification", repetition)
     return others

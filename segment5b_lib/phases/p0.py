@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Final
 
 import polars as pl
-import pyarrow.parquet as pq
 
+from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.gates import saved
 from segment5b_lib.gates.scorecard import Scorecard
@@ -39,6 +39,7 @@ from segment5b_lib.phases.p0_figures import FigureLine, PublishedFigures, figure
 from segment5b_lib.phases.p0_measures import EVIDENCE as MEASURED_ON
 from segment5b_lib.store.attachments import OWN_POLICIES
 from segment5b_lib.store.runs import Run
+from segment5b_lib.store.scan import rows_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +90,8 @@ def measure(subject: Subject[PhaseParameters]) -> P0Measured:
 def measured_on(run: Run, scorecard: Scorecard) -> P0Measured:
     """The picture of a scored run."""
     written = sum(
-        pq.read_metadata(path).num_rows
+        rows_of(run.files("arrival_events_5B", scenario_id), dataset("arrival_events_5B"))
         for scenario_id in run.scenarios
-        for path in run.files("arrival_events_5B", scenario_id)
     )
     figures = tuple(figure_lines(scorecard))
     return P0Measured(scorecards=(scorecard,), run=run, arrivals_written=written, figures=figures)

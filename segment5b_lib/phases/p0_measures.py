@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import polars as pl
-import pyarrow.parquet as pq
 
 from segment5b_lib import views
+from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.units import HOUR_S
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.model.statistics import TOP_ZONES
+from segment5b_lib.store.scan import rows_of
 from segment5b_lib.views.inequality import arrivals_by, gini
 from segment5b_lib.views.rhythm import HOUR_RANGES
 
@@ -67,7 +68,7 @@ def _sizes(evidence: Evidence) -> _Measurements:
     run, names = evidence.run, [horizon.scenario_id for horizon in evidence.horizons]
     for figure_id, dataset_id in (("s2_rows", "s2_realised_intensity_5B"), ("s3_rows", "s3_bucket_counts_5B")):
         files = [path for name in names for path in run.files(dataset_id, name)]
-        yield _size(figure_id, sum(pq.read_metadata(path).num_rows for path in files))
+        yield _size(figure_id, rows_of(files, dataset(dataset_id)))
     yield _size("series", sum(run.table("s1_grouping_5B", ["series_id"], name).num_rows for name in names))
     yield _size("arrivals", evidence.arrivals)
 

@@ -17,15 +17,16 @@ from segment5b_lib.phases.engine.envelope import Node
 from segment5b_lib.store.digest import bundle_digest
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.engine_columns import sql_column
-from segment5b_lib.store.query import connect, q
+from segment5b_lib.store.query import PARQUET_FILES, connect, q
 from segment5b_lib.store.runs import Run
 
 BUNDLE: Final = "validation_bundle_5B"
 EVIDENCE: Final = (*(name for state in STATES for name in state_spec(state).writes), BUNDLE)
 """Datasets that are compared: everything that a run writes."""
 _WHOLE_ROW: Final = "(row)"
-_COLUMNS: Final = "DESCRIBE SELECT * FROM read_parquet(?, hive_partitioning = false)"
-_ROWS: Final = "(SELECT {columns} FROM read_parquet(?, hive_partitioning = false))"
+_FILES: Final = PARQUET_FILES.format(files="?")
+_COLUMNS: Final = f"DESCRIBE SELECT * FROM {_FILES}"
+_ROWS: Final = f"(SELECT {{columns}} FROM {_FILES})"
 _COLUMN_DIGESTS: Final = f"SELECT sum(hash(COLUMNS(*))::HUGEINT)::VARCHAR FROM {_ROWS}"
 _ROW_DIGEST: Final = f"SELECT sum(hash(every)::HUGEINT)::VARCHAR AS digest FROM {_ROWS} every"
 

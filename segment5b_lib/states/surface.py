@@ -19,7 +19,7 @@ from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.errors import InputError
 from segment5b_lib.store.columns import words
 from segment5b_lib.store.engine_columns import is_text
-from segment5b_lib.store.query import connect, q
+from segment5b_lib.store.query import PARQUET_FILES, connect, q
 from segment5b_lib.store.scan import RowRanges
 from segment5b_lib.store.worlds import World
 
@@ -122,7 +122,7 @@ def sorted_surface(world: World, scenario_id: str, buckets: int, folder: Path) -
 _INCOMPLETE: Final = f"""
 SELECT {", ".join(SURFACE_KEY)},
   count(*), count(DISTINCT {_BUCKET}) AS buckets, min({_BUCKET}) AS first, max({_BUCKET}) AS last
-FROM read_parquet($1, hive_partitioning = false) GROUP BY {", ".join(SURFACE_KEY)}
+FROM {PARQUET_FILES.format(files="$1")} GROUP BY {", ".join(SURFACE_KEY)}
 HAVING count(*) <> $2 OR buckets <> $2 OR first <> 0 OR last <> $2 - 1 ORDER BY {", ".join(SURFACE_KEY)} LIMIT 1
 """
 

@@ -110,7 +110,9 @@ def seal_bundle(segment: str, folder: Path, root: Path, members: Mapping[str, st
     index = json.dumps(shape.document(described), indent=1, sort_keys=True) + "\n"
     (folder / shape.file).write_text(index, encoding="utf-8")
     digest = _digest(shape, described, folder, base)
-    (folder / FLAG_FILE).write_text(_flag_text(shape, digest, mf), encoding="utf-8")
+    json_flag = json.dumps({"bundle_digest_sha256": digest, "manifest_fingerprint": mf}, sort_keys=True)
+    flag = json_flag if shape.json_flag else f"sha256_hex = {digest}"
+    (folder / FLAG_FILE).write_text(flag + "\n", encoding="utf-8")
     return digest
 
 
@@ -149,15 +151,11 @@ def _parsed(segment: str, shape: IndexShape, index: Path) -> list[Member]:
         raise _mismatch(segment, str(index), f"an index in the shape of {segment}", repr(error)) from error
     paths = [member.path for member in members]
     for path in paths:
-        if not _safe(path) or paths.count(path) > 1:
+        pure = PurePosixPath(path)
+        forbidden = pure.is_absolute() or ".." in pure.parts or "\\" in path or ":" in path
+        if not path or not path.isascii() or forbidden or paths.count(path) > 1:
             raise _mismatch(segment, str(index), "unique relative ASCII paths without '..', '\\' or ':'", path)
     return members
-
-
-def _safe(path: str) -> bool:
-    pure = PurePosixPath(path)
-    forbidden = pure.is_absolute() or ".." in pure.parts or "\\" in path or ":" in path
-    return bool(path) and path.isascii() and not forbidden
 
 
 def _check_member(segment: str, member: Member, base: Path) -> None:
@@ -183,13 +181,6 @@ def _digest(shape: IndexShape, members: Sequence[Member], folder: Path, base: Pa
     if shape.includes_index:
         content.append((shape.file, (folder / shape.file).read_bytes()))
     return bundle_digest(content)
-
-
-def _flag_text(shape: IndexShape, digest: str, mf: str) -> str:
-    if shape.json_flag:
-        flag = {"bundle_digest_sha256": digest, "manifest_fingerprint": mf}
-        return json.dumps(flag, sort_keys=True) + "\n"
-    return f"sha256_hex = {digest}\n"
 
 
 def _check_flag(segment: str, shape: IndexShape, flag: Path, digest: str, mf: str) -> None:

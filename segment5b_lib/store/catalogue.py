@@ -86,12 +86,6 @@ class AttachedRun(Run):
         return self.receipt.library_version == ENGINE
 
     def require_ours(self, what: str) -> None:
-        """Refuse.
-
-        Raises
-        ------
-        UsageError : ``5B.ATTACH.READ_ONLY``
-        """
         raise UsageError(
             "5B.ATTACH.READ_ONLY",
             f"an attached run is only read, so one cannot {what}",
@@ -116,11 +110,11 @@ class AttachedRun(Run):
         """As for a run of ours; of a run attached without a world, from its own S1."""
         if self.attachment.world_in != "absent":
             return super().horizons
-        return {name: self._grid_horizon(name) for name in sorted(self.scenarios)}
-
-    def _grid_horizon(self, scenario_id: str) -> tuple[datetime, datetime]:
-        grid = self.table("s1_time_grid_5B", ["bucket_start_utc", "bucket_end_utc"], scenario_id)
-        return pc.min(grid["bucket_start_utc"]).as_py(), pc.max(grid["bucket_end_utc"]).as_py()
+        horizons = {}
+        for name in sorted(self.scenarios):
+            grid = self.table("s1_time_grid_5B", ["bucket_start_utc", "bucket_end_utc"], name)
+            horizons[name] = pc.min(grid["bucket_start_utc"]).as_py(), pc.max(grid["bucket_end_utc"]).as_py()
+        return horizons
 
     def sealed(self) -> dict[str, dict[str, str]]:
         """The inputs that were found when it was attached."""

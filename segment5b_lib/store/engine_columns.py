@@ -38,9 +38,7 @@ def is_time(kind: pa.DataType) -> bool:
 def typed(table: pa.Table, contract: pa.Schema, where: str) -> pa.Table:
     """A table with every text column that its contract calls a time made into that time; the rest as it is.
 
-    Raises
-    ------
-    InputError : ``5B.STORE.NOT_A_TIME`` where a text is no time, or an instant has no `Z`.
+    InputError where a text is no time, or an instant has no `Z`.
     """
     for position, field in enumerate(table.schema):
         wanted = contract.field(field.name).type

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 import polars as pl
 import pyarrow as pa
@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 
 from segment5b_lib.contract.dataset import TS, WALL, Dataset
 from segment5b_lib.contract.datasets import LOCAL_COLUMNS
-from segment5b_lib.errors import InputError, MissingInputError
+from segment5b_lib.errors import EnvironmentFault, InputError, MissingInputError
+from segment5b_lib.identity import sha256_hex
 from segment5b_lib.store.engine_columns import COUNTRY, is_text, is_time, typed, with_country
+from segment5b_lib.store.publish import write_file
 
 ROW_GROUP_ROWS: Final = 1 << 20
 """Rows per row group: large enough to compress, small enough that readers can skip."""
@@ -158,8 +160,9 @@ def read_files(files: Iterable[Path], dataset: Dataset, columns: Sequence[str] |
     """Some part files of a dataset as one table, in the order given."""
     assert dataset.schema is not None, dataset.dataset_id
     names = list(columns) if columns is not None else dataset.schema.names
-    target = pa.schema([_as_read(dataset.schema.field(name)) for name in names])
-    tables: list[Any] = []
+    wanted = [dataset.schema.field(name) for name in names]
+    target = pa.schema([pa.field(f.name, _plain(f.type)) if pa.types.is_dictionary(f.type) else f for f in wanted])
+    tables = []
     for path in files:
         try:
             table = open_file(path, dataset, foreign=True).read(columns=names)
@@ -169,6 +172,26 @@ def read_files(files: Iterable[Path], dataset: Dataset, columns: Sequence[str] |
     return pa.concat_tables(tables)
 
 
-def _as_read(field: pa.Field) -> pa.Field:
-    plain = pa.types.is_dictionary(field.type)
-    return pa.field(field.name, _plain(field.type)) if plain else field
+def cached_table(path: Path, make: Callable[[], pa.Table], what: str) -> pa.Table:
+    """The table that is kept in a file with its digest next to it; made, and kept, where it is missing or damaged."""
+    seal = path.with_suffix(".sha256")
+    if path.is_file() and seal.is_file():
+        content = path.read_bytes()
+        if sha256_hex(content) == seal.read_text(encoding="ascii"):
+            return pq.read_table(pa.BufferReader(content))
+    table = make()
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    content = sink.getvalue().to_pybytes()
+    try:
+        write_file(path, content)
+        write_file(seal, sha256_hex(content).encode("ascii"))
+    except OSError as error:
+        raise EnvironmentFault(
+            "5B.WORLD.CACHE_NOT_WRITABLE",
+            f"{what} cannot be kept",
+            where=str(path),
+            found=str(error),
+            next_step="make the folder writable, or name another one in XDG_CACHE_HOME",
+        ) from error
+    return table

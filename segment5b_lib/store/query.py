@@ -1,12 +1,12 @@
 """DuckDB as people use it here: zone UTC, no network, read-only, a cursor per query, bounded Polars results.
 
-`connect` opens a database in memory that can read files below some folders and nothing else; `q` is the one
-way to ask it something.
+`connect` opens a database in memory that can read files below some folders and nothing else, `open_views` one with a
+view of every dataset of a run; `q` is the one way to ask it something.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,10 +14,19 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from segment5b_lib.errors import InputError, UsageError
+from segment5b_lib.contract.dataset import Dataset
+from segment5b_lib.contract.datasets import OUTPUTS
+from segment5b_lib.contract.upstream import UPSTREAM
+from segment5b_lib.errors import InputError, MissingInputError, UsageError
+from segment5b_lib.store.engine_columns import sql_column
+from segment5b_lib.store.parquet import check_files
+from segment5b_lib.store.runs import Run
+from segment5b_lib.store.worlds import World
 
 MAX_RESULT_ROWS: Final = 1_000_000
 """A result is not longer than this unless the caller says so: nobody loads a whole table by accident."""
+PARQUET_FILES: Final = "read_parquet({files}, hive_partitioning = false)"
+"""Rows of Parquet files in a text of SQL; the files are a parameter, e.g. `$1`."""
 _BATCH_ROWS: Final = 1 << 16
 _ASKING: Final = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
@@ -31,6 +40,21 @@ def connect(folders: Sequence[Path]) -> duckdb.DuckDBPyConnection:
     connection.execute("SET allowed_directories = ?", [[str(folder) for folder in folders]])
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def open_views(run: Run) -> duckdb.DuckDBPyConnection:
+    """A database with one view for each existing Parquet dataset; schemas are checked, no row is read.
+
+    Datasets with a folder per scenario have a column `scenario_id`. Local times of arrivals are TIMESTAMP, the
+    wall clock, in both encodings.
+    """
+    connection = connect([run.root, run.world.root])
+    for root, contracts in ((run.world, UPSTREAM), (run, OUTPUTS)):
+        for contract in contracts:
+            if contract.schema is not None and (files := list(_files(root, contract, run.scenarios))):
+                relation = connection.read_parquet([str(path) for path in files], hive_partitioning=True)
+                relation.project(_columns(contract, relation.columns)).create_view(contract.dataset_id)
     return connection
 
 
@@ -101,3 +125,24 @@ def _bounded(reader: pa.RecordBatchReader, max_rows: int) -> pl.DataFrame:
 
 def _first_line(error: duckdb.Error) -> str:
     return str(error).splitlines()[0][:200]
+
+
+def _files(root: World | Run, contract: Dataset, scenarios: tuple[str, ...]) -> Iterator[Path]:
+    """Files of a dataset with the schema of its contract; none for a missing dataset."""
+    for scenario in scenarios if contract.per_scenario else (None,):
+        try:
+            files = root.files(contract.dataset_id, scenario)
+        except MissingInputError:
+            continue
+        check_files(files, contract)
+        yield from files
+
+
+def _columns(contract: Dataset, available: Sequence[str]) -> str:
+    """The projection: names of the contract only, nothing from data."""
+    assert contract.schema is not None
+    names = [sql_column(field, available) for field in contract.schema]
+    if contract.per_scenario:
+        # A scenario called 2026 would come out of its folder's name as a number.
+        names.append("CAST(scenario_id AS VARCHAR) AS scenario_id")
+    return ", ".join(names)

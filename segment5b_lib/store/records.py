@@ -110,12 +110,7 @@ class StateRecord(Recorded):
 
 
 def record_lines(path: Path, *, bounded: bool = True) -> list[dict[str, Any]]:
-    """The rows of one file; `bounded` as for `documents.read_text`.
-
-    Raises
-    ------
-    InputError : ``5B.ATTACH.RECORD_UNREADABLE`` where a line is no JSON object.
-    """
+    """The rows of one file; InputError where a line is no JSON object. `bounded` as for `documents.read_text`."""
     rows = []
     for number, line in enumerate(read_text(path, bounded=bounded).splitlines(), 1):
         try:
@@ -145,18 +140,14 @@ def normalised(row: Mapping[str, Any]) -> StateRecord | None:
 
     None where it does not record how long the state took, or how it ended.
     """
-    wrong = _wrong_fields(row)
-    if wrong & {name for name, field in StateRecord.model_fields.items() if field.is_required()}:
-        return None
-    return StateRecord.model_validate_json(json.dumps({name: row[name] for name in row.keys() - wrong}))
-
-
-def _wrong_fields(row: Mapping[str, Any]) -> set[str]:
+    wrong: set[str] = set()
     try:
         StateRecord.model_validate_json(json.dumps(row))
     except ValidationError as error:
-        return {str(problem["loc"][0]) for problem in error.errors(include_url=False)}
-    return set()
+        wrong = {str(problem["loc"][0]) for problem in error.errors(include_url=False)}
+    if wrong & {name for name, field in StateRecord.model_fields.items() if field.is_required()}:
+        return None
+    return StateRecord.model_validate_json(json.dumps({name: row[name] for name in row.keys() - wrong}))
 
 
 def missing_fields(record: StateRecord | None) -> list[str]:

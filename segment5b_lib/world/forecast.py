@@ -10,13 +10,12 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from segment5b_lib.arrays import F64, I32, I64, Flags
+from segment5b_lib.arrays import F64, Flags
 from segment5b_lib.civil_time import cache as tz_cache
 from segment5b_lib.civil_time.tzif import read_zone
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.store.parquet import ROW_GROUP_ROWS
 from segment5b_lib.world.plan import Plan
-from segment5b_lib.world.spec import HorizonSpec
 
 LARGEST_ZONES = 10
 _DIGITS = 6
@@ -121,23 +120,19 @@ def _row_zone_totals(plan: Plan, zones: list[str], by_series: F64, online: Flags
 
 
 def _wrong_share(plan: Plan, zones: list[str]) -> F64:
-    """Part of each bucket, [zone, bucket], in which the cache's offset is not the database's."""
+    """Part of each bucket, [zone, bucket], in which the cache's offset is not the database's, by the minute."""
     horizon = plan.spec.horizon
+    minutes = np.arange(horizon.start_second, horizon.end_second, 60)
     cached = tz_cache.compile_zones(zones, plan.spec.upstream.s2A.last_transition_year)
     wrong = np.zeros((len(zones), horizon.buckets))
     for z, name in enumerate(zones):
         steps = cached.zone(name)
         assert steps is not None
-        wrong[z] = _difference(steps, read_zone(name), horizon)
+        cache, database = (
+            offset[np.searchsorted(seconds, minutes, side="right") - 1] for seconds, offset in (steps, read_zone(name))
+        )
+        wrong[z] = (cache != database).reshape(horizon.buckets, -1).mean(axis=1)
     return wrong
-
-
-def _difference(left: tuple[I64, I32], right: tuple[I64, I32], horizon: HorizonSpec) -> F64:
-    """Part of each bucket in which two step functions differ, at a resolution of a minute."""
-    minutes = np.arange(horizon.start_second, horizon.end_second, 60)
-    offsets = [steps[1][np.searchsorted(steps[0], minutes, side="right") - 1] for steps in (left, right)]
-    share: F64 = (offsets[0] != offsets[1]).reshape(horizon.buckets, -1).mean(axis=1)
-    return share
 
 
 def _top(totals: F64) -> float:

@@ -54,11 +54,15 @@ def reopen_world(world: World, segment: str, changes: Mapping[str, Any], reason:
     }
     with staging(world.root.parent) as root:
         stage = Stage(root, spec.world_seed)
-        kept = _take_over(world, segment, stage)
+        kept = [row for row in world.document["inventory"] if row["owner_segment"] != segment]
+        for row in kept:
+            source = world.root / row["path"].replace(MF_PLACEHOLDER, world.mf)
+            stage.link(source, row["dataset_id"], row["owner_segment"], row["path"])
         WRITERS[segment](plan, stage)
         if ANCESTRY_PATH not in stage.owners:
             stage.json("ancestry", "world", ANCESTRY_PATH, {"rng_root": world.rng_root})
-        return seal(stage, plan, world.root.parent, threads=threads, known=kept, lineage=lineage)
+        known = {row["path"]: row["sha256"] for row in kept}
+        return seal(stage, plan, world.root.parent, threads=threads, known=known, lineage=lineage)
 
 
 def world_spec(world: World) -> WorldSpec:
@@ -90,12 +94,3 @@ def _check_request(segment: str, changes: Mapping[str, Any], reason: str) -> Non
             expected="--set key=value and --reason text",
             found=f"changes {dict(changes)}, reason {reason!r}",
         )
-
-
-def _take_over(world: World, segment: str, stage: Stage) -> dict[str, str]:
-    """Link every file that the segment does not own; returns their digests by path."""
-    kept = [row for row in world.document["inventory"] if row["owner_segment"] != segment]
-    for row in kept:
-        source = world.root / row["path"].replace(MF_PLACEHOLDER, world.mf)
-        stage.link(source, row["dataset_id"], row["owner_segment"], row["path"])
-    return {row["path"]: row["sha256"] for row in kept}

@@ -8,10 +8,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from segment5b_lib.contract.policies import ChannelGroup, DemandClass
-from segment5b_lib.contract.strict import NonNegative, Positive, Share
+from segment5b_lib.contract.strict import NonNegative, Positive, Share, Strict
 from segment5b_lib.contract.words import VirtualMode
 
 Count = Annotated[int, Field(gt=0)]
@@ -22,11 +22,7 @@ QUARTER_SECONDS = 900
 """Opening hours and local clocks are resolved to quarters of an hour, the finest offset step in use."""
 
 
-class _Node(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class HorizonSpec(_Node):
+class HorizonSpec(Strict):
     """Scenario horizon [start, end) in whole UTC days, cut into buckets of `bucket_seconds`."""
 
     start: date
@@ -74,7 +70,7 @@ class HorizonSpec(_Node):
         return [(self.start + timedelta(days=day)).isoformat() for day in range(self.days)]
 
 
-class HandMadePlace(_Node):
+class HandMadePlace(Strict):
     """A place where nobody lives in the city list, but whose clock must be in the world."""
 
     name: str
@@ -85,7 +81,7 @@ class HandMadePlace(_Node):
     population: Count
 
 
-class Geography(_Node):
+class Geography(Strict):
     """Where demand is: countries, zones within them, and how far a border reaches."""
 
     zones_in_use: Count
@@ -101,7 +97,7 @@ class Geography(_Node):
     hand_made: tuple[HandMadePlace, ...]
 
 
-class SizeLaw(_Node):
+class SizeLaw(Strict):
     """Merchant sizes: a log-normal body whose upper tail, from quantile `tail_from` on, is a bounded Pareto.
 
     The tail ends at `tail_reach` times the size where it begins; a market leader may stand above it: the
@@ -115,7 +111,7 @@ class SizeLaw(_Node):
     leader: Annotated[float, Field(ge=1)]
 
 
-class OnlineMerchants(_Node):
+class OnlineMerchants(Strict):
     """Merchants that only exist online: how many, and the share of all arrivals they carry."""
 
     count: Annotated[int, Field(ge=0)]
@@ -123,7 +119,7 @@ class OnlineMerchants(_Node):
     size_sigma: NonNegative
 
 
-class Category(_Node):
+class Category(Strict):
     """A merchant category (ISO 18245 code): how it trades, and its share of its kind's demand."""
 
     mcc: Annotated[str, Field(pattern="^[0-9]{4}$")]
@@ -132,7 +128,7 @@ class Category(_Node):
     demand: Positive
 
 
-class MerchantsSpec(_Node):
+class MerchantsSpec(Strict):
     """Who trades: how many merchants, how large, and in which categories."""
 
     count: Count
@@ -154,7 +150,7 @@ class MerchantsSpec(_Node):
         return self
 
 
-class Footprint(_Node):
+class Footprint(Strict):
     """How many (country, zone) cells and sites merchants have, and how near to home they stay.
 
     `sites` are those that sell; the registered places of online merchants, one per cell, come on top.
@@ -171,7 +167,7 @@ class Footprint(_Node):
     continent_pull: Positive
 
 
-class SiteWeightsSpec(_Node):
+class SiteWeightsSpec(Strict):
     """How a merchant's physical trade is spread over its sites (2B)."""
 
     cell_demand_exponent: NonNegative
@@ -181,7 +177,7 @@ class SiteWeightsSpec(_Node):
     day_sigma: NonNegative
 
 
-class DemandSpec(_Node):
+class DemandSpec(Strict):
     """How a merchant's demand is spread over its series (5A)."""
 
     even_share: Share
@@ -191,7 +187,7 @@ class DemandSpec(_Node):
     dormant_size_selectivity: NonNegative
 
 
-class Bump(_Node):
+class Bump(Strict):
     """A rush in the day: bell curve around a local hour, added to a base of 1."""
 
     hour: Hour
@@ -199,7 +195,7 @@ class Bump(_Node):
     height: NonNegative
 
 
-class Rhythm(_Node):
+class Rhythm(Strict):
     """A demand class's week on the local clock.
 
     Open from `open` to `close` (hours; past 24 means after midnight; 0 to 24 is always), on the days whose
@@ -226,7 +222,7 @@ class Rhythm(_Node):
         return self
 
 
-class EdgesSpec(_Node):
+class EdgesSpec(Strict):
     """Where online trade is served: edges per merchant that has any, and where they stand."""
 
     per_merchant: Count
@@ -236,7 +232,7 @@ class EdgesSpec(_Node):
     weight_sigma: NonNegative
 
 
-class StressScenario(_Node):
+class StressScenario(Strict):
     """`stress_peak_v1`: factors on public holidays and on pay days (local dates)."""
 
     holiday_surge: Positive
@@ -244,13 +240,13 @@ class StressScenario(_Node):
     pay_day_surge: Positive
 
 
-class Timetable(_Node):
+class Timetable(Strict):
     """2A: the last year whose transitions the cache holds."""
 
     last_transition_year: Annotated[int, Field(ge=1900, le=2100)]
 
 
-class GroupMix(_Node):
+class GroupMix(Strict):
     """2B: how strongly group weights are kept from collapsing into one zone."""
 
     soft_cap: Share
@@ -258,7 +254,7 @@ class GroupMix(_Node):
     entropy_floor: NonNegative
 
 
-class ChannelRule(_Node):
+class ChannelRule(Strict):
     """3B: how merchants of some categories and channels are served. The first rule that fits decides."""
 
     rule_id: str
@@ -267,7 +263,7 @@ class ChannelRule(_Node):
     mode: VirtualMode
 
 
-class ChannelRules(_Node):
+class ChannelRules(Strict):
     """3B: the rules, in order; the last must fit every merchant."""
 
     rules: Annotated[tuple[ChannelRule, ...], Field(min_length=1)]
@@ -279,7 +275,7 @@ class ChannelRules(_Node):
         return self
 
 
-class UpstreamSpec(_Node):
+class UpstreamSpec(Strict):
     """Knobs of the segments that may be reopened."""
 
     s2A: Timetable = Field(alias="2A")  # noqa: N815 - segment names begin with a digit
@@ -287,7 +283,7 @@ class UpstreamSpec(_Node):
     s3B: ChannelRules = Field(alias="3B")  # noqa: N815 - as above
 
 
-class WorldSpec(_Node):
+class WorldSpec(Strict):
     """A whole world file, resolved."""
 
     scale: Annotated[str, Field(pattern="^[a-z][a-z0-9_-]*$")]

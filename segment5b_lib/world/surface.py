@@ -14,8 +14,6 @@ from segment5b_lib.world.merchants import PlannedMerchants
 from segment5b_lib.world.rhythm import LocalClock, day_of_month, is_holiday, local_clock
 from segment5b_lib.world.spec import ScenarioId, WorldSpec
 
-SeriesIntensity = F32
-
 
 @dataclass(frozen=True, eq=False)
 class WorldSurface:
@@ -33,13 +31,14 @@ class WorldSurface:
     weeks: F64
     clocks: dict[str, LocalClock]
 
-    def slab(self, start: int, stop: int, scenario: ScenarioId) -> tuple[SeriesIntensity, SeriesIntensity]:
+    def slab(self, start: int, stop: int, scenario: ScenarioId) -> tuple[F32, F32]:
         """Intensity (arrivals per bucket) and overlay factor of series [start, stop)."""
         buckets = self.spec.horizon.buckets
         intensity, overlay = np.empty((stop - start, buckets)), np.empty((stop - start, buckets))
         for row, s in enumerate(range(start, stop)):
             week = self.weeks[self.series.merchant[s]][self._clock(s).quarter]
-            holiday = self._holiday_factor(s)
+            rhythm = self.spec.rhythms[self.merchants.category[self.series.merchant[s]].demand_class]
+            holiday = np.where(self._on_holiday(s), rhythm.holiday, 1.0)
             base = week * holiday
             overlay[row] = holiday * self._surge(s, scenario)
             intensity[row] = self.demand.volume[s] / base.sum() * week * overlay[row]
@@ -50,10 +49,6 @@ class WorldSurface:
 
     def _on_holiday(self, s: int) -> Flags:
         return is_holiday(self.cells.country[self.series.cell[s]], self._clock(s).day, self.spec.horizon)
-
-    def _holiday_factor(self, s: int) -> F64:
-        rhythm = self.spec.rhythms[self.merchants.category[self.series.merchant[s]].demand_class]
-        return np.where(self._on_holiday(s), rhythm.holiday, 1.0)
 
     def _surge(self, s: int, scenario: ScenarioId) -> F64:
         """Factor of the stress scenario: the larger of the holiday's and the pay day's."""

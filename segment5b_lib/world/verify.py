@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from segment5b_lib.civil_time import cache as tz_cache
 from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS
@@ -11,7 +10,7 @@ from segment5b_lib.errors import InputError, MissingInputError
 from segment5b_lib.identity import canonical_json, manifest_fingerprint, sha256_hex
 from segment5b_lib.store.alias_blob import decode_slice
 from segment5b_lib.store.bundles import read_bundle
-from segment5b_lib.store.digest import sha256_files
+from segment5b_lib.store.digest import changed_files
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.worlds import WORLD_FILE, World
 from segment5b_lib.world.stage import MF_PLACEHOLDER
@@ -51,29 +50,24 @@ def _check_files(world: World, threads: int) -> int:
     expected = {row["path"].replace(MF_PLACEHOLDER, world.mf): row["sha256"] for row in inventory}
     expected.update(world.document["members_with_fingerprint"])
     paths = {world.root / relative: digest for relative, digest in expected.items()}
-    for path in paths:
-        if not path.is_file():
-            raise MissingInputError(
-                "5B.WORLD.FILE_MISSING", "a file of the world is missing", where=str(path), next_step=_REBUILD
-            )
-    actual = sha256_files(paths, threads)
-    for path, digest in sorted(paths.items()):
-        if actual[path] != digest:
-            raise _differs("5B.WORLD.FILE_DIFFERS", "a sealed file was changed", path, digest, actual[path])
-    _check_nothing_else(world, set(paths))
-    return len(paths)
-
-
-def _check_nothing_else(world: World, known: set[Path]) -> None:
+    changed = changed_files(paths, threads)
+    for file in changed:
+        if file.found is None:
+            what = "a file of the world is missing"
+            raise MissingInputError("5B.WORLD.FILE_MISSING", what, where=str(file.path), next_step=_REBUILD)
+    if changed:
+        file = min(changed, key=lambda file: file.path)
+        raise _differs("5B.WORLD.FILE_DIFFERS", "a sealed file was changed", file.path, file.expected, file.found)
     for path in sorted(world.root.rglob("*")):
-        if path.is_file() and path not in known and path != world.root / WORLD_FILE:
+        if path.is_file() and path not in paths and path != world.root / WORLD_FILE:
             what = "a file lies in the world that it does not list"
             raise _differs("5B.WORLD.FILE_UNEXPECTED", what, path, "no such file", path.name)
+    return len(paths)
 
 
 def _check_site_alias(world: World) -> int:
     """2B: the blob's digest, and every merchant's table."""
-    index: dict[str, Any] = read_json(world.files("s2_alias_index")[0])
+    index = read_json(world.files("s2_alias_index")[0])
     path = world.files("s2_alias_blob")[0]
     blob = path.read_bytes()
     _check_blob(path, blob, index["blob_sha256"])

@@ -44,13 +44,13 @@ class PlannedEdges:
 
 def serving_rules(spec: WorldSpec, merchants: PlannedMerchants) -> tuple[ChannelRule, ...]:
     """The rule that decides about each merchant: the first that fits its category and channel."""
+
+    def fits(rule: ChannelRule, entry: Category) -> bool:
+        fits_category = rule.mccs == "any" or entry.mcc in rule.mccs
+        return fits_category and (rule.channel_groups == "any" or entry.channel_group in rule.channel_groups)
+
     rules = spec.upstream.s3B.rules
-    return tuple(next(rule for rule in rules if _fits(rule, entry)) for entry in merchants.category)
-
-
-def _fits(rule: ChannelRule, entry: Category) -> bool:
-    fits_category = rule.mccs == "any" or entry.mcc in rule.mccs
-    return fits_category and (rule.channel_groups == "any" or entry.channel_group in rule.channel_groups)
+    return tuple(next(rule for rule in rules if fits(rule, entry)) for entry in merchants.category)
 
 
 def build_edges(

@@ -25,6 +25,11 @@ def world_names() -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml") if path.stem != COMMON)
 
 
+def require_scale(name: str, what: str, where: str) -> None:
+    if name not in (known := world_names()):
+        raise UsageError("5B.WORLD.UNKNOWN_SCALE", what, where=where, expected=", ".join(known), found=name)
+
+
 def load_spec(name_or_path: str | Path, changes: Mapping[str, Any] | None = None) -> WorldSpec:
     """Read a world file by scale name (`tiny`) or by path, with some keys set.
 
@@ -33,15 +38,9 @@ def load_spec(name_or_path: str | Path, changes: Mapping[str, Any] | None = None
     """
     path = Path(name_or_path)
     if path.suffix != ".yaml":
-        if str(name_or_path) not in world_names():
-            raise UsageError(
-                "5B.WORLD.UNKNOWN_SCALE",
-                f"there is no world file {str(name_or_path)!r}",
-                where=str(parameters_folder() / "worlds"),
-                expected=", ".join(world_names()),
-                found=name_or_path,
-            )
-        path = parameters_folder() / "worlds" / f"{name_or_path}.yaml"
+        folder = parameters_folder() / "worlds"
+        require_scale(str(name_or_path), f"there is no world file {str(name_or_path)!r}", str(folder))
+        path = folder / f"{name_or_path}.yaml"
     return validated(WorldSpec, set_keys(_resolved(path), changes or {}), str(path))
 
 

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from segment5b_lib.errors import EnvironmentFault, PolicyError
+from segment5b_lib.store.parquet import cached_table
 from segment5b_lib.world import cities as cities_module
 from segment5b_lib.world.cells import build_cells
 from segment5b_lib.world.cities import MIN_POPULATION, load_cities
@@ -44,7 +45,7 @@ def counted_projection(tmp_path, monkeypatch):
         made.append(len(made))
         return pa.table({"n": [1, 2, 3]})
 
-    return made, lambda: cities_module._cached("key", "cities", make)
+    return made, lambda: cached_table(cities_module.cache_folder() / "cities-key.parquet", make, "the list")
 
 
 def test_the_projection_is_made_once(counted_projection):
@@ -69,7 +70,7 @@ def test_a_cache_folder_that_cannot_be_written_is_told(tmp_path, monkeypatch):
     (tmp_path / "segment5b").write_text("a file where the folder should be", encoding="utf-8")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(EnvironmentFault) as caught:
-        cities_module._cached("key", "cities", lambda: pa.table({"n": [1]}))
+        cached_table(cities_module.cache_folder() / "cities-key.parquet", lambda: pa.table({"n": [1]}), "the list")
     assert (caught.value.code, caught.value.exit_code) == ("5B.WORLD.CACHE_NOT_WRITABLE", 4)
 
 

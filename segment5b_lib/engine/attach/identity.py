@@ -47,17 +47,11 @@ class Identity:
 
 
 def identity_of_tree(root: Path, run_id: str = "") -> Identity:
-    """The run that a tree holds, or the requested one of several; all places must agree.
-
-    Raises
-    ------
-    MissingInputError : no data of 5B, or no run id.
-    UsageError : several runs and none requested, or an unknown one.
-    InputError : two places contradict each other.
-    """
-    data = list(_in_data(root))
-    declarations = [*_in_receipt(root), *_in_logs(root), *_in_records(root)]
-    named = sorted({item.run_id for item in declarations if item.run_id} or _by_folder(root))
+    """The run that a tree holds, or the requested one of several; all places must agree."""
+    data = [_declared(root, path, _partitions(root, path)) for path in _data_folders(root)]
+    declarations = list(_declarations(root))
+    by_folder = {root.name} if _SHAPES["run_id"].fullmatch(root.name) else set()
+    named = sorted({item.run_id for item in declarations if item.run_id} or by_folder)
     chosen = _chosen(root, named, run_id)
     of_run = [item for item in declarations if item.run_id == chosen]
     seed = _agreed(root, "seed", [*of_run, *_matching(data, of_run)])
@@ -120,7 +114,7 @@ def _agreed(root: Path, field: str, declarations: list[DeclaredIdentity]) -> Any
     )
 
 
-def _in_data(root: Path) -> Iterator[DeclaredIdentity]:
+def _data_folders(root: Path) -> list[Path]:
     folders = [path for name in _SEEDED for path in sorted(root.glob(_DATA.format(dataset=name))) if path.is_dir()]
     if not folders:
         raise MissingInputError(
@@ -131,35 +125,23 @@ def _in_data(root: Path) -> Iterator[DeclaredIdentity]:
             found=", ".join(sorted(path.name for path in root.iterdir())[:10]) or "an empty folder",
             next_step="attach the run root itself, the folder that holds data/",
         )
-    for path in folders:
-        yield _declared(root, path, _partitions(root, path))
+    return folders
 
 
-def _in_logs(root: Path) -> Iterator[DeclaredIdentity]:
+def _declarations(root: Path) -> Iterator[DeclaredIdentity]:
+    """The receipt, then log partitions, then run records."""
+    if (receipt := root / RECEIPT_FILE).is_file():
+        yield _declared(root, receipt, read_mapping(receipt))
     for path in sorted(root.glob(_LOGS)):
         yield _declared(root, path, _partitions(root, path))
-
-
-def _in_records(root: Path) -> Iterator[DeclaredIdentity]:
     for path in sorted(root.glob(_RECORDS)):
         for row in record_lines(path):
             if row.get("segment", "5B") == "5B" and row.get("run_id"):
                 yield _declared(root, path, row)
 
 
-def _in_receipt(root: Path) -> Iterator[DeclaredIdentity]:
-    path = root / RECEIPT_FILE
-    if path.is_file():
-        yield _declared(root, path, read_mapping(path))
-
-
-def _by_folder(root: Path) -> set[str]:
-    return {root.name} if _SHAPES["run_id"].fullmatch(root.name) else set()
-
-
 def _partitions(root: Path, path: Path) -> dict[str, str]:
-    parts = path.relative_to(root).parts
-    return dict(part.split("=", 1) for part in parts if "=" in part)
+    return dict(part.split("=", 1) for part in path.relative_to(root).parts if "=" in part)
 
 
 def _declared(root: Path, path: Path, fields: Mapping[str, Any]) -> DeclaredIdentity:

@@ -70,7 +70,7 @@ class ExternalRun:
     missing: list[str]
     verified: list[str] = field(default_factory=list)
 
-    def record(self) -> Attachment:
+    def _record(self) -> Attachment:
         return Attachment(
             root=str(self.root),
             attached_utc=utc_now(),
@@ -87,7 +87,7 @@ class ExternalRun:
 
     def write(self, folder: Path) -> None:
         (folder / RECEIPT_FILE).write_text(self._receipt().model_dump_json(indent=1) + "\n", encoding="utf-8")
-        (folder / ATTACHMENT_FILE).write_text(self.record().model_dump_json(indent=1) + "\n", encoding="utf-8")
+        (folder / ATTACHMENT_FILE).write_text(self._record().model_dump_json(indent=1) + "\n", encoding="utf-8")
         write_policies(self.policies, folder / "policies")
         (folder / "markers").mkdir()
         for state in STATES:
@@ -121,9 +121,11 @@ class ExternalRun:
 
     def _rng_root(self) -> str:
         """Root of the random streams: of a local world, a receipt or the audit log; empty without any."""
-        roots = [self.declared.get("rng_root"), *(row.get("rng_root") for row in _audit(self.root, self.identity))]
-        texts = [text for text in roots if isinstance(text, str)]
-        return self.world.sealed.rng_root if self.world.sealed else next(iter(texts), "")
+        partitions = f"seed={self.identity.seed}/parameter_hash=*/run_id={self.identity.run_id}"
+        logs = sorted((self.root / "logs" / "layer2" / "5B" / "rng" / "audit").glob(f"{partitions}/*.jsonl"))
+        rows = [self.declared, *(row for path in logs for row in record_lines(path))]
+        stated = next((root for row in rows if isinstance(root := row.get("rng_root"), str)), "")
+        return self.world.sealed.rng_root if self.world.sealed else stated
 
     def _is_complete(self, state: str) -> bool:
         """Whether a state's required outputs exist, and its last record (if any) is not a failure."""
@@ -157,12 +159,7 @@ class ExternalRun:
 
 
 def inspect_tree(root: Path, identity: Identity, *, posture: str, world: str, scale: str) -> ExternalRun:
-    """Inspect a tree without changing it (arguments as for `attach.attach`).
-
-    Raises
-    ------
-    InputError : a file is outside the tree, has a wrong schema, or differs from its recorded digest.
-    """
+    """Inspect a tree without changing it; arguments and errors as for `attach.attach`."""
     mf, seed = identity.manifest_fingerprint, identity.seed
     scenarios = scenarios_of(root, mf, seed)
     tree = run_tree(root, mf, seed, scenarios)
@@ -197,12 +194,6 @@ def inspect_tree(root: Path, identity: Identity, *, posture: str, world: str, sc
     return external
 
 
-def _audit(root: Path, identity: Identity) -> list[dict[str, Any]]:
-    partitions = f"seed={identity.seed}/parameter_hash=*/run_id={identity.run_id}"
-    paths = sorted((root / "logs" / "layer2" / "5B" / "rng" / "audit").glob(f"{partitions}/*.jsonl"))
-    return [row for path in paths for row in record_lines(path)]
-
-
 def _records(root: Path, identity: Identity) -> tuple[dict[str, StateRecord], list[str]]:
     """The last record of each state, and texts of missing records and fields."""
     rows = [row for path in Run(root).record_files for row in record_lines(path) if of_run(row, identity.run_id)]
@@ -216,13 +207,7 @@ def _records(root: Path, identity: Identity) -> tuple[dict[str, StateRecord], li
 
 
 def _policies_of(root: Path, parameter_hash: str, posture: str) -> tuple[str, Policies]:
-    """OWN_POLICIES and the tree's policies, or the named posture and its policies.
-
-    Raises
-    ------
-    UsageError : no policies that this version reads, and no posture named.
-    InputError : the policies differ from those that the run was made with.
-    """
+    """OWN_POLICIES and the tree's policies, or the named posture and its policies."""
     if posture:
         return posture, load_posture(posture)
     folder = root / "policies"

@@ -60,12 +60,7 @@ def scenarios_of(root: Path, mf: str, seed: int) -> list[str]:
 
 
 def run_tree(root: Path, mf: str, seed: int, scenarios: Sequence[str]) -> Tree:
-    """5B's own datasets and its bundle in a tree.
-
-    Raises
-    ------
-    InputError : a file is outside the tree, is no Parquet, or has another schema than its contract.
-    """
+    """5B's own datasets and its bundle in a tree; see `tree_of`."""
     tree = tree_of(root, OUTPUTS, mf, seed, scenarios)
     folder = root / validation_folder("5B", mf)
     tree.files[BUNDLE_DATASET] = [inside(root, path) for path in sorted(folder.glob("*")) if path.is_file()]
@@ -75,7 +70,7 @@ def run_tree(root: Path, mf: str, seed: int, scenarios: Sequence[str]) -> Tree:
 
 
 def tree_of(root: Path, contracts: Sequence[Dataset], mf: str, seed: int | None, scenarios: Sequence[str]) -> Tree:
-    """Some datasets in a tree; errors as for `run_tree`."""
+    """Some datasets in a tree; InputError where a file is outside it, no Parquet, or not in its contract's schema."""
     tree = Tree(root)
     for contract in contracts:
         _collect(tree, contract, mf, seed, scenarios)
@@ -99,12 +94,7 @@ def world_seed(root: Path, mf: str, seed: int) -> int | None:
 
 
 def parameter_hash_of(root: Path, stated: str | None, tree: Tree) -> str:
-    """The run's parameter_hash: as stated, and equal in every part file of arrivals that has one.
-
-    Raises
-    ------
-    InputError : no value, or different values.
-    """
+    """The run's parameter_hash: as stated, and equal in every part file of arrivals that has one."""
     hashes = set() if stated is None else {stated}
     for path in tree.files.get(_ARRIVALS, []):
         with open_file(path, dataset(_ARRIVALS), foreign=True) as file:
@@ -151,12 +141,7 @@ def _normalised(path: Path, contract: Dataset) -> list[str]:
 
 
 def require_inside(root: Path) -> None:
-    """Refuse a tree whose documents (records, logs, policies, markers, receipts) are links to files outside it.
-
-    Raises
-    ------
-    InputError : ``5B.ATTACH.OUTSIDE`` if a link leads out of the tree.
-    """
+    """Refuse a tree whose documents (records, logs, policies, markers, receipts) are links to files outside it."""
     for pattern in _DOCUMENTS:
         for path in sorted(root.glob(pattern)):
             inside(root, path)
@@ -178,12 +163,7 @@ def inside(root: Path, path: Path) -> Path:
 
 
 def check_bundles(root: Path, segments: Collection[str], mf: str) -> tuple[list[str], list[str]]:
-    """Re-hash the bundles of some segments: names of the verified, and missing flags.
-
-    Raises
-    ------
-    InputError, MissingInputError : a member differs from its index, or a flag from the content.
-    """
+    """Re-hash the bundles of some segments (see `read_bundle`): names of the verified, and missing flags."""
     verified, missing = [], []
     for segment in segments:
         folder = root / validation_folder(segment, mf)
@@ -198,11 +178,7 @@ def check_bundles(root: Path, segments: Collection[str], mf: str) -> tuple[list[
 def check_declared_digests(tree: Tree, outputs: Mapping[str, str], world: Mapping[str, str]) -> list[str]:
     """Compare the digests in sealed inputs and markers with the actual digests, by path below the root.
 
-    Returns the names of the documents with at least one such digest.
-
-    Raises
-    ------
-    InputError : ``5B.ATTACH.CHANGED`` if a file differs from its recorded digest.
+    Returns the names of the documents with at least one such digest; InputError if a file differs from it.
     """
     verified = []
     for path in tree.files.get("sealed_inputs_5B", []):

@@ -9,11 +9,11 @@ from typing import Any, Final, Literal
 from segment5b_lib.contract.upstream import UPSTREAM
 from segment5b_lib.engine.attach.identity import Identity
 from segment5b_lib.engine.attach.tree import Tree, tree_of, world_seed
-from segment5b_lib.errors import InputError, UsageError
+from segment5b_lib.errors import InputError
 from segment5b_lib.store.digest import sha256_files
 from segment5b_lib.store.documents import read_mapping
 from segment5b_lib.store.worlds import WORLD_FILE, World, open_world, worlds_folder
-from segment5b_lib.world.world_file import world_names
+from segment5b_lib.world.world_file import require_scale
 
 UNSTATED: Final = "unstated"
 
@@ -34,63 +34,40 @@ class ExternalWorld:
 
 
 def find_world(root: Path, identity: Identity, scenarios: list[str], *, named: str, scale: str) -> ExternalWorld:
-    """The named world, else the world in the tree, else the local world with the run's fingerprint.
-
-    Raises
-    ------
-    InputError : the named world has another fingerprint; a file is outside the tree or has a wrong schema.
-    """
-    _require_scale(scale)
+    """The named world, else the world in the tree, else the local world with the run's fingerprint."""
+    if scale:
+        require_scale(scale, f"there is no scale {scale!r}", "--scale")
     mf = identity.manifest_fingerprint
     seed = world_seed(root, mf, identity.seed)
     tree = Tree(root) if named else tree_of(root, UPSTREAM, mf, seed, scenarios)
     if not tree.files and (named or (worlds_folder() / mf / WORLD_FILE).is_file()):
         local = open_world(named or mf)
-        _require_same(local, mf)
+        if local.mf != mf:
+            raise InputError(
+                "5B.RUN.WRONG_WORLD",
+                "the named world is not the world that the run reads",
+                where=str(local.root),
+                expected=mf,
+                found=local.mf,
+            )
         place: Literal["named", "outputs"] = "named" if named else "outputs"
         return ExternalWorld(place, _inventory(local), [], set(), local, {})
-    document, missing = _document(root, scale)
-    document |= {"manifest_fingerprint": mf, "scenarios": scenarios}
-    document.setdefault("world_seed", identity.seed if seed is None else seed)
+    path = root / WORLD_FILE
+    defaults = {
+        "scale": scale or UNSTATED,
+        "parents": [],
+        "world_seed": identity.seed if seed is None else seed,
+    }
+    stated = read_mapping(path) if path.is_file() else {}
+    document = {**defaults, **stated, "manifest_fingerprint": mf, "scenarios": scenarios}
+    unstated = document["scale"] == UNSTATED
+    missing = ["the world's scale (runtime budgets bind at the pinned one: --scale)"] if unstated else []
     if not tree.files:
         absent = [f"the upstream world {mf[:12]} (1A to 5A: gates that need it are not measured)", *missing]
         return ExternalWorld("absent", {}, absent, set(), None, document)
     digests = sha256_files([path for paths in tree.files.values() for path in paths])
     files = {name: {tree.path(path): digests[path] for path in paths} for name, paths in tree.files.items()}
     return ExternalWorld("tree", files, [*tree.missing, *missing], tree.normalised, None, document)
-
-
-def _require_scale(scale: str) -> None:
-    if scale and scale not in world_names():
-        raise UsageError(
-            "5B.WORLD.UNKNOWN_SCALE",
-            f"there is no scale {scale!r}",
-            where="--scale",
-            expected=", ".join(world_names()),
-            found=scale,
-        )
-
-
-def _require_same(world: World, mf: str) -> None:
-    if world.mf != mf:
-        raise InputError(
-            "5B.RUN.WRONG_WORLD",
-            "the named world is not the world that the run reads",
-            where=str(world.root),
-            expected=mf,
-            found=world.mf,
-        )
-
-
-def _document(root: Path, scale: str) -> tuple[dict[str, Any], list[str]]:
-    """Fields of a world file, from the tree's world file if it has one; and texts of missing fields."""
-    path = root / WORLD_FILE
-    world_document = read_mapping(path) if path.is_file() else {}
-    document = {"scale": scale or UNSTATED, "parents": [], **world_document}
-    missing = (
-        ["the world's scale (runtime budgets bind at the pinned one: --scale)"] if document["scale"] == UNSTATED else []
-    )
-    return document, missing
 
 
 def _inventory(world: World) -> dict[str, dict[str, str]]:

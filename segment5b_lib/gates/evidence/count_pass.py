@@ -71,7 +71,7 @@ def tally_counts(run: Run, scenario_id: str, law: CountLaw) -> SeriesCounts:
         lies outside the horizon
     """
     files = run.files(DATASET, scenario_id)
-    rows = sum(rows_of(path, dataset(DATASET)) for path in files)
+    rows = rows_of(files, dataset(DATASET))
     share = min(1.0, _POOL * law.sampled_rows / max(rows, 1))
     tables, moments, parts = ZoneTables(4, law.buckets), np.zeros(7), []
     for part in each(lambda path: _tally_part(path, law, share), files):

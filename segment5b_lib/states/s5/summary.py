@@ -19,7 +19,7 @@ from segment5b_lib.states.s4.counts import merchant_cells, merchant_starts
 from segment5b_lib.states.s5.check import MAX_ISSUES, Issue
 from segment5b_lib.states.s5.ledger import CountMatrix, RowLedger
 from segment5b_lib.states.s5.rows import BUCKET_KEY, KeyCodes, Violations, require_values
-from segment5b_lib.store.query import connect, q
+from segment5b_lib.store.query import PARQUET_FILES, connect, q
 from segment5b_lib.store.scan import RowRanges
 
 _SUMMARY: Final = "s4_arrival_summary_5B"
@@ -188,7 +188,7 @@ class _Reader:
 
 
 _KEY: Final = ", ".join(BUCKET_KEY)
-_SUMS: Final = f"SELECT {_KEY}, sum(count_N)::BIGINT AS n FROM read_parquet({{files}}, hive_partitioning = false)"
+_SUMS: Final = f"SELECT {_KEY}, sum(count_N)::BIGINT AS n FROM {PARQUET_FILES}"
 _BOTH: Final = f"""
 SELECT {_KEY}, coalesce(s3.n, 0) AS a, coalesce(s4.n, 0) AS b
 FROM ({_SUMS.format(files="$1")} WHERE count_N <> 0 GROUP BY ALL) s3
