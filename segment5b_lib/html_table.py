@@ -59,17 +59,14 @@ def html_record(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def code(text: str) -> Markup:
-    """A text as code."""
     return Markup(f"<code>{_html(text)}</code>")
 
 
 def bold(text: str) -> Markup:
-    """A text in bold."""
     return Markup(f"<b>{_html(text)}</b>")
 
 
 def small(text: str) -> Markup:
-    """A text in small print."""
     return Markup(f"<small>{_html(text)}</small>")
 
 
@@ -79,7 +76,6 @@ def spaced(*texts: str) -> Markup:
 
 
 def lines(*texts: str) -> Markup:
-    """Texts below each other."""
     return Markup("<br>".join(_html(text) for text in texts))
 
 

@@ -58,7 +58,6 @@ def compile_zones(tzids: Iterable[str], last_transition_year: int) -> TzCache:
 
 
 def encode(cache: TzCache) -> bytes:
-    """The cache as `TZC1` bytes."""
     parts = [_HEADER.pack(MAGIC, LAYOUT_VERSION, len(cache.names))]
     for index, name in enumerate(cache.names):
         owned = slice(cache.starts[index], cache.starts[index + 1])

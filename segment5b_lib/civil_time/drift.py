@@ -72,7 +72,6 @@ class Drift(NamedTuple):
 
     @property
     def unexplained(self) -> tuple[ZoneDrift, ...]:
-        """Zones whose offsets match no release."""
         return tuple(zone for zone in self.zones if not zone.releases)
 
 
@@ -87,7 +86,6 @@ class Probes(NamedTuple):
     others: Mapping[str, I64 | None]
 
     def before(self, until: int) -> Probes:
-        """The probes before an instant."""
         cut = slice(int(np.searchsorted(self.seconds, until)))
         others = {release: None if line is None else line[cut] for release, line in self.others.items()}
         return Probes(self.seconds[cut], self.expected[cut], others)
@@ -154,7 +152,6 @@ def _compare(database: TzDatabase, probes: Mapping[str, Probes], until: int) -> 
 
 
 def _shown_by(actual: I64 | None, zone: Probes) -> tuple[str, ...]:
-    """The releases with exactly these offsets."""
 
     def same(line: I64 | None) -> bool:
         return actual is line if actual is None or line is None else np.array_equal(actual, line)

@@ -33,15 +33,12 @@ class Command:
         return " ".join([PROGRAM, *self.verb, *(_quoted(word) for word in self.arguments)])
 
     def first(self, *arguments: str) -> Command:
-        """The command with these arguments before its own."""
         return replace(self, arguments=(*arguments, *self.arguments))
 
     def then(self, *arguments: str) -> Command:
-        """The command with these arguments after its own."""
         return replace(self, arguments=(*self.arguments, *arguments))
 
     def without(self, option: str) -> Command:
-        """The command without one option and its value."""
         at = self.arguments.index(option)
         return replace(self, arguments=self.arguments[:at] + self.arguments[at + 2 :])
 

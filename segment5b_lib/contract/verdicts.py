@@ -60,7 +60,6 @@ class Bound:
         return f"{text} ({self.policy_file}, {self.policy_key})"
 
     def sides(self) -> Iterator[tuple[Side, float]]:
-        """The sides that the limit has, lower one first."""
         if self.limit.min is not None:
             yield "min", self.limit.min
         if self.limit.max is not None:
@@ -168,5 +167,4 @@ def thresholds_of(policy: ValidationPolicy, gate: str) -> GateThresholds:
 
 
 def gate_bound(policy: ValidationPolicy, gate: str, level: Level) -> Bound:
-    """The B (`b`) or B+ (`bplus`) bound of a gate."""
     return Bound(getattr(thresholds_of(policy, gate), level), THRESHOLD_FILE, f"gates.{gate}.{level}", level)

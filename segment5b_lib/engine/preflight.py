@@ -186,7 +186,6 @@ def _container_free(limit: str, use: str, statistics: str, cache: str) -> int | 
 
 
 def _number(path: Path, name: str) -> int:
-    """The number after a name at the beginning of a line."""
     match = re.search(rf"^{name}:?\s+(\d+)", path.read_text(encoding="utf-8"), re.MULTILINE)
     assert match is not None, f"{path} has no {name}"
     return int(match.group(1))

@@ -23,7 +23,6 @@ from segment5b_lib.version import __version__
 def state_record(
     context: Context, *, started: str, wall_ms: float, cpu_ms: float, counters: Counters, error: BaseException | None
 ) -> StateRecord:
-    """The row of `segment_state_runs` for one attempt, passed or failed."""
     receipt = context.run.receipt
     summary = {name: value for name, value in counters.items() if name not in ("rows_in", "rows_out", "shards")}
     return StateRecord(

@@ -37,8 +37,6 @@ class Listener:
 
 
 class LineListener(Listener):
-    """One line per finished or skipped state: for pipes and `--quiet`."""
-
     def __init__(self, console: Console) -> None:
         self._console = console
 

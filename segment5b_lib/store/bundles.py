@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -18,7 +18,6 @@ from segment5b_lib.store.digest import bundle_digest
 from segment5b_lib.store.documents import read_json
 
 FLAG_FILE: Final = "_passed.flag"
-_INDEX: Final = "index.json"
 _TEXT_FLAG = re.compile(r"sha256_hex = ([a-f0-9]{64})\s*")
 
 
@@ -35,64 +34,46 @@ class Member:
 class IndexShape:
     """How one segment writes its index and computes its digest.
 
-    `relative_to_root`: member paths start at the root, not at the bundle's folder. `includes_index`: the
-    index itself counts. `over_hex`: the digest is over the members' hex digests by logical id.
+    `key`: where the members are listed; the index is the list itself without a key. `digests`: rows have the members'
+    digests, and `logical_ids` if so said; else they are artefacts with an id. `relative_to_root`: member paths start at
+    the root, not at the bundle's folder. `includes_index`: the index itself counts. `over_hex`: the digest is over the
+    members' hex digests by logical id.
     """
 
-    file: str
-    members: Callable[[Any], list[Member]]
-    document: Callable[[Sequence[Member]], Any]
+    key: str = ""
+    file: str = "index.json"
+    digests: bool = True
+    logical_ids: bool = False
     relative_to_root: bool = False
     includes_index: bool = False
     over_hex: bool = False
     json_flag: bool = False
 
+    def members(self, document: Any) -> list[Member]:
+        rows = document[self.key] if self.key else document
+        if self.digests:
+            return [Member(row["path"], row["sha256_hex"], row.get("logical_id", "")) for row in rows]
+        return [Member(row["path"], None, row["artifact_id"]) for row in rows]
 
-def _path_and_digest(member: Member) -> dict[str, str | None]:
-    return {"path": member.path, "sha256_hex": member.sha256_hex}
-
-
-def _identified(member: Member) -> dict[str, str | None]:
-    return {"logical_id": member.logical_id, **_path_and_digest(member)}
-
-
-def _claimed(rows: Sequence[Mapping[str, str]]) -> list[Member]:
-    return [Member(row["path"], row["sha256_hex"], row.get("logical_id", "")) for row in rows]
-
-
-def _keyed(
-    key: str,
-    row: Callable[[Member], dict[str, str | None]] = _path_and_digest,
-    *,
-    file: str = _INDEX,
-    over_hex: bool = False,
-    json_flag: bool = False,
-) -> IndexShape:
-    """An index that lists its members below one key."""
-    return IndexShape(
-        file,
-        lambda document: _claimed(document[key]),
-        lambda members: {key: [row(member) for member in members]},
-        over_hex=over_hex,
-        json_flag=json_flag,
-    )
+    def document(self, members: Sequence[Member]) -> object:
+        if not self.digests:
+            return [{"artifact_id": m.logical_id, "kind": "data", "path": m.path} for m in members]
+        rows = [{"path": m.path, "sha256_hex": m.sha256_hex} for m in members]
+        if self.logical_ids:
+            rows = [{**row, "logical_id": m.logical_id} for row, m in zip(rows, members, strict=True)]
+        return {self.key: rows} if self.key else rows
 
 
-_ARTIFACTS = IndexShape(
-    _INDEX,
-    lambda document: [Member(row["path"], None, row["artifact_id"]) for row in document],
-    lambda members: [{"artifact_id": m.logical_id, "kind": "data", "path": m.path} for m in members],
-    includes_index=True,
-)
-SHAPES: Final[dict[str, IndexShape]] = {
+_ARTIFACTS = IndexShape(digests=False, includes_index=True)
+SHAPES: Final = {
     "1A": _ARTIFACTS,
     "1B": _ARTIFACTS,
-    "2A": _keyed("files"),
-    "2B": IndexShape(_INDEX, _claimed, lambda members: [_path_and_digest(m) for m in members], relative_to_root=True),
-    "3A": _keyed("members", _identified, over_hex=True),
-    "3B": _keyed("members", _identified),
-    "5A": _keyed("entries", file="validation_bundle_index_5A.json", json_flag=True),
-    "5B": _keyed("members", json_flag=True),
+    "2A": IndexShape("files"),
+    "2B": IndexShape(relative_to_root=True),
+    "3A": IndexShape("members", logical_ids=True, over_hex=True),
+    "3B": IndexShape("members", logical_ids=True),
+    "5A": IndexShape("entries", "validation_bundle_index_5A.json", json_flag=True),
+    "5B": IndexShape("members", json_flag=True),
 }
 
 

@@ -33,7 +33,6 @@ class Pins(RootModel[dict[Role, list[str]]]):
     model_config = ConfigDict(frozen=True, strict=True)
 
     def of(self, role: str) -> list[str]:
-        """The runs of a role; empty for a role that nobody has."""
         return next((runs for name, runs in self.root.items() if name == role), [])
 
     def roles_of(self, run_id: str) -> list[str]:

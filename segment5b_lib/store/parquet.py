@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -150,10 +149,6 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 def read_table(folder: Path, dataset: Dataset, columns: Sequence[str] | None = None) -> pa.Table:
     """All part files of a dataset as one table; text columns come as plain strings."""
     return read_files(parquet_files(folder, dataset), dataset, columns)
-
-
-def read_frame(folder: Path, dataset: Dataset, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    return pl.DataFrame(pl.from_arrow(read_table(folder, dataset, columns)))
 
 
 def read_files(files: Iterable[Path], dataset: Dataset, columns: Sequence[str] | None = None) -> pa.Table:

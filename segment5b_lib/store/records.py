@@ -42,7 +42,6 @@ class Marker(Recorded):
     produced_by_parameter_hash: str
 
     def content(self) -> bytes:
-        """The marker as it is written: canonical JSON."""
         return canonical_json(self.model_dump())
 
     def of_scenario(self, scenario_id: str) -> Counters:

@@ -9,9 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-import polars as pl
-import pyarrow as pa
-
 from segment5b_lib.contract.datasets import dataset, folder_of, validation_folder
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.strict import Strict
@@ -20,10 +17,10 @@ from segment5b_lib.errors import InputError, StaleError
 from segment5b_lib.identity import canonical_json, sha256_hex
 from segment5b_lib.store.attachments import Attachment
 from segment5b_lib.store.documents import read_json, validated
-from segment5b_lib.store.parquet import parquet_files, read_frame, read_table
+from segment5b_lib.store.parquet import parquet_files
 from segment5b_lib.store.postures import load_policies
 from segment5b_lib.store.records import Counters, Marker, OutputLine, StateRecord, record_lines
-from segment5b_lib.store.worlds import World
+from segment5b_lib.store.worlds import DatasetRoot, World
 
 RECEIPT_FILE: Final = "run_receipt.json"
 
@@ -47,7 +44,7 @@ class RunReceipt(Strict):
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(DatasetRoot):
     """A run root on disk that this library has made (`AttachedRun`: another program)."""
 
     root: Path
@@ -129,7 +126,6 @@ class Run:
         return World(root)
 
     def folder(self, dataset_id: str, scenario_id: str | None = None) -> Path:
-        """Folder of one of the run's datasets."""
         mf, seed = self.receipt.manifest_fingerprint, self.receipt.seed
         return self.root / folder_of(dataset_id, mf=mf, seed=seed, scenario_id=scenario_id)
 
@@ -141,18 +137,8 @@ class Run:
         """Part files of a dataset in key order."""
         return parquet_files(self.folder(dataset_id, scenario_id), dataset(dataset_id))
 
-    def table(self, dataset_id: str, columns: Sequence[str] | None = None, scenario_id: str | None = None) -> pa.Table:
-        """A dataset as an Arrow table: for the small ones, never for arrivals."""
-        return read_table(self.folder(dataset_id, scenario_id), dataset(dataset_id), columns)
-
-    def frame(
-        self, dataset_id: str, columns: Sequence[str] | None = None, scenario_id: str | None = None
-    ) -> pl.DataFrame:
-        return read_frame(self.folder(dataset_id, scenario_id), dataset(dataset_id), columns)
-
     @property
     def bundle_folder(self) -> Path:
-        """Folder of the S5 validation bundle."""
         return self.root / validation_folder("5B", self.receipt.manifest_fingerprint)
 
     @property
@@ -227,7 +213,6 @@ class Run:
 
     @property
     def log(self) -> Path:
-        """The run log: one line per step and attempt."""
         return self.root / f"run_log_{self.run_id}.log"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,14 +15,31 @@ import pyarrow as pa
 from segment5b_lib.contract.datasets import dataset, folder_of, validation_folder
 from segment5b_lib.errors import InputError, MissingInputError, UsageError
 from segment5b_lib.store.documents import read_json
-from segment5b_lib.store.parquet import parquet_files, read_frame, read_table
+from segment5b_lib.store.parquet import parquet_files, read_table
 from segment5b_lib.store.roots import outputs_folder
 
 WORLD_FILE: Final = "world.json"
 
 
+class DatasetRoot(ABC):
+    """A folder of datasets: a world's or a run's."""
+
+    @abstractmethod
+    def folder(self, dataset_id: str, scenario_id: str | None = None) -> Path:
+        """Folder of one dataset."""
+
+    def table(self, dataset_id: str, columns: Sequence[str] | None = None, scenario_id: str | None = None) -> pa.Table:
+        """A small dataset as an Arrow table; surface and arrivals are read in parts."""
+        return read_table(self.folder(dataset_id, scenario_id), dataset(dataset_id), columns)
+
+    def frame(
+        self, dataset_id: str, columns: Sequence[str] | None = None, scenario_id: str | None = None
+    ) -> pl.DataFrame:
+        return pl.DataFrame(pl.from_arrow(self.table(dataset_id, columns, scenario_id)))
+
+
 @dataclass(frozen=True)
-class World:
+class World(DatasetRoot):
     """A sealed world on disk. `root` is the folder named by its manifest fingerprint.
 
     Of a world in an attached tree `own` is that folder: it holds our document, and `root` is the tree.
@@ -70,7 +88,6 @@ class World:
 
     @property
     def scenarios(self) -> tuple[str, ...]:
-        """Scenario ids, sorted."""
         return tuple(sorted(self.document["scenarios"]))
 
     def folder(self, dataset_id: str, scenario_id: str | None = None) -> Path:
@@ -88,17 +105,7 @@ class World:
             raise MissingInputError("5B.STORE.DATASET_MISSING", f"{dataset_id} has no file", where=str(path))
         return [path]
 
-    def table(self, dataset_id: str, columns: Sequence[str] | None = None, scenario_id: str | None = None) -> pa.Table:
-        """A dataset as an Arrow table. Not for the surface, which is read in slices."""
-        return read_table(self.folder(dataset_id, scenario_id), dataset(dataset_id), columns)
-
-    def frame(
-        self, dataset_id: str, columns: Sequence[str] | None = None, scenario_id: str | None = None
-    ) -> pl.DataFrame:
-        return read_frame(self.folder(dataset_id, scenario_id), dataset(dataset_id), columns)
-
     def bundle_folder(self, segment: str) -> Path:
-        """Folder of an upstream segment's validation bundle."""
         return self.root / validation_folder(segment, self.mf)
 
 
@@ -107,7 +114,6 @@ def worlds_folder() -> Path:
 
 
 def list_worlds() -> list[World]:
-    """Every complete world, by fingerprint."""
     return [World(path.parent) for path in sorted(worlds_folder().glob(f"*/{WORLD_FILE}"))]
 
 

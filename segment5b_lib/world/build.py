@@ -52,8 +52,6 @@ ATTRIBUTION: Final = (
 
 @dataclass(frozen=True)
 class Built:
-    """A world, and whether it was made now or was already there with the same content."""
-
     world: World
     existed: bool
 

@@ -23,7 +23,6 @@ MF_PLACEHOLDER: Final = "{mf}"
 
 
 def named(names: Sequence[str], index: I64) -> pa.Array:
-    """Text column from names and indices."""
     return pa.array(names, pa.string()).take(pa.array(index))
 
 
@@ -62,7 +61,6 @@ class Stage:
         return self.register(dataset_id, contract.segment, f"{folder}/{contract.file.format(part=part)}")
 
     def register(self, dataset_id: str, segment: str, relative: str) -> Path:
-        """Register a file by its path relative to the root."""
         self.owners[relative] = (dataset_id, segment)
         path = self.root / relative
         path.parent.mkdir(parents=True, exist_ok=True)

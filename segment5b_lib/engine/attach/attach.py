@@ -24,8 +24,6 @@ from segment5b_lib.store.runs import Run
 
 @dataclass(frozen=True)
 class Attached:
-    """An attached run, and whether it had been attached before."""
-
     run: Run
     record: Attachment
     existed: bool
