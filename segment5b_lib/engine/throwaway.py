@@ -36,16 +36,13 @@ def throwaway(run: Run) -> Iterator[Run]:
             for name in (*_LINKED, _LOGS):
                 if (run.root / name).is_dir():
                     copy = shutil.copy2 if name == _LOGS else os.link
-                    shutil.copytree(run.root / name, root / name, copy_function=copy, ignore=_leftovers)
+                    ignore = shutil.ignore_patterns(f"{STAGING_PREFIX}*", f"*{STALE}*")
+                    shutil.copytree(run.root / name, root / name, copy_function=copy, ignore=ignore)
             shutil.copy(run.root / RECEIPT_FILE, root / RECEIPT_FILE)
             (folder / "worlds").symlink_to(run.world.root.parent)
             yield Run(root)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _leftovers(_folder: str, names: list[str]) -> set[str]:
-    return {name for name in names if name.startswith(STAGING_PREFIX) or STALE in name}
 
 
 def stale_bundles(run: Run) -> list[Path]:

@@ -56,7 +56,10 @@ def build_cells(cities: Cities, geography: Geography) -> Cells:
     zones = tuple(sorted({*cities.zones, *(place.tzid for place in geography.hand_made)}))
     places, border, hand_made = _all_places(cities, zones, geography)
     code = places.country * len(zones) + places.zone
-    keep = _kept(code, border, places.population, geography)
+    pair = np.unique(code, return_inverse=True)[1]
+    people = np.bincount(pair, weights=places.population)[pair]
+    # Border points of pairs that are not a country under its own clock, with enough people.
+    keep = ~border | (~np.isin(code, code[~border]) & (people >= geography.border_people))
     order = np.flatnonzero(keep)[np.argsort(code[keep], kind="stable")]
     places, border, hand_made, code = places.take(order), border[order], hand_made[order], code[order]
     starts = np.flatnonzero(np.diff(code, prepend=-1))
@@ -122,14 +125,6 @@ def _all_places(cities: Cities, zones: tuple[str, ...], geography: Geography) ->
     sizes = [len(part.country) for part in parts]
     places = parts[0].followed_by(parts[1]).followed_by(parts[2])
     return places, np.repeat([False, True, False], sizes), np.repeat([False, False, True], sizes)
-
-
-def _kept(code: I64, border: Flags, population: I64, geography: Geography) -> Flags:
-    """Places to keep: border points only of pairs that are not a country under its own clock, with enough people."""
-    pair = np.unique(code, return_inverse=True)[1]
-    people = np.bincount(pair, weights=population)[pair]
-    kept: Flags = ~border | (~np.isin(code, code[~border]) & (people >= geography.border_people))
-    return kept
 
 
 def _zones_in_use(zone: I64, demand: F64, zones: tuple[str, ...], geography: Geography) -> I64:

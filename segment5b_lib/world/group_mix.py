@@ -51,7 +51,9 @@ def build_group_weights(
     merchant = pairs // len(zones)
     starts = np.searchsorted(merchant, np.arange(len(merchants) + 1))
     base = np.bincount(row, weights=weights.series_share).astype(np.float64)
-    gamma = _day_noise(spec, merchants, starts, randomness)
+    days, sigma = spec.horizon.days, spec.site_weights.day_sigma
+    normal = randomness.normals("day_effects", merchants.ids, np.diff(starts) * days)
+    gamma = np.exp(sigma * normal - sigma**2 / 2).reshape(-1, days)  # log-normal with mean 1
     raw = base[:, None] * gamma
     sites = np.bincount(row, weights=series.sites).astype(np.float64)
     p = np.concatenate(
@@ -102,14 +104,6 @@ def _levelled_until(share: F64, enough: Callable[[F64], Flags]) -> F64:
 def _entropy(share: F64) -> F64:
     entropy: F64 = -(share * np.log(np.maximum(share, 1e-300))).sum(axis=0)
     return entropy
-
-
-def _day_noise(spec: WorldSpec, merchants: PlannedMerchants, starts: I64, randomness: Randomness) -> F64:
-    """Log-normal with mean 1, one per (merchant, zone, day)."""
-    days, sigma = spec.horizon.days, spec.site_weights.day_sigma
-    normal = randomness.normals("day_effects", merchants.ids, np.diff(starts) * days)
-    noise: F64 = np.exp(sigma * normal - sigma**2 / 2).reshape(-1, days)
-    return noise
 
 
 def _closed(p: F64, starts: I64) -> F64:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from segment5b_lib.engine.attach.identity import Identity, identity_of_tree
+from segment5b_lib.engine.attach.identity import identity_of_tree
 from segment5b_lib.engine.attach.run import inspect_tree
 from segment5b_lib.engine.attach.tree import require_inside
 from segment5b_lib.errors import ConflictError, MissingInputError, UsageError
@@ -52,7 +52,15 @@ def attach(path: Path, *, run_id: str = "", posture: str = "", world: str = "", 
         home = attached_folder() / identity.run_id
         if home.is_dir():
             return _existing(root, home)
-        _require_free(identity)
+        if (own := runs_folder() / identity.run_id).exists():
+            raise ConflictError(
+                "5B.ATTACH.ALREADY_OURS",
+                "a run of that id is among this workbench's own runs",
+                where=str(own),
+                expected="a new run_id",
+                found=identity.run_id,
+                next_step=f"segment5b show {identity.run_id[:8]}",
+            )
         external = inspect_tree(root, identity, posture=posture, world=world, scale=scale)
         with staged(home) as folder:
             external.write(folder)
@@ -93,15 +101,3 @@ def _existing(root: Path, home: Path) -> Attached:
             next_step=f"use the existing attachment, or remove {home} and attach again",
         )
     return Attached(AttachedRun(root, home), record, existed=True)
-
-
-def _require_free(identity: Identity) -> None:
-    if (runs_folder() / identity.run_id).exists():
-        raise ConflictError(
-            "5B.ATTACH.ALREADY_OURS",
-            "a run of that id is among this workbench's own runs",
-            where=str(runs_folder() / identity.run_id),
-            expected="a new run_id",
-            found=identity.run_id,
-            next_step=f"segment5b show {identity.run_id[:8]}",
-        )

@@ -11,12 +11,11 @@ from typing import Any, Final
 from segment5b_lib.errors import InputError, MissingInputError, UsageError
 from segment5b_lib.store.documents import read_mapping
 from segment5b_lib.store.records import record_lines
-from segment5b_lib.store.runs import RECEIPT_FILE
+from segment5b_lib.store.runs import RECEIPT_FILE, Run
 
 _DATA: Final = "data/layer2/5B/{dataset}/seed=*/manifest_fingerprint=*"
 _SEEDED: Final = ("arrival_events", "s3_bucket_counts", "s2_realised_intensity")
 _LOGS: Final = "logs/layer2/5B/rng/*/seed=*/parameter_hash=*/run_id=*"
-_RECORDS: Final = "reports/layer2/segment_state_runs/segment=5B/utc_day=*/segment_state_runs.jsonl"
 _SHAPES: Final = {
     "run_id": re.compile("[0-9a-f]{32}"),
     "parameter_hash": re.compile("[0-9a-f]{64}"),
@@ -134,7 +133,7 @@ def _declarations(root: Path) -> Iterator[DeclaredIdentity]:
         yield _declared(root, receipt, read_mapping(receipt))
     for path in sorted(root.glob(_LOGS)):
         yield _declared(root, path, _partitions(root, path))
-    for path in sorted(root.glob(_RECORDS)):
+    for path in Run(root).record_files:
         for row in record_lines(path):
             if row.get("segment", "5B") == "5B" and row.get("run_id"):
                 yield _declared(root, path, row)
