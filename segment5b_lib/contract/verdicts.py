@@ -65,7 +65,7 @@ class Bound:
         if self.limit.max is not None:
             yield "max", self.limit.max
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         return {"policy_file": self.policy_file, "policy_key": self.policy_key, **dict(self.sides())}
 
     def thresholds(self) -> Iterator[Threshold]:
@@ -117,7 +117,7 @@ class GateResult:
         """Whether the verdict is a pass; not measured and insufficient power are not."""
         return self.verdict in PASSES
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         return {**asdict(self), "verdict": self.verdict.value}
 
 

@@ -104,7 +104,7 @@ class StateRecord(Recorded):
     def seconds(self) -> float:
         return self.durations.wall_ms / 1e3
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         return self.model_dump(mode="json")
 
 

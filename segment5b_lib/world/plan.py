@@ -6,7 +6,6 @@ from functools import cached_property
 
 from segment5b_lib.world.cells import Cells, build_cells
 from segment5b_lib.world.cities import load_cities
-from segment5b_lib.world.demand import SeriesDemand, build_demand
 from segment5b_lib.world.footprint import Series, build_series
 from segment5b_lib.world.group_mix import GroupWeights, build_group_weights
 from segment5b_lib.world.merchants import PlannedMerchants, build_merchants
@@ -14,7 +13,7 @@ from segment5b_lib.world.randomness import Randomness
 from segment5b_lib.world.rhythm import build_weeks
 from segment5b_lib.world.sites import PlannedSites, SiteWeights, build_site_weights, build_sites
 from segment5b_lib.world.spec import ChannelRule, WorldSpec
-from segment5b_lib.world.surface import WorldSurface, build_surface
+from segment5b_lib.world.surface import SeriesDemand, WorldSurface, build_demand, build_surface
 from segment5b_lib.world.virtual import PlannedEdges, build_edges, serving_rules
 
 
