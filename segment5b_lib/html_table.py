@@ -23,7 +23,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A row with a coloured bar before it, perhaps in bold."""
 
     cells: Sequence[str | Cell]
@@ -33,7 +33,7 @@ class Row:
 
 def html_table(
     columns: Sequence[str],
-    rows: Iterable[Row | Sequence[str | Cell]],
+    rows: Iterable[TableRow | Sequence[str | Cell]],
     *,
     caption: str = "",
     one_line: Collection[str] = (),
@@ -46,7 +46,7 @@ def html_table(
     "<table><thead><tr><th style='text-align:left'>gate</th></tr></thead><tbody><tr><td style='text-align:left'>T1 &amp; T2</td></tr></tbody></table>"
     """  # noqa: E501 - the example is the exact markup
     head = "".join(_heading(name.replace("_", " ")) for name in columns)
-    lines = [row if isinstance(row, Row) else Row(row) for row in rows]
+    lines = [row if isinstance(row, TableRow) else TableRow(row) for row in rows]
     keep = [name in one_line for name in columns]
     body = "".join(_row(row, keep or [False] * len(row.cells)) for row in lines)
     title = f"<caption>{_html(caption)}</caption>" if caption else ""
@@ -87,7 +87,7 @@ def _heading(text: str) -> str:
     return f"<th style='text-align:left'>{_html(text)}</th>"
 
 
-def _row(row: Row, one_line: Sequence[bool]) -> str:
+def _row(row: TableRow, one_line: Sequence[bool]) -> str:
     style = [f"box-shadow:inset 5px 0 0 {row.bar}"] if row.bar else []
     style += ["font-weight:bold"] if row.bold else []
     opening = f"<tr style='{';'.join(style)}'>" if style else "<tr>"

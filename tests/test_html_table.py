@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from segment5b_lib.html_table import Cell, Row, bold, code, html_record, html_table, lines, small, spaced
+from segment5b_lib.html_table import Cell, TableRow, bold, code, html_record, html_table, lines, small, spaced
 
 EVIL = "<script>alert('x')</script> & \"y\""
 SAFE = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;y&quot;"
@@ -12,7 +12,7 @@ SAFE = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;y&quot;"
 
 @pytest.mark.parametrize("make", [str, bold, code, small, spaced, lines, Cell])
 def test_every_text_is_escaped_once(make) -> None:  # type: ignore[no-untyped-def]  # functions and classes of a text
-    for page in (html_table([EVIL], [[make(EVIL)]], caption=EVIL), html_table([EVIL], [Row([make(EVIL)])])):
+    for page in (html_table([EVIL], [[make(EVIL)]], caption=EVIL), html_table([EVIL], [TableRow([make(EVIL)])])):
         assert "<script" not in page and "&amp;lt;" not in page
         assert page.count(SAFE) == page.count("alert") >= 2
 
@@ -23,7 +23,7 @@ def test_parts_are_put_together_without_a_second_escape() -> None:
 
 
 def test_colours_lines_and_weight_are_styles() -> None:
-    row = Row(["T1", Cell("fail", colour="#111111", behind="#222222")], bar="#333333", bold=True)
+    row = TableRow(["T1", Cell("fail", colour="#111111", behind="#222222")], bar="#333333", bold=True)
     page = html_table(["gate_id", "verdict"], [row], one_line=("verdict",))
     assert "<th style='text-align:left'>gate id</th>" in page
     assert "<tr style='box-shadow:inset 5px 0 0 #333333;font-weight:bold'><td style='text-align:left'>T1</td>" in page

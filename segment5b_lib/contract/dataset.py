@@ -69,7 +69,7 @@ def layer_of(segment: str) -> str:
     return "layer2" if segment.startswith("5") else "layer1"
 
 
-def declared(
+def declare(
     segment: str,
     dataset_id: str,
     key: tuple[str, ...] = (),

@@ -21,7 +21,7 @@ from segment5b_lib.contract.dataset import (
     UINT64,
     WALL,
     Dataset,
-    declared,
+    declare,
     fields,
     layer_of,
 )
@@ -69,8 +69,8 @@ def arrival_schema(*, utc_marked: bool) -> pa.Schema:
     )
 
 
-_output = partial(declared, "5B")
-_scenario_output = partial(declared, "5B", per_scenario=True)
+_output = partial(declare, "5B")
+_scenario_output = partial(declare, "5B", per_scenario=True)
 OUTPUTS: Final[tuple[Dataset, ...]] = (
     _output("s0_gate_receipt_5B", file="s0_gate_receipt_5B.json", seeded=False),
     _output("sealed_inputs_5B", ("owner_segment", "artifact_id"), file="sealed_inputs_5B.json", seeded=False),

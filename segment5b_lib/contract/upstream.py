@@ -16,7 +16,7 @@ from segment5b_lib.contract.dataset import (
     TS,
     UINT64,
     Dataset,
-    declared,
+    declare,
     fields,
 )
 
@@ -25,10 +25,10 @@ _SITE_KEY = tuple(_SITE)
 _ZONE = {"merchant_id": UINT64, "legal_country_iso": TEXT, "tzid": TEXT}
 
 UPSTREAM: Final[tuple[Dataset, ...]] = (
-    declared("1B", "site_locations", _SITE_KEY, fields(**_SITE, lon_deg=FLOAT64, lat_deg=FLOAT64)),
-    declared("2A", "site_timezones", _SITE_KEY, fields(**_SITE, tzid=TEXT, tzid_source=TEXT, created_utc=TS)),
-    declared("2A", "tz_timetable_cache", seeded=False, file="tz_cache_v1.bin"),
-    declared(
+    declare("1B", "site_locations", _SITE_KEY, fields(**_SITE, lon_deg=FLOAT64, lat_deg=FLOAT64)),
+    declare("2A", "site_timezones", _SITE_KEY, fields(**_SITE, tzid=TEXT, tzid_source=TEXT, created_utc=TS)),
+    declare("2A", "tz_timetable_cache", seeded=False, file="tz_cache_v1.bin"),
+    declare(
         "2A",
         "tz_timetable_cache_json",
         name="tz_timetable_cache",
@@ -36,33 +36,33 @@ UPSTREAM: Final[tuple[Dataset, ...]] = (
         file="tz_timetable_cache.json",
         carries_mf=True,
     ),
-    declared(
+    declare(
         "2B",
         "s1_site_weights",
         _SITE_KEY,
         fields(**_SITE, p_weight=FLOAT64, weight_source=TEXT, quantised_bits=INT32, floor_applied=FLAG),
     ),
-    declared("2B", "s2_alias_index", file="index.json"),
-    declared("2B", "s2_alias_blob", file="alias.bin"),
-    declared(
+    declare("2B", "s2_alias_index", file="index.json"),
+    declare("2B", "s2_alias_blob", file="alias.bin"),
+    declare(
         "2B",
         "s4_group_weights",
         ("merchant_id", "utc_day", "tz_group_id"),
         fields(merchant_id=UINT64, utc_day=TEXT, tz_group_id=TEXT, p_group=FLOAT64, base_share=FLOAT64, gamma=FLOAT64),
     ),
-    declared(
+    declare(
         "3A",
         "zone_alloc",
         tuple(_ZONE),
         fields(**_ZONE, zone_site_count=INT32, site_count=INT32, routing_universe_hash=TEXT),
     ),
-    declared(
+    declare(
         "3B",
         "virtual_classification_3B",
         ("merchant_id",),
         fields(merchant_id=UINT64, is_virtual=FLAG, virtual_mode=TEXT, decision_reason=TEXT, rule_id=TEXT),
     ),
-    declared(
+    declare(
         "3B",
         "virtual_settlement_3B",
         ("merchant_id",),
@@ -75,7 +75,7 @@ UPSTREAM: Final[tuple[Dataset, ...]] = (
             tz_source=TEXT,
         ),
     ),
-    declared(
+    declare(
         "3B",
         "edge_catalogue_3B",
         ("merchant_id", "edge_id"),
@@ -90,7 +90,7 @@ UPSTREAM: Final[tuple[Dataset, ...]] = (
             edge_weight=FLOAT64,
         ),
     ),
-    declared(
+    declare(
         "3B",
         "edge_alias_index_3B",
         ("scope", "merchant_id"),
@@ -107,10 +107,10 @@ UPSTREAM: Final[tuple[Dataset, ...]] = (
         ),
         file="edge_alias_index_3B.parquet",
     ),
-    declared("3B", "edge_alias_blob_3B", file="edge_alias_blob_3B.bin"),
-    declared("3B", "edge_universe_hash_3B", seeded=False, file="edge_universe_hash_3B.json", carries_mf=True),
-    declared("3B", "virtual_routing_policy_3B", seeded=False, file="virtual_routing_policy_3B.json", carries_mf=True),
-    declared(
+    declare("3B", "edge_alias_blob_3B", file="edge_alias_blob_3B.bin"),
+    declare("3B", "edge_universe_hash_3B", seeded=False, file="edge_universe_hash_3B.json", carries_mf=True),
+    declare("3B", "virtual_routing_policy_3B", seeded=False, file="virtual_routing_policy_3B.json", carries_mf=True),
+    declare(
         "5A",
         "scenario_manifest_5A",
         ("scenario_id",),
@@ -126,14 +126,14 @@ UPSTREAM: Final[tuple[Dataset, ...]] = (
         seeded=False,
         file="scenario_manifest_5A.parquet",
     ),
-    declared(
+    declare(
         "5A",
         "merchant_zone_profile_5A",
         tuple(_ZONE),
         fields(**_ZONE, demand_class=TEXT, channel_group=TEXT, weekly_volume_expected=FLOAT64),
         seeded=False,
     ),
-    declared(
+    declare(
         "5A",
         "merchant_zone_scenario_local_5A",
         (*_ZONE, "local_horizon_bucket_index"),

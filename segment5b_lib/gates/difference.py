@@ -12,7 +12,7 @@ from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.wording import value_text
-from segment5b_lib.html_table import Row, html_table
+from segment5b_lib.html_table import TableRow, html_table
 
 _RANK: Final = {Verdict.FAIL: 0, Verdict.PASS_B: 1, Verdict.PASS_BPLUS: 2}
 """Verdicts that are better or worse than one another; the others say that there is nothing to compare."""
@@ -95,6 +95,6 @@ def _change_text(number: float | None, unit: str) -> str:
     return amount if number == 0 else f"{'+' if number > 0 else '−'}{amount}"
 
 
-def _html_row(row: dict[str, Any]) -> Row:
+def _html_row(row: dict[str, Any]) -> TableRow:
     colour = VERDICT_COLOURS[Verdict(row["verdict_after"])]
-    return Row([str(row[name]) for name in _SHOWN], bar=colour, bold=row["moved"] != "same")
+    return TableRow([str(row[name]) for name in _SHOWN], bar=colour, bold=row["moved"] != "same")

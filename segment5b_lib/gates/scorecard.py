@@ -14,7 +14,7 @@ from segment5b_lib.contract.words import Verdict
 from segment5b_lib.errors import UsageError
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.wording import distance_text, provenance_text, threshold_text, value_text
-from segment5b_lib.html_table import Cell, Row, html_table, lines, small
+from segment5b_lib.html_table import Cell, TableRow, html_table, lines, small
 
 _SHOWN: Final = {
     "gate": "gate",
@@ -153,9 +153,9 @@ def _population(entry: GateResult) -> str:
     return "" if entry.population is None else f"{entry.population:,} {entry.population_unit}"
 
 
-def _html_row(row: dict[str, Any]) -> Row:
+def _html_row(row: dict[str, Any]) -> TableRow:
     colour = VERDICT_COLOURS[Verdict(row["verdict"])]
     cells: dict[str, str | Cell] = {name: str(row[name] or "") for name in _SHOWN}
     cells["verdict"] = Cell(row["verdict"], behind=colour)
     cells["provenance"] = small(lines(row["provenance"], row["produced_by"]))
-    return Row(tuple(cells.values()), bar=colour)
+    return TableRow(tuple(cells.values()), bar=colour)

@@ -17,7 +17,7 @@ from segment5b_lib.contract.verdicts import Measurement
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.table import gate
 from segment5b_lib.gates.wording import threshold_text, value_text
-from segment5b_lib.html_table import Row, html_table
+from segment5b_lib.html_table import TableRow, html_table
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.store.runs import Run
 from segment5b_lib.workbench.open_run import OpenRun
@@ -60,10 +60,10 @@ class GateForecast:
         return html_table(heads, [_html_row(row) for row in self.frame().to_dicts()], caption=caption)
 
 
-def _html_row(row: dict[str, Any]) -> Row:
+def _html_row(row: dict[str, Any]) -> TableRow:
     verdict, error = row["verdict"], f"± {value_text(100 * row['standard_error'], 'pp')}"
     texts = (row["gate"], row["title"], value_text(row["expected"], "share"), error, row["b"], row["bplus"])
-    return Row([*texts, verdict or ""], bar=VERDICT_COLOURS[Verdict(verdict)] if verdict else "")
+    return TableRow([*texts, verdict or ""], bar=VERDICT_COLOURS[Verdict(verdict)] if verdict else "")
 
 
 def predict(
