@@ -13,13 +13,12 @@ import pyarrow.compute as pc
 from pydantic import ConfigDict, RootModel
 
 from segment5b_lib.errors import UsageError
-from segment5b_lib.store.attachments import ENGINE, Attachment, attached_homes, read_attachment, require_root
+from segment5b_lib.store.attachments import Attachment, attached_homes, read_attachment, require_root
 from segment5b_lib.store.documents import read_json, validated
 from segment5b_lib.store.publish import STAGING_PREFIX
 from segment5b_lib.store.records import StateRecord, normalised, of_run, record_lines
 from segment5b_lib.store.roots import runs_folder
 from segment5b_lib.store.runs import RECEIPT_FILE, Run
-from segment5b_lib.store.worlds import World
 
 Role = Literal["baseline", "candidate", "last_good", "witness", "certification"]
 PIN_ROLES: Final[tuple[Role, ...]] = get_args(Role)
@@ -79,11 +78,6 @@ class AttachedRun(Run):
     def attachment(self) -> Attachment:
         return read_attachment(self.own)
 
-    @property
-    def by_engine(self) -> bool:
-        """Whether the data engine has made it, and no version of this library."""
-        return self.receipt.library_version == ENGINE
-
     def require_ours(self, what: str) -> None:
         raise UsageError(
             "5B.ATTACH.READ_ONLY",
@@ -92,13 +86,6 @@ class AttachedRun(Run):
             expected="a run that this workbench has made",
             next_step="segment5b run",
         )
-
-    @property
-    def _policies_hash(self) -> str:
-        return self.attachment.policies_hash
-
-    def _world_at(self, root: Path) -> World:
-        return World(self.root, root) if root.is_relative_to(self.own.resolve()) else World(root)
 
     @property
     def scenarios(self) -> tuple[str, ...]:

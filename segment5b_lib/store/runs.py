@@ -15,7 +15,7 @@ from segment5b_lib.contract.strict import Strict
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import InputError, StaleError
 from segment5b_lib.identity import canonical_json, sha256_hex
-from segment5b_lib.store.attachments import Attachment
+from segment5b_lib.store.attachments import ENGINE, Attachment
 from segment5b_lib.store.documents import read_json, validated
 from segment5b_lib.store.parquet import parquet_files
 from segment5b_lib.store.postures import load_policies
@@ -63,7 +63,7 @@ class Run(DatasetRoot):
     @property
     def by_engine(self) -> bool:
         """Whether the data engine has made it, and no version of this library."""
-        return False
+        return self.receipt.library_version == ENGINE
 
     def require_ours(self, what: str) -> None:
         """Refuse to do something to an attached run, which is only ever read."""
@@ -91,7 +91,8 @@ class Run(DatasetRoot):
     @cached_property
     def policies(self) -> Policies:
         """The nine policies as used, by which the run is judged; they must have the hash on record."""
-        policies, expected = load_policies(self.home / "policies"), self._policies_hash
+        policies = load_policies(self.home / "policies")
+        expected = self.attachment.policies_hash if self.attachment else self.receipt.parameter_hash
         if policies.parameter_hash != expected:
             raise StaleError(
                 "5B.RUN.POLICIES_CHANGED",
@@ -103,15 +104,12 @@ class Run(DatasetRoot):
             )
         return policies
 
-    @property
-    def _policies_hash(self) -> str:
-        return self.receipt.parameter_hash
-
     @cached_property
     def world(self) -> World:
         """The world that the run reads; its fingerprint must be the receipt's."""
         root = (self.home.parent.parent / self.receipt.world).resolve()
-        world = self._world_at(root)
+        in_tree = self.attached and root.is_relative_to(self.home.resolve())
+        world = World(self.root, root) if in_tree else World(root)
         if world.mf != self.receipt.manifest_fingerprint:
             raise InputError(
                 "5B.RUN.WRONG_WORLD",
@@ -121,9 +119,6 @@ class Run(DatasetRoot):
                 found=world.mf,
             )
         return world
-
-    def _world_at(self, root: Path) -> World:
-        return World(root)
 
     def folder(self, dataset_id: str, scenario_id: str | None = None) -> Path:
         mf, seed = self.receipt.manifest_fingerprint, self.receipt.seed
