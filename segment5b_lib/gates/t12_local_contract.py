@@ -26,8 +26,7 @@ from segment5b_lib.contract.verdicts import Measurement, not_measured
 from segment5b_lib.errors import InputError
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.gate import ARRIVALS, Gate, Group
-from segment5b_lib.store.engine_columns import MARK, is_text, typed
-from segment5b_lib.store.parquet import open_file
+from segment5b_lib.store.parquet import MARK, is_text, open_file, typed
 
 _READER_WALL: Final = ("TIMESTAMP", "TEXT WITHOUT Z")
 _EPOCH: Final = datetime(1970, 1, 1)

@@ -16,7 +16,7 @@ from segment5b_lib.engine.chain import state_spec
 from segment5b_lib.phases.engine.envelope import Node
 from segment5b_lib.store.digest import bundle_digest
 from segment5b_lib.store.documents import read_json
-from segment5b_lib.store.engine_columns import sql_column
+from segment5b_lib.store.parquet import sql_column
 from segment5b_lib.store.query import PARQUET_FILES, connect, q
 from segment5b_lib.store.runs import Run
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.errors import InputError
 from segment5b_lib.store.columns import words
-from segment5b_lib.store.engine_columns import is_text
+from segment5b_lib.store.parquet import is_text
 from segment5b_lib.store.query import PARQUET_FILES, connect, q
 from segment5b_lib.store.scan import RowRanges
 from segment5b_lib.store.worlds import World

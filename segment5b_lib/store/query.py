@@ -18,8 +18,7 @@ from segment5b_lib.contract.dataset import Dataset
 from segment5b_lib.contract.datasets import OUTPUTS
 from segment5b_lib.contract.upstream import UPSTREAM
 from segment5b_lib.errors import InputError, MissingInputError, UsageError
-from segment5b_lib.store.engine_columns import sql_column
-from segment5b_lib.store.parquet import check_files
+from segment5b_lib.store.parquet import check_files, sql_column
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 

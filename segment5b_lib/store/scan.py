@@ -18,8 +18,7 @@ import pyarrow.parquet as pq
 from segment5b_lib.contract.dataset import Dataset
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.errors import InputError
-from segment5b_lib.store.engine_columns import is_text, typed, with_country
-from segment5b_lib.store.parquet import RESTORE, check_files, damaged, open_file
+from segment5b_lib.store.parquet import RESTORE, check_files, damaged, is_text, open_file, typed, with_country
 from segment5b_lib.store.runs import Run
 
 MOST_THREADS: Final = 4

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from segment5b_lib.contract.datasets import LOCAL_COLUMNS, dataset
-from segment5b_lib.store.engine_columns import COUNTRY, MARK, NO_COUNTRY
+from segment5b_lib.store.parquet import COUNTRY, MARK, NO_COUNTRY
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.scan import scan_files
 

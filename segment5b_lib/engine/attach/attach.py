@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segment5b_lib.engine.attach.identity import identity_of_tree
-from segment5b_lib.engine.attach.run import inspect_tree
+from segment5b_lib.engine.attach.run import ExternalRun
 from segment5b_lib.engine.attach.tree import require_inside
 from segment5b_lib.errors import ConflictError, MissingInputError, UsageError
 from segment5b_lib.store.attachments import Attachment, attached_folder, read_attachment
@@ -61,7 +61,7 @@ def attach(path: Path, *, run_id: str = "", posture: str = "", world: str = "", 
                 found=identity.run_id,
                 next_step=f"segment5b show {identity.run_id[:8]}",
             )
-        external = inspect_tree(root, identity, posture=posture, world=world, scale=scale)
+        external = ExternalRun(root, identity, posture=posture, world=world, scale=scale)
         with staged(home) as folder:
             external.write(folder)
     return Attached(AttachedRun(root, home), read_attachment(home), existed=False)

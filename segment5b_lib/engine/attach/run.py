@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from segment5b_lib.contract.datasets import UPSTREAM_SEGMENTS, validation_folder
 from segment5b_lib.contract.policies import Policies
@@ -18,14 +17,13 @@ from segment5b_lib.engine.attach.identity import Identity
 from segment5b_lib.engine.attach.tree import (
     BUNDLE_DATASET,
     ON_REQUEST,
-    Tree,
     check_bundles,
     check_declared_digests,
     parameter_hash_of,
     run_tree,
     scenarios_of,
 )
-from segment5b_lib.engine.attach.world import ExternalWorld, find_world
+from segment5b_lib.engine.attach.world import find_world
 from segment5b_lib.engine.chain import state_spec
 from segment5b_lib.errors import InputError, MissingInputError, PolicyError, UsageError
 from segment5b_lib.identity import utc_now
@@ -52,23 +50,33 @@ _SPARED: Final = (*ON_REQUEST, "s4_arrival_summary_5B", "s4_arrival_anomalies_5B
 """Outputs of the engine's states that are optional."""
 
 
-@dataclass
 class ExternalRun:
-    """Contents of an external tree that its attachment records."""
+    """A run in an external tree, inspected when the object is made; the tree is not changed."""
 
-    root: Path
-    identity: Identity
-    parameter_hash: str
-    declared: dict[str, Any]
-    scenarios: list[str]
-    tree: Tree
-    digests: dict[Path, str]
-    posture: str
-    policies: Policies
-    records: dict[str, StateRecord]
-    world: ExternalWorld
-    missing: list[str]
-    verified: list[str] = field(default_factory=list)
+    def __init__(self, root: Path, identity: Identity, *, posture: str, world: str, scale: str) -> None:
+        """Arguments and errors as for `attach.attach`."""
+        mf, seed = identity.manifest_fingerprint, identity.seed
+        self.root, self.identity = root, identity
+        self.scenarios = scenarios_of(root, mf, seed)
+        self.tree = run_tree(root, mf, seed, self.scenarios)
+        self.parameter_hash = parameter_hash_of(root, identity.parameter_hash, self.tree)
+        self.posture, self.policies = _policies_of(root, self.parameter_hash, posture)
+        self.records, missing_records = _records(root, identity)
+        self.world = find_world(root, identity, self.scenarios, named=world, scale=scale)
+        self.declared = read_mapping(receipt) if (receipt := root / RECEIPT_FILE).is_file() else {}
+        self.digests = sha256_files([path for paths in self.tree.files.values() for path in paths])
+        self.rng_root = self._rng_root()
+        self.missing = [*self.tree.missing, *self.world.missing, *missing_records]
+        if self.posture != OWN_POLICIES:
+            self.missing.append(f"policies (judged by those of posture {self.posture})")
+        if not self.rng_root:
+            self.missing.append("rng_root (A1 cannot trace the random streams)")
+        segments = (*UPSTREAM_SEGMENTS, "5B") if self.world.place == "tree" else ("5B",)
+        bundles, missing_bundles = check_bundles(root, segments, mf)
+        outputs = {self.tree.path(path): digest for path, digest in self.digests.items()}
+        sealed = {name: digest for files in self.world.files.values() for name, digest in files.items()}
+        self.verified = [*bundles, *check_declared_digests(self.tree, outputs, sealed)]
+        self.missing += missing_bundles
 
     def _record(self) -> Attachment:
         return Attachment(
@@ -96,7 +104,7 @@ class ExternalRun:
         if self.world.sealed is None:
             path = folder / "world" / self.identity.manifest_fingerprint / WORLD_FILE
             path.parent.mkdir(parents=True)
-            document = {"rng_root": self._rng_root(), **self.world.document}
+            document = {"rng_root": self.rng_root, **self.world.document}
             path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
     def _receipt(self) -> RunReceipt:
@@ -109,7 +117,7 @@ class ExternalRun:
             nonce=0,
             parameter_hash=self.parameter_hash,
             manifest_fingerprint=identity.manifest_fingerprint,
-            rng_root=self._rng_root(),
+            rng_root=self.rng_root,
             world=str(sealed.root) if sealed else world_path,
             posture=str(declared.get("posture", "attached")),
             parent_run=None,
@@ -156,42 +164,6 @@ class ExternalRun:
             counters=counters,
             produced_by_parameter_hash=self.parameter_hash,
         )
-
-
-def inspect_tree(root: Path, identity: Identity, *, posture: str, world: str, scale: str) -> ExternalRun:
-    """Inspect a tree without changing it; arguments and errors as for `attach.attach`."""
-    mf, seed = identity.manifest_fingerprint, identity.seed
-    scenarios = scenarios_of(root, mf, seed)
-    tree = run_tree(root, mf, seed, scenarios)
-    parameter_hash = parameter_hash_of(root, identity.parameter_hash, tree)
-    policy_source, policies = _policies_of(root, parameter_hash, posture)
-    records, missing_records = _records(root, identity)
-    upstream = find_world(root, identity, scenarios, named=world, scale=scale)
-    external = ExternalRun(
-        root=root,
-        identity=identity,
-        parameter_hash=parameter_hash,
-        declared=read_mapping(receipt) if (receipt := root / RECEIPT_FILE).is_file() else {},
-        scenarios=scenarios,
-        tree=tree,
-        digests=sha256_files([path for paths in tree.files.values() for path in paths]),
-        posture=policy_source,
-        policies=policies,
-        records=records,
-        world=upstream,
-        missing=[*tree.missing, *upstream.missing, *missing_records],
-    )
-    if policy_source != OWN_POLICIES:
-        external.missing.append(f"policies (judged by those of posture {policy_source})")
-    if not external._rng_root():
-        external.missing.append("rng_root (A1 cannot trace the random streams)")
-    segments = (*UPSTREAM_SEGMENTS, "5B") if upstream.place == "tree" else ("5B",)
-    bundles, missing_bundles = check_bundles(root, segments, mf)
-    outputs = {tree.path(path): digest for path, digest in external.digests.items()}
-    sealed = {name: digest for files in upstream.files.values() for name, digest in files.items()}
-    external.verified = [*bundles, *check_declared_digests(tree, outputs, sealed)]
-    external.missing += missing_bundles
-    return external
 
 
 def _records(root: Path, identity: Identity) -> tuple[dict[str, StateRecord], list[str]]:

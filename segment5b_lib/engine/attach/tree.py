@@ -13,8 +13,7 @@ from segment5b_lib.contract.datasets import OUTPUTS, dataset, folder_of, validat
 from segment5b_lib.errors import InputError
 from segment5b_lib.store.bundles import FLAG_FILE, read_bundle
 from segment5b_lib.store.documents import read_json, read_mapping
-from segment5b_lib.store.engine_columns import NO_COUNTRY, is_text, is_time
-from segment5b_lib.store.parquet import open_file
+from segment5b_lib.store.parquet import NO_COUNTRY, is_text, is_time, open_file
 
 BUNDLE_DATASET: Final = "validation_bundle_5B"
 ON_REQUEST: Final = ("s2_latent_field_5B",)

@@ -39,8 +39,7 @@ from segment5b_lib.kernel.tally_tables import (
     new_odd,
 )
 from segment5b_lib.store.columns import codes, flags, numbers, numbers_or_zero, words
-from segment5b_lib.store.engine_columns import COUNTRY, NO_COUNTRY, no_country
-from segment5b_lib.store.parquet import check_files, open_file
+from segment5b_lib.store.parquet import COUNTRY, NO_COUNTRY, check_files, no_country, open_file
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.scan import each, no_rows, read_group
 
