@@ -64,11 +64,6 @@ def with_changes(policies: Policies, changes: Mapping[str, Any]) -> Policies:
     return validated(Policies, documents, f"policies with {dict(changes)}" if changes else "policies")
 
 
-def policies_of_changes(changes: Mapping[str, Any]) -> set[str]:
-    """Short names of the policies that a set of changes touches."""
-    return {_policy_name(key.split(".")[0], key) for key in changes}
-
-
 def write_policies(policies: Policies, folder: Path) -> None:
     """Write the nine files in the form in which they are read back."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -72,10 +72,7 @@ def mixed(share: F64, even: F64, mix: GroupMix) -> F64:
     zones, until the largest share is down at the soft cap; then the same until the entropy, in nats, reaches
     the floor. A cap or floor beyond equal shares gives equal shares.
 
-    Parameters
-    ----------
-    share : ndarray(float64, ndim=2), [zone, day], sums to 1 on each day
-    even : ndarray(float64, ndim=1), part of the merchant's sites that lie in each zone, sums to 1
+    `share` [zone, day] sums to 1 on each day; `even` is the part of the merchant's sites in each zone.
     """
     if len(share) == 1:
         return share

@@ -18,15 +18,7 @@ def apportion(weights: F64, total: int, least: int = 0, most: I64 | None = None)
     """Whole numbers in proportion to `weights` with an exact sum.
 
     Every entry gets `least`; the rest goes by largest remainder (ties to the lower index), never above
-    `most`, whose overflow is shared out among the others.
-
-    Returns
-    -------
-    ndarray(int64, ndim=1), same length as `weights`, summing to `total`
-
-    Raises
-    ------
-    ValueError : `total` is below the sum of `least` or above the sum of `most`
+    `most`, whose overflow is shared out among the others. ValueError where `least` or `most` make `total` impossible.
     """
     limit = np.full(len(weights), total) if most is None else most.astype(np.int64)
     given: I64 = np.minimum(np.full(len(weights), least), limit)
@@ -46,17 +38,9 @@ def apportion(weights: F64, total: int, least: int = 0, most: I64 | None = None)
 
 
 def least_covered(sizes: F64, demand: F64, allowed: Flags | None = None) -> I64:
-    """Hand things of given sizes to takers, each to the one whose demand is least covered so far.
+    """Taker of each thing, in turn the one whose demand is least covered so far, of equals the first.
 
-    Parameters
-    ----------
-    sizes : ndarray(float64, ndim=1), in the order in which they are handed out (largest first covers best)
-    demand : ndarray(float64, ndim=1), what takers want, in any unit
-    allowed : ndarray(bool, ndim=2), [thing, taker]; every thing must have a taker
-
-    Returns
-    -------
-    ndarray(int64, ndim=1), taker of each thing; among equals the first
+    Largest first covers best. `demand` may have any unit; `allowed` [thing, taker] must have a taker for each thing.
     """
     wanted = demand * (sizes.sum() / demand.sum())
     taker = np.empty(len(sizes), np.int64)
