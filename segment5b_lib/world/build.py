@@ -22,10 +22,9 @@ from segment5b_lib.store.publish import STAGING_PREFIX, replace_folder, sync_tre
 from segment5b_lib.store.worlds import WORLD_FILE, World
 from segment5b_lib.version import __version__
 from segment5b_lib.world.cities import package_versions
-from segment5b_lib.world.edge_files import write_3b
 from segment5b_lib.world.forecast import forecast
 from segment5b_lib.world.plan import Plan
-from segment5b_lib.world.site_files import write_1a, write_1b, write_2a, write_2b, write_3a
+from segment5b_lib.world.segment_files import write_1a, write_1b, write_2a, write_2b, write_3a, write_3b
 from segment5b_lib.world.spec import WorldSpec
 from segment5b_lib.world.stage import MF_PLACEHOLDER, Stage, name_folders
 from segment5b_lib.world.surface_files import write_5a

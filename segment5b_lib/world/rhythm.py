@@ -10,7 +10,7 @@ from functools import lru_cache
 import holidays
 import numpy as np
 
-from segment5b_lib.arrays import F64, I64, Flags
+from segment5b_lib.arrays import F64, I64
 from segment5b_lib.civil_time.tzif import read_zone
 from segment5b_lib.world.merchants import PlannedMerchants
 from segment5b_lib.world.randomness import Randomness
@@ -78,24 +78,18 @@ def local_clock(tzid: str, horizon: HorizonSpec) -> LocalClock:
 
 
 @lru_cache(maxsize=1024)
-def public_holidays(country: str, first_year: int, last_year: int) -> I64 | None:
+def public_holidays(country: str, horizon: HorizonSpec) -> I64 | None:
     """Public holidays as days since 1970-01-01, ascending; None where the package has no such calendar."""
     try:
-        calendar = holidays.country_holidays(country, years=range(first_year, last_year + 1))
+        calendar = holidays.country_holidays(country, years=range(horizon.start.year - 1, horizon.end.year + 1))
     except NotImplementedError:  # the package's word for a country that it has no calendar of
         return None
     return np.array(sorted(day.toordinal() - _EPOCH_DAY for day in calendar), np.int64)
 
 
-def is_holiday(country: str, days: I64, horizon: HorizonSpec) -> Flags:
-    days_off = public_holidays(country, horizon.start.year - 1, horizon.end.year)
-    return np.zeros(len(days), bool) if days_off is None else np.isin(days, days_off)
-
-
 def without_calendar(countries: Iterable[str], horizon: HorizonSpec) -> list[str]:
     """Countries whose holidays the package does not know; their series have none."""
-    years = (horizon.start.year - 1, horizon.end.year)
-    return sorted(code for code in set(countries) if public_holidays(code, *years) is None)
+    return sorted(code for code in set(countries) if public_holidays(code, horizon) is None)
 
 
 def day_of_month(days: I64) -> I64:

@@ -12,7 +12,7 @@ from segment5b_lib.world.cells import Cells
 from segment5b_lib.world.footprint import Series
 from segment5b_lib.world.merchants import PlannedMerchants
 from segment5b_lib.world.randomness import Randomness
-from segment5b_lib.world.rhythm import LocalClock, day_of_month, is_holiday, local_clock
+from segment5b_lib.world.rhythm import LocalClock, day_of_month, local_clock, public_holidays
 from segment5b_lib.world.sites import SiteWeights
 from segment5b_lib.world.spec import ScenarioId, WorldSpec
 
@@ -126,7 +126,9 @@ class WorldSurface:
         return self.clocks[self.cells.tzid[self.series.cell[s]]]
 
     def _on_holiday(self, s: int) -> Flags:
-        return is_holiday(self.cells.country[self.series.cell[s]], self._clock(s).day, self.spec.horizon)
+        country, days = self.cells.country[self.series.cell[s]], self._clock(s).day
+        days_off = public_holidays(country, self.spec.horizon)
+        return np.zeros(len(days), bool) if days_off is None else np.isin(days, days_off)
 
     def _surge(self, s: int, scenario: ScenarioId) -> F64:
         """Factor of the stress scenario: the larger of the holiday's and the pay day's."""
