@@ -3,13 +3,13 @@
 λ_realised = min(λ · factor · zone mix, cap). The latent field is keyed by group, and so is a function of world,
 policies and seed alone: it is drawn here by S2's own kernel, which also gives the λ of a seed that was never run
 and of a reopened 3B, where merchants that change their mode change their group. The zone mix is left out; whoever
-uses a demand applies it (`flows`).
+uses a demand applies it (`flows`). Every bucket also has the chance that a zone's cached clock is wrong in it.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +21,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from segment5b_lib.arrays import F64
-from segment5b_lib.calibrate.clock_error import wrong_share
 from segment5b_lib.calibrate.tables import RoutingTables
+from segment5b_lib.civil_time.cache import TzCache
+from segment5b_lib.civil_time.oracle import expected_offsets
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.units import SECOND_US
@@ -189,3 +190,30 @@ def _open_surface(source: Source, scenario: Scenario) -> Iterator[Surface]:
         return
     with tempfile.TemporaryDirectory() as folder:
         yield sorted_surface(source.world, scenario.scenario_id, scenario.buckets, Path(folder))
+
+
+def wrong_share(
+    cache: TzCache, tzids: Sequence[str], edges: NDArray[np.int64], tolerance_seconds: float
+) -> NDArray[np.float64]:
+    """Part of each bucket, float64 [zone, bucket], in which the cached offset is not the true one.
+
+    `edges` are the bucket boundaries, epoch seconds UTC, one more than buckets. An arrival is uniform within its
+    bucket, so this is the chance that its clock is wrong. A zone that the cache does not have is always wrong.
+    """
+    shares = [_wrong_share(cache, tzid, edges, tolerance_seconds) for tzid in tzids]
+    return np.stack(shares) if shares else np.zeros((0, len(edges) - 1))
+
+
+def _wrong_share(cache: TzCache, tzid: str, edges: NDArray[np.int64], tolerance_seconds: float) -> F64:
+    cached, start, end = cache.zone(tzid), int(edges[0]), int(edges[-1])
+    if cached is None:
+        return np.ones(len(edges) - 1)
+    true = expected_offsets(tzid, start, end)
+    changes = np.concatenate([true.instants, cached.utc_seconds])
+    instants = np.unique(np.append(changes[(changes > start) & (changes < end)], start))
+    offset = cached.offset_minutes[np.searchsorted(cached.utc_seconds, instants, side="right") - 1].astype(np.int64)
+    wrong = np.abs(offset * 60 - true.at(instants)) > tolerance_seconds
+    marks = np.append(instants, end)
+    seconds_before = np.concatenate([[0.0], np.cumsum(np.diff(marks) * wrong)])
+    share: F64 = np.diff(np.interp(edges, marks, seconds_before)) / np.diff(edges)
+    return share

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from segment5b_lib.calibrate.knobs import settings_of
 from segment5b_lib.calibrate.proposal import Proposal
+from segment5b_lib.calibrate.sensitivity import settings_of
 from segment5b_lib.contract.commands import Command, command
 from segment5b_lib.contract.policies import POLICIES, Policies
 from segment5b_lib.store.postures import load_posture

@@ -1,12 +1,14 @@
-"""The gate matrix: every gate of every run by verdict, with its distance to the threshold."""
+"""Several runs judged: their gates, the plane of T6 and T7, the metrics of every seed, the phase decisions."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import altair as alt
 import polars as pl
 
 from segment5b_lib.charts.renderer import Chart
-from segment5b_lib.contract.colours import VERDICT_COLOURS
+from segment5b_lib.contract.colours import BLUE, GREEN, GREY, ORANGE, PINK, SKY, VERDICT_COLOURS, VERMILLION
 
 _ROW_HEIGHT = 36
 _COLUMN_WIDTH = 310
@@ -55,3 +57,139 @@ def gate_matrix(frame: pl.DataFrame) -> Chart:
 
 def _verdict_scale() -> alt.Scale:
     return alt.Scale(domain=[verdict.value for verdict in VERDICT_COLOURS], range=list(VERDICT_COLOURS.values()))
+
+
+_ROLES = {"baseline": VERMILLION, "candidate": BLUE, "witness": ORANGE}
+
+
+def t6_t7_plane(frame: pl.DataFrame, bands: Mapping[str, Mapping[str, tuple[float, float]]]) -> Chart:
+    """Runs in the plane of concentration (T6) and online share (T7), predicted and measured.
+
+    Parameters
+    ----------
+    frame : `run`, `role`, `kind` (`predicted` or `measured`), `t6`, `t7` (shares, 0..1).
+    bands : level (`b`, `bplus`) to gate (`T6`, `T7`) to its bounds, shares.
+
+    Example: `charts.t6_t7_plane(comparison.plane(), comparison.bands())`
+    """
+    boxes = pl.DataFrame(
+        [
+            {
+                "level": {"b": "B", "bplus": "B+"}[level],
+                "t6_low": t6[0],
+                "t6_high": t6[1],
+                "t7_low": t7[0],
+                "t7_high": t7[1],
+            }
+            for level, gates in bands.items()
+            for t6, t7 in [(gates["T6"], gates["T7"])]
+        ]
+    )
+    low = min([*frame["t6"].to_list(), *(gates["T6"][1] for gates in bands.values())]) - 0.06
+    share = alt.Axis(format=".0%")
+    x = alt.X("t6:Q", title="T6: ten largest zones (share of arrivals)", axis=share, scale=alt.Scale(domainMin=low))
+    y = alt.Y("t7:Q", title="T7: virtual (share of arrivals)", axis=share, scale=alt.Scale(domainMin=0))
+    area = (
+        alt.Chart(boxes.with_columns(pl.max_horizontal("t6_low", pl.lit(low))))
+        .mark_rect(opacity=0.18, stroke=GREY)
+        .encode(
+            x=alt.X("t6_low:Q"),
+            x2="t6_high:Q",
+            y=alt.Y("t7_low:Q"),
+            y2="t7_high:Q",
+            color=alt.Color("level:N", title="band", scale=alt.Scale(domain=["B", "B+"], range=[SKY, BLUE])),
+        )
+    )
+    names = alt.Chart(boxes).mark_text(align="right", dx=-5, dy=12).encode(x="t6_high:Q", y="t7_high:Q", text="level:N")
+    links = alt.Chart(frame).mark_line(strokeWidth=1, color=GREY).encode(x=x, y=y, detail="run:N")
+    points = (
+        alt.Chart(frame)
+        .mark_point(size=110, strokeWidth=2)
+        .encode(
+            x=x,
+            y=y,
+            shape=alt.Shape(
+                "kind:N", title=None, scale=alt.Scale(domain=["predicted", "measured"], range=["circle", "cross"])
+            ),
+            color=alt.Color("role:N", title=None, scale=alt.Scale(domain=list(_ROLES), range=list(_ROLES.values()))),
+            tooltip=["run:N", "kind:N", alt.Tooltip("t6:Q", format=".3%"), alt.Tooltip("t7:Q", format=".3%")],
+        )
+    )
+    drawn: alt.LayerChart = (
+        alt.layer(area, names, links, points)
+        .resolve_scale(color="independent")
+        .properties(
+            title=alt.TitleParams(
+                "Concentration and online share", subtitle="predicted and measured; inside both boxes B and B+ hold"
+            ),
+            height=320,
+        )
+    )
+    return drawn
+
+
+_SEEDS = [BLUE, ORANGE, GREEN, PINK, VERMILLION, GREY]
+_KINDS = {"open": BLUE, "reopen": ORANGE, "hold": VERMILLION, "what-if": GREY}
+
+
+def seed_dots(frame: pl.DataFrame, *, b_max: float, bplus_max: float) -> Chart:
+    """Every key metric on every seed, as its distance from the mean of the seeds, labelled with its CV.
+
+    Parameters
+    ----------
+    frame : `metric`, `seed` (text), `value` (in the metric's own unit), `cv` (sd / mean, 0 for a metric that is noise
+        around zero, null if not measured).
+    b_max, bplus_max : bounds of the CV.
+
+    Example: `charts.seed_dots(by_seed, b_max=0.1, bplus_max=0.05)`
+    """
+    mean = pl.col("value").mean().over("metric")
+    spread = frame.with_columns(
+        apart=pl.when(mean != 0).then(pl.col("value") / mean - 1).otherwise(0.0),
+        name=pl.format("{}  CV {}", "metric", pl.col("cv").round(4)),
+    )
+    dots = (
+        alt.Chart(spread)
+        .mark_point(filled=True, size=90, opacity=0.8)
+        .encode(
+            x=alt.X("apart:Q", title="distance from the mean of the seeds (%)", axis=alt.Axis(format="+.1%")),
+            y=alt.Y("name:N", title=None, sort=spread["name"].unique(maintain_order=True).to_list()),
+            color=alt.Color("seed:N", title="seed", scale=alt.Scale(range=_SEEDS)),
+            shape=alt.Shape("seed:N", title="seed"),
+            tooltip=["metric:N", "seed:N", alt.Tooltip("value:Q", format=".6g"), alt.Tooltip("cv:Q", format=".4f")],
+        )
+    )
+    drawn: alt.Chart = dots.properties(
+        title=alt.TitleParams(
+            "Key metrics by seed", subtitle=f"coefficient of variation at most {bplus_max:g} for B+, {b_max:g} for B"
+        ),
+        height=alt.Step(34),
+    )
+    return drawn
+
+
+def phase_board(frame: pl.DataFrame) -> Chart:
+    """Phase decisions: one row per run, one column per phase, the decision's kind as colour and text.
+
+    Parameters
+    ----------
+    frame : `run_id`, `posture`, `seed`, `phase`, `decision`, `stands` (`open`, `reopen`, `hold`, `what-if`),
+        `held_by`; at most one row per run and phase, runs and phases in the order of the chart.
+
+    Example: `charts.phase_board(board)`
+    """
+    named = frame.with_columns(run=pl.format("{} {} seed {}", pl.col("run_id").str.head(8), "posture", "seed"))
+    x = alt.X(
+        "phase:N", title="phase", axis=alt.Axis(labelAngle=0), sort=named["phase"].unique(maintain_order=True).to_list()
+    )
+    y = alt.Y("run:N", title=None, sort=named["run"].unique(maintain_order=True).to_list())
+    base = alt.Chart(named).encode(x=x, y=y, tooltip=["run:N", "phase:N", "decision:N", "held_by:N"])
+    cells = base.mark_rect(stroke="white", strokeWidth=2).encode(
+        color=alt.Color("stands:N", title=None, scale=alt.Scale(domain=list(_KINDS), range=list(_KINDS.values())))
+    )
+    labels = base.mark_text(color="white", fontSize=10).encode(text="stands:N")
+    return alt.layer(cells, labels).properties(
+        title=alt.TitleParams("Phase board", subtitle="the latest decision of every phase about every run"),
+        height=alt.Step(28),
+        width=alt.Step(62),
+    )

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from segment5b_lib.cli.arguments import JsonOption, RunArgument
-from segment5b_lib.cli.screen import console, show_json
+from segment5b_lib.cli.terminal import JsonOption, RunArgument, console, show_json
 
 if TYPE_CHECKING:
     import polars as pl
@@ -63,7 +62,7 @@ def _show(proposal: Proposal, leverage: pl.DataFrame) -> None:
     console.print("\n[bold]in this world[/]")
     _show_verdicts(proposal.local)
     if proposal.reopened:
-        from segment5b_lib.calibrate.knobs import described
+        from segment5b_lib.calibrate.sensitivity import described
 
         console.print(f"[bold]with {described(proposal.reopened)}[/]")
         _show_verdicts(proposal.verdicts)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segment5b_lib.cli.arguments import QuietOption, ThreadsOption, thread_count
-from segment5b_lib.cli.screen import console, progress_listener
+from segment5b_lib.cli.terminal import QuietOption, ThreadsOption, console, thread_count
 from segment5b_lib.contract.words import Decision
+from segment5b_lib.engine.reporting import progress_listener
 
 if TYPE_CHECKING:
     from segment5b_lib.contract.policies import Policies
@@ -86,7 +86,7 @@ class _Demo:
         for seed in (_WITNESS, _SEED):
             with _timed_step(f"the published run, seed {seed}, {published.validation.runtime.min_runs} times"):
                 run = self.run(world, published, "published", seed)
-                with progress_listener(quiet=True) as listener:
+                with progress_listener(console, quiet=True) as listener:
                     repetitions(run, published.validation.runtime.min_runs, threads=self.threads, listener=listener)
         self.phase("POPT.0", run)
         order = read_artefact("popt0", run.run_id, "popt0_hotspot_map")["order_of_work"]
@@ -176,7 +176,7 @@ class _Demo:
         from segment5b_lib.engine.lanes import finished
         from segment5b_lib.engine.retention import pin, pin_new
 
-        with progress_listener(self.quiet) as listener:
+        with progress_listener(console, quiet=self.quiet) as listener:
             made = finished(world, policies, posture, seed, threads=self.threads, listener=listener, changes=changes)
         pin_new(made)
         if role:

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segment5b_lib.cli.arguments import JsonOption, RunArgument, complete_run
-from segment5b_lib.cli.screen import console, show_json, show_table, table_width
+from segment5b_lib.cli.terminal import (
+    JsonOption,
+    RunArgument,
+    complete_run,
+    console,
+    show_json,
+    show_table,
+    table_width,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table

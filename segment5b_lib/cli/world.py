@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segment5b_lib.cli.arguments import JsonOption, SetOption, ThreadsOption, parse_changes, thread_count
-from segment5b_lib.cli.screen import console, show_json
+from segment5b_lib.cli.terminal import (
+    JsonOption,
+    SetOption,
+    ThreadsOption,
+    console,
+    parse_changes,
+    show_json,
+    thread_count,
+)
 
 if TYPE_CHECKING:
     from segment5b_lib.store.worlds import World

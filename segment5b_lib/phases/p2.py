@@ -16,12 +16,11 @@ import polars as pl
 from pydantic import Field
 
 from segment5b_lib.calibrate.forensics import largest_zones, merchant_zones, merchants_in_top_zones
-from segment5b_lib.calibrate.knobs import NO_TILT, ZONE_MIX
 from segment5b_lib.calibrate.mix import row_zone_mix
 from segment5b_lib.calibrate.prediction import Prediction
 from segment5b_lib.calibrate.predictor import Predictor
 from segment5b_lib.calibrate.proposal import Proposal, propose
-from segment5b_lib.calibrate.sensitivity import sensitivity
+from segment5b_lib.calibrate.sensitivity import NO_TILT, ZONE_MIX, sensitivity
 from segment5b_lib.calibrate.settings import candidate_changes, commands
 from segment5b_lib.calibrate.zone_tilt import GAP, Solution, certificate
 from segment5b_lib.contract.commands import command

@@ -24,8 +24,7 @@ from segment5b_lib.phases.engine.attempts import CurrentAttempt, current, slug
 from segment5b_lib.phases.engine.parameters import Parameters, PhaseParameters
 from segment5b_lib.reports.html import drop_live_views, write_html
 from segment5b_lib.reports.notebooks import Notebook, notebook
-from segment5b_lib.reports.record import NotebookRecord
-from segment5b_lib.reports.summary import add_summary
+from segment5b_lib.reports.record import NotebookRecord, add_summary
 from segment5b_lib.store.catalogue import open_run
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.publish import STAGING_PREFIX, write_file

@@ -23,10 +23,9 @@ from segment5b_lib.phases.engine.repair import NextSteps, next_steps
 from segment5b_lib.views.civil_time import mismatch_by_date_and_zone, offset_distribution
 from segment5b_lib.views.listing import listing
 from segment5b_lib.views.zone_clock import offset_timeline, utc_texts, wrong_clock_owners
-from segment5b_lib.workbench.case import Case, change_text, day_second, day_text
+from segment5b_lib.workbench.case import Case, change_text, day_second, day_text, stamps
 from segment5b_lib.workbench.open_run import open_run
 from segment5b_lib.workbench.panels import Live, Panel, View
-from segment5b_lib.workbench.zone_rows import stamps
 
 if TYPE_CHECKING:
     from segment5b_lib.workbench.controls import Controls

@@ -24,8 +24,7 @@ from segment5b_lib.store.query import MAX_ROWS, connect, q
 from segment5b_lib.store.runs import Run, RunReceipt
 from segment5b_lib.store.worlds import World
 from segment5b_lib.views.timing import states
-from segment5b_lib.workbench.arrivals import scan
-from segment5b_lib.workbench.dst import DaylightSaving
+from segment5b_lib.workbench.dst import DaylightSaving, scan
 
 if TYPE_CHECKING:
     from segment5b_lib.calibrate.predictor import Predictor

@@ -1,16 +1,25 @@
-"""Arguments that several commands share."""
+"""What the commands share: arguments, and output as text, tables or JSON."""
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from segment5b_lib.errors import UsageError
+from segment5b_lib.errors import Segment5BError, UsageError
 
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+_ENDLESS = 10_000
 _ROLES = ("@last", "@baseline", "@candidate")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
@@ -72,6 +81,25 @@ def _setting(setting: str) -> dict[str, Any]:
 
 def thread_count(threads: int) -> int:
     """Threads as given, or for 0 one per core that this process may use."""
-    import os
-
     return threads or len(os.sched_getaffinity(0))
+
+
+def table_width() -> int:
+    """Columns for a table: those of the terminal, unlimited without one."""
+    return console.width if console.is_terminal or "COLUMNS" in os.environ else _ENDLESS
+
+
+def show_table(table: Table) -> None:
+    Console(highlight=False, width=table_width()).print(table)
+
+
+def show_error(error: Segment5BError) -> None:
+    """Code, what, where, expected, found, what was done, next command: one line each."""
+    errors.print(Text.assemble((error.code, "bold red"), ": ", error.what), soft_wrap=True)
+    for label, text in error.lines():
+        errors.print(Text.assemble((f"  {label:<9}", "dim"), text), soft_wrap=True)
+
+
+def show_json(document: Any) -> None:
+    """One JSON document on standard output, for scripts."""
+    sys.stdout.write(json.dumps(document, indent=1, sort_keys=True, default=str) + "\n")
