@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
+from segment5b_lib.charts.parts import coloured, headed, tooltip
 from segment5b_lib.charts.renderer import Chart
 from segment5b_lib.contract.colours import BLUE, GREEN, GREY, ORANGE, VERMILLION
 
@@ -29,32 +30,15 @@ def merchant_intensity(frame: pl.DataFrame) -> Chart:
     logarithmic = alt.Scale(type="log", nice=False, padding=12)
     x = alt.X("expected:Q", title="expected arrivals (Σ λ, logarithmic)", scale=logarithmic)
     y = alt.Y("arrivals:Q", title="arrivals (count, logarithmic)", scale=logarithmic)
-    kinds = [kind for kind in _KINDS if kind in set(shown["kind"])]
+    kinds = set(shown["kind"])
+    colour = coloured("kind:N", {kind: own for kind, own in _KINDS.items() if kind in kinds}, "arrivals")
+    about = tooltip("merchant_id:N", "kind:N", expected=",.0f", arrivals=",")
     points = (
-        alt.Chart(shown)
-        .mark_point(filled=True, size=28, opacity=0.6)
-        .encode(
-            x=x,
-            y=y,
-            color=alt.Color(
-                "kind:N", title="arrivals", scale=alt.Scale(domain=kinds, range=[_KINDS[k] for k in kinds])
-            ),
-            tooltip=[
-                "merchant_id:N",
-                "kind:N",
-                alt.Tooltip("expected:Q", format=",.0f"),
-                alt.Tooltip("arrivals:Q", format=","),
-            ],
-        )
+        alt.Chart(shown).mark_point(filled=True, size=28, opacity=0.6).encode(x=x, y=y, color=colour, tooltip=about)
     )
     equal = alt.Chart(line).mark_line(color=GREY, strokeDash=[4, 3]).encode(x=x, y=y)
-    return alt.layer(equal, points).properties(
-        title=alt.TitleParams(
-            "Merchant intensity and arrivals", subtitle="one point per merchant; on the line it got what was promised"
-        ),
-        width=400,
-        height=400,
-    )
+    subtitle = "one point per merchant; on the line it got what was promised"
+    return headed(alt.layer(equal, points), "Merchant intensity and arrivals", subtitle, width=400, height=400)
 
 
 def residuals(frame: pl.DataFrame) -> Chart:
@@ -70,12 +54,7 @@ def residuals(frame: pl.DataFrame) -> Chart:
     scale = alt.Scale(domain=[-_SHOWN, _SHOWN])
     beyond = 1 - shown["share"].sum()
     title = "residual (N − μ)/√μ (standard deviations of a Poisson count)"
-    tooltip = [
-        alt.Tooltip("low:Q", format=".2f"),
-        alt.Tooltip("high:Q", format=".2f"),
-        alt.Tooltip("rows:Q", format=","),
-        alt.Tooltip("cumulative:Q", format=".3%"),
-    ]
+    about = tooltip(low=".2f", high=".2f", rows=",", cumulative=".3%")
     histogram = (
         alt.Chart(shown)
         .mark_bar(color=BLUE, binSpacing=0)
@@ -83,7 +62,7 @@ def residuals(frame: pl.DataFrame) -> Chart:
             x=alt.X("low:Q", title=title, bin="binned", scale=scale),
             x2="high:Q",
             y=alt.Y("share:Q", title="share of rows (%)", axis=alt.Axis(format=".1%")),
-            tooltip=tooltip,
+            tooltip=about,
         )
         .properties(height=200)
     )
@@ -93,16 +72,12 @@ def residuals(frame: pl.DataFrame) -> Chart:
         .encode(
             x=alt.X("high:Q", title=title, scale=scale),
             y=alt.Y("cumulative:Q", title="share of rows below (%)", axis=alt.Axis(format=".0%")),
-            tooltip=tooltip,
+            tooltip=about,
         )
         .properties(height=160)
     )
-    return alt.vconcat(histogram, function).properties(
-        title=alt.TitleParams(
-            "Residuals of the counts",
-            subtitle=f"rows that may have arrivals; {beyond:.2%} of them lie beyond ± {_SHOWN:g}",
-        )
-    )
+    subtitle = f"rows that may have arrivals; {beyond:.2%} of them lie beyond ± {_SHOWN:g}"
+    return headed(alt.vconcat(histogram, function), "Residuals of the counts", subtitle)
 
 
 def conservation(frame: pl.DataFrame) -> Chart:
@@ -116,10 +91,8 @@ def conservation(frame: pl.DataFrame) -> Chart:
     Example: `charts.conservation(views.conservation(evidence))`
     """
     levels = frame["level"].unique(maintain_order=True).to_list()
-    base = alt.Chart(frame).encode(
-        y=alt.Y("level:N", title=None, sort=levels),
-        tooltip=["level:N", "source:N", alt.Tooltip("arrivals:Q", format=",")],
-    )
+    about = tooltip("level:N", "source:N", arrivals=",")
+    base = alt.Chart(frame).encode(y=alt.Y("level:N", title=None, sort=levels), tooltip=about)
     bars = base.mark_bar().encode(
         yOffset=alt.YOffset("source:N"),
         x=alt.X("arrivals:Q", title="arrivals (count)", axis=alt.Axis(format="~s")),
@@ -133,12 +106,8 @@ def conservation(frame: pl.DataFrame) -> Chart:
         .mark_text(align="left", dx=6)
         .encode(x="arrivals:Q", text="label:N")
     )
-    return alt.layer(bars, verdicts).properties(
-        title=alt.TitleParams(
-            "Conservation S3 ↔ S4", subtitle="promised and delivered arrivals, by level of aggregation"
-        ),
-        height=alt.Step(18),
-    )
+    subtitle = "promised and delivered arrivals, by level of aggregation"
+    return headed(alt.layer(bars, verdicts), "Conservation S3 ↔ S4", subtitle, height=alt.Step(18))
 
 
 def component_multiplicity(frame: pl.DataFrame) -> Chart:
@@ -152,22 +121,13 @@ def component_multiplicity(frame: pl.DataFrame) -> Chart:
     """
     base = alt.Chart(frame).encode(
         x=alt.X("components:O", title="components of the key (series)", axis=alt.Axis(labelAngle=0)),
-        tooltip=[
-            "components:O",
-            alt.Tooltip("series_keys:Q", format=","),
-            alt.Tooltip("row_keys:Q", format=","),
-            alt.Tooltip("share:Q", format=".2%"),
-        ],
+        tooltip=tooltip("components:O", series_keys=",", row_keys=",", share=".2%"),
     )
     y = alt.Y("series_keys:Q", title="logical keys (count, logarithmic)", scale=alt.Scale(type="log", domainMin=0.5))
     bars = base.mark_bar(color=BLUE).encode(y=y, y2=alt.Y2Datum(0.5))
     labels = base.mark_text(dy=-7).encode(y=y, text=alt.Text("series_keys:Q", format=","))
-    return alt.layer(bars, labels).properties(
-        title=alt.TitleParams(
-            "Component multiplicity", subtitle="series of one merchant, zone and channel in several countries"
-        ),
-        width=alt.Step(70),
-    )
+    subtitle = "series of one merchant, zone and channel in several countries"
+    return headed(alt.layer(bars, labels), "Component multiplicity", subtitle, width=alt.Step(70))
 
 
 def group_sizes(frame: pl.DataFrame) -> Chart:
@@ -181,7 +141,7 @@ def group_sizes(frame: pl.DataFrame) -> Chart:
     Example: `charts.group_sizes(views.group_sizes(run.store))`
     """
     roles, widths = ["baseline", "candidate"], [7, 2]
-    lines: Chart = (
+    lines = (
         alt.Chart(frame)
         .mark_line(interpolate="step-after", point=True)
         .encode(
@@ -189,8 +149,7 @@ def group_sizes(frame: pl.DataFrame) -> Chart:
             y=alt.Y("share:Q", title="groups with at most so many (share)", axis=alt.Axis(format="%")),
             color=alt.Color("role:N", title="run", scale=alt.Scale(domain=roles, range=[GREY, BLUE])),
             strokeWidth=alt.StrokeWidth("role:N", legend=None, scale=alt.Scale(domain=roles, range=widths)),
-            tooltip=["role:N", "members:Q", alt.Tooltip("groups:Q", format=","), alt.Tooltip("share:Q", format=".2%")],
+            tooltip=tooltip("role:N", "members:Q", groups=",", share=".2%"),
         )
     )
-    title = alt.TitleParams("Shape of the groups", subtitle="equal shapes lie on one another")
-    return lines.properties(title=title, width=560)
+    return headed(lines, "Shape of the groups", "equal shapes lie on one another", width=560)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import altair as alt
 import polars as pl
 
+from segment5b_lib.charts.parts import coloured, headed, tooltip
 from segment5b_lib.charts.renderer import Chart
 from segment5b_lib.contract.colours import BLUE, GREEN, GREY, ORANGE, PINK, SKY, VERDICT_COLOURS, VERMILLION
 
@@ -29,34 +30,28 @@ def gate_matrix(frame: pl.DataFrame) -> Chart:
     """
     gates = frame["gate"].unique(maintain_order=True).to_list()
     runs = frame["run"].unique(maintain_order=True).to_list()
+    gap = alt.Scale(paddingInner=0.12)
     base = (
         alt.Chart(frame)
         .transform_calculate(headline="datum.value + '  ·  ' + replace(datum.verdict, /_/g, ' ')")
         .encode(
-            y=alt.Y(
-                "gate:N", sort=gates, title=None, axis=alt.Axis(labelLimit=360), scale=alt.Scale(paddingInner=0.12)
-            ),
+            y=alt.Y("gate:N", sort=gates, title=None, axis=alt.Axis(labelLimit=360), scale=gap),
             x=alt.X("run:N", sort=runs, title="run", axis=alt.Axis(orient="top", labelAngle=0)),
             tooltip=["gate:N", "run:N", "verdict:N", "value:N", "threshold:N", "distance:N"],
         )
     )
+    colours = alt.Scale(domain=[verdict.value for verdict in VERDICT_COLOURS], range=list(VERDICT_COLOURS.values()))
     cells = base.mark_rect(cornerRadius=4, fillOpacity=0.3, strokeWidth=1.5).encode(
-        fill=alt.Fill("verdict:N", title="verdict", scale=_verdict_scale()),
-        stroke=alt.Stroke("verdict:N", scale=_verdict_scale(), legend=None),
+        fill=alt.Fill("verdict:N", title="verdict", scale=colours),
+        stroke=alt.Stroke("verdict:N", scale=colours, legend=None),
     )
     column = min(_COLUMN_WIDTH, max(_LEAST_COLUMN_WIDTH, _WIDTH // len(runs))) if runs else _COLUMN_WIDTH
     left = 8 - column / 2
     headlines = base.mark_text(align="left", fontWeight="bold", dx=left, dy=-7).encode(text="headline:N")
     distances = base.mark_text(align="left", fontSize=10, dx=left, dy=8).encode(text="distance:N")
-    return alt.layer(cells, headlines, distances).properties(
-        title=alt.TitleParams("Gate matrix", subtitle="value · verdict, and the distance to the B threshold"),
-        width=column * len(runs),
-        height=_ROW_HEIGHT * len(gates),
-    )
-
-
-def _verdict_scale() -> alt.Scale:
-    return alt.Scale(domain=[verdict.value for verdict in VERDICT_COLOURS], range=list(VERDICT_COLOURS.values()))
+    size = {"width": column * len(runs), "height": _ROW_HEIGHT * len(gates)}
+    layers = alt.layer(cells, headlines, distances)
+    return headed(layers, "Gate matrix", "value · verdict, and the distance to the B threshold", **size)
 
 
 _ROLES = {"baseline": VERMILLION, "candidate": BLUE, "witness": ORANGE}
@@ -73,59 +68,35 @@ def t6_t7_plane(frame: pl.DataFrame, bands: Mapping[str, Mapping[str, tuple[floa
     Example: `charts.t6_t7_plane(comparison.plane(), comparison.bands())`
     """
     boxes = pl.DataFrame(
-        [
-            {
-                "level": {"b": "B", "bplus": "B+"}[level],
-                "t6_low": t6[0],
-                "t6_high": t6[1],
-                "t7_low": t7[0],
-                "t7_high": t7[1],
-            }
-            for level, gates in bands.items()
-            for t6, t7 in [(gates["T6"], gates["T7"])]
-        ]
+        [({"b": "B", "bplus": "B+"}[level], *gates["T6"], *gates["T7"]) for level, gates in bands.items()],
+        schema=["level", "t6_low", "t6_high", "t7_low", "t7_high"],
+        orient="row",
     )
     low = min([*frame["t6"].to_list(), *(gates["T6"][1] for gates in bands.values())]) - 0.06
     share = alt.Axis(format=".0%")
     x = alt.X("t6:Q", title="T6: ten largest zones (share of arrivals)", axis=share, scale=alt.Scale(domainMin=low))
     y = alt.Y("t7:Q", title="T7: virtual (share of arrivals)", axis=share, scale=alt.Scale(domainMin=0))
-    area = (
-        alt.Chart(boxes.with_columns(pl.max_horizontal("t6_low", pl.lit(low))))
-        .mark_rect(opacity=0.18, stroke=GREY)
-        .encode(
-            x=alt.X("t6_low:Q"),
-            x2="t6_high:Q",
-            y=alt.Y("t7_low:Q"),
-            y2="t7_high:Q",
-            color=alt.Color("level:N", title="band", scale=alt.Scale(domain=["B", "B+"], range=[SKY, BLUE])),
-        )
-    )
+    shown = alt.Chart(boxes.with_columns(pl.max_horizontal("t6_low", pl.lit(low))))
+    colour = coloured("level:N", {"B": SKY, "B+": BLUE}, "band")
+    corners = {"x": "t6_low:Q", "x2": "t6_high:Q", "y": "t7_low:Q", "y2": "t7_high:Q"}
+    area = shown.mark_rect(opacity=0.18, stroke=GREY).encode(**corners, color=colour)
     names = alt.Chart(boxes).mark_text(align="right", dx=-5, dy=12).encode(x="t6_high:Q", y="t7_high:Q", text="level:N")
     links = alt.Chart(frame).mark_line(strokeWidth=1, color=GREY).encode(x=x, y=y, detail="run:N")
+    shapes = alt.Scale(domain=["predicted", "measured"], range=["circle", "cross"])
     points = (
         alt.Chart(frame)
         .mark_point(size=110, strokeWidth=2)
         .encode(
             x=x,
             y=y,
-            shape=alt.Shape(
-                "kind:N", title=None, scale=alt.Scale(domain=["predicted", "measured"], range=["circle", "cross"])
-            ),
-            color=alt.Color("role:N", title=None, scale=alt.Scale(domain=list(_ROLES), range=list(_ROLES.values()))),
-            tooltip=["run:N", "kind:N", alt.Tooltip("t6:Q", format=".3%"), alt.Tooltip("t7:Q", format=".3%")],
+            shape=alt.Shape("kind:N", title=None, scale=shapes),
+            color=coloured("role:N", _ROLES),
+            tooltip=tooltip("run:N", "kind:N", t6=".3%", t7=".3%"),
         )
     )
-    drawn: alt.LayerChart = (
-        alt.layer(area, names, links, points)
-        .resolve_scale(color="independent")
-        .properties(
-            title=alt.TitleParams(
-                "Concentration and online share", subtitle="predicted and measured; inside both boxes B and B+ hold"
-            ),
-            height=320,
-        )
-    )
-    return drawn
+    layers = alt.layer(area, names, links, points).resolve_scale(color="independent")
+    subtitle = "predicted and measured; inside both boxes B and B+ hold"
+    return headed(layers, "Concentration and online share", subtitle, height=320)
 
 
 _SEEDS = [BLUE, ORANGE, GREEN, PINK, VERMILLION, GREY]
@@ -156,16 +127,11 @@ def seed_dots(frame: pl.DataFrame, *, b_max: float, bplus_max: float) -> Chart:
             y=alt.Y("name:N", title=None, sort=spread["name"].unique(maintain_order=True).to_list()),
             color=alt.Color("seed:N", title="seed", scale=alt.Scale(range=_SEEDS)),
             shape=alt.Shape("seed:N", title="seed"),
-            tooltip=["metric:N", "seed:N", alt.Tooltip("value:Q", format=".6g"), alt.Tooltip("cv:Q", format=".4f")],
+            tooltip=tooltip("metric:N", "seed:N", value=".6g", cv=".4f"),
         )
     )
-    drawn: alt.Chart = dots.properties(
-        title=alt.TitleParams(
-            "Key metrics by seed", subtitle=f"coefficient of variation at most {bplus_max:g} for B+, {b_max:g} for B"
-        ),
-        height=alt.Step(34),
-    )
-    return drawn
+    subtitle = f"coefficient of variation at most {bplus_max:g} for B+, {b_max:g} for B"
+    return headed(dots, "Key metrics by seed", subtitle, height=alt.Step(34))
 
 
 def phase_board(frame: pl.DataFrame) -> Chart:
@@ -179,17 +145,14 @@ def phase_board(frame: pl.DataFrame) -> Chart:
     Example: `charts.phase_board(board)`
     """
     named = frame.with_columns(run=pl.format("{} {} seed {}", pl.col("run_id").str.head(8), "posture", "seed"))
-    x = alt.X(
-        "phase:N", title="phase", axis=alt.Axis(labelAngle=0), sort=named["phase"].unique(maintain_order=True).to_list()
-    )
-    y = alt.Y("run:N", title=None, sort=named["run"].unique(maintain_order=True).to_list())
+    phases, runs = (named[name].unique(maintain_order=True).to_list() for name in ("phase", "run"))
+    x = alt.X("phase:N", title="phase", axis=alt.Axis(labelAngle=0), sort=phases)
+    y = alt.Y("run:N", title=None, sort=runs)
     base = alt.Chart(named).encode(x=x, y=y, tooltip=["run:N", "phase:N", "decision:N", "held_by:N"])
-    cells = base.mark_rect(stroke="white", strokeWidth=2).encode(
-        color=alt.Color("stands:N", title=None, scale=alt.Scale(domain=list(_KINDS), range=list(_KINDS.values())))
-    )
+    cells = base.mark_rect(stroke="white", strokeWidth=2).encode(color=coloured("stands:N", _KINDS))
     labels = base.mark_text(color="white", fontSize=10).encode(text="stands:N")
-    return alt.layer(cells, labels).properties(
-        title=alt.TitleParams("Phase board", subtitle="the latest decision of every phase about every run"),
-        height=alt.Step(28),
-        width=alt.Step(62),
+    subtitle, size = (
+        "the latest decision of every phase about every run",
+        {"height": alt.Step(28), "width": alt.Step(62)},
     )
+    return headed(alt.layer(cells, labels), "Phase board", subtitle, **size)
