@@ -24,6 +24,7 @@ from segment5b_lib.arrays import F64
 from segment5b_lib.calibrate.tables import RoutingTables
 from segment5b_lib.civil_time.cache import TzCache
 from segment5b_lib.civil_time.oracle import expected_offsets
+from segment5b_lib.civil_time.tzif import changes_within
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.units import SECOND_US
@@ -209,10 +210,8 @@ def _wrong_share(cache: TzCache, tzid: str, edges: NDArray[np.int64], tolerance_
     if cached is None:
         return np.ones(len(edges) - 1)
     true = expected_offsets(tzid, start, end)
-    changes = np.concatenate([true.instants, cached.utc_seconds])
-    instants = np.unique(np.append(changes[(changes > start) & (changes < end)], start))
-    offset = cached.offset_minutes[np.searchsorted(cached.utc_seconds, instants, side="right") - 1].astype(np.int64)
-    wrong = np.abs(offset * 60 - true.at(instants)) > tolerance_seconds
+    instants = changes_within(start, end, true.instants, cached.utc_seconds)
+    wrong = np.abs(cached.seconds_at(instants) - true.at(instants)) > tolerance_seconds
     marks = np.append(instants, end)
     seconds_before = np.concatenate([[0.0], np.cumsum(np.diff(marks) * wrong)])
     share: F64 = np.diff(np.interp(edges, marks, seconds_before)) / np.diff(edges)

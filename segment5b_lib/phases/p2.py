@@ -15,7 +15,7 @@ from typing import Any, Final
 import polars as pl
 from pydantic import Field
 
-from segment5b_lib.calibrate.forensics import largest_zones, merchant_zones, merchants_in_top_zones
+from segment5b_lib.calibrate.forensics import merchant_zones, merchants_in_top_zones, top_zones
 from segment5b_lib.calibrate.mix import row_zone_mix
 from segment5b_lib.calibrate.prediction import Prediction
 from segment5b_lib.calibrate.predictor import Predictor
@@ -142,7 +142,7 @@ def measure(subject: Subject[P2Parameters]) -> P2Measured:
         leverage=sensitivity(predictor, run.policies, proposal.target),
         by_seed={seed: predictor.with_seed(seed).predict() for seed in required_seeds(run)},
         zone_mix=stored_zone_mix(predictor),
-        zones=largest_zones(landed),
+        zones=top_zones(landed),
         merchants=merchants_in_top_zones(landed).head(_MERCHANTS),
     )
 
