@@ -51,16 +51,11 @@ class ExpectedDemand:
     """One scenario's expected arrivals by series and span.
 
     A span is a run of buckets of one UTC day over which no zone's cached clock changes between right and wrong.
-
-    Attributes
-    ----------
-    series : one row per series in key order: merchant_id, legal_country_iso, zone_representation, channel_group
-    days : the UTC days of the horizon as YYYY-MM-DD
-    day : ndarray(int64, ndim=1), index into `days` of each span
-    surface : ndarray(float64, ndim=1), Σλ of the surface by series: what S2's zone mix is computed from
-    mean : ndarray(float64, ndim=2), [series, span], Σμ, arrivals
-    excess : ndarray(float64, ndim=2), [series, span], Σμ²/κ: what the count law varies by beyond Poisson
-    wrong : ndarray(float64, ndim=2), [zone, span], chance that the cached clock is wrong
+    `series` has one row per series in key order: merchant_id, legal_country_iso, zone_representation, channel_group;
+    `days` are the UTC days of the horizon as YYYY-MM-DD, `day` int64 [span] indices into them. `surface` float64
+    [series] is Σλ of the surface, from which S2's zone mix is computed; `mean` float64 [series, span] Σμ, arrivals;
+    `excess` float64 [series, span] Σμ²/κ, what the count law varies by beyond Poisson; `wrong` float64 [zone, span]
+    the chance that the cached clock is wrong.
     """
 
     scenario_id: str
@@ -84,7 +79,7 @@ class Source:
 
     @property
     def world(self) -> World:
-        """The world whose surface is read; a reopening of 2A, 2B or 3B leaves it as it is."""
+        """The run's own, whose surface a reopening of 2A, 2B or 3B leaves as it is."""
         return self.run.world
 
 

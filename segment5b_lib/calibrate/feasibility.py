@@ -31,14 +31,7 @@ class Reachability:
 
     @property
     def reachable(self) -> bool:
-        """Whether this segment's own knobs reach the target."""
         return self.verdict == REACHABLE
-
-    def document(self) -> dict[str, Any]:
-        return {"gate": self.gate, "verdict": self.verdict, "statement": self.statement} | {
-            "owner": self.owner,
-            "proof": self.proof,
-        }
 
 
 def feasibility(predictor: Predictor, policies: Policies, target: Target) -> tuple[Reachability, Reachability]:

@@ -6,8 +6,8 @@ where the worst of them would measure beyond the limit with three standard error
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
 
 from segment5b_lib.calibrate.feasibility import Reachability, admissible, feasibility
@@ -34,19 +34,11 @@ _NOTCH: Final = 100
 
 @dataclass(frozen=True)
 class Proposal:
-    """What to change, why, and what it is predicted to give.
+    """What to change, why, and what it is predicted to give by seed.
 
-    Attributes
-    ----------
-    run : the run that it starts from
-    target : what was aimed at
-    local : verdicts of T7 and T6 in the run's own world
-    reopened : upstream settings that the proposal needs; empty where the segment's own knobs reach the target
-    verdicts : verdicts of T7 and T6 with these settings in place
-    policies : the candidate's policies, None where nothing reaches the target
-    solution : the zone mix and its certificate
-    predicted : prediction by seed
-    reason : why there is no candidate; empty where there is one
+    `local` are the verdicts of T7 and T6 in the run's own world, `verdicts` those with the upstream settings
+    `reopened`, which are empty where the segment's own knobs reach the target. Without a candidate there are no
+    `policies` and no `solution`, and `reason` says why.
     """
 
     run: Run
@@ -71,9 +63,9 @@ class Proposal:
             "target": self.target.document(),
             "reached": self.reached,
             "reason": self.reason,
-            "local_verdicts": [verdict.document() for verdict in self.local],
+            "local_verdicts": [asdict(verdict) for verdict in self.local],
             "reopened": {segment: dict(own) for segment, own in self.reopened.items()},
-            "verdicts": [verdict.document() for verdict in self.verdicts],
+            "verdicts": [asdict(verdict) for verdict in self.verdicts],
             "zone_mix": self.solution.document() if self.solution else None,
             "predicted": {str(seed): prediction.document() for seed, prediction in self.predicted.items()},
         }
@@ -99,7 +91,9 @@ def propose(
     target = target_of(run.policies.validation, level)
     local = feasibility(start, policies, target)
     tried: list[tuple[Changes, tuple[Reachability, Reachability]]] = []
-    for changes in _settings(start, local):
+    # The channel rules of 3B only after a proof that nothing upstream is not enough.
+    blocked = not all(verdict.reachable for verdict in local)
+    for changes in [{}, *(channel_rules(run.world) if blocked else ())]:
         chosen = start.reopen(changes) if changes else start
         verdicts = feasibility(chosen, policies, target) if changes else local
         if all(verdict.reachable for verdict in verdicts):
@@ -117,13 +111,6 @@ def _blocked_reason(verdicts: tuple[Reachability, Reachability]) -> str:
         f"{missed}. No change of one of 3B's channel rules does better, and in which zones a merchant trades comes "
         "from 3A and 5A, which may not be reopened"
     )
-
-
-def _settings(start: Predictor, local: tuple[Reachability, Reachability]) -> Iterator[Changes]:
-    """Nothing upstream first; the channel rules only after a proof that this does not do."""
-    yield {}
-    if not all(verdict.reachable for verdict in local):
-        yield from channel_rules(start.run.world)
 
 
 def _candidate(chosen: Predictor, policies: Policies, target: Target, seeds: Sequence[int]) -> _Candidate:

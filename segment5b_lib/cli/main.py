@@ -8,7 +8,7 @@ from typing import Final
 
 import typer
 
-from segment5b_lib.cli import browse, calibrate, demo, doctor, phase, runs, verdicts, world
+from segment5b_lib.cli import browse, calibrate, doctor, phase, runs, verdicts, world
 from segment5b_lib.cli.terminal import errors, show_error
 from segment5b_lib.errors import Segment5BError
 
@@ -27,7 +27,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "certify": phase.certify,
     "phase": phase.phase,
     "calibrate": calibrate.calibrate,
-    "demo": demo.demo,
+    "demo": phase.demo,
     "doctor": doctor.doctor,
 }
 """The commands, in the order of the help page."""

@@ -1,4 +1,4 @@
-"""`segment5b phase` and `certify`: phases of the plan, executed as their notebooks.
+"""`segment5b phase`, `certify` and `demo`: phases of the plan, executed as their notebooks.
 
 The options of `phase` are those that the phases declare (`phases.engine.parameters`). The declarations need libraries
 that `segment5b --help` should not load, so that the command tree has its name and help only, and takes its parameters
@@ -160,3 +160,18 @@ def _parsed(seeds: str) -> list[int]:
         return [int(seed) for seed in seeds.split(",") if seed.strip()]
     except ValueError:
         raise UsageError("5B.CLI.SEEDS", "seeds are whole numbers", expected="e.g. 42,7,101,202", found=seeds) from None
+
+
+def demo(
+    scale: Annotated[str, typer.Option(help="Name of a file in parameters/worlds.")] = "small",
+    threads: ThreadsOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Walk the plan: published run, POPT.0 to POPT.5, P0, P1 with 2A reopened, P2 with 3B reopened, P3, P4, P5.
+
+    Every phase is executed as its notebook; the demo stops at a decision that is neither open nor expected.
+    Example: `segment5b demo`.
+    """
+    from segment5b_lib.cli.demo import walk
+
+    walk(scale, thread_count(threads), quiet=quiet)

@@ -8,7 +8,7 @@ segment reaches them, the decision names the upstream owner instead.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Final
 
@@ -103,7 +103,7 @@ class P2Measured(Measured):
     @property
     def reach(self) -> list[dict[str, Any]]:
         """What this segment's knobs can reach, gate by gate, with proof."""
-        return [verdict.document() for verdict in self.proposal.local]
+        return [asdict(verdict) for verdict in self.proposal.local]
 
     @cached_property
     def plane(self) -> pl.DataFrame:

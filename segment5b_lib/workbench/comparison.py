@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from html import escape
 from typing import Any, Final
 
 import polars as pl
@@ -15,7 +14,7 @@ from segment5b_lib.contract.words import STATES, Verdict
 from segment5b_lib.errors import UsageError
 from segment5b_lib.gates.difference import Difference
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.html_table import html_table
+from segment5b_lib.html_table import headline, html_table
 from segment5b_lib.phases.engine.repair import NextSteps, next_steps, one_step
 from segment5b_lib.phases.popt_structure import DatasetLine, counters_of, datasets_of
 from segment5b_lib.phases.popt_timing import Sample, Timing, compared, timing_of, too_few
@@ -173,17 +172,12 @@ class Comparison:
         verdict = Verdict.FAIL if worse else Verdict.PASS_BPLUS if better else Verdict.NOT_APPLICABLE
         by_direction = {"better": better, "worse": worse}
         texts = [f"{len(gates)} {name} ({', '.join(gates)})" for name, gates in by_direction.items() if gates]
-        headline = "; ".join(texts) or "no verdict changes for better or worse"
+        what = "; ".join(texts) or "no verdict changes for better or worse"
         pair = (self._stores[0], self._stores[position])
-        causes = [
-            *(f"{row[0]}: {row[1]} → {row[2]}" for row in policy_differences(pair).head(6).iter_rows()),
-            *(f"{row[0]}: {row[1]} → {row[2]}" for row in world_differences(pair).iter_rows()),
-        ]
-        items = "".join(f"<li>{escape(cause)}</li>" for cause in causes) or "<li>nothing was set differently</li>"
-        return (
-            f"<p style='font-size:1.25em;border-left:6px solid {VERDICT_COLOURS[verdict]};padding-left:.6em'>"
-            f"<b>{escape(run_label(pair[1]))}</b>: {escape(headline)}</p><ul>{items}</ul>"
-        )
+        differences = [*policy_differences(pair).head(6).iter_rows(), *world_differences(pair).iter_rows()]
+        causes = [f"{about}: {before} → {after}" for about, before, after in differences]
+        points = causes or ["nothing was set differently"]
+        return headline(run_label(pair[1]), f": {what}", points, bar=VERDICT_COLOURS[verdict])
 
 
 class Html:

@@ -18,7 +18,6 @@ from segment5b_lib.store.scan import scan_files
 from segment5b_lib.views.civil_time import mismatch_by_date_and_zone
 
 _ARRIVALS: Final = dataset("arrival_events_5B")
-_NAMES: Final = ("by_date_and_zone", "mismatches", "windows")
 
 
 def scan(run: Run, scenario_ids: Sequence[str]) -> pl.LazyFrame:
@@ -117,7 +116,7 @@ class DaylightSaving:
         )
 
     def __dir__(self) -> list[str]:
-        return list(_NAMES)
+        return [name for name in super().__dir__() if not name.startswith("_")]
 
     def __repr__(self) -> str:
-        return f"daylight saving of run {self._evidence.run.run_id[:8]}: {', '.join(f'{name}()' for name in _NAMES)}"
+        return f"daylight saving of run {self._evidence.run.run_id[:8]}: {', '.join(f'{name}()' for name in dir(self))}"

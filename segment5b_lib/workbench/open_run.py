@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
@@ -28,20 +28,6 @@ from segment5b_lib.workbench.dst import DaylightSaving, scan
 
 if TYPE_CHECKING:
     from segment5b_lib.calibrate.predictor import Predictor
-
-_NAMES: Final = (
-    "arrivals",
-    "dst",
-    "evidence",
-    "identity",
-    "predictor",
-    "receipt",
-    "run_id",
-    "scorecard",
-    "sql",
-    "states",
-    "store",
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -132,7 +118,7 @@ class OpenRun:
         return open_views(self.store)
 
     def __dir__(self) -> list[str]:
-        return list(_NAMES)
+        return [name for name in super().__dir__() if not name.startswith("_")]
 
     def __repr__(self) -> str:
         receipt = self.receipt
