@@ -7,7 +7,7 @@ bounded from below by a linear programme over everything that a zone mix could d
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from segment5b_lib.calibrate.floor import floor_of
 from segment5b_lib.calibrate.mix import Volumes, row_zone_mix, volumes
@@ -27,7 +27,7 @@ class Reachability:
     verdict: Literal["reachable", "locally_blocked"]
     statement: str
     owner: str
-    proof: dict[str, Any]
+    proof: dict[str, object]
 
     @property
     def reachable(self) -> bool:
@@ -38,8 +38,8 @@ def feasibility(predictor: Predictor, policies: Policies, target: Target) -> tup
     """Verdicts of T7 and T6, in this order: T6 is judged over the hybrid shares that T7 admits."""
     own = volumes(predictor.demands(policies), predictor.tables)
     hybrid = policies.routing.hybrid_policy
-    online = _online(own, hybrid, target)
-    return online, _concentration(predictor, policies, target, own, online)
+    shares = admissible(own, hybrid, target)
+    return _online(own, hybrid, target, shares), _concentration(predictor, policies, target, shares)
 
 
 def admissible(own: Volumes, hybrid: HybridPolicy, target: Target) -> tuple[float, float] | None:
@@ -52,9 +52,8 @@ def admissible(own: Volumes, hybrid: HybridPolicy, target: Target) -> tuple[floa
     return (low, high) if low <= high else None
 
 
-def _online(own: Volumes, hybrid: HybridPolicy, target: Target) -> Reachability:
+def _online(own: Volumes, hybrid: HybridPolicy, target: Target, shares: tuple[float, float] | None) -> Reachability:
     lowest, highest = own.online(hybrid.bounds.min), own.online(hybrid.bounds.max)
-    shares = admissible(own, hybrid, target)
     wanted = f"[{target.t7_low:.1%}, {target.t7_high:.1%}]"
     if own.hybrid == 0:
         statement = f"no merchant is hybrid, so that T7 stays at {own.virtual_only:.2%}; wanted is {wanted}"
@@ -62,7 +61,7 @@ def _online(own: Volumes, hybrid: HybridPolicy, target: Target) -> Reachability:
         statement = (
             f"p_virtual_hybrid within its bounds gives T7 from {lowest:.2%} to {highest:.2%}; wanted is {wanted}"
         )
-    proof = {
+    proof: dict[str, object] = {
         "virtual_only_share": own.virtual_only,
         "hybrid_merchants_share": own.hybrid,
         "bounds": [hybrid.bounds.min, hybrid.bounds.max],
@@ -73,10 +72,10 @@ def _online(own: Volumes, hybrid: HybridPolicy, target: Target) -> Reachability:
 
 
 def _concentration(
-    predictor: Predictor, policies: Policies, target: Target, own: Volumes, online: Reachability
+    predictor: Predictor, policies: Policies, target: Target, shares: tuple[float, float] | None
 ) -> Reachability:
     share = policies.routing.hybrid_policy.p_virtual_hybrid
-    low, high = online.proof["admissible"] or (share, share)
+    low, high = shares or (share, share)
     demands, tables = predictor.demands(policies), predictor.tables
     mixes = [row_zone_mix(demands, tables, p) for p in (low, high)]
     floor = floor_of(mixes[0], mixes[1], tables.zones)

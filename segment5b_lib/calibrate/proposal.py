@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from segment5b_lib.calibrate.feasibility import Reachability, admissible, feasibility
 from segment5b_lib.calibrate.mix import row_zone_mix, volumes
@@ -56,7 +56,7 @@ class Proposal:
         """Whether every seed is predicted within the limits, with three standard errors to spare."""
         return self.policies is not None and not self.reason
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """The proposal as a JSON-ready mapping; the policies are given as changes elsewhere."""
         return {
             "run_id": self.run.run_id,

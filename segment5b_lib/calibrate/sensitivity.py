@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import polars as pl
 
@@ -28,7 +28,7 @@ HYBRID_SHARE: Final = "routing.hybrid_policy.p_virtual_hybrid"
 ZONE_BINDING: Final = "routing.physical_router.zone_binding"
 ZONE_MIX: Final = "lgcp.zone_mix"
 TEMPER: Final = "routing.concentration_temper"
-NO_TILT: Final[dict[str, Any]] = {"mode": "none", "eta": 0.0, "scores": {}}
+NO_TILT: Final[dict[str, object]] = {"mode": "none", "eta": 0.0, "scores": {}}
 GROUP_MIX: Final[Changes] = {"2B": {"soft_cap": 0.68, "strength": 0.52, "entropy_floor": 0.62}}
 """2B's reopened values: zone weights are kept further from collapsing into one zone."""
 
@@ -46,7 +46,7 @@ def described(changes: Changes) -> str:
     return "; ".join(f"{segment} {' '.join(settings_of(own))}" for segment, own in changes.items())
 
 
-def settings_of(knobs: Mapping[str, Any]) -> list[str]:
+def settings_of(knobs: Mapping[str, object]) -> list[str]:
     return [f"{key}={value}" for key, value in knobs.items()]
 
 

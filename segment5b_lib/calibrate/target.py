@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from segment5b_lib.contract.validation_policy import Limit, ValidationPolicy
 from segment5b_lib.contract.verdicts import Level
@@ -34,7 +34,7 @@ class Target:
     def t7_middle(self) -> float:
         return (self.t7_low + self.t7_high) / 2
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         return {
             "level": self.level,
             "T6": {"aimed_at": self.t6, "allowed": self.t6_limit},

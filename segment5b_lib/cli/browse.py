@@ -8,7 +8,7 @@ import webbrowser
 from collections.abc import Mapping
 from importlib.util import find_spec
 from json import dumps
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -59,7 +59,7 @@ def investigate(
     make_page("investigate_dst", {"run_id": run, "zone": zone, "transition": transition}, json=json)
 
 
-def make_page(notebook: str, parameters: Mapping[str, Any], *, json: bool) -> None:
+def make_page(notebook: str, parameters: Mapping[str, object], *, json: bool) -> None:
     """Execute a read-only notebook, and open its page if there is a graphical session."""
     from segment5b_lib.reports.execute import execute_notebook
 

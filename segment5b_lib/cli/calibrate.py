@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.table import Table
 
 from segment5b_lib.cli.terminal import JsonOption, RunArgument, console, show_json
 
@@ -73,8 +74,6 @@ def _show(proposal: Proposal, leverage: pl.DataFrame) -> None:
 
 
 def _show_leverage(leverage: pl.DataFrame) -> None:
-    from rich.table import Table
-
     table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column("owner", no_wrap=True)
     table.add_column("knob", no_wrap=True)
@@ -105,11 +104,10 @@ def _show_candidate(proposal: Proposal) -> None:
     assert solution is not None
     assert policies is not None
     hybrid = policies.routing.hybrid_policy.p_virtual_hybrid
-    certificate: dict[str, Any] = solution.document()
     console.print(
         f"\n[bold]candidate[/] p_virtual_hybrid {hybrid:g}; zone mix eta {solution.tilt.eta:.4g} on "
         f"{len(solution.tilt.scores)} zones, {solution.distortion:.4f} nats per arrival, "
-        f"duality gap {certificate['duality_gap']:.1e}"
+        f"duality gap {solution.gap:.1e}"
     )
     for seed, prediction in proposal.predicted.items():
         t6, t7 = prediction.gates["T6"], prediction.gates["T7"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from segment5b_lib.cli.terminal import console
 from segment5b_lib.cli.verdicts import show_comparison
@@ -151,7 +151,7 @@ class _Demo:
         policies: Policies,
         posture: str,
         seed: int,
-        changes: Mapping[str, Any] | None = None,
+        changes: Mapping[str, object] | None = None,
         role: str = "",
     ) -> Run:
         """A finished run, pinned into the keep-set."""
@@ -163,7 +163,7 @@ class _Demo:
         return made
 
     def phase(
-        self, name: str, run: Run, parameters: Mapping[str, Any] | None = None, expected: Decision | None = None
+        self, name: str, run: Run, parameters: Mapping[str, object] | None = None, expected: Decision | None = None
     ) -> NotebookRecord:
         """Execute a phase as its notebook; a decision that is neither open nor expected raises the phase's error."""
         started = time.perf_counter()

@@ -26,7 +26,7 @@ DISTRIBUTION: Final = "segment5b"
 LOCK_FILE: Final = "requirements.lock"
 _COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 Status = Literal["ok", "warn", "fail"]
-Detail = dict[str, list[dict[str, Any]]]
+Detail = dict[str, list[dict[str, object]]]
 Outcome = tuple[Status, str] | tuple[Status, str, Detail]
 
 

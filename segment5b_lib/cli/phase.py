@@ -64,14 +64,14 @@ def execute(
     as_what_if: WhatIfOption = False,
     json: JsonOption = False,
     *,
-    declared: Mapping[str, Any],
+    declared: Mapping[str, object],
 ) -> None:
     """Execute a phase with the parameters that were given, `declared` being those of the phases."""
     what_if = {"as_what_if": True} if as_what_if else {}
     execute_phase(name, {"run_id": run, **declared, **what_if}, json=json)
 
 
-def execute_phase(name: str, parameters: Mapping[str, Any], *, json: bool) -> None:
+def execute_phase(name: str, parameters: Mapping[str, object], *, json: bool) -> None:
     """Execute a phase's notebook, print its decision, and raise the phase's refusal."""
     from segment5b_lib.contract.words import NotebookStatus
     from segment5b_lib.reports.execute import execute_notebook

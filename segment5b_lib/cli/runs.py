@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -243,7 +243,7 @@ def prune_superseded(used: Sequence[Run], *, quiet: bool, prune_first: bool) -> 
         console.print(message)
 
 
-def _run_row(row: dict[str, Any]) -> dict[str, Any]:
+def _run_row(row: Mapping[str, Any]) -> dict[str, object]:
     return {
         "run": row["run_id"][:8],
         "world": row["world"][:6],
@@ -257,7 +257,7 @@ def _run_row(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _state_row(row: dict[str, Any]) -> dict[str, str]:
+def _state_row(row: Mapping[str, Any]) -> dict[str, str]:
     """Cells of a state; a state that was not run here has no figures."""
     cells = {"state": row["state"], "status": row["status"]}
     if row["seconds"] is None:
@@ -277,7 +277,7 @@ def _figure(value: float | None, form: str) -> str:
     return "–" if value is None else format(value, form)
 
 
-def _table(rows: list[dict[str, Any]]) -> None:
+def _table(rows: Sequence[Mapping[str, object]]) -> None:
     table = Table(box=None, padding=(0, 1, 0, 0))
     columns = list(dict.fromkeys(name for row in rows for name in row))
     widest = max(len(str(row.get(columns[0], ""))) for row in rows)

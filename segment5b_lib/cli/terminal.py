@@ -49,9 +49,9 @@ RunArgument = Annotated[
 ]
 
 
-def parse_changes(settings: Sequence[str]) -> dict[str, Any]:
+def parse_changes(settings: Sequence[str]) -> dict[str, object]:
     """Settings as a mapping: `KEY=VALUE` with a YAML value, or `@FILE`, all changes of a file in a posture's form."""
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {}
     for setting in settings:
         for key, value in _setting(setting).items():
             if key in changes:
@@ -60,7 +60,7 @@ def parse_changes(settings: Sequence[str]) -> dict[str, Any]:
     return changes
 
 
-def _setting(setting: str) -> dict[str, Any]:
+def _setting(setting: str) -> dict[str, object]:
     if setting.startswith("@"):
         from segment5b_lib.store.postures import load_changes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -89,7 +89,7 @@ def verify(world: WorldArgument, json: JsonOption = False) -> None:
         console.print(f"world [bold]{checked.mf[:12]}[/] verified: every file has its sealed digest")
 
 
-def _summary(world: World) -> dict[str, Any]:
+def _summary(world: World) -> dict[str, str]:
     return {"world": world.mf[:12], "scale": world.scale, "scenarios": ",".join(world.scenarios)}
 
 

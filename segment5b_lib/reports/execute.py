@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -36,7 +36,7 @@ _KERNEL_START_SECONDS: Final = 120
 
 
 def execute_notebook(
-    name: str, parameters: Mapping[str, Any], *, cell_timeout_seconds: int = CELL_TIMEOUT_SECONDS
+    name: str, parameters: Mapping[str, object], *, cell_timeout_seconds: int = CELL_TIMEOUT_SECONDS
 ) -> NotebookRecord:
     """Execute a notebook of the installed set; the run may be named by prefix or role.
 
@@ -102,7 +102,7 @@ def _pointer(entry: Notebook, checked: Parameters) -> CurrentAttempt | None:
 
 
 def _papermill(
-    source: Path, target: Path, parameters: Mapping[str, Any], cell_timeout_seconds: int
+    source: Path, target: Path, parameters: Mapping[str, object], cell_timeout_seconds: int
 ) -> BaseException | None:
     """Run the notebook in a separate kernel; returns the exception, or None. The notebook is kept in both cases."""
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field
 
@@ -62,7 +62,7 @@ class Notebook:
     def record(self, run_id: str) -> Path:
         return executed_folder(run_id) / f"{self.name}.record.json"
 
-    def checked(self, values: Mapping[str, Any]) -> Parameters:
+    def checked(self, values: Mapping[str, object]) -> Parameters:
         """Parameters by name and type, or an error that names the offender."""
         return checked(
             self.parameters,
