@@ -17,10 +17,8 @@ _CELL_HEIGHT = 15
 def offset_distribution(frame: pl.DataFrame) -> Chart:
     """Arrivals by the error of their local time in seconds; 0 is right.
 
-    Parameters
-    ----------
-    frame : `offset_seconds` (stored minus expected local time, whole seconds; null for an irregular error),
-        `arrivals` (count > 0), `share` (fraction of all arrivals).
+    `frame`: `offset_seconds` (stored minus expected local time, whole seconds; null for an irregular error), `arrivals`
+    (count > 0), `share` (fraction of all arrivals).
 
     Example: `charts.offset_distribution(views.offset_distribution(evidence))`
     """
@@ -49,11 +47,9 @@ def offset_distribution(frame: pl.DataFrame) -> Chart:
 def mismatch_heatmap(frame: pl.DataFrame, *, selection: str = "") -> Chart:
     """Share of arrivals with a wrong local time, by UTC date and zone; zones in the frame's order.
 
-    Parameters
-    ----------
-    frame : `date` (UTC date as text), `tzid`, `arrivals`, `mismatches` (counts), `rate` (0..1); at most
-        5,000 rows, so the caller adds up the smaller zones.
-    selection : name of a selection that a click on a cell sets to its `tzid` and `date`; empty: none.
+    `frame`: `date` (UTC date as text), `tzid`, `arrivals`, `mismatches` (counts), `rate` (0..1); at most 5,000 rows, so
+    the caller adds up the smaller zones.
+    `selection`: name of a selection that a click on a cell sets to its `tzid` and `date`; empty: none.
 
     Example: `charts.mismatch_heatmap(views.mismatch_by_date_and_zone(evidence))`
     """
@@ -88,10 +84,8 @@ def mismatch_heatmap(frame: pl.DataFrame, *, selection: str = "") -> Chart:
 def dst_windows(frame: pl.DataFrame) -> Chart:
     """Distance between stored and expected hour profile in each window around a change, by the window's support.
 
-    Parameters
-    ----------
-    frame : `tzid`, `transition` (UTC text), `support` (arrivals), `mae_pp` (percentage points), `kind` (`can fail`,
-        `cannot fail`, `thin`), `b`, `bplus` (bounds, pp).
+    `frame`: `tzid`, `transition` (UTC text), `support` (arrivals), `mae_pp` (percentage points), `kind` (`can fail`,
+    `cannot fail`, `thin`), `b`, `bplus` (bounds, pp).
 
     Example: `charts.dst_windows(views.dst_windows(scorecard))`
     """
@@ -125,17 +119,14 @@ def days_since_transition(frame: pl.DataFrame) -> Chart:
     A reader that only mishandles the ambiguous hour is wrong for a day; a cache that ends too early is wrong
     from the transition to the end of the horizon.
 
-    Parameters
-    ----------
-    frame : `day` (whole days since the transition, negative before it), `change` (direction of the change;
-        returned: to the offset of the horizon's start), `arrivals` (count > 0), `rate` (0..1).
+    `frame`: `day` (whole days since the transition, negative before it), `change` (direction of the change; returned:
+    to the offset of the horizon's start), `arrivals` (count > 0), `rate` (0..1).
 
     Example: `charts.days_since_transition(views.days_since_transition(evidence))`
     """
     x = alt.X("day:Q", title="time since the zone's transition (days)", axis=alt.Axis(tickMinStep=1))
     base = alt.Chart(frame).encode(
-        color=alt.Color("change:N", title="clock went"),
-        tooltip=tooltip("day:Q", "change:N", arrivals=",", rate=".2%"),
+        color=alt.Color("change:N", title="clock went"), tooltip=tooltip("day:Q", "change:N", arrivals=",", rate=".2%")
     )
     rate = base.mark_line(interpolate="step-after", strokeWidth=2.5).encode(
         x=x,

@@ -16,9 +16,7 @@ _SHOWN = 20
 def largest_zones(frame: pl.DataFrame) -> Chart:
     """The twenty largest zones by share of arrivals; the ten that gate T6 adds up are in colour.
 
-    Parameters
-    ----------
-    frame : one row per zone: `tzid`, `rank` (1 is the largest), `arrivals`, `share` (fraction of all).
+    `frame`: one row per zone: `tzid`, `rank` (1 is the largest), `arrivals`, `share` (fraction of all).
 
     Example: `charts.largest_zones(views.zone_shares(evidence))`
     """
@@ -40,10 +38,8 @@ def top_k_curve(frame: pl.DataFrame, *, b_max: float, bplus_max: float) -> Chart
 
     The share of the top 10 % of zones is another figure; it has its own mark and label.
 
-    Parameters
-    ----------
-    frame : one row per zone: `tzid`, `rank` (1..zones), `cumulative` (share of the zones up to that rank).
-    b_max, bplus_max : T6's upper bounds, fractions, from the run's policy
+    `frame`: one row per zone: `tzid`, `rank` (1..zones), `cumulative` (share of the zones up to that rank).
+    `b_max`, `bplus_max`: T6's upper bounds, fractions, from the run's policy.
 
     Example: `charts.top_k_curve(views.zone_shares(evidence), b_max=0.35, bplus_max=0.3)`
     """

@@ -17,10 +17,8 @@ _KINDS = {"physical": BLUE, "virtual": ORANGE, "both": GREEN}
 def merchant_intensity(frame: pl.DataFrame) -> Chart:
     """Arrivals of every merchant against its expected arrivals, both on logarithmic scales.
 
-    Parameters
-    ----------
-    frame : `merchant_id` (text), `kind` (physical, virtual or both), `expected` (Σ λ), `arrivals` (count). Merchants
-        without either do not fit on a logarithmic scale and are left out.
+    `frame`: `merchant_id` (text), `kind` (physical, virtual or both), `expected` (Σ λ), `arrivals` (count). Merchants
+    without either do not fit on a logarithmic scale and are left out.
 
     Example: `charts.merchant_intensity(views.merchant_intensity(evidence))`
     """
@@ -44,9 +42,7 @@ def merchant_intensity(frame: pl.DataFrame) -> Chart:
 def residuals(frame: pl.DataFrame) -> Chart:
     """Histogram of (N − μ)/√μ and, below it, its distribution function.
 
-    Parameters
-    ----------
-    frame : `low`, `high` (edges of a bin, in √μ), `rows` (count), `share`, `cumulative` (fraction below `high`).
+    `frame`: `low`, `high` (edges of a bin, in √μ), `rows` (count), `share`, `cumulative` (fraction below `high`).
 
     Example: `charts.residuals(views.residuals(evidence))`
     """
@@ -83,10 +79,8 @@ def residuals(frame: pl.DataFrame) -> Chart:
 def conservation(frame: pl.DataFrame) -> Chart:
     """Arrivals drawn by S3 and written by S4, before and after aggregation to the logical key.
 
-    Parameters
-    ----------
-    frame : `level` (what was compared), `source` (S3 or S4), `arrivals` (count), `keys_compared`,
-        `keys_that_differ` (counts, the same for both sources of a level).
+    `frame`: `level` (what was compared), `source` (S3 or S4), `arrivals` (count), `keys_compared`, `keys_that_differ`
+    (counts, the same for both sources of a level).
 
     Example: `charts.conservation(views.conservation(evidence))`
     """
@@ -113,9 +107,7 @@ def conservation(frame: pl.DataFrame) -> Chart:
 def component_multiplicity(frame: pl.DataFrame) -> Chart:
     """Logical keys by the number of components that share them; counts on a logarithmic scale, labelled.
 
-    Parameters
-    ----------
-    frame : `components` (1, 2, …), `series_keys` (count of logical keys, in series), `share` (fraction of the keys).
+    `frame`: `components` (1, 2, …), `series_keys` (count of logical keys, in series), `share` (fraction of the keys).
 
     Example: `charts.component_multiplicity(views.component_multiplicity(evidence))`
     """
@@ -133,10 +125,8 @@ def component_multiplicity(frame: pl.DataFrame) -> Chart:
 def group_sizes(frame: pl.DataFrame) -> Chart:
     """The shape of the groups: a line for each side, wide and grey for the baseline, thin and blue for the candidate.
 
-    Parameters
-    ----------
-    frame : `role` (`baseline`, `candidate`), `members` (series of a group: 1, 2, …), `groups` of that size, `share` of
-        the side's groups with at most so many members.
+    `frame`: `role` (`baseline`, `candidate`), `members` (series of a group: 1, 2, …), `groups` of that size, `share` of
+    the side's groups with at most so many members.
 
     Example: `charts.group_sizes(views.group_sizes(run.store))`
     """

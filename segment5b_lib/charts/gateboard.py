@@ -21,10 +21,8 @@ _WIDTH = 800
 def gate_matrix(frame: pl.DataFrame) -> Chart:
     """Gates × runs, coloured by verdict; each cell has the value and its distance to the B threshold.
 
-    Parameters
-    ----------
-    frame : one row per gate and run, in the order of the board: `gate` and `run` (labels), `verdict` (a word
-        of `Verdict`), `value`, `threshold` and `distance` (texts with their units).
+    `frame`: one row per gate and run, in the order of the board: `gate` and `run` (labels), `verdict` (a word of
+    `Verdict`), `value`, `threshold` and `distance` (texts with their units).
 
     Example: `charts.gate_matrix(views.gate_matrix([scorecard]))`
     """
@@ -60,10 +58,8 @@ _ROLES = {"baseline": VERMILLION, "candidate": BLUE, "witness": ORANGE}
 def t6_t7_plane(frame: pl.DataFrame, bands: Mapping[str, Mapping[str, tuple[float, float]]]) -> Chart:
     """Runs in the plane of concentration (T6) and online share (T7), predicted and measured.
 
-    Parameters
-    ----------
-    frame : `run`, `role`, `kind` (`predicted` or `measured`), `t6`, `t7` (shares, 0..1).
-    bands : level (`b`, `bplus`) to gate (`T6`, `T7`) to its bounds, shares.
+    `frame`: `run`, `role`, `kind` (`predicted` or `measured`), `t6`, `t7` (shares, 0..1).
+    `bands`: level (`b`, `bplus`) to gate (`T6`, `T7`) to its bounds, shares.
 
     Example: `charts.t6_t7_plane(comparison.plane(), comparison.bands())`
     """
@@ -106,11 +102,9 @@ _KINDS = {"open": BLUE, "reopen": ORANGE, "hold": VERMILLION, "what-if": GREY}
 def seed_dots(frame: pl.DataFrame, *, b_max: float, bplus_max: float) -> Chart:
     """Every key metric on every seed, as its distance from the mean of the seeds, labelled with its CV.
 
-    Parameters
-    ----------
-    frame : `metric`, `seed` (text), `value` (in the metric's own unit), `cv` (sd / mean, 0 for a metric that is noise
-        around zero, null if not measured).
-    b_max, bplus_max : bounds of the CV.
+    `frame`: `metric`, `seed` (text), `value` (in the metric's own unit), `cv` (sd / mean, 0 for a metric that is noise
+    around zero, null if not measured).
+    `b_max`, `bplus_max`: bounds of the CV.
 
     Example: `charts.seed_dots(by_seed, b_max=0.1, bplus_max=0.05)`
     """
@@ -137,10 +131,8 @@ def seed_dots(frame: pl.DataFrame, *, b_max: float, bplus_max: float) -> Chart:
 def phase_board(frame: pl.DataFrame) -> Chart:
     """Phase decisions: one row per run, one column per phase, the decision's kind as colour and text.
 
-    Parameters
-    ----------
-    frame : `run_id`, `posture`, `seed`, `phase`, `decision`, `stands` (`open`, `reopen`, `hold`, `what-if`),
-        `held_by`; at most one row per run and phase, runs and phases in the order of the chart.
+    `frame`: `run_id`, `posture`, `seed`, `phase`, `decision`, `stands` (`open`, `reopen`, `hold`, `what-if`),
+    `held_by`; at most one row per run and phase, runs and phases in the order of the chart.
 
     Example: `charts.phase_board(board)`
     """

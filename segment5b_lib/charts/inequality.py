@@ -15,10 +15,8 @@ _KINDS = {"sites": BLUE, "edges": ORANGE, "merchants": GREEN, "zones": PINK}
 def lorenz(frame: pl.DataFrame) -> Chart:
     """Lorenz curves of sites and edges, with their Gini indices; the grey diagonal is equality.
 
-    Parameters
-    ----------
-    frame : `kind` (sites or edges), `places_share`, `arrivals_share` (fractions, both rising from 0 to 1),
-        `gini` (the same on all rows of a kind).
+    `frame`: `kind` (sites or edges), `places_share`, `arrivals_share` (fractions, both rising from 0 to 1), `gini` (the
+    same on all rows of a kind).
 
     Example: `charts.lorenz(views.lorenz(evidence))`
     """
@@ -40,10 +38,8 @@ def lorenz(frame: pl.DataFrame) -> Chart:
 def top_k_curves(frame: pl.DataFrame) -> Chart:
     """Share of arrivals that the k largest sites, edges, merchants and zones hold; k on a logarithmic scale.
 
-    Parameters
-    ----------
-    frame : `kind` (sites, edges, merchants or zones), `k` (count), `k_share` (fraction of all of the kind), `share`
-        (fraction of the arrivals; of the physical ones for sites, of the virtual ones for edges).
+    `frame`: `kind` (sites, edges, merchants or zones), `k` (count), `k_share` (fraction of all of the kind), `share`
+    (fraction of the arrivals; of the physical ones for sites, of the virtual ones for edges).
 
     Example: `charts.top_k_curves(views.top_k_curves(evidence))`
     """

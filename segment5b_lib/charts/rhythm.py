@@ -15,10 +15,8 @@ _HOURS = list(range(0, 24, 3))
 def hour_profile(frame: pl.DataFrame) -> Chart:
     """Share of arrivals by local hour, physical and virtual, stored (solid) and expected (dashed).
 
-    Parameters
-    ----------
-    frame : `hour` (0..23), `kind` (physical or virtual), `basis` (stored or expected), `share` (fraction of
-        the kind's arrivals).
+    `frame`: `hour` (0..23), `kind` (physical or virtual), `basis` (stored or expected), `share` (fraction of the kind's
+    arrivals).
 
     Example: `charts.hour_profile(views.hour_profile(evidence))`
     """
@@ -40,10 +38,8 @@ def hour_profile(frame: pl.DataFrame) -> Chart:
 def hour_matrix(frame: pl.DataFrame) -> Chart:
     """Stored against expected local hour: a right clock leaves only the (grey) diagonal.
 
-    Parameters
-    ----------
-    frame : `expected_hour`, `stored_hour` (0..23), `arrivals` (count > 0), `share` (fraction of the expected
-        hour's arrivals).
+    `frame`: `expected_hour`, `stored_hour` (0..23), `arrivals` (count > 0), `share` (fraction of the expected hour's
+    arrivals).
 
     Example: `charts.hour_matrix(views.hour_matrix(evidence))`
     """
@@ -63,10 +59,8 @@ def hour_matrix(frame: pl.DataFrame) -> Chart:
 def weekend_share(frame: pl.DataFrame) -> Chart:
     """Share of arrivals on local Saturdays and Sundays: observed, and expected from the intensities.
 
-    Parameters
-    ----------
-    frame : `scenario_id`, `basis` (observed or expected), `share` (fraction), `low`, `high` (the range that the
-        count law allows around an expected share; equal to `share` for an observed one).
+    `frame`: `scenario_id`, `basis` (observed or expected), `share` (fraction), `low`, `high` (the range that the count
+    law allows around an expected share; equal to `share` for an observed one).
 
     Example: `charts.weekend_share(views.weekend_share(evidence))`
     """

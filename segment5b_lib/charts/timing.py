@@ -20,10 +20,8 @@ _SIDES = [GREY, BLUE, ORANGE, GREEN, PINK, VERMILLION]
 def state_elapsed(frame: pl.DataFrame, budgets: pl.DataFrame | None = None) -> Chart:
     """Elapsed seconds of each state, its lanes stacked, with a line at each budget.
 
-    Parameters
-    ----------
-    frame : `state`, `lane` (a word of `Lane`), `seconds` (wall time).
-    budgets : `state`, `budget` (`target` or `stretch`), `seconds`; without them no lines are drawn.
+    `frame`: `state`, `lane` (a word of `Lane`), `seconds` (wall time).
+    `budgets`: `state`, `budget` (`target` or `stretch`), `seconds`; without them no lines are drawn.
 
     Example: `charts.state_elapsed(views.state_elapsed(run.store))`
     """
@@ -65,10 +63,8 @@ def _budget_lines(budgets: pl.DataFrame) -> Any:
 def before_after(frame: pl.DataFrame) -> Chart:
     """Two or more sides compared: every run a point, the median a line; each state has its own scale.
 
-    Parameters
-    ----------
-    frame : `state`, `role` (`baseline` and `candidate`, or the names of the sides, the reference first),
-        `run`, `seconds` (wall time of the state in that run).
+    `frame`: `state`, `role` (`baseline` and `candidate`, or the names of the sides, the reference first), `run`,
+    `seconds` (wall time of the state in that run).
 
     Example: `charts.before_after(comparison.timing())`
     """
@@ -100,9 +96,7 @@ def _before_after(frame: pl.DataFrame, state: str, roles: list[str]) -> Any:
 def lanes_before_after(frame: pl.DataFrame) -> Chart:
     """Lanes of states on both sides, stacked; each state has its own scale.
 
-    Parameters
-    ----------
-    frame : `state`, `role` (`baseline`, `candidate`), `lane` (a word of `Lane`), `seconds` (median wall time).
+    `frame`: `state`, `role` (`baseline`, `candidate`), `lane` (a word of `Lane`), `seconds` (median wall time).
 
     Example: `charts.lanes_before_after(s5.phase("POPT.2", run, as_what_if=True).measured.lanes)`
     """
@@ -125,10 +119,8 @@ def lanes_before_after(frame: pl.DataFrame) -> Chart:
 def overhead_pairs(pairs: pl.DataFrame, interval: pl.DataFrame) -> Chart:
     """The overhead of progress reporting, pair by pair, with the 95 % interval of its mean and the limit.
 
-    Parameters
-    ----------
-    pairs : `pair` (number), `quiet_s`, `reporting_s`, `overhead` (share of the quiet run's time).
-    interval : one row, `mean`, `low`, `high`, `limit` (shares); no row if a replay failed.
+    `pairs`: `pair` (number), `quiet_s`, `reporting_s`, `overhead` (share of the quiet run's time).
+    `interval`: one row, `mean`, `low`, `high`, `limit` (shares); no row if a replay failed.
 
     Example: `charts.overhead_pairs(pairs, interval)`
     """

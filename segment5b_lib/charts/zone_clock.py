@@ -18,10 +18,8 @@ YEAR_PARAM: Final = "year"
 def offset_timeline(frame: pl.DataFrame, moments: pl.DataFrame) -> Chart:
     """A zone's offset from UTC over the horizon, true and cached: where the lines part, the cache is wrong.
 
-    Parameters
-    ----------
-    frame : `clock` (`true` or `cached`), `time` (UTC text), `offset_hours`; a row per change and one at either end.
-    moments : `what` (a name), `start`, `end` (UTC text): spans that are shaded, the same text for an instant.
+    `frame`: `clock` (`true` or `cached`), `time` (UTC text), `offset_hours`; a row per change and one at either end.
+    `moments`: `what` (a name), `start`, `end` (UTC text): spans that are shaded, the same text for an instant.
 
     Example: `charts.offset_timeline(views.offset_timeline(evidence, "Europe/Berlin"), moments)`
     """
@@ -60,10 +58,8 @@ def t1_by_cache_year(frame: pl.DataFrame, year: int) -> Chart:
 
     The chosen year is the parameter `year` of the chart, so that a slider can move it without a new chart.
 
-    Parameters
-    ----------
-    frame : `year`, `t1` (share, 0..1), `mismatches` (count), `own` (whether it is the cache's own), `b`, `bplus`.
-    year : the year chosen at first.
+    `frame`: `year`, `t1` (share, 0..1), `mismatches` (count), `own` (whether it is the cache's own), `b`, `bplus`.
+    `year`: the year chosen at first.
 
     Example: `charts.t1_by_cache_year(views.t1_by_cache_year(views.ClockCounts(evidence)), 2025)`
     """
