@@ -29,13 +29,10 @@ _MOVED: Final = """
 WITH shift AS (SELECT unnest($1::BIGINT[]) AS year, unnest($2::VARCHAR[]) AS tzid, unnest($3::BIGINT[]) AS start,
                       unnest($4::BIGINT[]) AS stop, unnest($5::BIGINT[]) AS seconds)
 SELECT year, (coalesce(sum(arrivals) FILTER (error_seconds IS DISTINCT FROM -seconds), 0)
-            - coalesce(sum(arrivals) FILTER (error_seconds IS DISTINCT FROM 0), 0))::BIGINT AS more
+            - sum(wrong))::BIGINT AS more
 FROM census JOIN shift USING (tzid) WHERE second >= start AND second < stop GROUP BY year
 """
-_TOTALS: Final = """
-SELECT sum(arrivals)::BIGINT AS arrivals,
-       coalesce(sum(arrivals) FILTER (error_seconds IS DISTINCT FROM 0), 0)::BIGINT AS mismatches FROM census
-"""
+_TOTALS: Final = "SELECT sum(arrivals)::BIGINT AS arrivals, coalesce(sum(wrong), 0)::BIGINT AS mismatches FROM census"
 
 
 def cache_year(evidence: Evidence) -> int:

@@ -12,6 +12,7 @@ from segment5b_lib.contract.units import DAY_S
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.t01_civil_time import WRONG
+from segment5b_lib.views.zone_clock import span
 
 
 def cache_shortfalls(scorecard: Scorecard) -> pl.DataFrame:
@@ -37,8 +38,8 @@ def cache_shortfalls(scorecard: Scorecard) -> pl.DataFrame:
 
 def drift_lines(evidence: Evidence) -> list[DriftLine]:
     """Every database of this machine except the pinned one, compared over the horizon of gate T11."""
-    start = min(horizon.start for horizon in evidence.horizons)
-    end = max(horizon.end for horizon in evidence.horizons) + evidence.policy.civil_time.horizon_margin_days * DAY_S
+    start, last = span(evidence)
+    end = last + evidence.policy.civil_time.horizon_margin_days * DAY_S
     return [drift_line(drift, evidence.active_zones, start, end) for drift in machine_drift(end)]
 
 

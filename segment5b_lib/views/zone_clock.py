@@ -19,7 +19,7 @@ WITH step AS (SELECT unnest($2::BIGINT[]) AS start, unnest($3::BIGINT[]) AS cach
 SELECT coalesce(sum(arrivals), 0)::BIGINT AS arrivals,
        coalesce(sum(arrivals) FILTER (cache_error <> 0), 0)::BIGINT AS cache,
        coalesce(sum(arrivals) FILTER (error_seconds IS DISTINCT FROM cache_error), 0)::BIGINT AS writer,
-       coalesce(sum(arrivals) FILTER (error_seconds IS DISTINCT FROM 0), 0)::BIGINT AS wrong
+       coalesce(sum(wrong), 0)::BIGINT AS wrong
 FROM census ASOF JOIN step ON census.second >= step.start WHERE tzid = $1
 """
 

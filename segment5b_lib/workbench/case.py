@@ -75,7 +75,7 @@ class ZoneRows:
         return pl.Series([None] * len(instants), dtype=pl.Int64)
 
 
-def pages(rows: int) -> int:
+def page_count(rows: int) -> int:
     """Number of pages for a number of rows; at least one, which may be empty."""
     return max(1, -(-rows // PAGE_ROWS))
 
@@ -157,7 +157,7 @@ class Case:
     def choose_day(self, second: int) -> None:
         """Select the UTC day of an instant, and the page of its rows with the first wrong one."""
         self.day = second // DAY_S * DAY_S
-        self.page = pages(self.counts.before_first_wrong(self.tzid, *self.span_of_day) + 1) - 1
+        self.page = page_count(self.counts.before_first_wrong(self.tzid, *self.span_of_day) + 1) - 1
 
     def choose_cell(self, cell: tuple[str, int]) -> None:
         """Select a zone and a day (a cell of the heatmap), and the zone's latest change until then."""
@@ -196,7 +196,7 @@ class Case:
     @property
     def pages(self) -> int:
         """Pages of the chosen day's rows."""
-        return pages(self.rows_of_day)
+        return page_count(self.rows_of_day)
 
     @cached_property
     def what_if(self) -> pl.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -92,17 +92,13 @@ class Comparison:
 
         Example: `comparison.plane()`
         """
-        rows: list[dict[str, Any]] = []
+        rows: list[tuple[str | float | None, ...]] = []
         for run, scorecard in zip(self.runs, self.scorecards, strict=True):
-            role = "baseline" if run is self.runs[0] else "candidate"
+            labels = (run_label(run.store), "baseline" if run is self.runs[0] else "candidate")
             predicted = run.predictor.predict().gates
-            points: dict[str, list[float | None]] = {
-                "predicted": [predicted[gate].value for gate in _PLANE],
-                "measured": [scorecard.result(gate).value for gate in _PLANE],
-            }
-            labels = {"run": run_label(run.store), "role": role}
-            rows += [{**labels, "kind": kind, "t6": values[0], "t7": values[1]} for kind, values in points.items()]
-        return pl.DataFrame(rows)
+            rows.append((*labels, "predicted", *(predicted[gate].value for gate in _PLANE)))
+            rows.append((*labels, "measured", *(scorecard.result(gate).value for gate in _PLANE)))
+        return pl.DataFrame(rows, schema=["run", "role", "kind", "t6", "t7"], orient="row")
 
     def bands(self) -> dict[str, dict[str, tuple[float, float]]]:
         """Bounds of T6 and T7 by level, from the last run's policy.
