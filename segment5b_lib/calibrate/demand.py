@@ -9,7 +9,7 @@ uses a demand applies it (`flows`). Every bucket also has the chance that a zone
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,11 +90,12 @@ def load_demand(source: Source, scenario_id: str, policies: Policies) -> Expecte
     ------
     MissingInputError : ``5B.CALIBRATE.S1_MISSING`` where the run has not got as far as S1
     """
-    scenario = _scenario(source, scenario_id, policies)
+    manifest = source.world.table("scenario_manifest_5A").to_pylist()
+    scenario = scenario_of(next(row for row in manifest if row["scenario_id"] == scenario_id), policies.time_grid)
     series = _grouped_series(source, scenario, policies)
     edges = int(scenario.start.timestamp()) + scenario.bucket_seconds * np.arange(scenario.buckets + 1)
     tolerance = policies.validation.civil_time.tolerance_seconds
-    wrong = wrong_share(source.tables.cache, source.tables.zones, edges, tolerance)
+    wrong = np.stack([wrong_share(source.tables.cache, tzid, edges, tolerance) for tzid in source.tables.zones])
     days, day = days_of_buckets(Grid(int(edges[0]) * SECOND_US, scenario.bucket_seconds * SECOND_US), scenario.buckets)
     changes = (np.diff(day) != 0) | (np.diff(wrong, axis=1) != 0).any(axis=0)
     first = np.flatnonzero(np.append(True, changes))
@@ -110,11 +111,6 @@ def load_demand(source: Source, scenario_id: str, policies: Policies) -> Expecte
         excess=square / kappa if policies.count.law == "nb2" else np.zeros_like(square),
         wrong=wrong[:, first],
     )
-
-
-def _scenario(source: Source, scenario_id: str, policies: Policies) -> Scenario:
-    manifest = source.world.table("scenario_manifest_5A").to_pylist()
-    return scenario_of(next(row for row in manifest if row["scenario_id"] == scenario_id), policies.time_grid)
 
 
 def _grouped_series(source: Source, scenario: Scenario, policies: Policies) -> pl.DataFrame:
@@ -188,19 +184,12 @@ def _open_surface(source: Source, scenario: Scenario) -> Iterator[Surface]:
         yield sorted_surface(source.world, scenario.scenario_id, scenario.buckets, Path(folder))
 
 
-def wrong_share(
-    cache: TzCache, tzids: Sequence[str], edges: NDArray[np.int64], tolerance_seconds: float
-) -> NDArray[np.float64]:
-    """Part of each bucket, float64 [zone, bucket], in which the cached offset is not the true one.
+def wrong_share(cache: TzCache, tzid: str, edges: NDArray[np.int64], tolerance_seconds: float) -> F64:
+    """Part of each bucket, float64 [bucket], in which a zone's cached offset is not the true one.
 
     `edges` are the bucket boundaries, epoch seconds UTC, one more than buckets. An arrival is uniform within its
     bucket, so this is the chance that its clock is wrong. A zone that the cache does not have is always wrong.
     """
-    shares = [_wrong_share(cache, tzid, edges, tolerance_seconds) for tzid in tzids]
-    return np.stack(shares) if shares else np.zeros((0, len(edges) - 1))
-
-
-def _wrong_share(cache: TzCache, tzid: str, edges: NDArray[np.int64], tolerance_seconds: float) -> F64:
     cached, start, end = cache.zone(tzid), int(edges[0]), int(edges[-1])
     if cached is None:
         return np.ones(len(edges) - 1)

@@ -145,7 +145,8 @@ def _hybrid_share(chosen: Predictor, policies: Policies, target: Target) -> floa
     margin = (high - low) / 4
     if own.hybrid == 0 or low + margin <= hybrid.p_virtual_hybrid <= high - margin:
         return hybrid.p_virtual_hybrid
-    middle = min(max((target.t7_middle - own.virtual_only) / own.hybrid, low), high)
+    middle_of_band = (target.t7_low + target.t7_high) / 2
+    middle = min(max((middle_of_band - own.virtual_only) / own.hybrid, low), high)
     notched = round(middle * _NOTCH) / _NOTCH
     return notched if low <= notched <= high else middle
 

@@ -30,10 +30,6 @@ class Target:
     t7_limits: tuple[float, float]
     t1_limit: float
 
-    @property
-    def t7_middle(self) -> float:
-        return (self.t7_low + self.t7_high) / 2
-
     def document(self) -> dict[str, object]:
         return {
             "level": self.level,

@@ -83,14 +83,11 @@ def _show_leverage(leverage: pl.DataFrame) -> None:
     for row in leverage.to_dicts():
         knob = row["knob"].split(".")[-1].replace("concentration_", "") + "*" * (row["binding"] == "group_weights")
         figures = [f"{row[name]:.2%}" if row[name] is not None else "–" for name in ("t6", "t7")]
-        deltas = [_points(row[name]) for name in ("delta_t6", "delta_t7")]
+        moved = (row["delta_t6"], row["delta_t7"])
+        deltas = ["unreachable" if delta is None else f"{100 * delta:+.2f}" for delta in moved]
         table.add_row(row["owner"], knob, row["setting"].removeprefix(f"{row['owner']} "), *figures, *deltas)
     console.print(table)
     console.print("[dim]* acts under group_weights only, and is compared with it: a sensitivity[/]")
-
-
-def _points(delta: float | None) -> str:
-    return "unreachable" if delta is None else f"{100 * delta:+.2f}"
 
 
 def _show_verdicts(verdicts: tuple[Reachability, Reachability]) -> None:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 DISTRIBUTION: Final = "segment5b"
 LOCK_FILE: Final = "requirements.lock"
 _COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "bold red"}
-Status = Literal["ok", "warn", "fail"]
+Health = Literal["ok", "warn", "fail"]
 Detail = dict[str, list[dict[str, object]]]
-Outcome = tuple[Status, str] | tuple[Status, str, Detail]
+CheckOutcome = tuple[Health, str] | tuple[Health, str, Detail]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class DoctorCheck:
     """Result of a check. `next_step` is empty if the status is ok; `detail` is in the JSON output only."""
 
     name: str
-    status: Status
+    status: Health
     found: str
     next_step: str = ""
     detail: Detail | None = None
@@ -51,7 +51,7 @@ def doctor(
     Example: `segment5b doctor --scale authority`. Exit code 4 if a check fails.
     """
     checks: list[DoctorCheck] = []
-    for check in run_checks(scale, thread_count(threads)):
+    for check in doctor_checks(scale, thread_count(threads)):
         checks.append(check)
         if not json:
             _show(check)
@@ -68,7 +68,7 @@ def _show(check: DoctorCheck) -> None:
         console.print(Text.assemble(" " * 19, ("next ", "dim"), check.next_step))
 
 
-def run_checks(scale: str, threads: int) -> Iterator[DoctorCheck]:
+def doctor_checks(scale: str, threads: int) -> Iterator[DoctorCheck]:
     """Every check in turn, for a world of a scale and one run of it.
 
     A check that raises any error has failed, except UsageError for an unknown scale, which is raised.
@@ -88,7 +88,7 @@ def run_checks(scale: str, threads: int) -> Iterator[DoctorCheck]:
     yield _attempt("offline pages", offline_page, install)
 
 
-def _attempt(name: str, check: Callable[[], Outcome], next_step: str) -> DoctorCheck:
+def _attempt(name: str, check: Callable[[], CheckOutcome], next_step: str) -> DoctorCheck:
     """Run a check; any exception becomes a failed check."""
     detail: Detail | None = None
     try:
@@ -101,21 +101,21 @@ def _attempt(name: str, check: Callable[[], Outcome], next_step: str) -> DoctorC
     return DoctorCheck(name, status, text, "" if status == "ok" else next_step, detail)
 
 
-def python_version() -> Outcome:
+def python_version() -> CheckOutcome:
     """Python's version against the range of the package."""
     version = ".".join(str(part) for part in sys.version_info[:3])
     required = metadata.metadata(DISTRIBUTION)["Requires-Python"]
     return ("ok", version) if version in SpecifierSet(required) else ("fail", f"{version}, needs {required}")
 
 
-def library_versions() -> Outcome:
+def library_versions() -> CheckOutcome:
     """Each library against the range of the package; those of an extra do not count."""
     requirements = [item for text in metadata.requires(DISTRIBUTION) or [] if _applies(item := Requirement(text))]
     misfits = [text for item in requirements if (text := _misfit(item))]
     return ("fail", "; ".join(misfits)) if misfits else ("ok", f"{len(requirements)} in their ranges")
 
 
-def locked_versions() -> Outcome:
+def locked_versions() -> CheckOutcome:
     """Each installed library against the checkout's lock file, the versions that CI tested."""
     from segment5b_lib.store.roots import project_root
 
@@ -143,7 +143,7 @@ def _misfit(requirement: Requirement) -> str:
     return "" if fits else f"{requirement.name} {version}, needs {requirement.specifier}"
 
 
-def cores(threads: int) -> Outcome:
+def cores(threads: int) -> CheckOutcome:
     """Threads against the cores that this process may use."""
     available = len(os.sched_getaffinity(0))
     if threads > available:
@@ -151,7 +151,7 @@ def cores(threads: int) -> Outcome:
     return "ok", f"{threads} on {available} core(s)"
 
 
-def disk(scale: str, threads: int) -> Outcome:
+def disk(scale: str, threads: int) -> CheckOutcome:
     """Free disk against the needs of a world of the scale and one run of it."""
     from segment5b_lib.engine.preflight import DISK_RESERVE, free_disk
     from segment5b_lib.store.roots import outputs_folder
@@ -159,7 +159,7 @@ def disk(scale: str, threads: int) -> Outcome:
     return _enough(free_disk(outputs_folder()), _needs(scale, threads).disk + DISK_RESERVE, scale)
 
 
-def memory(scale: str, threads: int) -> Outcome:
+def memory(scale: str, threads: int) -> CheckOutcome:
     """Free memory against the needs of a world of the scale and one run of it."""
     from segment5b_lib.engine.preflight import free_memory
 
@@ -173,18 +173,18 @@ def _needs(scale: str, threads: int) -> Needs:
     return scale_needs(load_spec(scale), threads, runs=1)
 
 
-def _enough(free: float, needed: float, scale: str) -> Outcome:
+def _enough(free: float, needed: float, scale: str) -> CheckOutcome:
     return "ok" if free >= needed else "fail", f"{free / 1e9:.2f} GB free, {scale} needs {needed / 1e9:.2f} GB"
 
 
-def time_zones() -> Outcome:
+def time_zones() -> CheckOutcome:
     """Release of the pinned tz database, the only one that computes local times."""
     from segment5b_lib.civil_time.tzif import IANA_RELEASE
 
     return "ok", f"{IANA_RELEASE} pinned"
 
 
-def tz_drift(scale: str) -> Outcome:
+def tz_drift(scale: str) -> CheckOutcome:
     """The machine's other tz databases against the pinned one over the horizon of a scale's world.
 
     They compute nothing, so a difference is not a fault, unless no release of the database explains it.
@@ -197,12 +197,12 @@ def tz_drift(scale: str) -> Outcome:
     lines = [drift_line(drift, places(), horizon.start_second, horizon.end_second) for drift in drifts]
     differences = [row for drift in drifts for row in difference_lines(drift, horizon.start_second)]
     detail = {"databases": [line._asdict() for line in lines], "differences": [row._asdict() for row in differences]}
-    status: Status = "fail" if any(line.unexplained for line in lines) else "ok"
+    status: Health = "fail" if any(line.unexplained for line in lines) else "ok"
     title = "zones (those of places) that differ in the horizon; later"
     return status, "\n".join([title, *map(sentence, lines)]), detail
 
 
-def outputs() -> Outcome:
+def outputs() -> CheckOutcome:
     """Write a file, link it as reruns do, and remove both."""
     from segment5b_lib.store.publish import write_file
     from segment5b_lib.store.roots import outputs_folder
@@ -217,7 +217,7 @@ def outputs() -> Outcome:
     return "ok", f"{outputs_folder()} can be written and linked in"
 
 
-def kernel_cache() -> Outcome:
+def kernel_cache() -> CheckOutcome:
     """The folder that numba has chosen; if it finds none, declaring a kernel fails."""
     from segment5b_lib.kernel.philox import philox2x64
 
@@ -230,7 +230,7 @@ def kernel_cache() -> Outcome:
     return "ok", f"{folder} can be written"
 
 
-def charts() -> Outcome:
+def charts() -> CheckOutcome:
     """Draw a small chart with the renderer of the pages."""
     from segment5b_lib.charts.renderer import VEGALITE_VERSION, render
 
@@ -238,7 +238,7 @@ def charts() -> Outcome:
     return "ok", f"drawn with Vega-Lite {VEGALITE_VERSION}"
 
 
-def offline_page() -> Outcome:
+def offline_page() -> CheckOutcome:
     """Make an empty page with everything that a browser needs."""
     import nbformat
 

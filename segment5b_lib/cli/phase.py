@@ -41,7 +41,7 @@ class PhaseCommand(TyperCommand):
 
     @cached_property
     def _whole(self) -> Any:
-        return with_declared_options(execute, phase.__doc__)
+        return with_declared_options(execute_declared, phase.__doc__)
 
     def get_params(self, ctx: Any) -> Any:
         return self._whole.get_params(ctx)
@@ -58,7 +58,7 @@ def phase() -> None:
     """
 
 
-def execute(
+def execute_declared(
     name: Annotated[str, typer.Argument(metavar="PHASE", help="POPT.0 to POPT.5, or P0 to P5.")],
     run: RunArgument = "@last",
     as_what_if: WhatIfOption = False,

@@ -156,7 +156,7 @@ def _shown(texts: Sequence[str]) -> Markup:
     return lines(*texts[:_MAX_LINES], *more)
 
 
-def add_summary(path: Path, record: NotebookRecord, phase: str, label: str) -> None:
+def insert_summary(path: Path, record: NotebookRecord, phase: str, label: str) -> None:
     """Put the summary below the question of an executed notebook, in place of papermill's own banners."""
     document = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat has no types
     cells = [cell for cell in document.cells if _PAPERMILL_BANNERS not in cell.metadata.get("tags", [])]

@@ -16,7 +16,7 @@ from segment5b_lib.gates.difference import Difference
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.html_table import headline, html_table
 from segment5b_lib.phases.engine.repair import NextSteps, next_steps, one_step
-from segment5b_lib.phases.popt_structure import DatasetLine, counters_of, datasets_of
+from segment5b_lib.phases.popt_structure import counters_of, datasets_of
 from segment5b_lib.phases.popt_timing import Sample, Timing, compared, timing_of, too_few
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.differences import policy_differences, run_label, world_differences
@@ -230,13 +230,11 @@ Line = tuple[str, str, str, bool]
 
 def _structure_lines(first: Run, other: Run) -> list[Line]:
     """Every dataset, then every counter that differs; the others of a state in one line."""
-    datasets = [_dataset_row(line) for line in datasets_of(first, other, STATES)]
-    return [*datasets, *(row for state in STATES for row in _counter_rows(first, other, state))]
-
-
-def _dataset_row(line: DatasetLine) -> Line:
-    names = sorted({path.rsplit("/", 1)[-1] for path in line.differs})
-    return line.dataset_id, line.compared_by, ", ".join(names) or "nothing", line.equal
+    rows: list[Line] = []
+    for line in datasets_of(first, other, STATES):
+        names = sorted({path.rsplit("/", 1)[-1] for path in line.differs})
+        rows.append((line.dataset_id, line.compared_by, ", ".join(names) or "nothing", line.equal))
+    return [*rows, *(row for state in STATES for row in _counter_rows(first, other, state))]
 
 
 def _counter_rows(first: Run, other: Run, state: str) -> list[Line]:

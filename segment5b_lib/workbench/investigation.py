@@ -59,7 +59,9 @@ class Investigation:
         self.hours = Panel(self._hours)
         self.rows = Panel(self._rows, around=self._control("paging"))
         self.owners = Panel(self._owners)
-        self.what_if = Panel(self._what_if, around=self._control("year"))
+        self.what_if = Panel(
+            lambda: charts.t1_by_cache_year(self.case.what_if, self.case.year), around=self._control("year")
+        )
         self.next_steps = Panel(self._next_steps)
 
     def choose(self, *, tzid: str = "", transition: str = "", day: str = "") -> None:
@@ -198,9 +200,6 @@ class Investigation:
             "owner", "question", "finding", pl.col("arrivals").alias("arrivals concerned"), "share"
         )
         return f"<p><b>{escape(case.tzid)}</b></p>{listing(shown)._repr_html_()}"
-
-    def _what_if(self) -> View:
-        return charts.t1_by_cache_year(self.case.what_if, self.case.year)
 
     def _next_steps(self) -> View:
         steps = next_steps(self.case.scorecard).steps
