@@ -109,9 +109,9 @@ def with_declared_options(command: Callable[..., None], text: str | None) -> Any
 def declared_options() -> Iterator[inspect.Parameter]:
     """One option for each parameter name, whose help says what it means to which phase."""
     from segment5b_lib.phases.engine.parameters import Resolves, option_name
-    from segment5b_lib.reports.notebooks import NOTEBOOKS
+    from segment5b_lib.phases.engine.table import PHASES
 
-    models = {entry.phase: entry.parameters for entry in NOTEBOOKS.values() if entry.phase is not None}
+    models = {name: phase.parameters for name, phase in PHASES.items()}
     names = dict.fromkeys(name for model in models.values() for name in model.model_fields if name not in _NOT_OPTIONS)
     for name in names:
         fields = {phase: model.model_fields[name] for phase, model in models.items() if name in model.model_fields}

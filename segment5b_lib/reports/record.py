@@ -20,7 +20,8 @@ from segment5b_lib.contract.colours import STATUS_COLOURS
 from segment5b_lib.contract.words import ItemStatus, NotebookStatus
 from segment5b_lib.errors import EnvironmentFault, GateRefusal, Segment5BError, StateError, context_of
 from segment5b_lib.html_table import Markup, code, html_record, lines, words
-from segment5b_lib.reports.notebooks import NOTEBOOKS, notebook
+from segment5b_lib.phases.engine.table import PHASES
+from segment5b_lib.reports.notebooks import notebook
 from segment5b_lib.store.publish import write_file
 
 _LONGEST: Final = 400
@@ -125,8 +126,7 @@ def next_commands(record: NotebookRecord) -> list[str]:
 
 def _following(record: NotebookRecord) -> list[str]:
     """Command of the next phase in the plan's order; none after the last, or for a notebook without a phase."""
-    names = [entry.phase for entry in NOTEBOOKS.values() if entry.phase is not None]
-    phase = notebook(record.notebook).phase
+    names, phase = list(PHASES), notebook(record.notebook).phase
     if phase is None or phase == names[-1]:
         return []
     follower = names[names.index(phase) + 1]
