@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final, NamedTuple
 
-from segment5b_lib.calibrate.feasibility import Reachability, admissible, feasibility
+from segment5b_lib.calibrate.feasibility import Reachability, Target, admissible, feasibility, target_of
 from segment5b_lib.calibrate.mix import row_zone_mix, volumes
 from segment5b_lib.calibrate.prediction import Estimate, Prediction
 from segment5b_lib.calibrate.predictor import Predictor
 from segment5b_lib.calibrate.sensitivity import HYBRID_SHARE, NO_TILT, TEMPER, ZONE_BINDING, ZONE_MIX, channel_rules
 from segment5b_lib.calibrate.tables import Changes
-from segment5b_lib.calibrate.target import Target, target_of
 from segment5b_lib.calibrate.zone_tilt import Solution, solve_tilt
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.verdicts import Level

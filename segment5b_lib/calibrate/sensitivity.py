@@ -11,11 +11,11 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from segment5b_lib.calibrate.feasibility import Target
 from segment5b_lib.calibrate.mix import Mix, group_weight_mix, row_zone_mix
 from segment5b_lib.calibrate.prediction import Prediction
 from segment5b_lib.calibrate.predictor import Predictor
 from segment5b_lib.calibrate.tables import Changes
-from segment5b_lib.calibrate.target import Target
 from segment5b_lib.calibrate.zone_tilt import solve_tilt
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import VirtualMode

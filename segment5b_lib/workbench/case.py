@@ -145,9 +145,12 @@ class Case:
             )
         self.tzid = tzid
         first_wrong = self.zones.filter(tzid=tzid)["first_wrong"][0]
+        self.choose_transition(self._latest_change(self.horizon[0] if first_wrong is None else first_wrong + 1))
+
+    def _latest_change(self, before: int) -> int | None:
+        """The zone's latest change before an instant, else its first; None without any."""
         instants = [instant for instant, _ in self.changes()]
-        before = [instant for instant in instants if first_wrong is not None and instant <= first_wrong]
-        self.choose_transition(max(before, default=min(instants, default=None)))
+        return max((instant for instant in instants if instant < before), default=min(instants, default=None))
 
     def choose_transition(self, transition: int | None) -> None:
         """Select one of the zone's changes, and its day."""
@@ -163,9 +166,7 @@ class Case:
         """Select a zone and a day (a cell of the heatmap), and the zone's latest change until then."""
         tzid, day = cell
         self.choose_zone(tzid)
-        instants = [instant for instant, _ in self.changes()]
-        before = [instant for instant in instants if instant < day + DAY_S]
-        self.transition = max(before, default=min(instants, default=None))
+        self.transition = self._latest_change(day + DAY_S)
         self.choose_day(day)
 
     def turn_to(self, page: int) -> None:

@@ -6,14 +6,13 @@ import polars as pl
 import pytest
 import yaml
 
-from segment5b_lib.calibrate.feasibility import BLOCKED, REACHABLE, admissible, feasibility
+from segment5b_lib.calibrate.feasibility import BLOCKED, REACHABLE, admissible, feasibility, target_of
 from segment5b_lib.calibrate.forensics import merchant_zones, merchants_in_top_zones, top_zones
 from segment5b_lib.calibrate.mix import volumes
 from segment5b_lib.calibrate.predictor import Predictor, predict
 from segment5b_lib.calibrate.proposal import propose
 from segment5b_lib.calibrate.sensitivity import channel_rules, sensitivity
 from segment5b_lib.calibrate.settings import candidate_changes, commands, policy_changes, write_changes
-from segment5b_lib.calibrate.target import target_of
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.errors import PolicyError
 from segment5b_lib.gates.score import score
