@@ -16,7 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from rich.text import Text
 
-from segment5b_lib.cli.terminal import JsonOption, ThreadsOption, console, show_json, thread_count
+from segment5b_lib.cli.terminal import JsonOption, ThreadsOption, console, show_json
 from segment5b_lib.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def doctor(
     Example: `segment5b doctor --scale authority`. Exit code 4 if a check fails.
     """
     checks: list[DoctorCheck] = []
-    for check in doctor_checks(scale, thread_count(threads)):
+    for check in doctor_checks(scale, threads):
         checks.append(check)
         if not json:
             _show(check)

@@ -27,7 +27,6 @@ from segment5b_lib.cli.terminal import (
     complete_run,
     console,
     show_json,
-    thread_count,
 )
 from segment5b_lib.engine.reporting import progress_listener
 from segment5b_lib.errors import UsageError
@@ -150,7 +149,7 @@ def certify(
     prune_superseded([chosen], quiet=quiet or json, prune_first=prune_first)
     required = _parsed(seeds) or list(chosen.policies.validation.stability.required_seeds)
     with progress_listener(console, quiet=quiet or json) as listener:
-        others = panel(chosen, required, threads=thread_count(threads), listener=listener)
+        others = panel(chosen, required, threads=threads, listener=listener)
     parameters = {"run_id": chosen.run_id, "panel": [other.run_id for other in others], "as_what_if": as_what_if}
     execute_phase("P4", parameters, json=json)
 
@@ -174,4 +173,4 @@ def demo(
     """
     from segment5b_lib.cli.demo import walk
 
-    walk(scale, thread_count(threads), quiet=quiet)
+    walk(scale, threads, quiet=quiet)

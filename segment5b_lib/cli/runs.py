@@ -22,7 +22,6 @@ from segment5b_lib.cli.terminal import (
     parse_changes,
     show_json,
     show_table,
-    thread_count,
 )
 from segment5b_lib.engine.reporting import progress_listener
 from segment5b_lib.errors import UsageError
@@ -58,7 +57,7 @@ def run(
     chosen = open_world(world)
     for nonce in range(1, repeat + 1) if repeat else (0,):
         made = create_run(chosen, policies, seed=seed, posture=posture, nonce=nonce, changes=settings)
-        _execute(made, states, thread_count(threads), quiet=quiet or json, json=json)
+        _execute(made, states, threads, quiet=quiet or json, json=json)
         pin_new(made)
         _report(made, json)
 
@@ -80,10 +79,9 @@ def rerun(
     from segment5b_lib.engine.retention import pin_new
     from segment5b_lib.store.catalogue import open_run
 
-    count = thread_count(threads)
-    child = prepare_rerun(origin := open_run(parent), changed, parse_changes(changes), threads=count)
+    child = prepare_rerun(origin := open_run(parent), changed, parse_changes(changes), threads=threads)
     prune_superseded([origin, child], quiet=quiet or json, prune_first=prune_first)
-    _execute(child, None, count, quiet=quiet or json, json=json)
+    _execute(child, None, threads, quiet=quiet or json, json=json)
     pin_new(child)
     _report(child, json)
 

@@ -22,9 +22,18 @@ errors = Console(stderr=True, highlight=False)
 _ENDLESS = 10_000
 _ROLES = ("@last", "@baseline", "@candidate")
 
+
+def thread_count(threads: int) -> int:
+    """Threads as given, or for 0 one per core that this process may use."""
+    return threads or len(os.sched_getaffinity(0))
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="One line per step instead of a live table.")]
-ThreadsOption = Annotated[int, typer.Option(min=0, help="Threads; 0: one per core. Bytes do not depend on it.")]
+ThreadsOption = Annotated[
+    int,
+    typer.Option(min=0, help="Threads; 0: one per core. Bytes do not depend on it.", callback=thread_count),
+]
 WhatIfOption = Annotated[bool, typer.Option("--as-what-if", help="Go ahead out of order; the result is not evidence.")]
 PruneOption = Annotated[bool, typer.Option("--prune", help="Remove superseded runs first, without asking.")]
 SetOption = Annotated[
@@ -77,11 +86,6 @@ def _setting(setting: str) -> dict[str, object]:
         return {key: yaml.safe_load(text)}
     except yaml.YAMLError as error:
         raise UsageError("5B.CLI.SETTING", "a value is not YAML", where=key, found=text) from error
-
-
-def thread_count(threads: int) -> int:
-    """Threads as given, or for 0 one per core that this process may use."""
-    return threads or len(os.sched_getaffinity(0))
 
 
 def table_width() -> int:

@@ -39,7 +39,7 @@ def build(
 
     spec = load_spec(scale)
     require_world(spec, outputs_folder())
-    _report(build_world(spec, outputs_folder(), threads=thread_count(threads)), json)
+    _report(build_world(spec, outputs_folder(), threads=threads), json)
 
 
 @app.command()
