@@ -89,13 +89,6 @@ class NotebookRecord(BaseModel):
         )
 
 
-def headline(record: NotebookRecord) -> str:
-    """The decision, or how the notebook ended without one."""
-    if record.error is None and record.decision is not None:
-        return record.decision
-    return "complete" if record.status is NotebookStatus.COMPLETE else _FAILURES[record.status][0]
-
-
 def reasons(record: NotebookRecord) -> list[str]:
     """The error, or the decision's reasons, most important first."""
     if record.status is NotebookStatus.TIMEOUT:
@@ -135,7 +128,10 @@ def _following(record: NotebookRecord) -> list[str]:
 
 def summary_html(record: NotebookRecord, phase: str, label: str) -> str:
     """The summary as one HTML block; everything in it is escaped. `label` describes the run."""
-    colour = STATUS_COLOURS[ItemStatus.GREEN if record.status is NotebookStatus.COMPLETE else ItemStatus.RED]
+    complete = record.status is NotebookStatus.COMPLETE
+    colour = STATUS_COLOURS[ItemStatus.GREEN if complete else ItemStatus.RED]
+    ended = "complete" if complete else _FAILURES[record.status][0]
+    headline = record.decision if record.error is None and record.decision is not None else ended
     stamp = " · what-if: out of order, no evidence" if record.parameters.get("as_what_if") else ""
     commands = [code(command) for command in next_commands(record)]
     rows = [
@@ -145,7 +141,7 @@ def summary_html(record: NotebookRecord, phase: str, label: str) -> str:
     ]
     return (
         f'<div class="summary" style="border-left:6px solid {colour};padding-left:1em">'
-        f'<p style="font-size:1.25em"><b>{escape(phase)} · {escape(headline(record))}</b>{stamp}</p>'
+        f'<p style="font-size:1.25em"><b>{escape(phase)} · {escape(headline)}</b>{stamp}</p>'
         f"{html_record(rows)}</div>"
     )
 
