@@ -79,6 +79,13 @@ def lines(*texts: str) -> Markup:
     return Markup("<br>".join(_html(text) for text in texts))
 
 
+def headline(first: str, rest: str, points: Iterable[str], *, bar: str) -> Markup:
+    """A large line with a coloured bar before it, its first words in bold, and points below it."""
+    items = "".join(f"<li>{_html(point)}</li>" for point in points)
+    opening = f"<p style='font-size:1.25em;border-left:6px solid {bar};padding-left:.6em'>"
+    return Markup(f"{opening}{bold(first)}{_html(rest)}</p><ul>{items}</ul>")
+
+
 def _html(text: str) -> str:
     return text if isinstance(text, Markup) else escape(text)
 

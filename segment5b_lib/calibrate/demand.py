@@ -3,7 +3,7 @@
 λ_realised = min(λ · factor · zone mix, cap). The latent field is keyed by group, and so is a function of world,
 policies and seed alone: it is drawn here by S2's own kernel, which also gives the λ of a seed that was never run
 and of a reopened 3B, where merchants that change their mode change their group. The zone mix is left out; whoever
-uses a demand applies it (`flows`).
+uses a demand applies it (`flows`). Every bucket also has the chance that a zone's cached clock is wrong in it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from segment5b_lib.arrays import F64
-from segment5b_lib.calibrate.clock_error import wrong_share
 from segment5b_lib.calibrate.tables import RoutingTables
+from segment5b_lib.civil_time.cache import TzCache
+from segment5b_lib.civil_time.oracle import expected_offsets
+from segment5b_lib.civil_time.tzif import changes_within
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.units import SECOND_US
@@ -49,16 +51,11 @@ class ExpectedDemand:
     """One scenario's expected arrivals by series and span.
 
     A span is a run of buckets of one UTC day over which no zone's cached clock changes between right and wrong.
-
-    Attributes
-    ----------
-    series : one row per series in key order: merchant_id, legal_country_iso, zone_representation, channel_group
-    days : the UTC days of the horizon as YYYY-MM-DD
-    day : ndarray(int64, ndim=1), index into `days` of each span
-    surface : ndarray(float64, ndim=1), Σλ of the surface by series: what S2's zone mix is computed from
-    mean : ndarray(float64, ndim=2), [series, span], Σμ, arrivals
-    excess : ndarray(float64, ndim=2), [series, span], Σμ²/κ: what the count law varies by beyond Poisson
-    wrong : ndarray(float64, ndim=2), [zone, span], chance that the cached clock is wrong
+    `series` has one row per series in key order: merchant_id, legal_country_iso, zone_representation, channel_group;
+    `days` are the UTC days of the horizon as YYYY-MM-DD, `day` int64 [span] indices into them. `surface` float64
+    [series] is Σλ of the surface, from which S2's zone mix is computed; `mean` float64 [series, span] Σμ, arrivals;
+    `excess` float64 [series, span] Σμ²/κ, what the count law varies by beyond Poisson; `wrong` float64 [zone, span]
+    the chance that the cached clock is wrong.
     """
 
     scenario_id: str
@@ -82,7 +79,7 @@ class Source:
 
     @property
     def world(self) -> World:
-        """The world whose surface is read; a reopening of 2A, 2B or 3B leaves it as it is."""
+        """The run's own, whose surface a reopening of 2A, 2B or 3B leaves as it is."""
         return self.run.world
 
 
@@ -93,11 +90,12 @@ def load_demand(source: Source, scenario_id: str, policies: Policies) -> Expecte
     ------
     MissingInputError : ``5B.CALIBRATE.S1_MISSING`` where the run has not got as far as S1
     """
-    scenario = _scenario(source, scenario_id, policies)
+    manifest = source.world.table("scenario_manifest_5A").to_pylist()
+    scenario = scenario_of(next(row for row in manifest if row["scenario_id"] == scenario_id), policies.time_grid)
     series = _grouped_series(source, scenario, policies)
     edges = int(scenario.start.timestamp()) + scenario.bucket_seconds * np.arange(scenario.buckets + 1)
     tolerance = policies.validation.civil_time.tolerance_seconds
-    wrong = wrong_share(source.tables.cache, source.tables.zones, edges, tolerance)
+    wrong = np.stack([wrong_share(source.tables.cache, tzid, edges, tolerance) for tzid in source.tables.zones])
     days, day = days_of_buckets(Grid(int(edges[0]) * SECOND_US, scenario.bucket_seconds * SECOND_US), scenario.buckets)
     changes = (np.diff(day) != 0) | (np.diff(wrong, axis=1) != 0).any(axis=0)
     first = np.flatnonzero(np.append(True, changes))
@@ -113,11 +111,6 @@ def load_demand(source: Source, scenario_id: str, policies: Policies) -> Expecte
         excess=square / kappa if policies.count.law == "nb2" else np.zeros_like(square),
         wrong=wrong[:, first],
     )
-
-
-def _scenario(source: Source, scenario_id: str, policies: Policies) -> Scenario:
-    manifest = source.world.table("scenario_manifest_5A").to_pylist()
-    return scenario_of(next(row for row in manifest if row["scenario_id"] == scenario_id), policies.time_grid)
 
 
 def _grouped_series(source: Source, scenario: Scenario, policies: Policies) -> pl.DataFrame:
@@ -189,3 +182,21 @@ def _open_surface(source: Source, scenario: Scenario) -> Iterator[Surface]:
         return
     with tempfile.TemporaryDirectory() as folder:
         yield sorted_surface(source.world, scenario.scenario_id, scenario.buckets, Path(folder))
+
+
+def wrong_share(cache: TzCache, tzid: str, edges: NDArray[np.int64], tolerance_seconds: float) -> F64:
+    """Part of each bucket, float64 [bucket], in which a zone's cached offset is not the true one.
+
+    `edges` are the bucket boundaries, epoch seconds UTC, one more than buckets. An arrival is uniform within its
+    bucket, so this is the chance that its clock is wrong. A zone that the cache does not have is always wrong.
+    """
+    cached, start, end = cache.zone(tzid), int(edges[0]), int(edges[-1])
+    if cached is None:
+        return np.ones(len(edges) - 1)
+    true = expected_offsets(tzid, start, end)
+    instants = changes_within(start, end, true.instants, cached.utc_seconds)
+    wrong = np.abs(cached.seconds_at(instants) - true.at(instants)) > tolerance_seconds
+    marks = np.append(instants, end)
+    seconds_before = np.concatenate([[0.0], np.cumsum(np.diff(marks) * wrong)])
+    share: F64 = np.diff(np.interp(edges, marks, seconds_before)) / np.diff(edges)
+    return share

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from scipy import sparse
@@ -44,7 +44,7 @@ class Floor:
     locked: float
     scores: dict[str, float]
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         return {
             "as_it_is": self.as_it_is,
             "floor": self.share,

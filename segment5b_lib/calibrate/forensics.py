@@ -48,7 +48,7 @@ def _arrivals_of_scenario(predictor: Predictor, demand: ExpectedDemand, policies
     )
 
 
-def largest_zones(merchant_arrivals: pl.DataFrame) -> pl.DataFrame:
+def top_zones(merchant_arrivals: pl.DataFrame) -> pl.DataFrame:
     """The ten largest zones of `merchant_zones`: rank, tzid, share, merchants, and the three largest behind each.
 
     `share` is of all arrivals, `leaders` merchant ids, `leaders_share` their part of the zone.

@@ -18,11 +18,8 @@ from segment5b_lib.store.runs import Run
 class Predictor:
     """Holds what predictions of one run have in common; each further policy then takes a moment.
 
-    Parameters
-    ----------
-    run : it must have passed S1; nothing else of it is read but its policies
-    reopened : knobs of 2A, 2B or 3B that are set in thought, see `tables.Changes`
-    seed : the run's own by default
+    The run must have passed S1; nothing else of it is read but its policies. `reopened` are knobs of 2A, 2B or 3B that
+    are set in thought (`tables.Changes`).
     """
 
     def __init__(self, run: Run, *, reopened: Changes | None = None, seed: int | None = None, threads: int = 0) -> None:

@@ -6,17 +6,16 @@ where the worst of them would measure beyond the limit with three standard error
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final, NamedTuple
 
-from segment5b_lib.calibrate.feasibility import Reachability, admissible, feasibility
-from segment5b_lib.calibrate.knobs import HYBRID_SHARE, NO_TILT, TEMPER, ZONE_BINDING, ZONE_MIX, channel_rules
+from segment5b_lib.calibrate.feasibility import Reachability, Target, admissible, feasibility, target_of
 from segment5b_lib.calibrate.mix import row_zone_mix, volumes
 from segment5b_lib.calibrate.prediction import Estimate, Prediction
 from segment5b_lib.calibrate.predictor import Predictor
+from segment5b_lib.calibrate.sensitivity import HYBRID_SHARE, NO_TILT, TEMPER, ZONE_BINDING, ZONE_MIX, channel_rules
 from segment5b_lib.calibrate.tables import Changes
-from segment5b_lib.calibrate.target import Target, target_of
 from segment5b_lib.calibrate.zone_tilt import Solution, solve_tilt
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.verdicts import Level
@@ -34,19 +33,11 @@ _NOTCH: Final = 100
 
 @dataclass(frozen=True)
 class Proposal:
-    """What to change, why, and what it is predicted to give.
+    """What to change, why, and what it is predicted to give by seed.
 
-    Attributes
-    ----------
-    run : the run that it starts from
-    target : what was aimed at
-    local : verdicts of T7 and T6 in the run's own world
-    reopened : upstream settings that the proposal needs; empty where the segment's own knobs reach the target
-    verdicts : verdicts of T7 and T6 with these settings in place
-    policies : the candidate's policies, None where nothing reaches the target
-    solution : the zone mix and its certificate
-    predicted : prediction by seed
-    reason : why there is no candidate; empty where there is one
+    `local` are the verdicts of T7 and T6 in the run's own world, `verdicts` those with the upstream settings
+    `reopened`, which are empty where the segment's own knobs reach the target. Without a candidate there are no
+    `policies` and no `solution`, and `reason` says why.
     """
 
     run: Run
@@ -64,16 +55,16 @@ class Proposal:
         """Whether every seed is predicted within the limits, with three standard errors to spare."""
         return self.policies is not None and not self.reason
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """The proposal as a JSON-ready mapping; the policies are given as changes elsewhere."""
         return {
             "run_id": self.run.run_id,
             "target": self.target.document(),
             "reached": self.reached,
             "reason": self.reason,
-            "local_verdicts": [verdict.document() for verdict in self.local],
+            "local_verdicts": [asdict(verdict) for verdict in self.local],
             "reopened": {segment: dict(own) for segment, own in self.reopened.items()},
-            "verdicts": [verdict.document() for verdict in self.verdicts],
+            "verdicts": [asdict(verdict) for verdict in self.verdicts],
             "zone_mix": self.solution.document() if self.solution else None,
             "predicted": {str(seed): prediction.document() for seed, prediction in self.predicted.items()},
         }
@@ -99,7 +90,9 @@ def propose(
     target = target_of(run.policies.validation, level)
     local = feasibility(start, policies, target)
     tried: list[tuple[Changes, tuple[Reachability, Reachability]]] = []
-    for changes in _settings(start, local):
+    # The channel rules of 3B only after a proof that nothing upstream is not enough.
+    blocked = not all(verdict.reachable for verdict in local)
+    for changes in [{}, *(channel_rules(run.world) if blocked else ())]:
         chosen = start.reopen(changes) if changes else start
         verdicts = feasibility(chosen, policies, target) if changes else local
         if all(verdict.reachable for verdict in verdicts):
@@ -117,13 +110,6 @@ def _blocked_reason(verdicts: tuple[Reachability, Reachability]) -> str:
         f"{missed}. No change of one of 3B's channel rules does better, and in which zones a merchant trades comes "
         "from 3A and 5A, which may not be reopened"
     )
-
-
-def _settings(start: Predictor, local: tuple[Reachability, Reachability]) -> Iterator[Changes]:
-    """Nothing upstream first; the channel rules only after a proof that this does not do."""
-    yield {}
-    if not all(verdict.reachable for verdict in local):
-        yield from channel_rules(start.run.world)
 
 
 def _candidate(chosen: Predictor, policies: Policies, target: Target, seeds: Sequence[int]) -> _Candidate:
@@ -158,7 +144,8 @@ def _hybrid_share(chosen: Predictor, policies: Policies, target: Target) -> floa
     margin = (high - low) / 4
     if own.hybrid == 0 or low + margin <= hybrid.p_virtual_hybrid <= high - margin:
         return hybrid.p_virtual_hybrid
-    middle = min(max((target.t7_middle - own.virtual_only) / own.hybrid, low), high)
+    middle_of_band = (target.t7_low + target.t7_high) / 2
+    middle = min(max((middle_of_band - own.virtual_only) / own.hybrid, low), high)
     notched = round(middle * _NOTCH) / _NOTCH
     return notched if low <= notched <= high else middle
 

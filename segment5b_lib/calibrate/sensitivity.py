@@ -1,34 +1,56 @@
-"""Leverage: what each knob does to T6 and T7 alone, predicted, before any candidate is run."""
+"""The knobs of calibration and their leverage: what each does to T6 and T7 alone, predicted, before any run.
+
+Knobs are policy keys of the segment, and upstream 3B's channel rules and 2B's group mix.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import polars as pl
 
-from segment5b_lib.calibrate.knobs import (
-    GROUP_MIX,
-    HYBRID_SHARE,
-    NO_TILT,
-    TEMPER,
-    ZONE_BINDING,
-    ZONE_MIX,
-    channel_rules,
-    described,
-)
+from segment5b_lib.calibrate.feasibility import Target
 from segment5b_lib.calibrate.mix import Mix, group_weight_mix, row_zone_mix
 from segment5b_lib.calibrate.prediction import Prediction
 from segment5b_lib.calibrate.predictor import Predictor
-from segment5b_lib.calibrate.target import Target
+from segment5b_lib.calibrate.tables import Changes
 from segment5b_lib.calibrate.zone_tilt import solve_tilt
 from segment5b_lib.contract.policies import Policies
+from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.errors import GateRefusal
 from segment5b_lib.store.postures import with_changes
+from segment5b_lib.store.worlds import World
+from segment5b_lib.world.reopen import world_spec
+
+HYBRID_SHARE: Final = "routing.hybrid_policy.p_virtual_hybrid"
+ZONE_BINDING: Final = "routing.physical_router.zone_binding"
+ZONE_MIX: Final = "lgcp.zone_mix"
+TEMPER: Final = "routing.concentration_temper"
+NO_TILT: Final[dict[str, object]] = {"mode": "none", "eta": 0.0, "scores": {}}
+GROUP_MIX: Final[Changes] = {"2B": {"soft_cap": 0.68, "strength": 0.52, "entropy_floor": 0.62}}
+"""2B's reopened values: zone weights are kept further from collapsing into one zone."""
 
 
-@dataclass(frozen=True)
-class Leverage:
+def channel_rules(world: World) -> Iterator[Changes]:
+    """3B with one of its rules that serve merchants in person made hybrid, then online, in the order of the rules."""
+    for rule in world_spec(world).upstream.s3B.rules:
+        if rule.mode is VirtualMode.NON_VIRTUAL:
+            for mode in (VirtualMode.HYBRID, VirtualMode.VIRTUAL_ONLY):
+                yield {"3B": {f"rules.{rule.rule_id}.mode": mode.value}}
+
+
+def described(changes: Changes) -> str:
+    """Changes in one line: segment, then its knobs as `segment5b world reopen --set` takes them."""
+    return "; ".join(f"{segment} {' '.join(settings_of(own))}" for segment, own in changes.items())
+
+
+def settings_of(knobs: Mapping[str, object]) -> list[str]:
+    return [f"{key}={value}" for key, value in knobs.items()]
+
+
+class Leverage(NamedTuple):
     """One knob moved one step while the others stay.
 
     `step` is how far, in the knob's own unit (None where it has none: a rule, a mode); shares `t6`, `t7` have their
@@ -40,14 +62,14 @@ class Leverage:
     knob: str
     setting: str
     binding: str
-    step: float | None
-    t6: float | None
-    t6_se: float | None
-    t7: float | None
-    t7_se: float | None
-    delta_t6: float | None
-    delta_t7: float | None
-    note: str
+    step: float | None = None
+    t6: float | None = None
+    t6_se: float | None = None
+    t7: float | None = None
+    t7_se: float | None = None
+    delta_t6: float | None = None
+    delta_t7: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,18 +88,12 @@ class _Start:
         self, owner: str, knob: str, setting: str, then: Prediction, *, step: float | None = None, note: str = ""
     ) -> Leverage:
         before, after = self.prediction.gates, then.gates
-        figures = {
-            "t6": after["T6"].value,
-            "t6_se": after["T6"].standard_error,
-            "t7": after["T7"].value,
-            "t7_se": after["T7"].standard_error,
-            "delta_t6": after["T6"].value - before["T6"].value,
-            "delta_t7": after["T7"].value - before["T7"].value,
-        }
-        return Leverage(owner, knob, setting, self.binding, step, **figures, note=note)
-
-    def unavailable(self, owner: str, knob: str, setting: str, note: str) -> Leverage:
-        return Leverage(owner, knob, setting, self.binding, None, None, None, None, None, None, None, note)
+        figures: dict[str, float] = {}
+        for gate in ("T6", "T7"):
+            value, error = after[gate].value, after[gate].standard_error
+            figures |= {gate: value, f"{gate}_se": error, f"delta_{gate}": value - before[gate].value}
+        named = {name.lower(): figure for name, figure in figures.items()}
+        return Leverage(owner, knob, setting, self.binding, step, **named, note=note)
 
 
 def sensitivity(predictor: Predictor, policies: Policies, target: Target) -> pl.DataFrame:
@@ -91,7 +107,7 @@ def sensitivity(predictor: Predictor, policies: Policies, target: Target) -> pl.
     for binding in ("row_zone", "group_weights"):
         bound = with_changes(policies, {**untilted, ZONE_BINDING: binding})
         starts[binding] = _Start(predictor, bound, predictor.predict(bound))
-    rows = [asdict(row) for row in _rows(starts["row_zone"], starts["group_weights"], target)]
+    rows = [row._asdict() for row in _rows(starts["row_zone"], starts["group_weights"], target)]
     frame = pl.DataFrame(rows, schema_overrides={"step": pl.Float64}, infer_schema_length=None)
     per_unit = {f"{gate}_per_unit": pl.col(f"delta_{gate}") / pl.col("step") for gate in ("t6", "t7")}
     return frame.with_columns(**per_unit)
@@ -125,7 +141,7 @@ def _tilts(start: _Start, owner: str, knob: str, mix: Mix, target: Target) -> It
         try:
             solution = solve_tilt(mix, wanted, start.predictor.tables.zones)
         except GateRefusal as refusal:
-            yield start.unavailable(owner, knob, setting, f"{refusal.what}: {refusal.found}")
+            yield Leverage(owner, knob, setting, start.binding, note=f"{refusal.what}: {refusal.found}")
             continue
         then = start.predictor.predict(with_changes(start.policies, {knob: solution.tilt.model_dump()}))
         cost = f"eta {solution.tilt.eta:.4g}, {solution.distortion:.4g} nats per arrival moved"

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from segment5b_lib.calibrate.knobs import settings_of
 from segment5b_lib.calibrate.proposal import Proposal
+from segment5b_lib.calibrate.sensitivity import settings_of
 from segment5b_lib.contract.commands import Command, command
 from segment5b_lib.contract.policies import POLICIES, Policies
 from segment5b_lib.store.postures import load_posture
 from segment5b_lib.store.publish import write_file
 
 
-def policy_changes(start: Policies, wanted: Policies) -> dict[str, Any]:
+def policy_changes(start: Policies, wanted: Policies) -> dict[str, object]:
     """The keys in which two sets of policies differ, dotted key to wanted value: what `--set` takes.
 
     A mapping whose own keys differ, such as a tilt's scores, is one value.
@@ -28,7 +27,7 @@ def policy_changes(start: Policies, wanted: Policies) -> dict[str, Any]:
     }
 
 
-def _differences(key: str, start: Any, wanted: Any) -> dict[str, Any]:
+def _differences(key: str, start: object, wanted: object) -> dict[str, object]:
     if start == wanted:
         return {}
     if isinstance(start, Mapping) and isinstance(wanted, Mapping) and set(start) == set(wanted):
@@ -37,7 +36,7 @@ def _differences(key: str, start: Any, wanted: Any) -> dict[str, Any]:
     return {key: wanted}
 
 
-def candidate_changes(proposal: Proposal) -> dict[str, Any]:
+def candidate_changes(proposal: Proposal) -> dict[str, object]:
     """The candidate's policies as changes to the posture that its run has; empty where there is no candidate."""
     if proposal.policies is None:
         return {}

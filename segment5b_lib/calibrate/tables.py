@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -27,25 +27,29 @@ class RoutingTables:
 
     `modes` has merchant_id (u64), virtual_mode; `edges` merchant_id, tzid, share (of the merchant's online
     arrivals); `zones` are all names that an arrival can have. `group_weights` has merchant_id, utc_day, tzid,
-    p_group and, like `sites` (`model.sites.joined_sites`), is made when first asked for: few policies do.
+    p_group and, like `sites` (`model.pools.joined_sites`), is made when first asked for: few policies do. `plan` is
+    that of a world that is only thought of.
     """
 
     modes: pl.DataFrame
     edges: pl.DataFrame
     cache: TzCache
     zones: tuple[str, ...]
-    weights: Callable[[], pl.DataFrame]
-    all_sites: Callable[[], pl.DataFrame]
+    world: World
+    plan: Plan | None = None
 
     @cached_property
     def group_weights(self) -> pl.DataFrame:
-        """2B's zone weights per merchant and UTC day."""
-        return self.weights()
+        """2B's zone weights per merchant and UTC day: those of the plan, else as they were sealed."""
+        if self.plan is not None:
+            return _planned_weights(self.plan)
+        columns = ["merchant_id", "utc_day", "tz_group_id", "p_group"]
+        return self.world.frame("s4_group_weights", columns).rename({"tz_group_id": "tzid"})
 
     @cached_property
     def sites(self) -> pl.DataFrame:
         """All sites with their zones, weights and places; no reopening changes them."""
-        return self.all_sites()
+        return joined_sites({name: self.world.frame(name, columns) for name, columns in SITE_COLUMNS.items()})
 
 
 def tables_of_world(world: World) -> RoutingTables:
@@ -53,14 +57,12 @@ def tables_of_world(world: World) -> RoutingTables:
     edges = world.frame("edge_catalogue_3B", ["merchant_id", "tzid_operational", "edge_weight"])
     sites = world.frame("site_timezones", ["tzid"])
     (path,) = world.files("tz_timetable_cache")
-    columns = ["merchant_id", "utc_day", "tz_group_id", "p_group"]
     return RoutingTables(
         modes=world.frame("virtual_classification_3B", ["merchant_id", "virtual_mode"]),
         edges=_shares(edges.rename({"tzid_operational": "tzid", "edge_weight": "weight"})),
         cache=tz_cache.decode(path.read_bytes(), f"tz_timetable_cache: {path.name}"),
         zones=tuple(sorted({*sites["tzid"].unique(), *edges["tzid_operational"].unique()})),
-        weights=lambda: world.frame("s4_group_weights", columns).rename({"tz_group_id": "tzid"}),
-        all_sites=lambda: _sites(world),
+        world=world,
     )
 
 
@@ -84,8 +86,8 @@ def tables_reopened(world: World, changes: Changes) -> RoutingTables:
         edges=_shares(edges),
         cache=tz_cache.compile_zones(zones, spec.upstream.s2A.last_transition_year),
         zones=zones,
-        weights=lambda: _planned_weights(plan),
-        all_sites=lambda: _sites(world),
+        world=world,
+        plan=plan,
     )
 
 
@@ -101,10 +103,6 @@ def _planned_weights(plan: Plan) -> pl.DataFrame:
         },
         schema_overrides={"merchant_id": pl.UInt64},
     )
-
-
-def _sites(world: World) -> pl.DataFrame:
-    return joined_sites({name: world.frame(name, columns) for name, columns in SITE_COLUMNS.items()})
 
 
 def _shares(edges: pl.DataFrame) -> pl.DataFrame:

@@ -4,8 +4,6 @@ Importing this package makes Altair draw offline, which its own renderers do not
 renderer); `png(chart)` returns the picture only.
 """
 
-from segment5b_lib.charts.calibration import t6_t7_plane
-from segment5b_lib.charts.certification import phase_board, seed_dots
 from segment5b_lib.charts.civil_time import (
     days_since_transition,
     dst_windows,
@@ -14,10 +12,9 @@ from segment5b_lib.charts.civil_time import (
     offset_heatmap,
 )
 from segment5b_lib.charts.concentration import largest_zones, top_k_curve
-from segment5b_lib.charts.counts import conservation, merchant_intensity, residuals
-from segment5b_lib.charts.gateboard import gate_matrix
+from segment5b_lib.charts.counts import component_multiplicity, conservation, group_sizes, merchant_intensity, residuals
+from segment5b_lib.charts.gateboard import gate_matrix, phase_board, seed_dots, t6_t7_plane
 from segment5b_lib.charts.inequality import lorenz, top_k_curves
-from segment5b_lib.charts.multiplicity import component_multiplicity, group_sizes
 from segment5b_lib.charts.renderer import MAX_ROWS, Chart, enable, png, spec
 from segment5b_lib.charts.rhythm import hour_matrix, hour_profile, weekend_share
 from segment5b_lib.charts.timing import before_after, lanes_before_after, overhead_pairs, state_elapsed

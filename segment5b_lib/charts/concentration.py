@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
+from segment5b_lib.charts.parts import headed, tooltip
 from segment5b_lib.charts.renderer import Chart
 from segment5b_lib.contract.colours import BLUE, GREY, ORANGE, VERMILLION
 
@@ -15,9 +16,7 @@ _SHOWN = 20
 def largest_zones(frame: pl.DataFrame) -> Chart:
     """The twenty largest zones by share of arrivals; the ten that gate T6 adds up are in colour.
 
-    Parameters
-    ----------
-    frame : one row per zone: `tzid`, `rank` (1 is the largest), `arrivals`, `share` (fraction of all).
+    `frame`: one row per zone: `tzid`, `rank` (1 is the largest), `arrivals`, `share` (fraction of all).
 
     Example: `charts.largest_zones(views.zone_shares(evidence))`
     """
@@ -26,14 +25,12 @@ def largest_zones(frame: pl.DataFrame) -> Chart:
     base = alt.Chart(largest).encode(
         y=alt.Y("tzid:N", title="time zone", sort=alt.SortField("rank")),
         x=alt.X("share:Q", title="share of arrivals (%)", axis=alt.Axis(format=".0%")),
-        tooltip=["rank:O", "tzid:N", alt.Tooltip("arrivals:Q", format=","), alt.Tooltip("share:Q", format=".2%")],
+        tooltip=tooltip("rank:O", "tzid:N", arrivals=",", share=".2%"),
     )
     bars = base.mark_bar().encode(color=alt.condition(f"datum.rank <= {_TOP}", alt.value(BLUE), alt.value(GREY)))
     labels = base.mark_text(align="left", dx=4).encode(text=alt.Text("share:Q", format=".1%"))
-    return alt.layer(bars, labels).properties(
-        title=alt.TitleParams("Largest zones", subtitle=f"the ten largest together hold {top:.1%} of arrivals"),
-        height=alt.Step(17),
-    )
+    subtitle = f"the ten largest together hold {top:.1%} of arrivals"
+    return headed(alt.layer(bars, labels), "Largest zones", subtitle, height=alt.Step(17))
 
 
 def top_k_curve(frame: pl.DataFrame, *, b_max: float, bplus_max: float) -> Chart:
@@ -41,10 +38,8 @@ def top_k_curve(frame: pl.DataFrame, *, b_max: float, bplus_max: float) -> Chart
 
     The share of the top 10 % of zones is another figure; it has its own mark and label.
 
-    Parameters
-    ----------
-    frame : one row per zone: `tzid`, `rank` (1..zones), `cumulative` (share of the zones up to that rank).
-    b_max, bplus_max : T6's upper bounds, fractions, from the run's policy
+    `frame`: one row per zone: `tzid`, `rank` (1..zones), `cumulative` (share of the zones up to that rank).
+    `b_max`, `bplus_max`: T6's upper bounds, fractions, from the run's policy.
 
     Example: `charts.top_k_curve(views.zone_shares(evidence), b_max=0.35, bplus_max=0.3)`
     """
@@ -57,24 +52,14 @@ def top_k_curve(frame: pl.DataFrame, *, b_max: float, bplus_max: float) -> Chart
     )
     limits = pl.DataFrame({"limit": [b_max, bplus_max], "name": [f"B ≤ {b_max:.0%}", f"B+ ≤ {bplus_max:.0%}"]})
     x = alt.X("rank:Q", title="largest zones (count)", scale=alt.Scale(domainMin=1, nice=False))
-    y = alt.Y(
-        "cumulative:Q", title="share of arrivals (%)", axis=alt.Axis(format=".0%"), scale=alt.Scale(domain=[0, 1])
-    )
-    curve = (
-        alt.Chart(frame)
-        .mark_line(color=BLUE)
-        .encode(x=x, y=y, tooltip=["rank:Q", "tzid:N", alt.Tooltip("cumulative:Q", format=".2%")])
-    )
+    whole = alt.Scale(domain=[0, 1])
+    y = alt.Y("cumulative:Q", title="share of arrivals (%)", axis=alt.Axis(format=".0%"), scale=whole)
+    about = tooltip("rank:Q", "tzid:N", cumulative=".2%")
+    curve = alt.Chart(frame).mark_line(color=BLUE).encode(x=x, y=y, tooltip=about)
     points = alt.Chart(marks).mark_point(filled=True, size=90, color=VERMILLION, opacity=1).encode(x=x, y=y)
     names = alt.Chart(marks).mark_text(align="left", dx=9, dy=9).encode(x=x, y=y, text="label:N")
-    rules = alt.Chart(limits).mark_rule(strokeDash=[5, 4], color=ORANGE).encode(y="limit:Q")
-    rule_names = (
-        alt.Chart(limits)
-        .mark_text(align="right", dx=-4, dy=-6)
-        .encode(x=alt.value("width"), y="limit:Q", text="name:N")
-    )
-    return alt.layer(rules, rule_names, curve, points, names).properties(
-        title=alt.TitleParams(
-            "Zone concentration profile", subtitle=f"{frame.height} zones with arrivals, largest first"
-        )
-    )
+    limit = alt.Chart(limits).encode(y="limit:Q")
+    rules = limit.mark_rule(strokeDash=[5, 4], color=ORANGE)
+    rule_names = limit.mark_text(align="right", dx=-4, dy=-6).encode(x=alt.value("width"), text="name:N")
+    layers = alt.layer(rules, rule_names, curve, points, names)
+    return headed(layers, "Zone concentration profile", f"{frame.height} zones with arrivals, largest first")

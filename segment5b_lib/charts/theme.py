@@ -13,12 +13,7 @@ from segment5b_lib.contract.colours import BLUE, GREEN, GREY, ORANGE, PINK, SKY,
 Mode = Literal["light", "dark", "page"]
 """`page`: JupyterLab's own colours, also after a change of its theme; for SVG only."""
 
-LANE_COLOURS: Final[dict[str, str]] = {
-    "input_load": SKY,
-    "compute": BLUE,
-    "validation": ORANGE,
-    "write": PINK,
-}
+LANE_COLOURS: Final[dict[str, str]] = {"input_load": SKY, "compute": BLUE, "validation": ORANGE, "write": PINK}
 """One colour per lane of `contract.words.Lane`."""
 
 _PAPER: Final[dict[Mode, dict[str, str]]] = {

@@ -9,7 +9,7 @@ import numpy as np
 
 from segment5b_lib.arrays import I32, I64
 from segment5b_lib.civil_time.cache import TzCache
-from segment5b_lib.civil_time.tzif import read_zone
+from segment5b_lib.civil_time.tzif import changes_within, read_zone
 
 Steps = tuple[I64, I32]
 """Instants (epoch seconds UTC, increasing) and the offset in minutes from each of them on."""
@@ -62,8 +62,7 @@ def shortfalls(
 def _first_difference(tzid: str, cached: Steps | None, true: Steps, start: int, stop: int) -> Shortfall | None:
     if cached is None:
         return Shortfall(tzid, start, int(_minutes_at(*true, np.array([start]))[0]), None)
-    changes = np.concatenate([true[0], cached[0]])
-    instants = np.unique(np.append(changes[(changes > start) & (changes < stop)], start))
+    instants = changes_within(start, stop, true[0], cached[0])
     expected, cached_minutes = _minutes_at(*true, instants), _minutes_at(*cached, instants)
     wrong = np.flatnonzero(expected != cached_minutes)
     if wrong.size == 0:

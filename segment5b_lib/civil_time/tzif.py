@@ -117,6 +117,17 @@ class Transitions(NamedTuple):
     utc_seconds: I64
     offset_minutes: I32
 
+    def seconds_at(self, instants: I64) -> I64:
+        """Local minus UTC in seconds at each epoch second."""
+        index = np.searchsorted(self.utc_seconds, instants, side="right") - 1
+        return self.offset_minutes[index].astype(np.int64) * 60
+
+
+def changes_within(start: int, end: int, *clocks: I64) -> I64:
+    """`start` and every instant on (start, end) at which one of the clocks changes: epoch seconds, ascending."""
+    changes = np.concatenate(clocks)
+    return np.unique(np.append(changes[(changes > start) & (changes < end)], start))
+
 
 def minute_steps(base_offset: int, seconds: I64, offsets: I32) -> Transitions:
     """Offsets in seconds to a minimal step function in minutes (nearest; a tie goes to the even minute).

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.table import Table
 
-from segment5b_lib.cli.arguments import JsonOption, RunArgument
-from segment5b_lib.cli.screen import console, show_json
+from segment5b_lib.cli.terminal import JsonOption, RunArgument, console, show_json
 
 if TYPE_CHECKING:
     import polars as pl
@@ -63,7 +63,7 @@ def _show(proposal: Proposal, leverage: pl.DataFrame) -> None:
     console.print("\n[bold]in this world[/]")
     _show_verdicts(proposal.local)
     if proposal.reopened:
-        from segment5b_lib.calibrate.knobs import described
+        from segment5b_lib.calibrate.sensitivity import described
 
         console.print(f"[bold]with {described(proposal.reopened)}[/]")
         _show_verdicts(proposal.verdicts)
@@ -74,8 +74,6 @@ def _show(proposal: Proposal, leverage: pl.DataFrame) -> None:
 
 
 def _show_leverage(leverage: pl.DataFrame) -> None:
-    from rich.table import Table
-
     table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column("owner", no_wrap=True)
     table.add_column("knob", no_wrap=True)
@@ -85,14 +83,11 @@ def _show_leverage(leverage: pl.DataFrame) -> None:
     for row in leverage.to_dicts():
         knob = row["knob"].split(".")[-1].replace("concentration_", "") + "*" * (row["binding"] == "group_weights")
         figures = [f"{row[name]:.2%}" if row[name] is not None else "–" for name in ("t6", "t7")]
-        deltas = [_points(row[name]) for name in ("delta_t6", "delta_t7")]
+        moved = (row["delta_t6"], row["delta_t7"])
+        deltas = ["unreachable" if delta is None else f"{100 * delta:+.2f}" for delta in moved]
         table.add_row(row["owner"], knob, row["setting"].removeprefix(f"{row['owner']} "), *figures, *deltas)
     console.print(table)
     console.print("[dim]* acts under group_weights only, and is compared with it: a sensitivity[/]")
-
-
-def _points(delta: float | None) -> str:
-    return "unreachable" if delta is None else f"{100 * delta:+.2f}"
 
 
 def _show_verdicts(verdicts: tuple[Reachability, Reachability]) -> None:
@@ -106,11 +101,10 @@ def _show_candidate(proposal: Proposal) -> None:
     assert solution is not None
     assert policies is not None
     hybrid = policies.routing.hybrid_policy.p_virtual_hybrid
-    certificate: dict[str, Any] = solution.document()
     console.print(
         f"\n[bold]candidate[/] p_virtual_hybrid {hybrid:g}; zone mix eta {solution.tilt.eta:.4g} on "
         f"{len(solution.tilt.scores)} zones, {solution.distortion:.4f} nats per arrival, "
-        f"duality gap {certificate['duality_gap']:.1e}"
+        f"duality gap {solution.gap:.1e}"
     )
     for seed, prediction in proposal.predicted.items():
         t6, t7 = prediction.gates["T6"], prediction.gates["T7"]

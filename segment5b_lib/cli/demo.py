@@ -1,48 +1,47 @@
-"""`segment5b demo`: walk through the plan on real data, from the published defect to a frozen certificate."""
+"""The walk of `segment5b demo` through the plan on real data, from the published defect to a frozen certificate."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Final
 
-import typer
-
-from segment5b_lib.cli.arguments import QuietOption, ThreadsOption, thread_count
-from segment5b_lib.cli.screen import console, progress_listener
+from segment5b_lib.cli.terminal import console
+from segment5b_lib.cli.verdicts import show_comparison
+from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import Decision
+from segment5b_lib.engine.chain import finished, panel, repetitions, run_states
+from segment5b_lib.engine.preflight import require, scale_needs
+from segment5b_lib.engine.reporting import progress_listener
+from segment5b_lib.engine.rerun import prepare_rerun
+from segment5b_lib.engine.retention import pin, pin_new, prune, superseded
+from segment5b_lib.errors import StateRefusal
+from segment5b_lib.gates.saved import scorecard
+from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.phases.engine.attempts import read_artefact
+from segment5b_lib.phases.p1_artefacts import LOCAL_LANE
+from segment5b_lib.reports.execute import execute_notebook
+from segment5b_lib.reports.notebooks import notebook_of_phase
+from segment5b_lib.reports.record import NotebookRecord
+from segment5b_lib.reports.site import write_site
+from segment5b_lib.store.postures import load_posture, with_changes
+from segment5b_lib.store.roots import outputs_folder
+from segment5b_lib.store.runs import Run
+from segment5b_lib.store.worlds import World
+from segment5b_lib.world.build import build_world
+from segment5b_lib.world.reopen import reopen_world
+from segment5b_lib.world.world_file import load_spec
 
-if TYPE_CHECKING:
-    from segment5b_lib.contract.policies import Policies
-    from segment5b_lib.gates.scorecard import Scorecard
-    from segment5b_lib.reports.record import NotebookRecord
-    from segment5b_lib.store.runs import Run
-    from segment5b_lib.store.worlds import World
-
-_SEED, _WITNESS = 42, 7
-_RUNS_AT_ONCE = 12
+_SEED: Final = 42
+_WITNESS: Final = 7
+_RUNS_AT_ONCE: Final = 12
 
 
-def demo(
-    scale: Annotated[str, typer.Option(help="Name of a file in parameters/worlds.")] = "small",
-    threads: ThreadsOption = 0,
-    quiet: QuietOption = False,
-) -> None:
-    """Walk the plan: published run, POPT.0 to POPT.5, P0, P1 with 2A reopened, P2 with 3B reopened, P3, P4, P5.
-
-    Every phase is executed as its notebook; the demo stops at a decision that is neither open nor expected.
-    Example: `segment5b demo`.
-    """
-    from segment5b_lib.engine.preflight import require, scale_needs
-    from segment5b_lib.gates.saved import scorecard
-    from segment5b_lib.reports.site import write_site
-    from segment5b_lib.store.roots import outputs_folder
-    from segment5b_lib.world.build import build_world
-    from segment5b_lib.world.world_file import load_spec
-
+def walk(scale: str, threads: int, *, quiet: bool) -> None:
+    """Build a world, make the runs and execute every phase; a decision that is neither open nor expected raises."""
     started, spec = time.perf_counter(), load_spec(scale)
-    demo_run = _Demo(thread_count(threads), quiet)
+    demo_run = _Demo(threads, quiet)
     require(scale_needs(spec, demo_run.threads, runs=_RUNS_AT_ONCE), outputs_folder(), f"the demo at scale {scale}")
     with _timed_step(f"building the {scale} world from real cities, zones and holidays"):
         world = build_world(spec, outputs_folder(), threads=demo_run.threads).world
@@ -77,16 +76,12 @@ class _Demo:
 
     def performance(self, world: World) -> Run:
         """The published posture, repeated on two seeds, and the performance track; returns the baseline run."""
-        from segment5b_lib.engine.chain import repetitions
-        from segment5b_lib.phases.engine.attempts import read_artefact
-        from segment5b_lib.store.postures import load_posture
-
         console.rule("[bold]the published posture, and where its time goes", align="left")
         published = load_posture("published")
         for seed in (_WITNESS, _SEED):
             with _timed_step(f"the published run, seed {seed}, {published.validation.runtime.min_runs} times"):
                 run = self.run(world, published, "published", seed)
-                with progress_listener(quiet=True) as listener:
+                with progress_listener(console, quiet=True) as listener:
                     repetitions(run, published.validation.runtime.min_runs, threads=self.threads, listener=listener)
         self.phase("POPT.0", run)
         order = read_artefact("popt0", run.run_id, "popt0_hotspot_map")["order_of_work"]
@@ -96,9 +91,6 @@ class _Demo:
 
     def civil_time(self, baseline: Run) -> Run:
         """P0, the local corrections, 2A reopened, P1; returns the corrected run."""
-        from segment5b_lib.store.postures import load_posture
-        from segment5b_lib.world.reopen import reopen_world
-
         console.rule("[bold]what is wrong, and the clock", align="left")
         self.phase("P0", baseline)
         local = self.local_lane(baseline)
@@ -117,11 +109,6 @@ class _Demo:
 
     def local_lane(self, baseline: Run) -> Run:
         """S4 and S5 again with the segment's own corrections; S5 may refuse it, which is evidence."""
-        from segment5b_lib.engine.chain import run_states
-        from segment5b_lib.engine.rerun import prepare_rerun
-        from segment5b_lib.errors import StateRefusal
-        from segment5b_lib.phases.p1_artefacts import LOCAL_LANE
-
         with _timed_step("the corrections that this segment owns, on the unchanged cache"):
             local = prepare_rerun(baseline, "S4", LOCAL_LANE, threads=self.threads)
             try:
@@ -132,10 +119,6 @@ class _Demo:
 
     def calibration(self, corrected: Run) -> Run:
         """P2 by calculation, the upstream changes and candidate that it proposes; returns the measured candidate."""
-        from segment5b_lib.phases.engine.attempts import read_artefact
-        from segment5b_lib.store.postures import load_posture, with_changes
-        from segment5b_lib.world.reopen import reopen_world
-
         console.rule("[bold]concentration and online share", align="left")
         blocked = Decision.UNLOCK_P2_UPSTREAM_REOPEN
         self.phase("P2", corrected, {"baseline": corrected.run_id}, expected=blocked)
@@ -152,8 +135,6 @@ class _Demo:
 
     def certification(self, candidate: Run) -> None:
         """P3, the panel of required seeds, P4, prune, P5."""
-        from segment5b_lib.engine.chain import panel
-
         console.rule("[bold]hardening, certificate, freeze", align="left")
         self.phase("P3", candidate)
         seeds = candidate.policies.validation.stability.required_seeds
@@ -169,14 +150,11 @@ class _Demo:
         policies: Policies,
         posture: str,
         seed: int,
-        changes: Mapping[str, Any] | None = None,
+        changes: Mapping[str, object] | None = None,
         role: str = "",
     ) -> Run:
         """A finished run, pinned into the keep-set."""
-        from segment5b_lib.engine.chain import finished
-        from segment5b_lib.engine.retention import pin, pin_new
-
-        with progress_listener(self.quiet) as listener:
+        with progress_listener(console, quiet=self.quiet) as listener:
             made = finished(world, policies, posture, seed, threads=self.threads, listener=listener, changes=changes)
         pin_new(made)
         if role:
@@ -184,12 +162,9 @@ class _Demo:
         return made
 
     def phase(
-        self, name: str, run: Run, parameters: Mapping[str, Any] | None = None, expected: Decision | None = None
+        self, name: str, run: Run, parameters: Mapping[str, object] | None = None, expected: Decision | None = None
     ) -> NotebookRecord:
         """Execute a phase as its notebook; a decision that is neither open nor expected raises the phase's error."""
-        from segment5b_lib.reports.execute import execute_notebook
-        from segment5b_lib.reports.notebooks import notebook_of_phase
-
         started = time.perf_counter()
         record = execute_notebook(notebook_of_phase(name).name, {"run_id": run.run_id, **(parameters or {})})
         if expected is None or record.decision != expected.value:
@@ -202,8 +177,6 @@ class _Demo:
 
     def prune_superseded(self) -> None:
         """Prune superseded runs before the next expensive ones."""
-        from segment5b_lib.engine.retention import prune, superseded
-
         candidates = superseded()
         prune(candidates)
         freed = sum(candidate.bytes for candidate in candidates)
@@ -211,9 +184,6 @@ class _Demo:
 
 
 def _summary(scorecards: list[Scorecard], candidate: Run) -> None:
-    from segment5b_lib.cli.verdicts import show_comparison
-    from segment5b_lib.phases.engine.attempts import read_artefact
-
     console.rule("[bold]what was found", align="left")
     show_comparison(scorecards)
     before, corrected, after = ({row["gate"]: row["value"] for row in card.frame().to_dicts()} for card in scorecards)

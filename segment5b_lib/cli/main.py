@@ -8,8 +8,8 @@ from typing import Final
 
 import typer
 
-from segment5b_lib.cli import attach, browse, calibrate, certify, demo, doctor, phase, runs, verdicts, world
-from segment5b_lib.cli.screen import errors, show_error
+from segment5b_lib.cli import browse, calibrate, doctor, phase, runs, verdicts, world
+from segment5b_lib.cli.terminal import errors, show_error
 from segment5b_lib.errors import Segment5BError
 
 _COMMANDS: Final[dict[str, Callable[..., None]]] = {
@@ -18,16 +18,16 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "runs": runs.runs,
     "show": runs.show,
     "prune": runs.prune,
-    "attach": attach.attach,
+    "attach": runs.attach,
     "score": verdicts.score,
     "compare": verdicts.compare,
     "open": browse.open_page,
     "investigate": browse.investigate,
     "lab": browse.lab,
-    "certify": certify.certify,
+    "certify": phase.certify,
     "phase": phase.phase,
     "calibrate": calibrate.calibrate,
-    "demo": demo.demo,
+    "demo": phase.demo,
     "doctor": doctor.doctor,
 }
 """The commands, in the order of the help page."""

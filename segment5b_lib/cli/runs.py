@@ -1,14 +1,16 @@
-"""`segment5b run`, `rerun`, `runs`, `show`, `prune`: making runs and keeping them in order."""
+"""`segment5b run`, `rerun`, `attach`, `runs`, `show`, `prune`: making and registering runs, keeping them in order."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
 
-from segment5b_lib.cli.arguments import (
+from segment5b_lib.cli.terminal import (
     JsonOption,
     PruneOption,
     QuietOption,
@@ -16,14 +18,17 @@ from segment5b_lib.cli.arguments import (
     SetOption,
     ThreadsOption,
     complete_run,
+    console,
     parse_changes,
-    thread_count,
+    show_json,
+    show_table,
 )
-from segment5b_lib.cli.screen import console, progress_listener, show_json, show_table
+from segment5b_lib.engine.reporting import progress_listener
 from segment5b_lib.errors import UsageError
 from segment5b_lib.store.documents import read_json
 
 if TYPE_CHECKING:
+    from segment5b_lib.engine.attach.attach import Attached
     from segment5b_lib.engine.retention import Leftover, Superseded
     from segment5b_lib.store.runs import Run
 
@@ -52,7 +57,7 @@ def run(
     chosen = open_world(world)
     for nonce in range(1, repeat + 1) if repeat else (0,):
         made = create_run(chosen, policies, seed=seed, posture=posture, nonce=nonce, changes=settings)
-        _execute(made, states, thread_count(threads), quiet=quiet or json, json=json)
+        _execute(made, states, threads, quiet=quiet or json, json=json)
         pin_new(made)
         _report(made, json)
 
@@ -74,10 +79,9 @@ def rerun(
     from segment5b_lib.engine.retention import pin_new
     from segment5b_lib.store.catalogue import find_run
 
-    count = thread_count(threads)
-    child = prepare_rerun(origin := find_run(parent), changed, parse_changes(changes), threads=count)
+    child = prepare_rerun(origin := find_run(parent), changed, parse_changes(changes), threads=threads)
     prune_superseded([origin, child], quiet=quiet or json, prune_first=prune_first)
-    _execute(child, None, count, quiet=quiet or json, json=json)
+    _execute(child, None, threads, quiet=quiet or json, json=json)
     pin_new(child)
     _report(child, json)
 
@@ -92,13 +96,48 @@ def _execute(made: Run, states: list[str] | None, threads: int, *, quiet: bool, 
     for name in states or ():
         states_from(name)
     try:
-        with progress_listener(quiet) as listener:
+        with progress_listener(console, quiet=quiet) as listener:
             executed = run_states(made, sorted(states) if states else STATES, threads=threads, listener=listener)
     except EnvironmentFault:
         discard_unstarted(made)
         raise
     if not executed and not json:
         console.print("nothing to do: this run is complete and unchanged")
+
+
+def attach(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Run root of the engine, or a run of an older version.")],
+    run_id: Annotated[str, typer.Option(help="Which run, if the tree holds several.")] = "",
+    posture: Annotated[str, typer.Option(help="Judge by these policies; the tree's own by default.")] = "",
+    world: Annotated[str, typer.Option(help="Fingerprint or folder of its world, if it is not in the tree.")] = "",
+    scale: Annotated[str, typer.Option(help="Scale of its world, if no world file has it.")] = "",
+    json: JsonOption = False,
+) -> None:
+    """Register an external run root read-only. Example: `segment5b attach runs/local_full_run-5 --posture published`.
+
+    Every file is opened, checked and hashed once; nothing in the tree is changed, copied or ever pruned. After that
+    `score`, `show`, `compare` and `phase` read it like any run, and refuse it if it changes. Missing parts of
+    the tree are listed.
+    """
+    from segment5b_lib.engine.attach.attach import attach as attach_root
+
+    attached = attach_root(path, run_id=run_id, posture=posture, world=world, scale=scale)
+    if json:
+        record = attached.record.model_dump(exclude={"world_files"})
+        show_json({"run_id": attached.run.run_id, "existed": attached.existed, **record})
+    else:
+        _show_attached(attached)
+
+
+def _show_attached(attached: Attached) -> None:
+    run, record = attached.run, attached.record
+    already = " (attached before; nothing was done)" if attached.existed else ""
+    console.print(f"run [bold]{run.run_id[:8]}[/] in {record.root}{already}", soft_wrap=True)
+    console.print(f"[dim]world in[/] {record.world_in}  [dim]judged by policies of[/] {record.judged_by}")
+    for name, lines in (("verified", record.verified), ("read as", record.normalised), ("missing", record.missing)):
+        for line in lines:
+            console.print(f"[dim]{name:<9}[/] {line}", soft_wrap=True)
+    console.print(f"next: segment5b score {run.run_id[:8]}")
 
 
 def runs(json: JsonOption = False) -> None:
@@ -202,7 +241,7 @@ def prune_superseded(used: Sequence[Run], *, quiet: bool, prune_first: bool) -> 
         console.print(message)
 
 
-def _run_row(row: dict[str, Any]) -> dict[str, Any]:
+def _run_row(row: Mapping[str, Any]) -> dict[str, object]:
     return {
         "run": row["run_id"][:8],
         "world": row["world"][:6],
@@ -216,7 +255,7 @@ def _run_row(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _state_row(row: dict[str, Any]) -> dict[str, str]:
+def _state_row(row: Mapping[str, Any]) -> dict[str, str]:
     """Cells of a state; a state that was not run here has no figures."""
     cells = {"state": row["state"], "status": row["status"]}
     if row["seconds"] is None:
@@ -236,9 +275,7 @@ def _figure(value: float | None, form: str) -> str:
     return "–" if value is None else format(value, form)
 
 
-def _table(rows: list[dict[str, Any]]) -> None:
-    from rich.table import Table
-
+def _table(rows: Sequence[Mapping[str, object]]) -> None:
     table = Table(box=None, padding=(0, 1, 0, 0))
     columns = list(dict.fromkeys(name for row in rows for name in row))
     widest = max(len(str(row.get(columns[0], ""))) for row in rows)

@@ -6,13 +6,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
 
-from segment5b_lib.cli.arguments import JsonOption, RunArgument, complete_run
-from segment5b_lib.cli.screen import console, show_json, show_table, table_width
+from segment5b_lib.cli.terminal import (
+    JsonOption,
+    RunArgument,
+    complete_run,
+    console,
+    show_json,
+    show_table,
+    table_width,
+)
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from segment5b_lib.gates.difference import Difference
     from segment5b_lib.gates.scorecard import Scorecard
 
@@ -128,8 +134,6 @@ def _visible_columns(rows: list[dict[str, Any]], width: int) -> list[str]:
 
 
 def _table(rows: list[dict[str, Any]], columns: Sequence[str]) -> Table:
-    from rich.table import Table
-
     table = Table(box=None, padding=(0, _GAP, 0, 0))
     for name in columns:
         table.add_column(_COLUMNS[name], no_wrap=True)
@@ -187,8 +191,6 @@ def _show_changes(change: Difference) -> None:
 
 def show_comparison(scorecards: list[Scorecard]) -> None:
     """Print one row per gate and one column per run: value, coloured by verdict."""
-    from rich.table import Table
-
     table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column("gate", no_wrap=True, min_width=len("T1.operational"))
     table.add_column("", no_wrap=True, max_width=max(12, console.width - 17 - 22 * len(scorecards)))

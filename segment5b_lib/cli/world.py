@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segment5b_lib.cli.arguments import JsonOption, SetOption, ThreadsOption, parse_changes, thread_count
-from segment5b_lib.cli.screen import console, show_json
+from segment5b_lib.cli.terminal import (
+    JsonOption,
+    SetOption,
+    ThreadsOption,
+    console,
+    parse_changes,
+    show_json,
+    thread_count,
+)
 
 if TYPE_CHECKING:
     from segment5b_lib.store.worlds import World
@@ -32,7 +39,7 @@ def build(
 
     spec = load_spec(scale)
     require_world(spec, outputs_folder())
-    _report(build_world(spec, outputs_folder(), threads=thread_count(threads)), json)
+    _report(build_world(spec, outputs_folder(), threads=threads), json)
 
 
 @app.command()
@@ -82,7 +89,7 @@ def verify(world: WorldArgument, json: JsonOption = False) -> None:
         console.print(f"world [bold]{checked.mf[:12]}[/] verified: every file has its sealed digest")
 
 
-def _summary(world: World) -> dict[str, Any]:
+def _summary(world: World) -> dict[str, str]:
     return {"world": world.mf[:12], "scale": world.scale, "scenarios": ",".join(world.scenarios)}
 
 

@@ -49,7 +49,7 @@ from segment5b_lib.store.catalogue import find_run
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.civil_time import days_since_transition, mismatch_by_date_and_zone, offset_distribution
-from segment5b_lib.views.horizon import cache_shortfalls
+from segment5b_lib.views.tz_databases import cache_shortfalls
 
 _CORRECTIONS: Final = 2
 _CLOCK_KEYS: Final = tuple(gate for gate in (*CLOCK, *LOCAL_TIME) if "." not in gate)

@@ -8,20 +8,19 @@ segment reaches them, the decision names the upstream owner instead.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Final
 
 import polars as pl
 from pydantic import Field
 
-from segment5b_lib.calibrate.forensics import largest_zones, merchant_zones, merchants_in_top_zones
-from segment5b_lib.calibrate.knobs import NO_TILT, ZONE_MIX
+from segment5b_lib.calibrate.forensics import merchant_zones, merchants_in_top_zones, top_zones
 from segment5b_lib.calibrate.mix import row_zone_mix
 from segment5b_lib.calibrate.prediction import Prediction
 from segment5b_lib.calibrate.predictor import Predictor
 from segment5b_lib.calibrate.proposal import Proposal, propose
-from segment5b_lib.calibrate.sensitivity import sensitivity
+from segment5b_lib.calibrate.sensitivity import NO_TILT, ZONE_MIX, sensitivity
 from segment5b_lib.calibrate.settings import candidate_changes, commands
 from segment5b_lib.calibrate.zone_tilt import GAP, Solution, certificate
 from segment5b_lib.contract.commands import command
@@ -104,7 +103,7 @@ class P2Measured(Measured):
     @property
     def reach(self) -> list[dict[str, Any]]:
         """What this segment's knobs can reach, gate by gate, with proof."""
-        return [verdict.document() for verdict in self.proposal.local]
+        return [asdict(verdict) for verdict in self.proposal.local]
 
     @cached_property
     def plane(self) -> pl.DataFrame:
@@ -143,7 +142,7 @@ def measure(subject: Subject[P2Parameters]) -> P2Measured:
         leverage=sensitivity(predictor, run.policies, proposal.target),
         by_seed={seed: predictor.with_seed(seed).predict() for seed in required_seeds(run)},
         zone_mix=stored_zone_mix(predictor),
-        zones=largest_zones(landed),
+        zones=top_zones(landed),
         merchants=merchants_in_top_zones(landed).head(_MERCHANTS),
     )
 

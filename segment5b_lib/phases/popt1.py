@@ -18,7 +18,7 @@ from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt_pair import BASELINE, CANDIDATE, Pair, PairParameters, pair_of
 from segment5b_lib.phases.popt_structure import EVIDENCE, CounterLine, counters_of, datasets_of
 from segment5b_lib.phases.popt_timing import state_budget
-from segment5b_lib.views.multiplicity import group_sizes
+from segment5b_lib.views.counts import group_sizes
 
 LEAST_REDUCTION: Final = 0.40
 """Plan, POPT.1: less time than the baseline by at least this share, or within the budget."""

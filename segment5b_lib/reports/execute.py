@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -24,8 +24,7 @@ from segment5b_lib.phases.engine.attempts import CurrentAttempt, current, slug
 from segment5b_lib.phases.engine.parameters import Parameters, PhaseParameters
 from segment5b_lib.reports.html import drop_live_views, write_html
 from segment5b_lib.reports.notebooks import Notebook, notebook
-from segment5b_lib.reports.record import NotebookRecord
-from segment5b_lib.reports.summary import add_summary
+from segment5b_lib.reports.record import NotebookRecord, insert_summary
 from segment5b_lib.store.catalogue import find_run
 from segment5b_lib.store.locks import locked
 from segment5b_lib.store.publish import STAGING_PREFIX, write_file
@@ -37,7 +36,7 @@ _KERNEL_START_SECONDS: Final = 120
 
 
 def execute_notebook(
-    name: str, parameters: Mapping[str, Any], *, cell_timeout_seconds: int = CELL_TIMEOUT_SECONDS
+    name: str, parameters: Mapping[str, object], *, cell_timeout_seconds: int = CELL_TIMEOUT_SECONDS
 ) -> NotebookRecord:
     """Execute a notebook of the installed set; the run may be named by prefix or role.
 
@@ -51,8 +50,7 @@ def execute_notebook(
     KeyboardInterrupt : the caller was interrupted; the record says `killed`.
     """
     entry = notebook(name)
-    source, checked = entry.source, entry.checked(parameters)
-    checked = checked.resolved()
+    source, checked = entry.source, entry.checked(parameters).resolved()
     with locked(entry.executed(checked.run_id).with_name(f".{name}.lock"), f"execute notebook {name}"):
         return _execute(entry, source, checked, cell_timeout_seconds)
 
@@ -81,16 +79,13 @@ def _execute(entry: Notebook, source: Path, checked: Parameters, cell_timeout_se
     write_file(entry.record(checked.run_id), record.model_dump_json(indent=1).encode() + b"\n")
     if record.executed.is_file():
         if entry.phase is not None or error is not None:
-            add_summary(record.executed, record, entry.phase or entry.name, _run_label(checked.run_id))
+            receipt = find_run(checked.run_id).receipt
+            label = f"{receipt.posture}, seed {receipt.seed}, world {receipt.manifest_fingerprint[:8]}"
+            insert_summary(record.executed, record, entry.phase or entry.name, label)
         write_html(record.executed)
     if isinstance(error, KeyboardInterrupt):
         raise error
     return record
-
-
-def _run_label(run_id: str) -> str:
-    receipt = find_run(run_id).receipt
-    return f"{receipt.posture}, seed {receipt.seed}, world {receipt.manifest_fingerprint[:8]}"
 
 
 def _pointer(entry: Notebook, checked: Parameters) -> CurrentAttempt | None:
@@ -103,7 +98,7 @@ def _pointer(entry: Notebook, checked: Parameters) -> CurrentAttempt | None:
 
 
 def _papermill(
-    source: Path, target: Path, parameters: Mapping[str, Any], cell_timeout_seconds: int
+    source: Path, target: Path, parameters: Mapping[str, object], cell_timeout_seconds: int
 ) -> BaseException | None:
     """Run the notebook in a separate kernel; returns the exception, or None. The notebook is kept in both cases."""
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field
 
@@ -62,7 +62,7 @@ class Notebook:
     def record(self, run_id: str) -> Path:
         return executed_folder(run_id) / f"{self.name}.record.json"
 
-    def checked(self, values: Mapping[str, Any]) -> Parameters:
+    def checked(self, values: Mapping[str, object]) -> Parameters:
         """Parameters by name and type, or an error that names the offender."""
         return checked(
             self.parameters,
@@ -97,9 +97,8 @@ def notebook(name: str) -> Notebook:
 
 def notebook_of_phase(phase: str) -> Notebook:
     """The notebook that executes a phase, by the phase's name (`P0`)."""
-    by_phase = {entry.phase: entry for entry in NOTEBOOKS.values() if entry.phase is not None}
-    if phase.upper() not in by_phase:
+    if phase.upper() not in PHASES:
         raise UsageError(
-            "5B.NOTEBOOK.UNKNOWN_PHASE", f"there is no phase {phase!r}", expected=", ".join(by_phase), found=phase
+            "5B.NOTEBOOK.UNKNOWN_PHASE", f"there is no phase {phase!r}", expected=", ".join(PHASES), found=phase
         )
-    return by_phase[phase.upper()]
+    return NOTEBOOKS[PHASES[phase.upper()].notebook]

@@ -1,38 +1,44 @@
-"""Record of one execution of a notebook: how it ended, with headline, reasons and next commands."""
+"""Record of one execution of a notebook: how it ended, with headline, reasons and next commands.
+
+Its summary is a cell of the notebook, below the question, so that JupyterLab and the page both have it, also after a
+refusal, an error or a kernel that died.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, Final
 
+import nbformat
+from nbformat.v4 import new_markdown_cell
 from pydantic import BaseModel, ConfigDict
 
-from segment5b_lib.contract.words import NotebookStatus
+from segment5b_lib.contract.colours import STATUS_COLOURS
+from segment5b_lib.contract.words import ItemStatus, NotebookStatus
 from segment5b_lib.errors import EnvironmentFault, GateRefusal, Segment5BError, StateError, context_of
-from segment5b_lib.reports.notebooks import NOTEBOOKS, notebook
+from segment5b_lib.html_table import Markup, code, html_record, lines, spaced
+from segment5b_lib.phases.engine.table import PHASES
+from segment5b_lib.reports.notebooks import notebook
+from segment5b_lib.store.publish import write_file
 
 _LONGEST: Final = 400
 """Characters of one reason that a terminal shows."""
-_OUTCOMES: Final = {
-    NotebookStatus.GATE_FAILED: "says no",
-    NotebookStatus.FAILED: "failed",
-    NotebookStatus.TIMEOUT: "timed out",
-    NotebookStatus.KILLED: "was killed",
+_MAX_LENGTH: Final = 240
+"""Characters of one reason that the summary shows."""
+_MAX_LINES: Final = 4
+"""Reasons and commands of the summary; the others are in the page's own sections."""
+_FAILURES: Final[dict[NotebookStatus, tuple[str, str, type[Segment5BError]]]] = {
+    NotebookStatus.GATE_FAILED: ("refused", "says no", GateRefusal),
+    NotebookStatus.FAILED: ("failed", "failed", StateError),
+    NotebookStatus.TIMEOUT: ("timed out", "timed out", EnvironmentFault),
+    NotebookStatus.KILLED: ("killed", "was killed", EnvironmentFault),
 }
-_EXCEPTIONS: Final[dict[NotebookStatus, type[Segment5BError]]] = {
-    NotebookStatus.GATE_FAILED: GateRefusal,
-    NotebookStatus.FAILED: StateError,
-    NotebookStatus.TIMEOUT: EnvironmentFault,
-    NotebookStatus.KILLED: EnvironmentFault,
-}
-_ENDED: Final = {
-    NotebookStatus.COMPLETE: "complete",
-    NotebookStatus.GATE_FAILED: "refused",
-    NotebookStatus.FAILED: "failed",
-    NotebookStatus.TIMEOUT: "timed out",
-    NotebookStatus.KILLED: "killed",
-}
+"""How a notebook ended that is not complete: as a headline, as a verb, and as an error."""
+TAG: Final = "summary"
+_PAPERMILL_BANNERS: Final = "papermill-error-cell-tag"
 
 
 class NotebookRecord(BaseModel):
@@ -71,22 +77,16 @@ class NotebookRecord(BaseModel):
         first, *rest = [shorten(line, _LONGEST, placeholder=" …") for line in reasons(self)]
         if self.error is None and self.decision:
             first, rest = self.decision, [first, *rest]
-        raise _EXCEPTIONS[self.status](
+        _, verb, failure = _FAILURES[self.status]
+        raise failure(
             f"5B.NOTEBOOK.{self.status.name}",
-            f"{phase or self.notebook} {_OUTCOMES[self.status]}: {first}",
+            f"{phase or self.notebook} {verb}: {first}",
             where=f"notebook {self.notebook}, run {self.run_id[:8]}",
             expected="a phase decision that opens the next phase" if phase else "every cell executed",
             found="; ".join(rest) or "no decision",
             done="the record is kept" + (", and the executed notebook and its page" if seen else ""),
             next_step="; ".join([*next_commands(self)[:1], *([f"open {self.page}"] if seen else [])]),
         )
-
-
-def headline(record: NotebookRecord) -> str:
-    """The decision, or how the notebook ended without one."""
-    if record.error is None and record.decision is not None:
-        return record.decision
-    return _ENDED[record.status]
 
 
 def reasons(record: NotebookRecord) -> list[str]:
@@ -119,9 +119,44 @@ def next_commands(record: NotebookRecord) -> list[str]:
 
 def _following(record: NotebookRecord) -> list[str]:
     """Command of the next phase in the plan's order; none after the last, or for a notebook without a phase."""
-    names = [entry.phase for entry in NOTEBOOKS.values() if entry.phase is not None]
-    phase = notebook(record.notebook).phase
+    names, phase = list(PHASES), notebook(record.notebook).phase
     if phase is None or phase == names[-1]:
         return []
     follower = names[names.index(phase) + 1]
     return [f"segment5b {'certify' if follower == 'P4' else f'phase {follower}'} {record.run_id[:8]}"]
+
+
+def summary_html(record: NotebookRecord, phase: str, label: str) -> str:
+    """The summary as one HTML block; everything in it is escaped. `label` describes the run."""
+    complete = record.status is NotebookStatus.COMPLETE
+    colour = STATUS_COLOURS[ItemStatus.GREEN if complete else ItemStatus.RED]
+    ended = "complete" if complete else _FAILURES[record.status][0]
+    headline = record.decision if record.error is None and record.decision is not None else ended
+    stamp = " · what-if: out of order, no evidence" if record.parameters.get("as_what_if") else ""
+    commands = [code(command) for command in next_commands(record)]
+    rows = [
+        ("run", spaced(code(record.run_id), label)),
+        ("found", _shown([shorten(line, _MAX_LENGTH, placeholder=" …") for line in reasons(record)])),
+        ("next", _shown(commands or ["nothing: this phase is done"])),
+    ]
+    return (
+        f'<div class="summary" style="border-left:6px solid {colour};padding-left:1em">'
+        f'<p style="font-size:1.25em"><b>{escape(phase)} · {escape(headline)}</b>{stamp}</p>'
+        f"{html_record(rows)}</div>"
+    )
+
+
+def _shown(texts: Sequence[str]) -> Markup:
+    hidden = len(texts) - _MAX_LINES
+    more = [f"… and {hidden} more below"] if hidden > 0 else []
+    return lines(*texts[:_MAX_LINES], *more)
+
+
+def insert_summary(path: Path, record: NotebookRecord, phase: str, label: str) -> None:
+    """Put the summary below the question of an executed notebook, in place of papermill's own banners."""
+    document = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat has no types
+    cells = [cell for cell in document.cells if _PAPERMILL_BANNERS not in cell.metadata.get("tags", [])]
+    block = summary_html(record, phase, label)
+    made = new_markdown_cell(block, id=TAG, metadata={"tags": [TAG]})  # type: ignore[no-untyped-call]  # nbformat has no types
+    document.cells = [*cells[:1], made, *cells[1:]]
+    write_file(path, nbformat.writes(document).encode())  # type: ignore[no-untyped-call]  # nbformat has no types

@@ -12,16 +12,22 @@ from segment5b_lib.views.civil_time import (
     offset_distribution,
 )
 from segment5b_lib.views.clock_counts import ClockCounts
-from segment5b_lib.views.counts import conservation, latent_factor, merchant_intensity, residuals, zero_rate
+from segment5b_lib.views.counts import (
+    component_multiplicity,
+    conservation,
+    group_sizes,
+    latent_factor,
+    merchant_intensity,
+    residuals,
+    zero_rate,
+)
 from segment5b_lib.views.differences import policy_differences, world_differences
 from segment5b_lib.views.gateboard import gate_matrix
-from segment5b_lib.views.horizon import cache_shortfalls
 from segment5b_lib.views.inequality import lorenz, merchant_tail, row_zone_shares, top_k_curves
 from segment5b_lib.views.listing import listing
-from segment5b_lib.views.multiplicity import component_multiplicity, group_sizes
 from segment5b_lib.views.rhythm import day_shares, hour_matrix, hour_profile, weekend_share
 from segment5b_lib.views.timing import state_elapsed, states
-from segment5b_lib.views.tz_databases import tz_databases
+from segment5b_lib.views.tz_databases import cache_shortfalls, tz_databases
 from segment5b_lib.views.zone_clock import offset_timeline, wrong_clock_owners
 
 __all__ = [

@@ -17,6 +17,7 @@ import polars as pl
 from segment5b_lib.civil_time import cache as tz_cache
 from segment5b_lib.civil_time.cache import TzCache
 from segment5b_lib.civil_time.oracle import known_zones
+from segment5b_lib.civil_time.tzif import changes_within
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.views.clock_counts import ClockCounts
 from segment5b_lib.views.zone_clock import span
@@ -28,13 +29,10 @@ _MOVED: Final = """
 WITH shift AS (SELECT unnest($1::BIGINT[]) AS year, unnest($2::VARCHAR[]) AS tzid, unnest($3::BIGINT[]) AS start,
                       unnest($4::BIGINT[]) AS stop, unnest($5::BIGINT[]) AS seconds)
 SELECT year, (coalesce(sum(arrivals) FILTER (error_seconds IS DISTINCT FROM -seconds), 0)
-            - coalesce(sum(arrivals) FILTER (error_seconds IS DISTINCT FROM 0), 0))::BIGINT AS more
+            - sum(wrong))::BIGINT AS more
 FROM census JOIN shift USING (tzid) WHERE second >= start AND second < stop GROUP BY year
 """
-_TOTALS: Final = """
-SELECT sum(arrivals)::BIGINT AS arrivals,
-       coalesce(sum(arrivals) FILTER (error_seconds IS DISTINCT FROM 0), 0)::BIGINT AS mismatches FROM census
-"""
+_TOTALS: Final = "SELECT sum(arrivals)::BIGINT AS arrivals, coalesce(sum(wrong), 0)::BIGINT AS mismatches FROM census"
 
 
 def cache_year(evidence: Evidence) -> int:
@@ -97,16 +95,11 @@ def _zone_shifts(evidence: Evidence, tzid: str, other: TzCache) -> list[tuple[st
     current, changed = evidence.cache.zone(tzid), other.zone(tzid)
     if current is None or changed is None:
         return []
-    changes = np.concatenate([current.utc_seconds, changed.utc_seconds])
-    instants = np.unique(np.append(changes[(changes > start) & (changes < end)], start))
-    now, then = (
-        steps.offset_minutes[np.searchsorted(steps.utc_seconds, instants, side="right") - 1].astype(np.int64)
-        for steps in (current, changed)
-    )
-    stops = np.append(instants[1:], end)
+    instants = changes_within(start, end, current.utc_seconds, changed.utc_seconds)
+    shifted, stops = changed.seconds_at(instants) - current.seconds_at(instants), np.append(instants[1:], end)
     return [
-        (tzid, int(first), int(stop), 60 * int(ahead))
-        for first, stop, ahead in zip(instants, stops, then - now, strict=True)
+        (tzid, int(first), int(stop), int(ahead))
+        for first, stop, ahead in zip(instants, stops, shifted, strict=True)
         if ahead
     ]
 

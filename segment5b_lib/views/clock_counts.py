@@ -16,10 +16,13 @@ from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.store.query import connect, q
 
 _CENSUS: Final = ("tzid", "second", "error_seconds", "expected_hour", "stored_hour", "is_virtual", "arrivals")
+_TABLE: Final = """
+CREATE TABLE census AS SELECT *, CASE WHEN error_seconds IS DISTINCT FROM 0 THEN arrivals ELSE 0 END AS wrong
+FROM scanned ORDER BY tzid, second
+"""
 _ZONES: Final = """
-SELECT tzid, sum(arrivals)::BIGINT AS arrivals,
-       coalesce(sum(arrivals) FILTER (error_seconds IS DISTINCT FROM 0), 0)::BIGINT AS mismatches,
-       min(second) FILTER (error_seconds IS DISTINCT FROM 0) AS first_wrong
+SELECT tzid, sum(arrivals)::BIGINT AS arrivals, sum(wrong)::BIGINT AS mismatches,
+       min(second) FILTER (wrong > 0) AS first_wrong
 FROM census WHERE tzid IS NOT NULL GROUP BY tzid ORDER BY mismatches DESC, arrivals DESC, tzid
 """
 _OFFSETS: Final = """
@@ -44,14 +47,13 @@ CROSS JOIN (SELECT unnest(range(24)) AS hour) LEFT JOIN counted USING (kind, bas
 """
 _SINCE: Final = """
 SELECT (floor((second - $2) / 86400.0))::BIGINT AS day, sum(arrivals)::BIGINT AS arrivals,
-       coalesce(sum(arrivals) FILTER (error_seconds IS DISTINCT FROM 0), 0)::BIGINT AS mismatches
+       sum(wrong)::BIGINT AS mismatches
 FROM census WHERE tzid = $1 GROUP BY day ORDER BY day
 """
 _BEFORE_FIRST_WRONG: Final = """
 SELECT coalesce(sum(arrivals), 0)::BIGINT AS before FROM census
 WHERE tzid = $1 AND second >= $2 AND second < $3
-  AND second < (SELECT min(second) FROM census
-                WHERE tzid = $1 AND second >= $2 AND second < $3 AND error_seconds IS DISTINCT FROM 0)
+  AND second < (SELECT min(second) FROM census WHERE tzid = $1 AND second >= $2 AND second < $3 AND wrong > 0)
 """
 
 
@@ -66,11 +68,11 @@ class ClockCounts:
         self._connection = connect([])
         census = evidence.census.select(_CENSUS).to_arrow()
         self._connection.register("scanned", census)
-        self._connection.execute("CREATE TABLE census AS SELECT * FROM scanned ORDER BY tzid, second")
+        self._connection.execute(_TABLE)
         self._connection.unregister("scanned")
 
     def ask(self, query: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
-        """Result of a query on the table `census` (columns as in `gates.evidence.census`).
+        """Result of a query on the table `census`: columns as in `gates.evidence.census`, and `wrong` arrivals.
 
         Example: `views.ClockCounts(evidence).ask("SELECT sum(arrivals) AS arrivals FROM census")`
         """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import polars as pl
 
@@ -52,7 +51,7 @@ def _origin(run: Run) -> dict[str, str]:
     }
 
 
-def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _leaves(node: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, value in node.items():
         if isinstance(value, Mapping) and value:
             yield from _leaves(value, f"{prefix}{name}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -37,7 +37,7 @@ def states(run: Run) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_STATES_SCHEMA)
 
 
-def _attempt(record: StateRecord) -> dict[str, Any]:
+def _attempt(record: StateRecord) -> dict[str, object]:
     lanes = {lane.value: 0.0 for lane in Lane} if record.steps else {}
     for step in record.steps:
         lanes[step.lane] += step.wall_ms / 1e3
@@ -48,7 +48,7 @@ def _attempt(record: StateRecord) -> dict[str, Any]:
     }
 
 
-def _no_attempt(run: Run, state: str) -> dict[str, Any]:
+def _no_attempt(run: Run, state: str) -> dict[str, object]:
     status = "ATTACHED" if run.attached else "LINKED"
     return {"state": state, "status": "NOT_RUN" if run.marker(state) is None else status}
 

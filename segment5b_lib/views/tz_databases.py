@@ -1,4 +1,7 @@
-"""The machine's other time-zone databases compared with the pinned one. They compute no stored value."""
+"""Other copies of the time-zone database against the pinned one: the world's cache, and this machine's own.
+
+The machine's compute no stored value.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,36 @@ import polars as pl
 from segment5b_lib.civil_time.drift import DriftLine, drift_line, machine_drift
 from segment5b_lib.contract.units import DAY_S
 from segment5b_lib.gates.evidence.run_tables import Evidence
+from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.t01_civil_time import WRONG
+from segment5b_lib.views.zone_clock import span
+
+
+def cache_shortfalls(scorecard: Scorecard) -> pl.DataFrame:
+    """Active zones whose cached transitions differ from the database, most wrong arrivals first.
+
+    Returns `tzid`, `problem`, `first_utc` (first wrong instant), `expected_minutes` and `cached_minutes`
+    (offsets from UTC there), `arrivals` and `mismatches` (of the primary clock, by full scan).
+
+    Example: `views.cache_shortfalls(scorecard)`
+    """
+    texts = dict.fromkeys(("tzid", "problem", "first_utc"), pl.String)
+    schema = {**texts, "expected_minutes": pl.Int64, "cached_minutes": pl.Int64}
+    short = pl.DataFrame(scorecard.result("T11").detail.get("shortfalls", []), schema=schema)
+    counts = scorecard.evidence.census.group_by("tzid").agg(
+        pl.col("arrivals").sum(), pl.col("arrivals").filter(WRONG).sum().alias("mismatches")
+    )
+    return (
+        short.join(counts, on="tzid", how="left")
+        .with_columns(pl.col("arrivals", "mismatches").fill_null(0))
+        .sort(["mismatches", "tzid"], descending=[True, False])
+    )
 
 
 def drift_lines(evidence: Evidence) -> list[DriftLine]:
     """Every database of this machine except the pinned one, compared over the horizon of gate T11."""
-    start = min(horizon.start for horizon in evidence.horizons)
-    end = max(horizon.end for horizon in evidence.horizons) + evidence.policy.civil_time.horizon_margin_days * DAY_S
+    start, last = span(evidence)
+    end = last + evidence.policy.civil_time.horizon_margin_days * DAY_S
     return [drift_line(drift, evidence.active_zones, start, end) for drift in machine_drift(end)]
 
 

@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from segment5b_lib.civil_time.oracle import expected_offsets
+from segment5b_lib.civil_time.tzif import changes_within
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.views.clock_counts import ClockCounts
@@ -18,7 +19,7 @@ WITH step AS (SELECT unnest($2::BIGINT[]) AS start, unnest($3::BIGINT[]) AS cach
 SELECT coalesce(sum(arrivals), 0)::BIGINT AS arrivals,
        coalesce(sum(arrivals) FILTER (cache_error <> 0), 0)::BIGINT AS cache,
        coalesce(sum(arrivals) FILTER (error_seconds IS DISTINCT FROM cache_error), 0)::BIGINT AS writer,
-       coalesce(sum(arrivals) FILTER (error_seconds IS DISTINCT FROM 0), 0)::BIGINT AS wrong
+       coalesce(sum(wrong), 0)::BIGINT AS wrong
 FROM census ASOF JOIN step ON census.second >= step.start WHERE tzid = $1
 """
 
@@ -94,7 +95,5 @@ def _offsets(evidence: Evidence, tzid: str) -> tuple[NDArray[np.int64], NDArray[
     steps, cached = expected_offsets(tzid, start, end), evidence.cache.zone(tzid)
     if cached is None:
         return steps.instants, steps.offset_seconds, None
-    changes = np.concatenate([steps.instants, cached.utc_seconds])
-    instants = np.unique(np.append(changes[(changes > start) & (changes < end)], start))
-    index = np.searchsorted(cached.utc_seconds, instants, side="right") - 1
-    return instants, steps.at(instants), cached.offset_minutes[index].astype(np.int64) * 60
+    instants = changes_within(start, end, steps.instants, cached.utc_seconds)
+    return instants, steps.at(instants), cached.seconds_at(instants)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from html import escape
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -15,9 +14,9 @@ from segment5b_lib.contract.words import STATES, Verdict
 from segment5b_lib.errors import UsageError
 from segment5b_lib.gates.difference import Difference
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.html_table import html_table
+from segment5b_lib.html_table import headline, html_table
 from segment5b_lib.phases.engine.repair import NextSteps, next_steps, one_step
-from segment5b_lib.phases.popt_structure import DatasetLine, counters_of, datasets_of
+from segment5b_lib.phases.popt_structure import counters_of, datasets_of
 from segment5b_lib.phases.popt_timing import Sample, Timing, compared, timing_of, too_few
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.differences import policy_differences, run_label, world_differences
@@ -93,17 +92,13 @@ class Comparison:
 
         Example: `comparison.plane()`
         """
-        rows: list[dict[str, Any]] = []
+        rows: list[tuple[str | float | None, ...]] = []
         for run, scorecard in zip(self.runs, self.scorecards, strict=True):
-            role = "baseline" if run is self.runs[0] else "candidate"
+            labels = (run_label(run.store), "baseline" if run is self.runs[0] else "candidate")
             predicted = run.predictor.predict().gates
-            points: dict[str, list[float | None]] = {
-                "predicted": [predicted[gate].value for gate in _PLANE],
-                "measured": [scorecard.result(gate).value for gate in _PLANE],
-            }
-            labels = {"run": run_label(run.store), "role": role}
-            rows += [{**labels, "kind": kind, "t6": values[0], "t7": values[1]} for kind, values in points.items()]
-        return pl.DataFrame(rows)
+            rows.append((*labels, "predicted", *(predicted[gate].value for gate in _PLANE)))
+            rows.append((*labels, "measured", *(scorecard.result(gate).value for gate in _PLANE)))
+        return pl.DataFrame(rows, schema=["run", "role", "kind", "t6", "t7"], orient="row")
 
     def bands(self) -> dict[str, dict[str, tuple[float, float]]]:
         """Bounds of T6 and T7 by level, from the last run's policy.
@@ -173,17 +168,12 @@ class Comparison:
         verdict = Verdict.FAIL if worse else Verdict.PASS_BPLUS if better else Verdict.NOT_APPLICABLE
         by_direction = {"better": better, "worse": worse}
         texts = [f"{len(gates)} {name} ({', '.join(gates)})" for name, gates in by_direction.items() if gates]
-        headline = "; ".join(texts) or "no verdict changes for better or worse"
+        what = "; ".join(texts) or "no verdict changes for better or worse"
         pair = (self._stores[0], self._stores[position])
-        causes = [
-            *(f"{row[0]}: {row[1]} → {row[2]}" for row in policy_differences(pair).head(6).iter_rows()),
-            *(f"{row[0]}: {row[1]} → {row[2]}" for row in world_differences(pair).iter_rows()),
-        ]
-        items = "".join(f"<li>{escape(cause)}</li>" for cause in causes) or "<li>nothing was set differently</li>"
-        return (
-            f"<p style='font-size:1.25em;border-left:6px solid {VERDICT_COLOURS[verdict]};padding-left:.6em'>"
-            f"<b>{escape(run_label(pair[1]))}</b>: {escape(headline)}</p><ul>{items}</ul>"
-        )
+        differences = [*policy_differences(pair).head(6).iter_rows(), *world_differences(pair).iter_rows()]
+        causes = [f"{about}: {before} → {after}" for about, before, after in differences]
+        points = causes or ["nothing was set differently"]
+        return headline(run_label(pair[1]), f": {what}", points, bar=VERDICT_COLOURS[verdict])
 
 
 class Html:
@@ -240,13 +230,11 @@ Line = tuple[str, str, str, bool]
 
 def _structure_lines(first: Run, other: Run) -> list[Line]:
     """Every dataset, then every counter that differs; the others of a state in one line."""
-    datasets = [_dataset_row(line) for line in datasets_of(first, other, STATES)]
-    return [*datasets, *(row for state in STATES for row in _counter_rows(first, other, state))]
-
-
-def _dataset_row(line: DatasetLine) -> Line:
-    names = sorted({path.rsplit("/", 1)[-1] for path in line.differs})
-    return line.dataset_id, line.compared_by, ", ".join(names) or "nothing", line.equal
+    rows: list[Line] = []
+    for line in datasets_of(first, other, STATES):
+        names = sorted({path.rsplit("/", 1)[-1] for path in line.differs})
+        rows.append((line.dataset_id, line.compared_by, ", ".join(names) or "nothing", line.equal))
+    return [*rows, *(row for state in STATES for row in _counter_rows(first, other, state))]
 
 
 def _counter_rows(first: Run, other: Run, state: str) -> list[Line]:

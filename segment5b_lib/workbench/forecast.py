@@ -23,7 +23,7 @@ from segment5b_lib.store.runs import Run
 from segment5b_lib.workbench.open_run import OpenRun
 
 _COLUMNS = ("gate", "title", "expected", "standard_error", "b", "bplus", "verdict")
-Policy = Policies | str | Mapping[str, Any] | None
+Policy = Policies | str | Mapping[str, object] | None
 """Policies, the name of a posture, changes to the run's own policies by dotted key, or the run's own."""
 
 
@@ -45,7 +45,7 @@ class GateForecast:
         rows = [self._row(name, estimate) for name, estimate in self.prediction.gates.items()]
         return pl.DataFrame(rows, schema_overrides={"verdict": pl.String}).select(_COLUMNS)
 
-    def _row(self, name: str, estimate: Estimate) -> dict[str, Any]:
+    def _row(self, name: str, estimate: Estimate) -> dict[str, object]:
         row = {"gate": name, "expected": estimate.value, "standard_error": estimate.standard_error}
         if name == TOP_TENTH:
             return {**row, "title": "Top 10 % of zones", "b": "", "bplus": "", "verdict": None}
@@ -60,7 +60,7 @@ class GateForecast:
         return html_table(heads, [_html_row(row) for row in self.frame().to_dicts()], caption=caption)
 
 
-def _html_row(row: dict[str, Any]) -> TableRow:
+def _html_row(row: Mapping[str, Any]) -> TableRow:
     verdict, error = row["verdict"], f"± {value_text(100 * row['standard_error'], 'pp')}"
     texts = (row["gate"], row["title"], value_text(row["expected"], "share"), error, row["b"], row["bplus"])
     return TableRow([*texts, verdict or ""], bar=VERDICT_COLOURS[Verdict(verdict)] if verdict else "")

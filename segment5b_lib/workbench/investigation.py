@@ -16,17 +16,16 @@ import polars as pl
 from segment5b_lib import charts
 from segment5b_lib.charts.renderer import titled
 from segment5b_lib.contract.colours import VERDICT_COLOURS
-from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.attribution import CLOCK_GATES
 from segment5b_lib.gates.wording import threshold_text, value_text
+from segment5b_lib.html_table import headline, small, spaced
 from segment5b_lib.phases.engine.repair import NextSteps, next_steps
 from segment5b_lib.views.civil_time import mismatch_by_date_and_zone, offset_distribution
 from segment5b_lib.views.listing import listing
 from segment5b_lib.views.zone_clock import offset_timeline, utc_texts, wrong_clock_owners
-from segment5b_lib.workbench.case import Case, change_text, day_second, day_text
+from segment5b_lib.workbench.case import Case, change_text, day_second, day_text, stamps
 from segment5b_lib.workbench.open_run import open_run
 from segment5b_lib.workbench.panels import Live, Panel, View
-from segment5b_lib.workbench.zone_rows import stamps
 
 if TYPE_CHECKING:
     from segment5b_lib.workbench.controls import Controls
@@ -60,7 +59,9 @@ class Investigation:
         self.hours = Panel(self._hours)
         self.rows = Panel(self._rows, around=self._control("paging"))
         self.owners = Panel(self._owners)
-        self.what_if = Panel(self._what_if, around=self._control("year"))
+        self.what_if = Panel(
+            lambda: charts.t1_by_cache_year(self.case.what_if, self.case.year), around=self._control("year")
+        )
         self.next_steps = Panel(self._next_steps)
 
     def choose(self, *, tzid: str = "", transition: str = "", day: str = "") -> None:
@@ -141,8 +142,9 @@ class Investigation:
             ]
         if owner is not None:
             lines.append(f"Owner: {owner.owner}. {owner.cause[:1].upper()}{owner.cause[1:]}.")
-        headline = f"{value_text(result.value, result.unit)} of the local times are wrong"
-        return _headline(headline, f"T1 {result.verdict.value.replace('_', ' ')}; {limits}", result.verdict, lines)
+        answer = f"{value_text(result.value, result.unit)} of the local times are wrong"
+        verdict = spaced("", small(f"T1 {result.verdict.value.replace('_', ' ')}; {limits}"))
+        return headline(answer, verdict, lines, bar=VERDICT_COLOURS[result.verdict])
 
     def _choice(self) -> View:
         case = self.case
@@ -172,17 +174,15 @@ class Investigation:
 
     def _day_offsets(self) -> View:
         frame = self.case.counts.offset_distribution(self.case.tzid, *self.case.span_of_day)
-        return self._of_day(charts.offset_distribution(frame)) if frame.height else self._nothing()
+        return self._of_day(charts.offset_distribution, frame)
 
     def _hours(self) -> View:
         frame = self.case.counts.hour_profile(self.case.tzid, *self.case.span_of_day)
-        return self._of_day(charts.hour_profile(frame)) if frame.height else self._nothing()
+        return self._of_day(charts.hour_profile, frame)
 
-    def _of_day(self, chart: charts.Chart) -> View:
-        return titled(chart, self.case.day_label)
-
-    def _nothing(self) -> str:
-        return f"<p>{escape(self.case.day_label)}: no arrivals.</p>"
+    def _of_day(self, draw: Callable[[pl.DataFrame], charts.Chart], frame: pl.DataFrame) -> View:
+        label = self.case.day_label
+        return titled(draw(frame), label) if frame.height else f"<p>{escape(label)}: no arrivals.</p>"
 
     def _rows(self) -> View:
         case = self.case
@@ -200,9 +200,6 @@ class Investigation:
             "owner", "question", "finding", pl.col("arrivals").alias("arrivals concerned"), "share"
         )
         return f"<p><b>{escape(case.tzid)}</b></p>{listing(shown)._repr_html_()}"
-
-    def _what_if(self) -> View:
-        return charts.t1_by_cache_year(self.case.what_if, self.case.year)
 
     def _next_steps(self) -> View:
         steps = next_steps(self.case.scorecard).steps
@@ -227,11 +224,3 @@ def investigate(run: str = "@last", *, zone: str = "", transition: str = "") -> 
     investigation = Investigation(Case(open_run(run)))
     investigation.choose(tzid=zone, transition=transition)
     return investigation
-
-
-def _headline(text: str, small: str, verdict: Verdict, lines: list[str]) -> str:
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return (
-        f"<p style='font-size:1.25em;border-left:6px solid {VERDICT_COLOURS[verdict]};padding-left:.6em'>"
-        f"<b>{escape(text)}</b> <small>{escape(small)}</small></p><ul>{items}</ul>"
-    )

@@ -12,17 +12,17 @@ from segment5b_lib.store.roots import pages_of
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.timing import states
 
-_SCHEMA: Final[dict[str, Any]] = {
-    "run_id": pl.String,
+_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "run_id": pl.String(),
     "roles": pl.List(pl.String),
-    "posture": pl.String,
-    "seed": pl.Int64,
-    "scale": pl.String,
-    "world": pl.String,
-    "states": pl.Int64,
-    "parent": pl.String,
-    "attached": pl.Boolean,
-    "created_utc": pl.String,
+    "posture": pl.String(),
+    "seed": pl.Int64(),
+    "scale": pl.String(),
+    "world": pl.String(),
+    "states": pl.Int64(),
+    "parent": pl.String(),
+    "attached": pl.Boolean(),
+    "created_utc": pl.String(),
 }
 
 

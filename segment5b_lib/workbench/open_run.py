@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
@@ -17,25 +17,10 @@ from segment5b_lib.store import catalogue
 from segment5b_lib.store.query import MAX_RESULT_ROWS, open_views, q
 from segment5b_lib.store.runs import Run, RunReceipt
 from segment5b_lib.views.timing import states
-from segment5b_lib.workbench.arrivals import scan
-from segment5b_lib.workbench.dst import DaylightSaving
+from segment5b_lib.workbench.dst import DaylightSaving, scan
 
 if TYPE_CHECKING:
     from segment5b_lib.calibrate.predictor import Predictor
-
-_NAMES: Final = (
-    "arrivals",
-    "dst",
-    "evidence",
-    "identity",
-    "predictor",
-    "receipt",
-    "run_id",
-    "scorecard",
-    "sql",
-    "states",
-    "store",
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -126,7 +111,7 @@ class OpenRun:
         return open_views(self.store)
 
     def __dir__(self) -> list[str]:
-        return list(_NAMES)
+        return [name for name in super().__dir__() if not name.startswith("_")]
 
     def __repr__(self) -> str:
         receipt = self.receipt

@@ -23,25 +23,18 @@ Live: TypeAlias = Any
 _NEEDED: Final = ("ipywidgets", "anywidget")
 
 
-def _bare(widget: Live) -> Live:
-    return widget
-
-
 class Panel:
     """One view: `draw` returns its current content.
 
-    Parameters
-    ----------
-    draw : returns the content
-    around : puts controls around the live widget; called once for every place where it is shown
-    listen : attaches a click handler to a live chart; called for every new chart
+    `around` puts controls around the live widget, once for every place where it is shown; `listen` attaches a click
+    handler to every new live chart.
     """
 
     def __init__(
         self,
         draw: Callable[[], View],
         *,
-        around: Callable[[Live], Live] = _bare,
+        around: Callable[[Live], Live] = lambda widget: widget,
         listen: Callable[[Live], None] | None = None,
     ) -> None:
         self._draw, self._around, self._listen = draw, around, listen

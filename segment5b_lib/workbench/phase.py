@@ -32,12 +32,10 @@ def phase(name: str, run: str | Run | OpenRun | None = None, /, **parameters: An
     Example: `s5.phase("P0", run, as_what_if=True).measured`
     """
     given = {} if run is None else {"run_id": _name(run)}
-    return execution(declared(name), {**given, **{key: _named(value) for key, value in parameters.items()}})
-
-
-def _named(value: Any) -> Any:
-    return [_name(entry) for entry in value] if isinstance(value, (list, tuple)) else _name(value)
+    return execution(declared(name), {**given, **{key: _name(value) for key, value in parameters.items()}})
 
 
 def _name(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_name(entry) for entry in value]
     return value.run_id if isinstance(value, (Run, OpenRun)) else value

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from segment5b_lib.cli.arguments import parse_changes
+from segment5b_lib.cli.terminal import parse_changes
 from segment5b_lib.errors import MissingInputError, PolicyError, UsageError
 from segment5b_lib.store.postures import load_posture, with_changes
 from tests.cli.conftest import segment5b  # noqa: F401 - a fixture

@@ -6,15 +6,13 @@ import polars as pl
 import pytest
 import yaml
 
-from segment5b_lib.calibrate.feasibility import BLOCKED, REACHABLE, admissible, feasibility
-from segment5b_lib.calibrate.forensics import largest_zones, merchant_zones, merchants_in_top_zones
-from segment5b_lib.calibrate.knobs import channel_rules
+from segment5b_lib.calibrate.feasibility import BLOCKED, REACHABLE, admissible, feasibility, target_of
+from segment5b_lib.calibrate.forensics import merchant_zones, merchants_in_top_zones, top_zones
 from segment5b_lib.calibrate.mix import volumes
 from segment5b_lib.calibrate.predictor import Predictor, predict
 from segment5b_lib.calibrate.proposal import propose
-from segment5b_lib.calibrate.sensitivity import sensitivity
+from segment5b_lib.calibrate.sensitivity import channel_rules, sensitivity
 from segment5b_lib.calibrate.settings import candidate_changes, commands, policy_changes, write_changes
-from segment5b_lib.calibrate.target import target_of
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.errors import PolicyError
 from segment5b_lib.gates.score import score
@@ -169,8 +167,8 @@ def test_forensics_add_up_to_t6(published_run):
     merchant_arrivals = merchant_zones(Predictor(published_run))
     prediction = predict(published_run)
     top = prediction.zones.head(10)
-    assert largest_zones(merchant_arrivals)["tzid"].to_list() == top["tzid"].to_list()
-    assert largest_zones(merchant_arrivals)["share"].to_list() == pytest.approx(top["share"].to_list(), rel=1e-9)
+    assert top_zones(merchant_arrivals)["tzid"].to_list() == top["tzid"].to_list()
+    assert top_zones(merchant_arrivals)["share"].to_list() == pytest.approx(top["share"].to_list(), rel=1e-9)
     merchants = merchants_in_top_zones(merchant_arrivals)
     assert merchants["cumulative"][-1] == pytest.approx(top["share"].sum(), rel=1e-9)
     assert merchants["share"].sum() == pytest.approx(1.0)
@@ -179,7 +177,7 @@ def test_forensics_add_up_to_t6(published_run):
 
 def test_forensics_agree_with_the_arrivals(published_run):
     """Who sends how much into the largest zone, counted."""
-    largest = largest_zones(merchant_zones(Predictor(published_run))).row(0, named=True)
+    largest = top_zones(merchant_zones(Predictor(published_run))).row(0, named=True)
     paths = published_run.files("arrival_events_5B", published_run.scenarios[0])
     rows = pl.scan_parquet(paths).filter(pl.col("tzid_primary").cast(pl.String) == largest["tzid"])
     counted = rows.group_by("merchant_id").agg(pl.len()).sort("len", descending=True).collect()

@@ -10,7 +10,6 @@ import webbrowser
 import pytest
 
 from segment5b_lib.cli import browse
-from segment5b_lib.reports import lab
 from segment5b_lib.store.roots import executed_folder, notebooks_folder
 
 
@@ -62,7 +61,7 @@ def test_open_without_a_page_says_how_to_make_one(segment5b, own_run, browsed):
 def started(monkeypatch):
     """JupyterLab is there; what would be started instead of this process."""
     calls = []
-    monkeypatch.setattr(lab, "find_spec", lambda name: importlib.util.find_spec("json"))
+    monkeypatch.setattr(browse, "find_spec", lambda name: importlib.util.find_spec("json"))
     monkeypatch.setattr(os, "execve", lambda path, command, environment: calls.append((command, environment)))
     return calls
 
@@ -93,7 +92,7 @@ def test_lab_opens_a_browser_unless_told_not_to(segment5b, started, private_outp
 
 
 def test_lab_says_what_to_install_where_it_is_absent(segment5b, private_outputs, monkeypatch):
-    monkeypatch.setattr(lab, "find_spec", lambda name: None)
+    monkeypatch.setattr(browse, "find_spec", lambda name: None)
     code, _, err = segment5b("lab")
     assert code == 4
     text = " ".join(err.split())

@@ -11,7 +11,6 @@ from segment5b_lib.charts import renderer
 from segment5b_lib.civil_time import drift
 from segment5b_lib.civil_time.tz_databases import folder_database, past_releases
 from segment5b_lib.civil_time.tzif import zone_bytes, zone_names
-from segment5b_lib.cli import checks
 from segment5b_lib.cli import main as entry
 from segment5b_lib.engine import preflight
 
@@ -94,7 +93,7 @@ def test_a_library_outside_its_range_fails_and_one_that_is_not_as_locked_warns(d
     def version(name):
         return {"numba": "0.10.0", "rich": "99.0"}.get(name) or installed(name)
 
-    monkeypatch.setattr(checks.metadata, "version", version)
+    monkeypatch.setattr(metadata, "version", version)
     code, found = doctor("--scale", "tiny")
     assert code == 4
     assert found["libraries"]["status"] == "fail"
@@ -112,14 +111,14 @@ def test_a_missing_library_fails(doctor, monkeypatch):
             raise metadata.PackageNotFoundError(name)
         return installed(name)
 
-    monkeypatch.setattr(checks.metadata, "version", version)
+    monkeypatch.setattr(metadata, "version", version)
     code, found = doctor("--scale", "tiny")
     assert code == 4
     assert "holidays is missing" in found["libraries"]["found"]
 
 
 def test_python_outside_the_range_fails(doctor, monkeypatch):
-    monkeypatch.setattr(checks, "sys", type("Old", (), {"version_info": (3, 9, 1)}))
+    monkeypatch.setattr("segment5b_lib.cli.doctor.sys", type("Old", (), {"version_info": (3, 9, 1)}))
     code, found = doctor("--scale", "tiny")
     assert code == 4
     assert found["python"]["status"] == "fail"

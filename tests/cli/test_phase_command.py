@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from segment5b_lib.cli import phase
 from segment5b_lib.cli.main import app
-from segment5b_lib.cli.phase_command import declared_options
+from segment5b_lib.cli.phase import declared_options
 from segment5b_lib.reports.notebooks import NOTEBOOKS
 
 FIELDS = {name for entry in NOTEBOOKS.values() if entry.phase for name in entry.parameters.model_fields}

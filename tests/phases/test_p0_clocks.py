@@ -11,7 +11,7 @@ from segment5b_lib import views
 from segment5b_lib.civil_time import drift
 from segment5b_lib.civil_time.tz_databases import folder_database, past_releases
 from segment5b_lib.civil_time.tzif import zone_bytes, zone_names
-from segment5b_lib.cli import checks
+from segment5b_lib.cli.doctor import tz_drift
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
@@ -67,7 +67,7 @@ def test_what_no_release_explains_is_the_doctor_s_to_find_and_not_p0_s(
     plant({"Europe/Berlin": zone_bytes("Africa/Lagos")})
     (found,) = drift_lines(scorecard.evidence)
     assert (found.in_use, found.zones, found.unexplained) == (1, 1, ("Europe/Berlin",))
-    status, sentences, detail = checks.tz_drift("tiny")
+    status, sentences, detail = tz_drift("tiny")
     assert status == "fail" and "planted" in sentences and "Europe/Berlin" in sentences
     (difference,) = (line for line in detail["differences"] if line["from_utc"] == "2026-03-29T01:00:00Z")
     assert difference["tzid"] == "Europe/Berlin" and difference["releases"] == ()

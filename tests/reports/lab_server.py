@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from segment5b_lib.reports.lab import lab_command
+from segment5b_lib.cli.browse import lab_command
 
 
 @contextmanager

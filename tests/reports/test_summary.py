@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from segment5b_lib.contract.words import NotebookStatus
-from segment5b_lib.reports.record import NotebookRecord, next_commands, reasons
-from segment5b_lib.reports.summary import summary_html
+from segment5b_lib.reports.record import NotebookRecord, next_commands, reasons, summary_html
 
 RUN_ID = "0123456789abcdef" * 2
 HOLD = {"status": NotebookStatus.GATE_FAILED, "decision": "HOLD_P3_REMEDIATE"}

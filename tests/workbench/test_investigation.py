@@ -12,9 +12,8 @@ import segment5b_lib as s5
 from segment5b_lib.charts.renderer import VEGALITE_MIME, WIDGET_MIME
 from segment5b_lib.errors import UsageError
 from segment5b_lib.workbench import panels
-from segment5b_lib.workbench.case import Case, day_second, day_text
+from segment5b_lib.workbench.case import PAGE_ROWS, Case, day_second, day_text
 from segment5b_lib.workbench.investigation import Investigation
-from segment5b_lib.workbench.zone_rows import PAGE_ROWS
 
 VIEWS = (
     *("identity", "answer", "choice", "offsets", "heatmap", "timeline", "duration"),

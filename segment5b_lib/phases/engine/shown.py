@@ -9,7 +9,7 @@ from typing import Final
 
 from segment5b_lib.contract.colours import STATUS_COLOURS
 from segment5b_lib.contract.words import Decision, ItemStatus
-from segment5b_lib.html_table import Cell, bold, code, html_record, html_table, spaced
+from segment5b_lib.html_table import Cell, bold, code, headline, html_record, html_table, spaced
 from segment5b_lib.phases.engine.envelope import DodItem, RunIdentity, identity_of
 from segment5b_lib.store.runs import Run
 
@@ -82,12 +82,8 @@ class PhaseDecision:
 
     def _repr_html_(self) -> str:
         colour = STATUS_COLOURS[ItemStatus.GREEN if self.opens else ItemStatus.RED]
-        reasons = "".join(f"<li>{escape(reason)}</li>" for reason in self.reasons)
         stamp = " · what-if: out of order, no evidence" if self.what_if else ""
-        return (
-            f"<p style='font-size:1.25em;border-left:6px solid {colour};padding-left:.6em'>"
-            f"<b>{escape(self.word.value)}</b>{stamp}</p><ul>{reasons}</ul>"
-        )
+        return headline(self.word.value, stamp, self.reasons, bar=colour)
 
 
 @dataclass(frozen=True)

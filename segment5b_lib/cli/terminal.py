@@ -1,21 +1,39 @@
-"""Arguments that several commands share."""
+"""What the commands share: arguments, and output as text, tables or JSON."""
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from segment5b_lib.errors import UsageError
+from segment5b_lib.errors import Segment5BError, UsageError
 
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+_ENDLESS = 10_000
 _ROLES = ("@last", "@baseline", "@candidate")
+
+
+def thread_count(threads: int) -> int:
+    """Threads as given, or for 0 one per core that this process may use."""
+    return threads or len(os.sched_getaffinity(0))
+
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="One line per step instead of a live table.")]
-ThreadsOption = Annotated[int, typer.Option(min=0, help="Threads; 0: one per core. Bytes do not depend on it.")]
+ThreadsOption = Annotated[
+    int,
+    typer.Option(min=0, help="Threads; 0: one per core. Bytes do not depend on it.", callback=thread_count),
+]
 WhatIfOption = Annotated[bool, typer.Option("--as-what-if", help="Go ahead out of order; the result is not evidence.")]
 PruneOption = Annotated[bool, typer.Option("--prune", help="Remove superseded runs first, without asking.")]
 SetOption = Annotated[
@@ -40,9 +58,9 @@ RunArgument = Annotated[
 ]
 
 
-def parse_changes(settings: Sequence[str]) -> dict[str, Any]:
+def parse_changes(settings: Sequence[str]) -> dict[str, object]:
     """Settings as a mapping: `KEY=VALUE` with a YAML value, or `@FILE`, all changes of a file in a posture's form."""
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {}
     for setting in settings:
         for key, value in _setting(setting).items():
             if key in changes:
@@ -51,7 +69,7 @@ def parse_changes(settings: Sequence[str]) -> dict[str, Any]:
     return changes
 
 
-def _setting(setting: str) -> dict[str, Any]:
+def _setting(setting: str) -> dict[str, object]:
     if setting.startswith("@"):
         from segment5b_lib.store.postures import load_changes
 
@@ -70,8 +88,22 @@ def _setting(setting: str) -> dict[str, Any]:
         raise UsageError("5B.CLI.SETTING", "a value is not YAML", where=key, found=text) from error
 
 
-def thread_count(threads: int) -> int:
-    """Threads as given, or for 0 one per core that this process may use."""
-    import os
+def table_width() -> int:
+    """Columns for a table: those of the terminal, unlimited without one."""
+    return console.width if console.is_terminal or "COLUMNS" in os.environ else _ENDLESS
 
-    return threads or len(os.sched_getaffinity(0))
+
+def show_table(table: Table) -> None:
+    Console(highlight=False, width=table_width()).print(table)
+
+
+def show_error(error: Segment5BError) -> None:
+    """Code, what, where, expected, found, what was done, next command: one line each."""
+    errors.print(Text.assemble((error.code, "bold red"), ": ", error.what), soft_wrap=True)
+    for label, text in error.lines():
+        errors.print(Text.assemble((f"  {label:<9}", "dim"), text), soft_wrap=True)
+
+
+def show_json(document: Any) -> None:
+    """One JSON document on standard output, for scripts."""
+    sys.stdout.write(json.dumps(document, indent=1, sort_keys=True, default=str) + "\n")
