@@ -17,7 +17,6 @@ from segment5b_lib.kernel._check import check_array, read_only
 from segment5b_lib.kernel._jit import inner_jit, lean_jit
 from segment5b_lib.kernel.tally_tables import (
     AT_ONCE,
-    BUCKET,
     CELL_PAIRS,
     CENSUS_ROWS,
     COLUMN_TYPES,
@@ -25,8 +24,6 @@ from segment5b_lib.kernel.tally_tables import (
     IN_ROW_ZONE,
     IRREGULAR,
     JOINT_BINS,
-    MERCHANT,
-    MERCHANT_ID,
     MIDDLE,
     NO,
     OFFSET_BINS,
@@ -34,15 +31,18 @@ from segment5b_lib.kernel.tally_tables import (
     OUTSIDE_BUCKET,
     PLACE_ROWS,
     PLACED,
+    PRIOR_BUCKET,
+    PRIOR_MERCHANT,
+    PRIOR_MERCHANT_ID,
+    PRIOR_SEQ,
+    PRIOR_TS,
     QUARTER_US,
-    ROWS,
     SAME_INSTANT,
     SAMPLED_ROWS,
     SEEN,
-    SEQ,
     SERIES_ROWS,
     SILENT,
-    TS,
+    TALLIED_ROWS,
     UNKNOWN,
     WEEK_HOUR,
     YES,
@@ -100,12 +100,12 @@ def find_merchant(merchant_id: np.uint64, ascending: U64) -> int:
 @inner_jit
 def _enter(merchant_id: np.uint64, register: Register, memory: Memory) -> None:
     """Make the series of a merchant those that codes are looked up among."""
-    m = memory.last[MERCHANT]
+    m = memory.last[PRIOR_MERCHANT]
     if m != UNKNOWN:
         for s in range(register.first_series[m], register.first_series[m + 1]):
             memory.series_of[register.country[s], register.zone[s], register.channel[s]] = UNKNOWN
     m = find_merchant(merchant_id, register.merchant_id)
-    memory.last[MERCHANT] = m
+    memory.last[PRIOR_MERCHANT] = m
     if m != UNKNOWN:
         for s in range(register.first_series[m], register.first_series[m + 1]):
             memory.series_of[register.country[s], register.zone[s], register.channel[s]] = s
@@ -115,19 +115,19 @@ def _enter(merchant_id: np.uint64, register: Register, memory: Memory) -> None:
 def _follow(row: int, rows: Columns, memory: Memory, totals: I64) -> bool:
     """Compare a row with the one before it; whether it begins another merchant."""
     last, ts = memory.last, rows.ts[row]
-    new = last[SEEN] == 0 or np.uint64(last[MERCHANT_ID]) != rows.merchant_id[row]
+    new = last[SEEN] == 0 or np.uint64(last[PRIOR_MERCHANT_ID]) != rows.merchant_id[row]
     if new:
-        if last[SEEN] != 0 and rows.merchant_id[row] < np.uint64(last[MERCHANT_ID]):
+        if last[SEEN] != 0 and rows.merchant_id[row] < np.uint64(last[PRIOR_MERCHANT_ID]):
             totals[OUT_OF_ORDER] += 1
         last[AT_ONCE] = last[IN_CELL] = 0
     else:
-        if ts < last[TS] or (ts == last[TS] and rows.seq[row] <= last[SEQ]):
+        if ts < last[PRIOR_TS] or (ts == last[PRIOR_TS] and rows.seq[row] <= last[PRIOR_SEQ]):
             totals[OUT_OF_ORDER] += 1
-        last[AT_ONCE] = last[AT_ONCE] + 1 if ts == last[TS] else 0
-        last[IN_CELL] = last[IN_CELL] + 1 if rows.bucket[row] == last[BUCKET] else 0
+        last[AT_ONCE] = last[AT_ONCE] + 1 if ts == last[PRIOR_TS] else 0
+        last[IN_CELL] = last[IN_CELL] + 1 if rows.bucket[row] == last[PRIOR_BUCKET] else 0
         totals[SAME_INSTANT] += last[AT_ONCE]
         totals[CELL_PAIRS] += last[IN_CELL]
-    last[SEEN], last[TS], last[SEQ], last[BUCKET] = 1, ts, rows.seq[row], rows.bucket[row]
+    last[SEEN], last[PRIOR_TS], last[PRIOR_SEQ], last[PRIOR_BUCKET] = 1, ts, rows.seq[row], rows.bucket[row]
     return bool(new)
 
 
@@ -220,7 +220,7 @@ def _tally_rows(
     for row in range(rows.ts.size):
         if _follow(row, rows, memory, tally.totals):
             _enter(rows.merchant_id[row], register, memory)
-            memory.last[MERCHANT_ID] = np.int64(rows.merchant_id[row])
+            memory.last[PRIOR_MERCHANT_ID] = np.int64(rows.merchant_id[row])
         bucket, s = rows.bucket[row], _series(row, rows, memory)
         if s == UNKNOWN or bucket < 0 or bucket >= buckets:
             odd.series[odd.found[SERIES_ROWS]] = row
@@ -237,7 +237,7 @@ def _tally_rows(
             tally.totals[OUTSIDE_BUCKET] += 1
         _count_census(row, rows, clock, tally, odd)
         _count_place(row, rows, sites, edges, tally, odd)
-    tally.totals[ROWS] += rows.ts.size
+    tally.totals[TALLIED_ROWS] += rows.ts.size
 
 
 @lean_jit

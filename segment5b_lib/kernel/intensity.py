@@ -13,11 +13,11 @@ from segment5b_lib.kernel._jit import lean_jit
 def _realise(baseline: F32, factor: F64, group: I64, mix: F64, cap: float, component: F32, realised: F64) -> int:
     capped = 0
     for s in range(group.size):
-        own = factor[group[s]]
-        for bucket in range(own.size):
-            wanted = baseline[s, bucket] * own[bucket] * mix[s]
+        of_group = factor[group[s]]
+        for bucket in range(of_group.size):
+            wanted = baseline[s, bucket] * of_group[bucket] * mix[s]
             capped += wanted > cap
-            component[s, bucket] = own[bucket]
+            component[s, bucket] = of_group[bucket]
             realised[s, bucket] = cap if wanted > cap else wanted
     return capped
 

@@ -17,7 +17,7 @@ import numpy as np
 from segment5b_lib.arrays import I32, U64
 from segment5b_lib.kernel._jit import inner_jit
 from segment5b_lib.kernel.alias import pick
-from segment5b_lib.kernel.arrival_tables import DRAWN, HYBRID, VIRTUAL, Edges, Pools, ZoneDraws
+from segment5b_lib.kernel.arrival_tables import HYBRID, VIRTUAL, ZONE_DRAWN, Edges, Pools, ZoneDraws
 from segment5b_lib.kernel.philox import philox2x64, philox_lanes, u01
 
 NO_SITE = -1
@@ -91,7 +91,7 @@ def place_series(
                     virtual += 1
                     continue
                 u = rescale(u, p_virtual)
-            pool = draw_pool(u, zones, merchant, day) if bound_pool == DRAWN else bound_pool
+            pool = draw_pool(u, zones, merchant, day) if bound_pool == ZONE_DRAWN else bound_pool
             if pools.unroutable[pool]:
                 unroutable[pools.zone[pool]] += 1
                 if pools.size[pool] == 0:

@@ -26,10 +26,10 @@ from segment5b_lib.kernel.arrival_tally import clock_errors, finish_part, tally_
 from segment5b_lib.kernel.tally_tables import (
     CENSUS_ROWS,
     PLACE_ROWS,
-    ROWS,
     SAMPLED_ROWS,
     SERIES_ROWS,
     SILENT,
+    TALLIED_ROWS,
     UNKNOWN,
     YES,
     Columns,
@@ -125,7 +125,7 @@ class ArrivalTally:
     @property
     def rows(self) -> int:
         """Number of arrivals."""
-        return int(self.tally.totals[ROWS])
+        return int(self.tally.totals[TALLIED_ROWS])
 
 
 Edge = tuple[int, int, int]

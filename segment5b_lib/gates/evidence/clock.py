@@ -95,7 +95,7 @@ class ExpectedClock:
         )
 
 
-def week_hour(local: pl.Expr) -> pl.Expr:
+def week_hour_column(local: pl.Expr) -> pl.Expr:
     """Hour of the week of a wall clock in microseconds: 0 is Monday 00 h, 167 is Sunday 23 h (i16)."""
     # The epoch was a Thursday: 72 hours into its week.
     return ((local.floordiv(HOUR_S * SECOND_US) + 72) % 168).cast(pl.Int16)

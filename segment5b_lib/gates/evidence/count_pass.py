@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from segment5b_lib.contract.datasets import SERIES_KEY, dataset
 from segment5b_lib.errors import InputError
 from segment5b_lib.gates.evidence.series_runs import KEY_SCHEMA, ZoneTables, runs_of, with_codes, zones_of
-from segment5b_lib.kernel.bucket_sums import OUTSIDE, ROWS, CountSums, Sample, add_counts, new_sample
+from segment5b_lib.kernel.bucket_sums import COUNTED_ROWS, OUTSIDE, CountSums, SampledCounts, add_counts, new_sample
 from segment5b_lib.store.columns import numbers
 from segment5b_lib.store.parquet import open_file
 from segment5b_lib.store.runs import Run
@@ -80,7 +80,7 @@ def tally_counts(run: Run, scenario_id: str, law: CountLaw) -> SeriesCounts:
         parts.append((part.series, part.counts, part.sample))
     if moments[OUTSIDE]:
         raise foreign_bucket(DATASET, int(moments[OUTSIDE]), law.buckets)
-    if not moments[ROWS]:
+    if not moments[COUNTED_ROWS]:
         raise no_rows(DATASET, scenario_id)
     series, counts = _merged([(keys, counts) for keys, counts, _ in parts], law.buckets)
     sample = pl.concat([rows for _, _, rows in parts]).sort("rank").head(law.sampled_rows)
@@ -119,7 +119,7 @@ def _tally_part(path: Path, law: CountLaw, share: float) -> SeriesCounts:
     return SeriesCounts(series, sums.counts, tuple(zones), sums.of_zone, sums.moments, _rows(sums.sample))
 
 
-def _rows(sample: Sample) -> pl.DataFrame:
+def _rows(sample: SampledCounts) -> pl.DataFrame:
     return pl.DataFrame({name: getattr(sample, name)[: sample.found[0]] for name in sample._fields[:-1]})
 
 

@@ -14,15 +14,7 @@ from segment5b_lib.contract.datasets import SERIES_KEY, dataset
 from segment5b_lib.gates.evidence.clock import ExpectedClock
 from segment5b_lib.gates.evidence.count_pass import CountLaw, SeriesCounts, foreign_bucket
 from segment5b_lib.gates.evidence.series_runs import ZoneTables, runs_of, with_codes, zones_of
-from segment5b_lib.kernel.bucket_sums import (
-    ALL,
-    MEAN,
-    PHYSICAL,
-    PHYSICAL_MEAN,
-    PHYSICAL_VARIANCE,
-    VARIANCE,
-    add_intensity,
-)
+from segment5b_lib.kernel.bucket_sums import add_intensity
 from segment5b_lib.store.columns import numbers
 from segment5b_lib.store.parquet import open_file
 from segment5b_lib.store.runs import Run
@@ -30,6 +22,9 @@ from segment5b_lib.store.scan import each, no_rows, read_group
 
 DATASET: Final = "s2_realised_intensity_5B"
 _VALUES: Final = ("bucket_index", "lambda_realised")
+_OF_S2: Final = ("intensity", "physical_intensity")
+_OF_S3: Final = ("mean", "variance", "physical_mean", "physical_variance")
+"""Columns of `zone_buckets`, in the order of the kernel's tables by zone and bucket."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +77,7 @@ def zone_buckets(scenario_id: str, intensity: Intensity, counts: SeriesCounts, c
     counts, by their law), the same three of physical arrivals as `physical_intensity`, `physical_mean` and
     `physical_variance`, and `weekend` (share of the bucket on a local weekend). Null where S2 or S3 has no such zone.
     """
-    s2 = _table(intensity.zones, intensity=intensity.of_zone[ALL], physical_intensity=intensity.of_zone[PHYSICAL])
-    s3 = _table(
-        counts.zones,
-        mean=counts.of_zone[MEAN],
-        variance=counts.of_zone[VARIANCE],
-        physical_mean=counts.of_zone[PHYSICAL_MEAN],
-        physical_variance=counts.of_zone[PHYSICAL_VARIANCE],
-    )
+    s2, s3 = _table(_OF_S2, intensity.zones, intensity.of_zone), _table(_OF_S3, counts.zones, counts.of_zone)
     weekend = clock.weekend_of_buckets(intensity.zones)
     joined = s2.join(s3, on=["tzid", "bucket_index"], how="full", coalesce=True, maintain_order="left_right")
     return joined.join(weekend, on=["tzid", "bucket_index"], how="left", maintain_order="left").select(
@@ -97,10 +85,10 @@ def zone_buckets(scenario_id: str, intensity: Intensity, counts: SeriesCounts, c
     )
 
 
-def _table(zones: tuple[str, ...], **tables: np.ndarray) -> pl.DataFrame:
-    buckets = next(iter(tables.values())).shape[1]
+def _table(names: tuple[str, ...], zones: tuple[str, ...], of_zone: NDArray[np.float64]) -> pl.DataFrame:
+    buckets = of_zone.shape[2]
     key = {
         "tzid": pl.Series(np.repeat(np.array(zones, dtype=str), buckets), dtype=pl.String),
         "bucket_index": np.tile(np.arange(buckets, dtype=np.int32), len(zones)),
     }
-    return pl.DataFrame({**key, **{name: table.reshape(-1) for name, table in tables.items()}})
+    return pl.DataFrame({**key, **{name: table.reshape(-1) for name, table in zip(names, of_zone, strict=True)}})

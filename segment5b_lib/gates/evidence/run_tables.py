@@ -34,7 +34,7 @@ from segment5b_lib.gates.evidence.once import once
 from segment5b_lib.gates.evidence.places import places_of, site_weights, take_row_zones, world_edges, world_sites
 from segment5b_lib.gates.evidence.series_runs import KEY_SCHEMA
 from segment5b_lib.gates.evidence.trace import sampled_series
-from segment5b_lib.kernel.tally_tables import ROWS
+from segment5b_lib.kernel.tally_tables import TALLIED_ROWS
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.runs import Run
 
@@ -163,7 +163,7 @@ class Evidence:
     @property
     def arrivals(self) -> int:
         """Number of arrivals in all scenarios."""
-        return int(self.arrival_totals[ROWS])
+        return int(self.arrival_totals[TALLIED_ROWS])
 
     @cached_property
     def arrival_totals(self) -> NDArray[np.int64]:

@@ -173,7 +173,7 @@ def _broken(expansion: Expansion, rows: Rows, finding: Finding) -> StateError:
         "an arrival that was about to be published breaks a rule",
         where=f"arrival_events_5B, scenario {expansion.domain.scenario_id}, "
         f"merchant {expansion.scenario.tables.merchants.merchant_id[merchant]}, bucket {bucket}",
-        expected=arrival_check.RULES[finding.rule],
+        expected=arrival_check.ROW_RULES[finding.rule],
         found=values,
         next_step="this is a defect of the library: report it with the run's identity",
     )
@@ -182,7 +182,7 @@ def _broken(expansion: Expansion, rows: Rows, finding: Finding) -> StateError:
 def shard_statistics(result: ShardResult, zones: tuple[str, ...]) -> Counters:
     """Sufficient statistics of a part file, which S5 derives again from the rows."""
     total = result.sums.total.tolist()
-    rows = total[arrival_check.ROWS]
+    rows = total[arrival_check.CHECKED_ROWS]
     return {
         "rows": rows,
         "virtual": total[arrival_check.VIRTUAL_ROWS],

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from segment5b_lib.contract.policies import RoutingPolicy
-from segment5b_lib.kernel.arrival_tables import DRAWN, VIRTUAL, Grid, Pools, SeriesTable, Tables, ZoneDraws
+from segment5b_lib.kernel.arrival_tables import VIRTUAL, ZONE_DRAWN, Grid, Pools, SeriesTable, Tables, ZoneDraws
 from segment5b_lib.kernel.streams import ARRIVAL_EDGE_PICK, ARRIVAL_SITE_PICK, ARRIVAL_TIME, stream_keys
 from segment5b_lib.model.pools import MERCHANT_COUNTRY_ZONE, MERCHANT_ZONE, SITE_KEY, SitePools, build_pools
 from segment5b_lib.model.zone_draws import days_of_buckets, no_zone_draws, zone_draws
@@ -38,8 +38,8 @@ from segment5b_lib.store.columns import dictionary, encode
 class ZoneBinding:
     """Site pools of a scenario, and how an arrival gets its pool.
 
-    `series_pool` int32 [series] is the pool of a series' physical arrivals, or DRAWN; `draws` are the zone tables by
-    merchant and day; `missing_weights` counts merchant-days that need zone weights and have none.
+    `series_pool` int32 [series] is the pool of a series' physical arrivals, or ZONE_DRAWN; `draws` are the zone tables
+    by merchant and day; `missing_weights` counts merchant-days that need zone weights and have none.
     """
 
     pools: SitePools
@@ -56,7 +56,7 @@ def _by_row(
     pools = _pools(policy, series, MERCHANT_COUNTRY_ZONE, routing, sites)
     numbered = pools.keys.select(MERCHANT_COUNTRY_ZONE).with_row_index("pool")
     pool = series.join(numbered, on=MERCHANT_COUNTRY_ZONE, how="left", maintain_order="left")["pool"]
-    series_pool = pool.cast(pl.Int32).fill_null(DRAWN).to_numpy()
+    series_pool = pool.cast(pl.Int32).fill_null(ZONE_DRAWN).to_numpy()
     return ZoneBinding(pools, series_pool, no_zone_draws(routing.merchants.height, days), 0)
 
 
@@ -86,7 +86,7 @@ def _by_group(
         policy.concentration_temper,
         policy.fail_closed_rules,
     )
-    series_pool = np.full(len(domain), DRAWN, np.int32)
+    series_pool = np.full(len(domain), ZONE_DRAWN, np.int32)
     return ZoneBinding(pools, series_pool, draws, int((busy & (draws.size == 0)).sum()))
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.contract.verdicts import gate_bound, number_bound
-from segment5b_lib.kernel.clock_windows import ELSEWHERE
+from segment5b_lib.kernel.sampling import ELSEWHERE
 from segment5b_lib.states.s5 import ledger as s5_ledger
 from segment5b_lib.states.s5 import summary as s5_summary
 from segment5b_lib.states.s5.check import NONE_ALLOWED, Check, CheckStatus, check_bounds, check_invariant

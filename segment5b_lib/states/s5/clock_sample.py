@@ -25,8 +25,14 @@ from segment5b_lib.civil_time.oracle import expected_offsets
 from segment5b_lib.contract.units import HOUR_S, SECOND_US
 from segment5b_lib.contract.validation_policy import CivilTimeMeasurement, SamplingPlan
 from segment5b_lib.contract.words import Lane
-from segment5b_lib.kernel.clock_windows import ELSEWHERE, WindowTable, pick_in_windows, window_table, windows_of
-from segment5b_lib.kernel.sample_order import seeded_order
+from segment5b_lib.kernel.sampling import (
+    ELSEWHERE,
+    WindowTable,
+    pick_in_windows,
+    seeded_order,
+    window_table,
+    windows_of,
+)
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.parts import PartFile, RowGroup, read_rows, row_groups
 from segment5b_lib.store.columns import coded

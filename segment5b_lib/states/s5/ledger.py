@@ -163,7 +163,7 @@ class _Reader:
             ("FACTOR_CLIP", ledger_check.FACTOR_CLIP, f"{clip.min} to {clip.max}", values.factor),
             ("MU", ledger_check.MU, "S2's lambda_realised", values.mu),
             ("ZERO_INTENSITY", ledger_check.ZERO_INTENSITY, "0", values.arrivals),
-            ("COUNTS", ledger_check.COUNTS, f"0 to {limits.max_count}", values.arrivals),
+            ("COUNTS", ledger_check.COUNT_RANGE, f"0 to {limits.max_count}", values.arrivals),
             ("CAPPED_FLAG", ledger_check.CAPPED_FLAG, f"a count of {limits.max_count}", values.arrivals),
         ):
             violations.record(invariant, (broken & bit) != 0, place, expected, values_of.item)

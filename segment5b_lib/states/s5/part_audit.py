@@ -13,7 +13,7 @@ from segment5b_lib.arrays import I64
 from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.contract.validation_policy import SamplingPlan
 from segment5b_lib.contract.words import Lane
-from segment5b_lib.kernel.sample_order import seeded_order
+from segment5b_lib.kernel.sampling import seeded_order
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.arrival_rules import ARRIVAL_INVARIANTS, AUDITED_COLUMNS, ArrivalInvariants, ArrivalRows
 from segment5b_lib.states.s5.expected_clock import stored_clock_errors

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from segment5b_lib.arrays import I64
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.words import Lane
-from segment5b_lib.kernel.summary_check import add_summary, summary_agrees
+from segment5b_lib.kernel.ledger_check import add_summary_rows, summary_agrees
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s4.counts import merchant_cells, merchant_starts
 from segment5b_lib.states.s5.check import MAX_ISSUES, Issue
@@ -139,7 +139,7 @@ class _Reader:
             return False
         numbers = self.sequences
         with self.lock:
-            outside = add_summary(
+            outside = add_summary_rows(
                 place,
                 self.merchant_of,
                 count,
