@@ -6,7 +6,7 @@ from typing import Final
 
 from segment5b_lib.contract.dataset import PART_FILE, TS, WALL, Dataset
 from segment5b_lib.contract.outputs import LOCAL_COLUMNS, OUTPUTS, SERIES_KEY, arrival_schema
-from segment5b_lib.contract.upstream import UPSTREAM
+from segment5b_lib.contract.upstream import SITE_KEY, SURFACE_KEY, UPSTREAM
 from segment5b_lib.errors import UsageError
 
 __all__ = [
@@ -15,6 +15,8 @@ __all__ = [
     "OUTPUTS",
     "PART_FILE",
     "SERIES_KEY",
+    "SITE_KEY",
+    "SURFACE_KEY",
     "TS",
     "UPSTREAM",
     "UPSTREAM_SEGMENTS",

@@ -17,12 +17,12 @@ import numpy as np
 import polars as pl
 from scipy import special
 
+from segment5b_lib.contract.datasets import SITE_KEY
 from segment5b_lib.contract.verdicts import Measurement, without_power
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.gate import ARRIVALS, Gate, Group
 
-_SITE_KEY = ("merchant_id", "legal_country_iso", "site_order")
 _LISTED = 10
 
 
@@ -59,7 +59,7 @@ def _sites(evidence: Evidence) -> pl.DataFrame:
     group = ("merchant_id", "legal_country_iso", "tzid") if bound else ("merchant_id", "tzid")
     arrivals = np.sum([counted.tally.sites for counted in evidence.tallies.values()], axis=0)
     counted = evidence.sites.with_columns(arrivals=pl.Series(arrivals))
-    weighted = counted.join(evidence.site_weights, on=_SITE_KEY, how="left", maintain_order="left")
+    weighted = counted.join(evidence.site_weights, on=SITE_KEY, how="left", maintain_order="left")
     return weighted.select(_name(group), pl.col("weight").fill_null(0.0), "arrivals")
 
 

@@ -40,7 +40,7 @@ def _result(entry: Gate, evidence: Evidence) -> GateResult:
         measurement = measure(evidence)
     except (InputError, MissingInputError) as error:
         measurement = not_measured(f"{error.what}: needs {', '.join(entry.evidence)}")
-    return entry.judged(measurement, evidence.policy, f"{measure.__module__}.{measure.__qualname__}")
+    return entry.judged(measurement, evidence.run.policies.validation, f"{measure.__module__}.{measure.__qualname__}")
 
 
 def _identity(run: Run) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""T7: the share of arrivals that happen online.
+"""T7: the share of arrivals that are virtual.
 
 Value: share of arrivals with is_virtual, over all arrivals. B+ asks for both bands together. Source: plan §3.1.
 

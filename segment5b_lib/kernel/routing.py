@@ -1,4 +1,4 @@
-"""Where the arrivals of one series in one bucket happen: at a site, or at an online edge.
+"""Where the arrivals of one series in one bucket happen: at a site, or at an edge.
 
 Uniforms of draw j in bucket b, from block (j, b) of the family:
 

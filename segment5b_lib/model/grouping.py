@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
 
 import polars as pl
 
+from segment5b_lib.contract.datasets import SURFACE_KEY
 from segment5b_lib.contract.policies import GroupingPolicy
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.errors import InputError
 from segment5b_lib.identity import zone_group_id
 from segment5b_lib.model.scenario import Scenario
 
-_KEY: Final = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
-
 
 def with_attributes(series: pl.DataFrame, profile: pl.DataFrame, virtual: pl.DataFrame) -> pl.DataFrame:
     """Each series with its demand class (5A) and virtual mode (3B); a series without one is an error."""
-    zone_key = ["merchant_id", "legal_country_iso", "tzid"]
-    joined = series.join(profile, on=zone_key, how="left", validate="m:1", maintain_order="left").join(
+    joined = series.join(profile, on=SURFACE_KEY[:3], how="left", validate="m:1", maintain_order="left").join(
         virtual, on="merchant_id", how="left", validate="m:1", maintain_order="left"
     )
     for column, owner in (("demand_class", "merchant_zone_profile_5A"), ("virtual_mode", "virtual_classification_3B")):
@@ -28,7 +25,7 @@ def with_attributes(series: pl.DataFrame, profile: pl.DataFrame, virtual: pl.Dat
             raise InputError(
                 f"5B.S1.{column.upper()}_MISSING",
                 f"a series of the surface has no row in {owner}",
-                where=f"{owner}, key {missing.select(_KEY).row(0)}",
+                where=f"{owner}, key {missing.select(SURFACE_KEY).row(0)}",
                 expected=column,
                 found=f"{missing.height} series without",
             )

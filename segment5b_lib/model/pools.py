@@ -15,11 +15,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from segment5b_lib.contract.datasets import SITE_KEY
 from segment5b_lib.errors import InputError
 from segment5b_lib.identity import site_id
 from segment5b_lib.kernel.alias import build_alias_slices, picking
 
-SITE_KEY: Final = ["merchant_id", "legal_country_iso", "site_order"]
 SITE_COLUMNS: Final = {
     "site_timezones": [*SITE_KEY, "tzid"],
     "s1_site_weights": [*SITE_KEY, "p_weight"],

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from segment5b_lib.contract.datasets import dataset
+from segment5b_lib.contract.datasets import SURFACE_KEY, dataset
 from segment5b_lib.contract.policies import GroupingPolicy
 from segment5b_lib.contract.words import Lane, ScenarioBand
 from segment5b_lib.errors import StateError
@@ -20,7 +20,6 @@ from segment5b_lib.model.grouping import grouped, with_attributes
 from segment5b_lib.model.scenario import Scenario, scenario_of
 from segment5b_lib.states.context import Context, Publication, StateSpec
 from segment5b_lib.states.surface import (
-    SURFACE_KEY,
     SeriesSlice,
     Surface,
     check_intensity,
@@ -110,9 +109,7 @@ def _compute(context: Context, scenario: Scenario, series: pl.DataFrame) -> pl.D
     """One row per series: its group and the attributes that make up the group."""
     with context.step("derive groups", Lane.COMPUTE) as step:
         step.rows = series.height
-        profile = context.run.world.frame(
-            "merchant_zone_profile_5A", ["merchant_id", "legal_country_iso", "tzid", "demand_class"]
-        )
+        profile = context.run.world.frame("merchant_zone_profile_5A", [*SURFACE_KEY[:3], "demand_class"])
         virtual = context.run.world.frame("virtual_classification_3B", ["merchant_id", "virtual_mode"])
         return grouped(with_attributes(series, profile, virtual), scenario, context.run.policies.grouping)
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from segment5b_lib.contract.datasets import dataset
+from segment5b_lib.contract.datasets import SURFACE_KEY, dataset
 from segment5b_lib.errors import InputError
 from segment5b_lib.store.columns import words
 from segment5b_lib.store.engine_columns import is_text
@@ -24,8 +24,6 @@ from segment5b_lib.store.scan import RowRanges
 from segment5b_lib.store.worlds import World
 
 _SURFACE: Final = dataset("merchant_zone_scenario_local_5A")
-SURFACE_KEY: Final = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
-"""Columns that name a series, in the order by which series are sorted."""
 _BUCKET: Final = "local_horizon_bucket_index"
 _LAMBDA: Final = "lambda_local_scenario"
 SLICE_ROWS: Final = 1 << 20

@@ -51,13 +51,13 @@ def summary_table(domain: SeriesDomain, counts: Counts, tallies: Sequence[Tallie
     virtual = np.concatenate([part.virtual for part in tallies], axis=1)
     first_seq = np.concatenate([part.first_seq for part in tallies], axis=1)
     series, bucket = np.nonzero(counts.series)
-    count, online = counts.series[series, bucket], virtual[series, bucket]
+    count, of_virtual = counts.series[series, bucket], virtual[series, bucket]
     keys = domain.frame.select(SERIES_KEY)[counts.series_from :][series]
     frame = keys.with_columns(
         bucket_index=pl.Series(bucket.astype(np.int32)),
         count_N=pl.Series(count),
-        count_physical=pl.Series(count - online),
-        count_virtual=pl.Series(online),
+        count_physical=pl.Series(count - of_virtual),
+        count_virtual=pl.Series(of_virtual),
         first_arrival_seq=pl.Series(first_seq[series, bucket]),
     )
     return frame.to_arrow(compat_level=pl.CompatLevel.oldest())

@@ -12,10 +12,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from segment5b_lib.contract.datasets import SITE_KEY
 from segment5b_lib.contract.policies import RoutingPolicy
 from segment5b_lib.kernel.arrival_tables import VIRTUAL, ZONE_DRAWN, Grid, Pools, SeriesTable, Tables, ZoneDraws
 from segment5b_lib.kernel.streams import ARRIVAL_EDGE_PICK, ARRIVAL_SITE_PICK, ARRIVAL_TIME, stream_keys
-from segment5b_lib.model.pools import MERCHANT_COUNTRY_ZONE, MERCHANT_ZONE, SITE_KEY, SitePools, build_pools
+from segment5b_lib.model.pools import MERCHANT_COUNTRY_ZONE, MERCHANT_ZONE, SitePools, build_pools
 from segment5b_lib.model.zone_draws import days_of_buckets, no_zone_draws, zone_draws
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s4.civil_time import check_zones, zone_offsets
@@ -23,7 +24,7 @@ from segment5b_lib.states.s4.counts import CountFiles
 from segment5b_lib.states.s4.merchants import (
     Codes,
     MerchantRouting,
-    check_online,
+    check_virtual,
     edge_table,
     merchant_routing,
     merchant_table,
@@ -121,8 +122,8 @@ def build_tables(
 ) -> ScenarioTables:
     """Tables of one scenario; every rule that can be checked before compute is."""
     policy = context.run.policies.routing
-    routing = merchant_routing(domain, inputs.sites, inputs.online)
-    check_online(routing, np.asarray(counts.cell.any(axis=1)), policy.fail_closed_rules)
+    routing = merchant_routing(domain, inputs.sites, inputs.virtual)
+    check_virtual(routing, np.asarray(counts.cell.any(axis=1)), policy.fail_closed_rules)
     check_zones(inputs.cache, routing.active_zones, policy)
     days, day = days_of_buckets(grid, domain.buckets)
     if policy.physical_router.zone_binding == "row_zone":

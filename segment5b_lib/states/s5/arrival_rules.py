@@ -187,13 +187,13 @@ class ArrivalInvariants:
 
     def _foreign_edge(self, rows: ArrivalRows) -> Wrong:
         wrong = np.zeros(rows.seq.size, np.bool_)
-        online = np.flatnonzero(rows.virtual)
-        merchant, edge = rows.merchant[online], rows.ids("edge_id")[online]
+        virtual = np.flatnonzero(rows.virtual)
+        merchant, edge = rows.merchant[virtual], rows.ids("edge_id")[virtual]
         primary, operational, settlement = (
-            rows.code[f"tzid_{name}"][online] for name in ("primary", "operational", "settlement")
+            rows.code[f"tzid_{name}"][virtual] for name in ("primary", "operational", "settlement")
         )
-        wrong[online] = self.places.edges.foreign(edge, merchant, operational) | (primary != operational)
-        wrong[online] |= self.places.settlement.foreign(merchant, merchant, settlement)
+        wrong[virtual] = self.places.edges.foreign(edge, merchant, operational) | (primary != operational)
+        wrong[virtual] |= self.places.settlement.foreign(merchant, merchant, settlement)
         return wrong
 
     def _foreign_series(self, rows: ArrivalRows) -> Wrong:

@@ -118,14 +118,14 @@ def _joined(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
 
 
 def _role_errors(rows: ArrivalRows, invariants: ArrivalInvariants) -> dict[str, I64]:
-    online = np.flatnonzero(rows.virtual)
+    virtual = np.flatnonzero(rows.virtual)
     return {
         role: stored_clock_errors(
             invariants.horizon,
             invariants.places.tzids,
-            rows.code[f"tzid_{role}"][online],
-            rows.ts[online],
-            rows.instants(f"ts_local_{role}")[online],
+            rows.code[f"tzid_{role}"][virtual],
+            rows.ts[virtual],
+            rows.instants(f"ts_local_{role}")[virtual],
         )
         for role in VIRTUAL_ROLES
     }

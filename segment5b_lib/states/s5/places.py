@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from segment5b_lib.contract.datasets import SITE_KEY
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.identity import site_id
 from segment5b_lib.states.s5.rows import distinct
@@ -26,7 +27,6 @@ READS: Final = (
     "edge_catalogue_3B",
     "edge_universe_hash_3B",
 )
-_SITE_KEY: Final = ["merchant_id", "legal_country_iso", "site_order"]
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,10 @@ def load_places(world: World) -> PlaceDirectory:
 
 def _sites(world: World) -> pl.DataFrame:
     """Sites that 1B located, with 2A's zone; no arrival matches a site without a zone."""
-    located = world.frame("site_locations", _SITE_KEY)
-    zones = world.frame("site_timezones", [*_SITE_KEY, "tzid"])
-    sites = located.join(zones, on=_SITE_KEY, how="inner")
-    ids = [site_id(*key) for key in sites.select(_SITE_KEY).iter_rows()]
+    located = world.frame("site_locations", SITE_KEY)
+    zones = world.frame("site_timezones", [*SITE_KEY, "tzid"])
+    sites = located.join(zones, on=SITE_KEY, how="inner")
+    ids = [site_id(*key) for key in sites.select(SITE_KEY).iter_rows()]
     return sites.select("merchant_id", "tzid", id=pl.Series(ids, dtype=pl.UInt64))
 
 
@@ -104,7 +104,7 @@ def _edges(world: World) -> pl.DataFrame:
 
 
 def _settlement(world: World) -> pl.DataFrame:
-    """One settlement per online merchant: the merchant itself is the id."""
+    """One settlement per merchant that may be virtual: the merchant itself is the id."""
     settlement = world.frame("virtual_settlement_3B", ["merchant_id", "tzid_settlement"])
     return settlement.select("merchant_id", tzid="tzid_settlement", id="merchant_id")
 
