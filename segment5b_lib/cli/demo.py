@@ -35,7 +35,7 @@ def demo(
     Example: `segment5b demo`.
     """
     from segment5b_lib.engine.preflight import require, scale_needs
-    from segment5b_lib.gates.saved import scorecard
+    from segment5b_lib.gates.scoring import scorecard
     from segment5b_lib.reports.site import write_site
     from segment5b_lib.store.roots import outputs_folder
     from segment5b_lib.world.build import build_world

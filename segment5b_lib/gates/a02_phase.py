@@ -16,8 +16,8 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64
 from segment5b_lib.contract.verdicts import Measurement, not_measured, without_power
 from segment5b_lib.gates.evidence.census import NO_HOUR
 from segment5b_lib.gates.evidence.clock import ExpectedClock
@@ -79,10 +79,10 @@ def profile_distances(evidence: Evidence) -> pl.DataFrame:
     return pl.DataFrame([row for row in rows if row["arrivals"]], schema=schema)
 
 
-Hours = dict[str, NDArray[np.float64]]
+Hours = dict[str, F64]
 
 
-def _added(table: Hours, members: list[str]) -> NDArray[np.float64]:
+def _added(table: Hours, members: list[str]) -> F64:
     return np.asarray(np.sum([np.zeros(24), *(table[tzid] for tzid in members if tzid in table)], axis=0))
 
 
@@ -106,7 +106,7 @@ def _predicted(evidence: Evidence, column: str) -> Hours:
     return predicted
 
 
-def _by_hour(per_bucket: NDArray[np.float64], clock: ExpectedClock, tzid: str) -> NDArray[np.float64]:
+def _by_hour(per_bucket: F64, clock: ExpectedClock, tzid: str) -> F64:
     """Buckets dealt to the local hours that they cover, in equal parts per cell."""
     cells = np.arange(clock.start, clock.end, clock.cell_seconds)
     hours = (cells + clock.zones[tzid].at(cells)) // 3600 % 24
@@ -114,12 +114,7 @@ def _by_hour(per_bucket: NDArray[np.float64], clock: ExpectedClock, tzid: str) -
     return np.asarray(np.bincount(hours, np.repeat(per_bucket / parts, parts), 24), np.float64)
 
 
-def _distance(
-    observed: NDArray[np.float64],
-    intensity: NDArray[np.float64],
-    variance: NDArray[np.float64],
-    mean: NDArray[np.float64],
-) -> dict[str, float]:
+def _distance(observed: F64, intensity: F64, variance: F64, mean: F64) -> dict[str, float]:
     """mae_pp and law_pp of one zone. A share n_h/n varies by (1 − p)²V_h + p²(V − V_h), over n² (delta method)."""
     share = intensity / intensity.sum() if intensity.sum() else np.zeros(24)
     arrivals = max(observed.sum(), 1.0)

@@ -48,7 +48,7 @@ class CertificateClass:
     waived: tuple[Waiver, ...]
 
 
-def classify(
+def certificate_class_of(
     seeds: Sequence[SeedResults], cross_run: Sequence[GateResult], policy: Stability, waivers: Sequence[Waiver] = ()
 ) -> CertificateClass:
     """Judge several seeds together.

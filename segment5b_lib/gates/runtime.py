@@ -28,7 +28,7 @@ from segment5b_lib.gates.gate import Gate, Group
 from segment5b_lib.store.runs import Run
 
 RUNTIME_STATES: Final = ("S1", "S2", "S3", "S4", "S5")
-LANES: Final = ("candidate", "witness", "certification")
+SEED_SETS: Final = ("candidate", "witness", "certification")
 
 
 def runtime_gate(name: str, seconds: Sequence[float], scale: str, policy: RuntimePolicy) -> GateResult:
@@ -101,6 +101,6 @@ GATES: Final[tuple[Gate, ...]] = (
     ),
     *(
         _runtime_gate(lane, "lanes", f"wall time of the {lane} lane, changed state onward on {seeds}", "S4", "lane")
-        for lane, seeds in zip(LANES, ("one seed", "two seeds", "four seeds"), strict=True)
+        for lane, seeds in zip(SEED_SETS, ("one seed", "two seeds", "four seeds"), strict=True)
     ),
 )

@@ -68,7 +68,7 @@ class Origin:
 class Scorecard:
     """All gates of one run, in the order of the table, and who owns those that failed.
 
-    `origin` is there where the scorecard is kept on disk (see `gates.saved`).
+    `origin` is there where the scorecard is kept on disk (see `gates.scoring`).
     """
 
     identity: dict[str, Any]

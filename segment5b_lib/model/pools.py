@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64, I32
 from segment5b_lib.contract.datasets import SITE_KEY
 from segment5b_lib.errors import InputError
 from segment5b_lib.identity import site_id
@@ -82,8 +82,8 @@ class SitePools:
 
     key: list[str]
     keys: pl.DataFrame
-    share: NDArray[np.float64]
-    choice: NDArray[np.int32]
+    share: F64
+    choice: I32
 
     def zone_used(self, key: Mapping[str, Any]) -> str | None:
         """The zone of the sites in the pool of a key; None if it is empty. `key` may have further columns."""
@@ -97,8 +97,8 @@ class _Slices:
     """Sites in pool order with their alias tables; `frame` has key columns, `start`, `size`."""
 
     frame: pl.DataFrame
-    share: NDArray[np.float64]
-    choice: NDArray[np.int32]
+    share: F64
+    choice: I32
 
 
 def build_pools(wanted: pl.DataFrame, key: list[str], sites: pl.DataFrame, *, redirect: bool) -> SitePools:
@@ -199,5 +199,5 @@ def _centroids(sites: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     return ordered.select(by)[starts].with_columns(*(pl.Series(name, unit[:, axis]) for axis, name in enumerate(_AXES)))
 
 
-def _directions(centroids: pl.DataFrame) -> NDArray[np.float64]:
+def _directions(centroids: pl.DataFrame) -> F64:
     return centroids.select(_AXES).to_numpy()

@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from segment5b_lib.contract.words import Decision, Verdict
-from segment5b_lib.gates import saved
+from segment5b_lib.gates import scoring
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE, GATES
 from segment5b_lib.phases.engine.envelope import Body, DodItem
@@ -83,7 +83,7 @@ class P0Measured(Measured):
 
 def measure(subject: Subject[PhaseParameters]) -> P0Measured:
     """Score the run and measure every published figure."""
-    return measured_on(subject.run, saved.scorecard(subject.run))
+    return measured_on(subject.run, scoring.scorecard(subject.run))
 
 
 def measured_on(run: Run, scorecard: Scorecard) -> P0Measured:

@@ -16,8 +16,8 @@ import polars as pl
 from pydantic import Field
 
 from segment5b_lib.contract.words import Decision, Verdict
-from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import scorecard
 from segment5b_lib.gates.table import EVIDENCE
 from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.measured import Measured

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64
 from segment5b_lib.contract.datasets import SURFACE_KEY, dataset
 from segment5b_lib.contract.policies import GroupingPolicy
 from segment5b_lib.contract.words import Lane, ScenarioBand
@@ -19,13 +19,7 @@ from segment5b_lib.errors import StateError
 from segment5b_lib.model.grouping import grouped, with_attributes
 from segment5b_lib.model.scenario import Scenario, scenario_of
 from segment5b_lib.states.context import Context, Publication, StateSpec
-from segment5b_lib.states.surface import (
-    SeriesSlice,
-    Surface,
-    check_intensity,
-    sorted_surface,
-    source_surface,
-)
+from segment5b_lib.states.surface import SeriesSlice, Surface, check_intensity, sorted_surface, source_surface
 from segment5b_lib.store.markers import Counters
 from segment5b_lib.store.parquet import write_table
 
@@ -171,7 +165,7 @@ def grid_of(scenario: Scenario) -> pl.DataFrame:
     )
 
 
-def group_shape(scenario: Scenario, series: int, members: NDArray[np.float64]) -> Counters:
+def group_shape(scenario: Scenario, series: int, members: F64) -> Counters:
     """Counters of the grid and of the size of groups; `members` has one number per group."""
     return {
         "total_bucket_count": scenario.buckets,

@@ -13,8 +13,8 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F32
 from segment5b_lib.contract.datasets import SURFACE_KEY, dataset
 from segment5b_lib.errors import InputError
 from segment5b_lib.store.columns import words
@@ -56,7 +56,7 @@ class SurfaceSlice:
     start: int
     stop: int
     keys: pa.Table
-    intensity: NDArray[np.float32]
+    intensity: F32
 
 
 class Surface:
@@ -95,7 +95,7 @@ class Surface:
         keys = rows.select(list(SURFACE_KEY)).take(pa.array(np.arange(stop - start) * self.buckets))
         return SurfaceSlice(start, stop, keys, rows[_LAMBDA].to_numpy().reshape(shape))
 
-    def intensity(self, start: int, stop: int) -> NDArray[np.float32]:
+    def intensity(self, start: int, stop: int) -> F32:
         """λ of the series [start, stop) as float32 [series, bucket], of rows that are known to be in order."""
         rows = self._rows.read([_LAMBDA], start * self.buckets, stop * self.buckets)
         return np.asarray(rows[_LAMBDA].to_numpy().reshape(stop - start, self.buckets))

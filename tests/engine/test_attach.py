@@ -18,9 +18,8 @@ from segment5b_lib.engine.retention import latest_receipt, pin, prune, supersede
 from segment5b_lib.engine.throwaway import throwaway
 from segment5b_lib.errors import ConflictError, InputError, MissingInputError, Segment5BError, StaleError, UsageError
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.saved import scorecard
-from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import score, scorecard
 from segment5b_lib.store.catalogue import list_runs, open_run
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World

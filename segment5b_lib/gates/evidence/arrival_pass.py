@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I32, I64
 from segment5b_lib.contract.datasets import SERIES_KEY, dataset
 from segment5b_lib.gates.evidence.arrival_tables import ArrivalTables
 from segment5b_lib.kernel.arrival_tally import clock_errors, finish_part, tally_rows
@@ -65,7 +66,7 @@ class OverflowRows:
     sampled: pl.DataFrame
 
 
-def _taken(table: pa.Table, positions: NDArray[np.int32], names: Sequence[str]) -> pl.DataFrame:
+def _taken(table: pa.Table, positions: I32, names: Sequence[str]) -> pl.DataFrame:
     """Some columns of the rows at some positions; text as text, instants as epoch microseconds (i64)."""
     frame = pl.DataFrame(pl.from_arrow(table.select(list(names)).take(pa.array(positions))))
     return frame.with_columns(
@@ -73,7 +74,7 @@ def _taken(table: pa.Table, positions: NDArray[np.int32], names: Sequence[str]) 
     )
 
 
-def _grouped(table: pa.Table, positions: NDArray[np.int32], names: Sequence[str]) -> pl.DataFrame:
+def _grouped(table: pa.Table, positions: I32, names: Sequence[str]) -> pl.DataFrame:
     """The same, one row per distinct combination, with `arrivals` (i64)."""
     return _taken(table, positions, names).group_by(names).agg(arrivals=pl.len().cast(pl.Int64))
 
@@ -97,8 +98,8 @@ def _together(parts: Sequence[OverflowRows]) -> OverflowRows:
     return OverflowRows(total("census"), total("roles"), total("series"), total("places"), sampled)
 
 
-DATASET: Final = "arrival_events_5B"
-ROLES: Final = ("settlement", "operational")
+_ARRIVALS: Final = "arrival_events_5B"
+_ROLES: Final = ("settlement", "operational")
 _PLACE: Final = ("merchant_id", "site_id", "edge_id")
 _COLUMNS: Final = (
     *SERIES_KEY,
@@ -128,8 +129,8 @@ class ArrivalTally:
         return int(self.tally.totals[TALLIED_ROWS])
 
 
-Edge = tuple[int, int, int]
-"""Merchant, instant and number of an outermost row of a part file."""
+Outermost = tuple[int, int, int]
+"""Merchant, instant and number of the first or the last row of a part file."""
 
 
 class ArrivalPass:
@@ -146,28 +147,28 @@ class ArrivalPass:
         ------
         InputError : ``5B.GATES.EMPTY_SCENARIO`` where they hold no row
         """
-        files = run.files(DATASET, self.tables.scenario_id)
-        check_files(files, dataset(DATASET))
+        files = run.files(_ARRIVALS, self.tables.scenario_id)
+        check_files(files, dataset(_ARRIVALS))
         parts = list(each(self._part, files))
         ends = [end for _, end in parts if end is not None]
         breaks = sum(before[1] >= after[0] for before, after in pairwise(ends))
         overflow = [frames for rows, _ in parts for frames in rows]
         if not overflow:
-            raise no_rows(DATASET, self.tables.scenario_id)
+            raise no_rows(_ARRIVALS, self.tables.scenario_id)
         return ArrivalTally(self.tables, self._total(), _together(overflow), breaks)
 
-    def _part(self, path: Path) -> tuple[list[OverflowRows], tuple[Edge, Edge] | None]:
+    def _part(self, path: Path) -> tuple[list[OverflowRows], tuple[Outermost, Outermost] | None]:
         """One part file: its overflow rows, and its first and last row."""
         tally, memory = self._borrow(), self.tables.memory()
         overflow, first, last = [], None, None
         try:
-            with open_file(path, dataset(DATASET), foreign=True) as file:
+            with open_file(path, dataset(_ARRIVALS), foreign=True) as file:
                 for group in range(file.num_row_groups):
-                    table = self._keyed(read_group(file, group, _COLUMNS, DATASET))
+                    table = self._keyed(read_group(file, group, _COLUMNS, _ARRIVALS))
                     if table.num_rows == 0:
                         continue
                     rows = self._columns(table)
-                    first, last = first or _edge(rows, 0), _edge(rows, -1)
+                    first, last = first or _outermost(rows, 0), _outermost(rows, -1)
                     overflow.append(self._group(file, group, table, rows, tally, memory))
             finish_part(memory, tally)
         finally:
@@ -220,11 +221,11 @@ class ArrivalPass:
         at = np.flatnonzero(rows.virtual == YES)
         if at.size == 0:
             return pl.DataFrame(schema=_ROLE_SCHEMA)
-        names = [f"{kind}_{role}" for role in ROLES for kind in ("tzid", "ts_local")]
-        table = read_group(file, group, names, DATASET)
-        return pl.concat([self._role(table, role, rows.ts[at], at) for role in ROLES])
+        names = [f"{kind}_{role}" for role in _ROLES for kind in ("tzid", "ts_local")]
+        table = read_group(file, group, names, _ARRIVALS)
+        return pl.concat([self._role(table, role, rows.ts[at], at) for role in _ROLES])
 
-    def _role(self, table: pa.Table, role: str, ts: NDArray[np.int64], at: NDArray[np.int64]) -> pl.DataFrame:
+    def _role(self, table: pa.Table, role: str, ts: I64, at: I64) -> pl.DataFrame:
         position, listed = words(table, f"tzid_{role}")
         zone = codes(table, f"tzid_{role}", self.tables.clock_code)[at]
         local, has_local = numbers_or_zero(table, f"ts_local_{role}")
@@ -255,5 +256,5 @@ class ArrivalPass:
 _ROLE_SCHEMA: Final[dict[str, Any]] = {"role": pl.String, "tzid": pl.String, "digit": pl.Int64, "arrivals": pl.Int64}
 
 
-def _edge(rows: Columns, at: int) -> Edge:
+def _outermost(rows: Columns, at: int) -> Outermost:
     return int(rows.merchant_id[at]), int(rows.ts[at]), int(rows.seq[at])

@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import U8
 from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.gates.evidence.clock import ExpectedClock
 from segment5b_lib.kernel.tally_tables import Clock, Memory, Places, Register, Tally, new_memory, new_tally, place_table
@@ -38,7 +38,7 @@ class ArrivalTables:
     series: pl.DataFrame
     site_rows: pl.DataFrame
     edge_rows: pl.DataFrame
-    sample: NDArray[np.uint8]
+    sample: U8
 
     @cached_property
     def zones(self) -> tuple[str, ...]:

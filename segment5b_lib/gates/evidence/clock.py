@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from segment5b_lib.arrays import I64, Flags
 from segment5b_lib.civil_time.oracle import ExpectedOffsets, expected_offsets, known_zones
 from segment5b_lib.contract.units import DAY_S, HOUR_S, SECOND_US
 
@@ -101,6 +101,6 @@ def week_hour_column(local: pl.Expr) -> pl.Expr:
     return ((local.floordiv(HOUR_S * SECOND_US) + 72) % 168).cast(pl.Int16)
 
 
-def is_weekend(local_seconds: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+def is_weekend(local_seconds: I64) -> Flags:
     """Whether wall-clock seconds fall on a Saturday or Sunday."""
     return (local_seconds // DAY_S + 3) % 7 >= 5

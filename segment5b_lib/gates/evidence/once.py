@@ -8,13 +8,13 @@ from typing import Any, Generic, TypeVar, overload
 
 from segment5b_lib.errors import InputError, MissingInputError
 
-T = TypeVar("T")
+Made = TypeVar("Made")
 
 
-class once(Generic[T]):  # noqa: N801  # a decorator, named like `cached_property`
+class once(Generic[Made]):  # noqa: N801  # a decorator, named like `cached_property`
     """`cached_property` that also keeps the `InputError` or `MissingInputError` that stopped it."""
 
-    def __init__(self, make: Callable[[Any], T]) -> None:
+    def __init__(self, make: Callable[[Any], Made]) -> None:
         self._property = cached_property(make)
         self.__doc__ = make.__doc__
 
@@ -23,10 +23,10 @@ class once(Generic[T]):  # noqa: N801  # a decorator, named like `cached_propert
         self._refusal = f"_refusal_of_{name}"
 
     @overload
-    def __get__(self, instance: None, owner: type) -> once[T]: ...
+    def __get__(self, instance: None, owner: type) -> once[Made]: ...
     @overload
-    def __get__(self, instance: object, owner: type) -> T: ...
-    def __get__(self, instance: object, owner: type) -> once[T] | T:
+    def __get__(self, instance: object, owner: type) -> Made: ...
+    def __get__(self, instance: object, owner: type) -> once[Made] | Made:
         if instance is None:
             return self
         if refusal := vars(instance).get(self._refusal):

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I64
 from segment5b_lib.civil_time.cache import TzCache, decode
 from segment5b_lib.contract.validation_policy import ValidationPolicy
 from segment5b_lib.contract.words import VirtualMode
@@ -28,8 +28,13 @@ from segment5b_lib.gates.evidence.count_pass import (
     take_residuals,
     tally_counts,
 )
-from segment5b_lib.gates.evidence.intensity_pass import Intensity, tally_intensity, zone_buckets
-from segment5b_lib.gates.evidence.latent_factor import LatentFactor, take_latent_factor
+from segment5b_lib.gates.evidence.intensity_pass import (
+    Intensity,
+    LatentFactor,
+    take_latent_factor,
+    tally_intensity,
+    zone_buckets,
+)
 from segment5b_lib.gates.evidence.once import once
 from segment5b_lib.gates.evidence.places import places_of, site_weights, take_row_zones, world_edges, world_sites
 from segment5b_lib.gates.evidence.series_runs import KEY_SCHEMA
@@ -166,7 +171,7 @@ class Evidence:
         return int(self.arrival_totals[TALLIED_ROWS])
 
     @cached_property
-    def arrival_totals(self) -> NDArray[np.int64]:
+    def arrival_totals(self) -> I64:
         """Totals of the pass over all scenarios, int64 [7] (see `kernel.tally_tables`)."""
         return np.asarray(np.sum([counted.tally.totals for counted in self.tallies.values()], axis=0))
 

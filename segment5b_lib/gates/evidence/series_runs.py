@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64, I64
 from segment5b_lib.contract.datasets import SERIES_KEY
 from segment5b_lib.kernel.bucket_sums import Runs, key_runs
 from segment5b_lib.store.columns import numbers, words
@@ -24,7 +24,7 @@ KEY_SCHEMA: Final = {"merchant_id": pl.UInt64, **dict.fromkeys(TEXT_KEY, pl.Stri
 class RunKeys:
     """The runs of a row group: `start` as `kernel.bucket_sums.Runs` has it, `keys` one row per run, SERIES_KEY."""
 
-    start: NDArray[np.int64]
+    start: I64
     keys: pl.DataFrame
 
 
@@ -67,9 +67,9 @@ class ZoneTables:
 
     def __init__(self, kinds: int, buckets: int) -> None:
         self._empty = (kinds, buckets)
-        self._sums: dict[str, NDArray[np.float64]] = {}
+        self._sums: dict[str, F64] = {}
 
-    def add(self, zones: Sequence[str], of_zone: NDArray[np.float64]) -> None:
+    def add(self, zones: Sequence[str], of_zone: F64) -> None:
         """Add the tables of some zones."""
         for number, tzid in enumerate(zones):
             self._sums[tzid] = self._sums.get(tzid, 0.0) + of_zone[:, number]
@@ -79,7 +79,7 @@ class ZoneTables:
         """The zones there are, ascending."""
         return tuple(sorted(self._sums))
 
-    def of_zone(self) -> NDArray[np.float64]:
+    def of_zone(self) -> F64:
         """The sums, zones ascending."""
         tables = [self._sums[tzid] for tzid in self.zones]
         return np.stack(tables, axis=1) if tables else np.zeros((self._empty[0], 0, self._empty[1]))

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I32, I64, U8
 from segment5b_lib.contract.datasets import SERIES_KEY
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StateError
@@ -45,7 +46,7 @@ class Workspace:
 
     rows: Rows
     scratch: Scratch
-    drawn: NDArray[np.int32]
+    drawn: I32
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class ShardResult:
     """
 
     shard: Shard
-    virtual: NDArray[np.int64]
-    unroutable: NDArray[np.int32]
+    virtual: I64
+    unroutable: I32
     sums: Sums
 
 
@@ -229,7 +230,7 @@ def arrival_table(rows: Rows, n: int, codes: Codes, universes: tuple[str, str], 
     return pa.Table.from_arrays([arrays[name] for name in schema.names], schema=schema)
 
 
-def _bits(flags: NDArray[np.uint8]) -> Any:
+def _bits(flags: U8) -> Any:
     return pa.py_buffer(np.packbits(flags, bitorder="little"))
 
 

@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import U32, Flags
 from segment5b_lib.contract.policies import FailClosedRules
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.errors import InputError
@@ -47,8 +47,8 @@ class MerchantRouting:
     merchants: pl.DataFrame
     sites: pl.DataFrame
     edges: pl.DataFrame
-    prob: NDArray[np.uint32]
-    alias: NDArray[np.uint32]
+    prob: U32
+    alias: U32
 
     @property
     def active_zones(self) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ def _merchants(domain: SeriesDomain, inputs: VirtualRouting) -> pl.DataFrame:
     return merchants.with_columns(tzid_settlement=pl.when(settles).then("tzid_settlement"))
 
 
-def check_virtual(routing: MerchantRouting, busy: NDArray[np.bool_], rules: FailClosedRules) -> None:
+def check_virtual(routing: MerchantRouting, busy: Flags, rules: FailClosedRules) -> None:
     """Merchants with arrivals (`busy`) that may be virtual need a settlement zone and edges.
 
     Raises

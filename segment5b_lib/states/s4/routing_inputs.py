@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import U32
 from segment5b_lib.civil_time.cache import TzCache
 from segment5b_lib.contract.policies import FailClosedRules
 from segment5b_lib.errors import InputError
@@ -89,8 +89,8 @@ class VirtualRouting:
     modes: pl.DataFrame
     settlement: pl.DataFrame
     edges: pl.DataFrame
-    prob_q: NDArray[np.uint32]
-    alias: NDArray[np.uint32]
+    prob_q: U32
+    alias: U32
     universe_hash: str
 
 
@@ -146,9 +146,7 @@ def _universe(dataset_id: str, expected: object, found: object) -> InputError:
     )
 
 
-def _alias_tables(
-    world: World, edges: pl.DataFrame, rules: FailClosedRules
-) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+def _alias_tables(world: World, edges: pl.DataFrame, rules: FailClosedRules) -> tuple[U32, U32]:
     """The alias rows of every merchant's edges in edge order, each slice verified against the catalogue."""
     blob = world.files("edge_alias_blob_3B")[0].read_bytes()
     index = world.frame("edge_alias_index_3B", list(_INDEX_COLUMNS))
@@ -167,7 +165,7 @@ def _alias_tables(
 
 def _table(
     blob: bytes, row: dict[str, Any] | None, merchant: int, edges: int, rules: FailClosedRules
-) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+) -> tuple[U32, U32]:
     where = f"edge_alias_index_3B, merchant {merchant}"
     if row is None:
         raise _mismatch(where, f"a slice of {edges} edges", "none")

@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I64
 from segment5b_lib.civil_time.horizon import Shortfall
 from segment5b_lib.contract.datasets import SERIES_KEY
 from segment5b_lib.identity import canonical_json, utc_text
@@ -138,7 +138,7 @@ def arrival_rng_totals(expansion: Expansion, results: Sequence[ShardResult]) -> 
     ]
 
 
-def _virtual_arrivals(expansion: Expansion, results: Sequence[ShardResult]) -> NDArray[np.int64]:
+def _virtual_arrivals(expansion: Expansion, results: Sequence[ShardResult]) -> I64:
     virtual = np.zeros(len(expansion.domain), np.int64)
     for result in results:
         first, stop = expansion.series_range(result.shard)

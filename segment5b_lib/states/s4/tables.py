@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I32, I64
 from segment5b_lib.contract.datasets import SITE_KEY
 from segment5b_lib.contract.policies import RoutingPolicy
 from segment5b_lib.kernel.arrival_tables import VIRTUAL, ZONE_DRAWN, Grid, Pools, SeriesTable, Tables, ZoneDraws
 from segment5b_lib.kernel.streams import ARRIVAL_EDGE_PICK, ARRIVAL_SITE_PICK, ARRIVAL_TIME, stream_keys
 from segment5b_lib.model.pools import MERCHANT_COUNTRY_ZONE, MERCHANT_ZONE, SitePools, build_pools
-from segment5b_lib.model.zone_draws import days_of_buckets, no_zone_draws, zone_draws
+from segment5b_lib.model.zones import days_of_buckets, no_zone_draws, zone_draws
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s4.civil_time import check_zones, zone_offsets
 from segment5b_lib.states.s4.counts import CountFiles
@@ -44,7 +44,7 @@ class ZoneBinding:
     """
 
     pools: SitePools
-    series_pool: NDArray[np.int32]
+    series_pool: I32
     draws: ZoneDraws
     missing_weights: int
 
@@ -68,7 +68,7 @@ def _by_group(
     sites: pl.DataFrame,
     weights: pl.DataFrame,
     days: list[str],
-    arrivals: NDArray[np.int64],
+    arrivals: I64,
 ) -> ZoneBinding:
     """The zone is drawn per arrival from 2B's weights of (merchant, UTC day); one pool per (merchant, zone) of them.
 
@@ -151,7 +151,7 @@ def build_tables(
     return ScenarioTables(tables, codes, binding.pools, routing.active_zones, binding.missing_weights)
 
 
-def _by_day(counts: CountFiles, day: NDArray[np.int32]) -> NDArray[np.int64]:
+def _by_day(counts: CountFiles, day: I32) -> I64:
     """Arrivals int64 [merchant, day]; `day` is int32 [bucket]."""
     first_bucket = np.flatnonzero(np.diff(day, prepend=-1))
     return np.add.reduceat(counts.cell, first_bucket, axis=1, dtype=np.int64)
@@ -168,7 +168,7 @@ def _pool_table(pools: SitePools, codes: Codes) -> Pools:
     )
 
 
-def _series_table(context: Context, domain: SeriesDomain, pool: NDArray[np.int32], codes: Codes) -> SeriesTable:
+def _series_table(context: Context, domain: SeriesDomain, pool: I32, codes: Codes) -> SeriesTable:
     frame = domain.frame.rename({"zone_representation": "tzid"})
     keys = domain.keys()
     time_key, pick_key, edge_key = (

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from segment5b_lib.arrays import I64
+from segment5b_lib.arrays import I64, U64
 from segment5b_lib.contract.datasets import LOCAL_COLUMNS, SERIES_KEY
 from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.states.s5.expected_clock import ScenarioHorizon
-from segment5b_lib.states.s5.parts import OPTIONAL, Row
+from segment5b_lib.states.s5.parts import OPTIONAL, ArrivalKey
 from segment5b_lib.states.s5.places import PlaceDirectory
 from segment5b_lib.states.s5.rows import Violations, Wrong, distinct
 from segment5b_lib.states.s5.summary import Sequences
@@ -48,7 +48,7 @@ class ArrivalRows:
     int64 is the row's position in `merchants`, which ascend; −1 for one that is missing.
     """
 
-    def __init__(self, table: pa.Table, words: Words, merchants: NDArray[np.uint64], before: Row | None = None) -> None:
+    def __init__(self, table: pa.Table, words: Words, merchants: U64, before: ArrivalKey | None = None) -> None:
         self.table, self.before = table, before
         self.merchant = table["merchant_id"].to_numpy()
         self.bucket = table["bucket_index"].to_numpy().astype(np.int64)
@@ -62,14 +62,14 @@ class ArrivalRows:
         """A time column in microseconds; 0 where it is null."""
         return np.asarray(self.table[name].cast(pa.int64()).fill_null(0).to_numpy())
 
-    def ids(self, name: str) -> NDArray[np.uint64]:
+    def ids(self, name: str) -> U64:
         """An id column; 0 where it is null."""
         return np.asarray(self.table[name].fill_null(0).to_numpy())
 
     def null(self, name: str) -> Wrong:
         return np.asarray(self.table[name].is_null().to_numpy())
 
-    def in_order(self) -> tuple[NDArray[np.uint64], I64, I64]:
+    def in_order(self) -> tuple[U64, I64, I64]:
         """Merchant, instant and number of every row, headed by those of the row before."""
         columns = self.merchant, self.ts, self.seq
         if self.before is None:
@@ -81,7 +81,7 @@ class ArrivalRows:
         return merchant, ts, seq
 
     @property
-    def last(self) -> Row:
+    def last(self) -> ArrivalKey:
         return int(self.merchant[-1]), int(self.ts[-1]), int(self.seq[-1])
 
     def where(self, row: int) -> str:
@@ -91,7 +91,7 @@ class ArrivalRows:
         return ", ".join(f"{name} {self.table[name][row].as_py()}" for name in names)
 
 
-def _positions(values: NDArray[np.uint64], ascending: NDArray[np.uint64]) -> I64:
+def _positions(values: U64, ascending: U64) -> I64:
     """Positions in `ascending`, −1 if missing; by runs of equal values, since arrivals come merchant by merchant."""
     starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
     position = np.searchsorted(ascending, values[starts])
@@ -204,7 +204,7 @@ class ArrivalInvariants:
             unknown |= column < 0
         return np.asarray(unknown | ~np.isin(series, self._series)[code])
 
-    def _series_code(self, merchant: NDArray[np.int64], columns: Sequence[NDArray[np.integer]]) -> NDArray[np.int64]:
+    def _series_code(self, merchant: I64, columns: Sequence[NDArray[np.integer]]) -> I64:
         """One number per series key."""
         code = merchant
         for name, column in zip(_TEXT_KEY, columns, strict=True):

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from segment5b_lib.arrays import I64
+from segment5b_lib.arrays import I64, Flags
 from segment5b_lib.civil_time.cache import decode
 from segment5b_lib.civil_time.horizon import Steps, shortfalls
 from segment5b_lib.civil_time.oracle import expected_offsets
@@ -80,7 +79,7 @@ def _one_hour(inputs: CheckInputs, errors: Sequence[I64]) -> Check:
     )
 
 
-def _estimate(inputs: CheckInputs, hits: Sequence[NDArray[np.bool_]]) -> float | None:
+def _estimate(inputs: CheckInputs, hits: Sequence[Flags]) -> float | None:
     """Share of all arrivals, each stratum of the sample weighted by its arrivals."""
     wrong = sum(
         float(scenario.clock.weights()[hit].sum()) for scenario, hit in zip(inputs.scenarios, hits, strict=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I64
 from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.contract.verdicts import gate_bound, number_bound
 from segment5b_lib.kernel.sampling import ELSEWHERE
@@ -78,7 +78,7 @@ def _conservation(inputs: CheckInputs) -> Check:
     )
 
 
-def _histogram(inputs: CheckInputs) -> NDArray[np.int64]:
+def _histogram(inputs: CheckInputs) -> I64:
     """Number of rows by count, over all scenarios."""
     histogram = np.zeros(1, np.int64)
     for scenario in inputs.scenarios:
@@ -119,7 +119,7 @@ def _tail(inputs: CheckInputs) -> Check:
     )
 
 
-def _quantile(histogram: NDArray[np.int64], level: float) -> int:
+def _quantile(histogram: I64, level: float) -> int:
     """Smallest count with at least `level` of the rows at or below it; `histogram[k]` counts the rows with k + 1."""
     running = np.cumsum(histogram)
     return int(np.searchsorted(running, level * running[-1])) + 1
@@ -140,7 +140,7 @@ def _offsets(inputs: CheckInputs) -> Check:
     )
 
 
-def _batches(clock: ClockSample, horizon: ScenarioHorizon) -> list[NDArray[np.int64]]:
+def _batches(clock: ClockSample, horizon: ScenarioHorizon) -> list[I64]:
     ts = clock.rows["ts"][clock.rows["stratum"] == ELSEWHERE]
     offsets = (ts - horizon.start * SECOND_US) % (horizon.width * SECOND_US)
     whole = offsets[: offsets.size - offsets.size % _BATCH] if offsets.size >= _BATCH else offsets

@@ -11,14 +11,8 @@ from numpy.typing import NDArray
 
 from segment5b_lib.contract.validation_policy import Limit
 from segment5b_lib.contract.verdicts import Bound, number_bound
-from segment5b_lib.kernel.streams import (
-    ARRIVAL_EDGE_PICK,
-    ARRIVAL_SITE_PICK,
-    ARRIVAL_TIME,
-    BUCKET_COUNT,
-    LATENT_VECTOR,
-)
-from segment5b_lib.model.latent_law import Groups, groups_of, mean_factor_law
+from segment5b_lib.kernel.streams import ARRIVAL_EDGE_PICK, ARRIVAL_SITE_PICK, ARRIVAL_TIME, BUCKET_COUNT, LATENT_VECTOR
+from segment5b_lib.model.random_laws import Groups, groups_of, mean_factor_law
 from segment5b_lib.states.s5.check import SPECIFICATION, Check, Issue, check_bounds, check_invariant
 from segment5b_lib.states.s5.inputs import CheckInputs, ScenarioInputs
 from segment5b_lib.states.series import rng_total

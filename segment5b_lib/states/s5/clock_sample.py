@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from segment5b_lib.arrays import I64
+from segment5b_lib.arrays import F64, I32, I64
 from segment5b_lib.civil_time.oracle import expected_offsets
 from segment5b_lib.contract.units import HOUR_S, SECOND_US
 from segment5b_lib.contract.validation_policy import CivilTimeMeasurement, SamplingPlan
@@ -92,7 +92,7 @@ class ClockSample:
     window_rows: I64
     population: int
 
-    def weights(self) -> NDArray[np.float64]:
+    def weights(self) -> F64:
         """Number of arrivals that each sampled row represents."""
         slots = self.rows["stratum"] % (len(self.windows) + 1)
         represented = np.append(self.window_rows, self.population - self.window_rows.sum())
@@ -166,14 +166,7 @@ class _Draw:
         return ClockSample(rows, self.zones, self.windows, self.window_rows, self.population)
 
 
-def _rows(
-    first_rank: int,
-    picked: NDArray[np.integer],
-    stratum: NDArray[np.int32],
-    zone: NDArray[np.int32],
-    ts: I64,
-    local: I64,
-) -> SampledRows:
+def _rows(first_rank: int, picked: NDArray[np.integer], stratum: I32, zone: I32, ts: I64, local: I64) -> SampledRows:
     rows = np.empty(picked.size, ROW)
     rows["rank"], rows["stratum"] = first_rank + picked, stratum
     rows["zone"], rows["ts"], rows["local"] = zone, ts[picked], local[picked]

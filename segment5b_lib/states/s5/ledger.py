@@ -12,14 +12,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from segment5b_lib.arrays import F64
+from segment5b_lib.arrays import F64, I32, I64
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.kernel import ledger_check
 from segment5b_lib.kernel.drawn_sums import NOTHING_DRAWN, DrawnSums, drawn_sums
 from segment5b_lib.kernel.ledger_check import LedgerLimits, LedgerRows, check_ledger
-from segment5b_lib.model.dispersion import dispersion
+from segment5b_lib.model.random_laws import dispersion
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.check import Issue
 from segment5b_lib.states.s5.rows import BUCKET_KEY, KeyCodes, Violations, require_values
@@ -57,10 +57,10 @@ class RowLedger:
     """
 
     domain: SeriesDomain
-    of_series: NDArray[np.int64]
-    positive: NDArray[np.int64]
+    of_series: I64
+    positive: I64
     factor_mean: F64
-    histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
+    histogram: I64 = field(default_factory=lambda: np.zeros(1, np.int64))
     capped: int = 0
     drawn: DrawnSums = NOTHING_DRAWN
     violations: Violations = field(default_factory=lambda: Violations(tuple(LEDGER_INVARIANTS)))
@@ -74,7 +74,7 @@ class RowLedger:
         return int(self.of_series.sum())
 
 
-_SliceTotals = tuple[NDArray[np.int64], int, DrawnSums, Violations]
+_SliceTotals = tuple[I64, int, DrawnSums, Violations]
 """Histogram, capped counts, sums over the drawn rows and violations of one slice."""
 
 
@@ -169,7 +169,7 @@ class _Reader:
             violations.record(invariant, (broken & bit) != 0, place, expected, values_of.item)
         return violations
 
-    def _drawn(self, bounds: SeriesSlice, mu: F64, count: NDArray[np.int32]) -> DrawnSums:
+    def _drawn(self, bounds: SeriesSlice, mu: F64, count: I32) -> DrawnSums:
         """Sums over the rows that were drawn; all others have no mean and no count."""
         series = slice(bounds.start, bounds.stop)
         eps = self.context.run.policies.count.lambda_zero_eps
@@ -182,7 +182,7 @@ def _limits(policies: Policies) -> LedgerLimits:
     return LedgerLimits(float(policies.lgcp.lambda_max), low, high, float(count.lambda_zero_eps), count.max_count)
 
 
-def added(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+def added(left: I64, right: I64) -> I64:
     """Sum of two histograms that may differ in length."""
     total = np.zeros(max(left.size, right.size), np.int64)
     total[: left.size] += left

@@ -22,7 +22,7 @@ OPTIONAL: Final = ("site_id", "edge_id", "tzid_settlement", "tzid_operational", 
 """Columns that are null for one of the two kinds of arrival."""
 _ARRIVALS: Final = dataset("arrival_events_5B")
 _ORDER: Final = ("merchant_id", "ts_utc", "arrival_seq")
-Row = tuple[int, int, int]
+ArrivalKey = tuple[int, int, int]
 """(merchant_id, ts_utc in microseconds, arrival_seq): by these the arrivals are sorted."""
 
 
@@ -40,8 +40,8 @@ class PartFile:
     group_rows: tuple[int, ...]
     local_types: tuple[pa.DataType, ...]
     nulls: dict[str, int]
-    first: Row | None
-    last: Row | None
+    first: ArrivalKey | None
+    last: ArrivalKey | None
     ts_range: tuple[int, int] | None
     bucket_range: tuple[int, int] | None
 
@@ -133,7 +133,7 @@ def _range(groups: Sequence[dict[str, Any]], name: str) -> tuple[int, int]:
     return int(low), int(high)
 
 
-def _outermost(path: Path, *, last: bool) -> Row:
+def _outermost(path: Path, *, last: bool) -> ArrivalKey:
     """The first or the last row of a part."""
     frame = scan_file(path).select(_ORDER).with_columns(pl.col("ts_utc").to_physical())
     merchant, instant, seq = (frame.tail(1) if last else frame.head(1)).collect().row(0)

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I32, U64, Flags
 from segment5b_lib.contract.datasets import SITE_KEY
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.identity import site_id
@@ -33,13 +33,11 @@ READS: Final = (
 class Directory:
     """Places by id: ascending `ids` u64, and for each its `merchants` u64 and `zones`, a position in `tzids`."""
 
-    ids: NDArray[np.uint64]
-    merchants: NDArray[np.uint64]
-    zones: NDArray[np.int32]
+    ids: U64
+    merchants: U64
+    zones: I32
 
-    def foreign(
-        self, ids: NDArray[np.uint64], merchants: NDArray[np.uint64], zones: NDArray[np.int32]
-    ) -> NDArray[np.bool_]:
+    def foreign(self, ids: U64, merchants: U64, zones: I32) -> Flags:
         """Which of these arrivals are at no place of their merchant, or carry another zone than the place's."""
         if self.ids.size == 0:
             return np.ones(ids.size, np.bool_)
@@ -59,7 +57,7 @@ class PlaceDirectory:
     sites: Directory
     edges: Directory
     settlement: Directory
-    only_virtual: NDArray[np.uint64]
+    only_virtual: U64
     physical_universes: frozenset[str]
     virtual_universe: str
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I32, Flags
 from segment5b_lib.contract.datasets import SERIES_KEY
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel.ledger_check import KeyColumns, SeriesKeys
@@ -17,7 +18,7 @@ from segment5b_lib.states.series import SeriesDomain
 from segment5b_lib.store.columns import coded, dictionary, encode
 
 BUCKET_KEY: Final = (*SERIES_KEY, "bucket_index")
-Wrong = NDArray[np.bool_]
+Wrong = Flags
 
 
 class Violations:
@@ -74,7 +75,7 @@ def require_values(table: pa.Table, where: str) -> None:
             )
 
 
-def distinct(values: NDArray[np.generic]) -> tuple[NDArray[np.int32], NDArray[np.generic]]:
+def distinct(values: NDArray[np.generic]) -> tuple[I32, NDArray[np.generic]]:
     """Codes of all values, and the distinct values by code: so that a check runs once per value."""
     encoded = pa.array(values).dictionary_encode()
     return encoded.indices.to_numpy(), encoded.dictionary.to_numpy()

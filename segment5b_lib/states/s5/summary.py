@@ -8,9 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from segment5b_lib.arrays import I64
+from segment5b_lib.arrays import I64, U64
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.kernel.ledger_check import add_summary_rows, summary_agrees
@@ -41,7 +40,7 @@ class Sequences:
     merchant in a bucket carry the numbers [first, first + cells).
     """
 
-    merchants: NDArray[np.uint64]
+    merchants: U64
     cells: I64
     first: I64
 
