@@ -31,7 +31,6 @@ _LISTED = 20
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Share of physical arrivals in the zone of their row."""
     if evidence.sites.is_empty():
         return not_measured("the world has no sites", "physical arrivals")
     placed, coherent = (int(evidence.arrival_totals[index]) for index in (PLACED, IN_ROW_ZONE))
@@ -42,7 +41,6 @@ def measure(evidence: Evidence) -> Measurement:
 
 
 def measure_profile(evidence: Evidence) -> Measurement:
-    """Largest distance of a zone's local-hour profile from its own intensity's that the count law does not explain."""
     policy = evidence.policy.audit
     if not evidence.physical_shares:
         return not_measured("3B classifies no merchant", "physical arrivals")
@@ -64,16 +62,14 @@ def profile_distances(evidence: Evidence) -> pl.DataFrame:
     Zones with fewer than `phase_min_arrivals` arrivals are one row, POOLED.
     """
     observed = _observed(evidence)
-    predicted = {
-        name: _predicted(evidence, name) for name in ("physical_intensity", "physical_variance", "physical_mean")
-    }
-    zones = sorted({*observed, *predicted["physical_intensity"]})
+    predicted = [_predicted(evidence, f"physical_{name}") for name in ("intensity", "variance", "mean")]
+    zones = sorted({*observed, *predicted[0]})
     least = evidence.policy.audit.phase_min_arrivals
     large = [tzid for tzid in zones if tzid in observed and observed[tzid].sum() >= least]
     groups = {tzid: [tzid] for tzid in large} | {POOLED: [tzid for tzid in zones if tzid not in large]}
     rows = []
     for name, members in groups.items():
-        sums = [_added(table, members) for table in (observed, *predicted.values())]
+        sums = [_added(table, members) for table in (observed, *predicted)]
         rows.append({"tzid": name, "arrivals": int(sums[0].sum()), **_distance(*sums)})
     schema = {"tzid": pl.String, "arrivals": pl.Int64, "mae_pp": pl.Float64, "law_pp": pl.Float64}
     return pl.DataFrame([row for row in rows if row["arrivals"]], schema=schema)

@@ -40,7 +40,6 @@ _TEXT_PROBE: Final = (
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Share of rows in part files whose three local columns all honour the contract."""
     files = {h.scenario_id: evidence.run.files("arrival_events_5B", h.scenario_id) for h in evidence.horizons}
     lines = [{"scenario": name, **row} for name, paths in files.items() for path in paths for row in _inspect(path)]
     table = pl.DataFrame(lines)

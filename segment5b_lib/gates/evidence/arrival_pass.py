@@ -23,22 +23,9 @@ from numpy.typing import NDArray
 from segment5b_lib.arrays import I32, I64
 from segment5b_lib.contract.datasets import SERIES_KEY, dataset
 from segment5b_lib.gates.evidence.arrival_tables import ArrivalTables
+from segment5b_lib.kernel import tally_tables
 from segment5b_lib.kernel.arrival_tally import clock_errors, finish_part, tally_rows
-from segment5b_lib.kernel.tally_tables import (
-    CENSUS_ROWS,
-    PLACE_ROWS,
-    SAMPLED_ROWS,
-    SERIES_ROWS,
-    SILENT,
-    TALLIED_ROWS,
-    UNKNOWN,
-    YES,
-    Columns,
-    Memory,
-    Odd,
-    Tally,
-    new_odd,
-)
+from segment5b_lib.kernel.tally_tables import Columns, Memory, Odd, Tally, new_odd
 from segment5b_lib.store.columns import codes, flags, numbers, numbers_or_zero, words
 from segment5b_lib.store.engine_columns import COUNTRY, NO_COUNTRY, no_country
 from segment5b_lib.store.parquet import check_files, open_file
@@ -81,7 +68,7 @@ def _grouped(table: pa.Table, positions: I32, names: Sequence[str]) -> pl.DataFr
 
 def _odd_census(table: pa.Table, odd: Odd) -> pl.DataFrame:
     """The rows that the census lists, grouped: tzid, cell, digits, arrivals."""
-    n = odd.found[CENSUS_ROWS]
+    n = odd.found[tally_tables.CENSUS_ROWS]
     zones = _taken(table, odd.census[:n], ["tzid_primary"])["tzid_primary"]
     frame = pl.DataFrame({"tzid": zones, "cell": odd.cell[:n], "digits": odd.digits[:n]})
     return frame.group_by("tzid", "cell", "digits").agg(arrivals=pl.len().cast(pl.Int64))
@@ -122,11 +109,6 @@ class ArrivalTally:
     tally: Tally
     overflow: OverflowRows
     breaks: int
-
-    @property
-    def rows(self) -> int:
-        """Number of arrivals."""
-        return int(self.tally.totals[TALLIED_ROWS])
 
 
 Outermost = tuple[int, int, int]
@@ -189,9 +171,9 @@ class ArrivalPass:
         return OverflowRows(
             _odd_census(table, odd),
             self._roles(file, group, rows),
-            _grouped(table, odd.series[: odd.found[SERIES_ROWS]], (*SERIES_KEY, "bucket_index")),
-            _grouped(table, odd.place[: odd.found[PLACE_ROWS]], _PLACE),
-            _taken(table, odd.sampled[: odd.found[SAMPLED_ROWS]], (*SERIES_KEY, "bucket_index", "ts_utc")),
+            _grouped(table, odd.series[: odd.found[tally_tables.SERIES_ROWS]], (*SERIES_KEY, "bucket_index")),
+            _grouped(table, odd.place[: odd.found[tally_tables.PLACE_ROWS]], _PLACE),
+            _taken(table, odd.sampled[: odd.found[tally_tables.SAMPLED_ROWS]], (*SERIES_KEY, "bucket_index", "ts_utc")),
         )
 
     def _columns(self, table: pa.Table) -> Columns:
@@ -209,7 +191,7 @@ class ArrivalPass:
             codes(table, "tzid_primary", self.tables.clock_code),
             local,
             has_local,
-            flags(table, "is_virtual", SILENT),
+            flags(table, "is_virtual", tally_tables.SILENT),
             site,
             has_site,
             edge,
@@ -218,7 +200,7 @@ class ArrivalPass:
 
     def _roles(self, file: pq.ParquetFile, group: int, rows: Columns) -> pl.DataFrame:
         """Settlement and operational clocks of the virtual rows; their columns are read only where there are any."""
-        at = np.flatnonzero(rows.virtual == YES)
+        at = np.flatnonzero(rows.virtual == tally_tables.YES)
         if at.size == 0:
             return pl.DataFrame(schema=_ROLE_SCHEMA)
         names = [f"{kind}_{role}" for role in _ROLES for kind in ("tzid", "ts_local")]
@@ -229,7 +211,7 @@ class ArrivalPass:
         position, listed = words(table, f"tzid_{role}")
         zone = codes(table, f"tzid_{role}", self.tables.clock_code)[at]
         local, has_local = numbers_or_zero(table, f"ts_local_{role}")
-        slot = np.where(position[at] == UNKNOWN, np.int32(len(listed)), position[at])
+        slot = np.where(position[at] == tally_tables.UNKNOWN, np.int32(len(listed)), position[at])
         counts = clock_errors(ts, zone, slot, local[at], has_local[at], self.tables.clock, len(listed) + 1)
         slots, digits = np.nonzero(counts)
         tzid = pl.Series([*listed, None], dtype=pl.String).gather(slots)

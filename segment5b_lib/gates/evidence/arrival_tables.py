@@ -41,36 +41,33 @@ class ArrivalTables:
     sample: U8
 
     @cached_property
+    def _used(self) -> set[str]:
+        return {*self.series["zone_representation"], *self.site_rows["tzid"], *self.edge_rows["tzid"]}
+
+    @cached_property
     def zones(self) -> tuple[str, ...]:
         """Zones of the pinned database, those in use first; their clocks are known."""
-        used = {*self.series["zone_representation"], *self.site_rows["tzid"], *self.edge_rows["tzid"]}
-        known = self.expected.zones
-        return tuple(sorted(known, key=lambda tzid: (tzid not in used, tzid)))
+        return tuple(sorted(self.expected.zones, key=lambda tzid: (tzid not in self._used, tzid)))
 
     @cached_property
     def clock_code(self) -> Mapping[str, int]:
-        """Codes of zones with a known clock."""
         return _numbered(self.zones)
 
     @cached_property
     def zone_code(self) -> Mapping[str, int]:
-        """Codes of these and of zones that only the run and its world know."""
-        used = {*self.series["zone_representation"], *self.site_rows["tzid"], *self.edge_rows["tzid"]}
-        return _numbered([*self.zones, *sorted(used - set(self.zones))])
+        """Codes of zones with a known clock, and of those that only the run and its world know."""
+        return _numbered([*self.zones, *sorted(self._used - set(self.zones))])
 
     @cached_property
     def country_code(self) -> Mapping[str, int]:
-        """Codes of the countries of series."""
         return _numbered(self.series["legal_country_iso"].unique().sort())
 
     @cached_property
     def channel_code(self) -> Mapping[str, int]:
-        """Codes of the channels of series."""
         return _numbered(self.series["channel_group"].unique().sort())
 
     @cached_property
     def clock(self) -> Clock:
-        """What every zone's clock should show, cell by cell."""
         expected = self.expected
         cells = np.arange(expected.start, expected.end, expected.cell_seconds)
         return Clock(
@@ -83,7 +80,6 @@ class ArrivalTables:
 
     @cached_property
     def register(self) -> Register:
-        """The series by merchant."""
         owners = self.series.group_by("merchant_id", maintain_order=True).len()
         return Register(
             owners["merchant_id"].to_numpy(),
@@ -95,32 +91,18 @@ class ArrivalTables:
 
     @cached_property
     def sites(self) -> Places:
-        """Sites by id."""
         return self._places(self.site_rows)
 
     @cached_property
     def edges(self) -> Places:
-        """Edges by id."""
         return self._places(self.edge_rows)
 
-    @property
-    def buckets(self) -> int:
-        """Number of buckets of the horizon."""
-        return (self.expected.end - self.expected.start) // self.expected.bucket_seconds
-
     def tally(self) -> Tally:
-        """Counts of no rows."""
-        return new_tally(
-            len(self.zones),
-            self.series.height,
-            self.buckets,
-            self.clock.offset_us.shape[1],
-            self.site_rows.height,
-            self.edge_rows.height,
-        )
+        buckets = (self.expected.end - self.expected.start) // self.expected.bucket_seconds
+        cells, places = self.clock.offset_us.shape[1], (self.site_rows.height, self.edge_rows.height)
+        return new_tally(len(self.zones), self.series.height, buckets, cells, *places)
 
     def memory(self) -> Memory:
-        """What is remembered before the first row of a part file."""
         return new_memory(len(self.country_code), len(self.zone_code), len(self.channel_code), self.series.height)
 
     def _places(self, rows: pl.DataFrame) -> Places:

@@ -78,21 +78,19 @@ def _logical(series: pl.DataFrame, promised: Table, delivered: Table, unknown_ke
 def _keys(numbered: pl.DataFrame, promised: Table, delivered: Table) -> pl.DataFrame:
     """The keys with arrivals of some series, as rows."""
     at = numbered["s"].to_numpy()
-    s3, s4 = promised[at], delivered[at]
-    own, bucket = np.nonzero((s3 != 0) | (s4 != 0))
-    return numbered.select(SERIES_KEY)[own].with_columns(
-        bucket_index=pl.Series(bucket.astype(np.int32)),
-        s3=pl.Series(s3[own, bucket].astype(np.int64)),
-        s4=pl.Series(s4[own, bucket].astype(np.int64)),
-    )
+    position, bucket = np.nonzero((promised[at] != 0) | (delivered[at] != 0))
+    return _rows(numbered.select(SERIES_KEY)[position], at[position], bucket, promised, delivered)
 
 
 def _differing(series: pl.DataFrame, promised: Table, delivered: Table) -> pl.DataFrame:
     """The first differing keys; series are in order of their keys, and so are these."""
-    differing = np.flatnonzero(promised != delivered)[:EXAMPLES]
-    own, bucket = np.divmod(differing, promised.shape[1])
-    return series[own].with_columns(
+    at, bucket = np.divmod(np.flatnonzero(promised != delivered)[:EXAMPLES], promised.shape[1])
+    return _rows(series[at], at, bucket, promised, delivered)
+
+
+def _rows(keys: pl.DataFrame, at: NDArray[np.integer], bucket: I64, promised: Table, delivered: Table) -> pl.DataFrame:
+    return keys.with_columns(
         bucket_index=pl.Series(bucket.astype(np.int32)),
-        s3=pl.Series(promised[own, bucket].astype(np.int64)),
-        s4=pl.Series(delivered[own, bucket].astype(np.int64)),
+        s3=pl.Series(promised[at, bucket].astype(np.int64)),
+        s4=pl.Series(delivered[at, bucket].astype(np.int64)),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import polars as pl
@@ -46,11 +46,12 @@ from segment5b_lib.store.runs import Run
 Value = TypeVar("Value")
 
 
-_ZONE_SOURCES = (
-    ("site_timezones", "tzid"),
-    ("edge_catalogue_3B", "tzid_operational"),
-    ("virtual_settlement_3B", "tzid_settlement"),
-)
+ZONE_COLUMNS: Final = {
+    "site_timezones": "tzid",
+    "edge_catalogue_3B": "tzid_operational",
+    "virtual_settlement_3B": "tzid_settlement",
+}
+"""Column by dataset, which together have every zone that is in use."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,6 @@ class Horizon:
     scenario_id: str
     start: int
     end: int
-
-    def buckets(self, bucket_seconds: int) -> int:
-        """Number of buckets."""
-        return (self.end - self.start) // bucket_seconds
 
 
 class Evidence:
@@ -93,24 +90,21 @@ class Evidence:
 
     @cached_property
     def sites(self) -> pl.DataFrame:
-        """The world's sites (see `places.world_sites`)."""
         return world_sites(self.run.world)
 
     @cached_property
     def site_weights(self) -> pl.DataFrame:
-        """The world's site weights (see `places.site_weights`)."""
         return site_weights(self.run.world)
 
     @cached_property
     def edges(self) -> pl.DataFrame:
-        """The world's edges (see `places.world_edges`)."""
         return world_edges(self.run.world)
 
     @cached_property
     def active_zones(self) -> tuple[str, ...]:
         """Every tzid of a site, an edge or a settlement of the world, ascending."""
         zones: set[str] = set()
-        for dataset_id, column in _ZONE_SOURCES:
+        for dataset_id, column in ZONE_COLUMNS.items():
             zones.update(pc.unique(self.run.world.table(dataset_id, [column])[column]).to_pylist())
         return tuple(sorted(zones))
 
@@ -130,13 +124,11 @@ class Evidence:
 
     @cached_property
     def cache(self) -> TzCache:
-        """The world's transition cache."""
         (path,) = self.run.world.files("tz_timetable_cache")
         return decode(path.read_bytes(), f"tz_timetable_cache: {path.name}")
 
     @cached_property
     def cache_document(self) -> dict[str, Any]:
-        """The JSON document of the cache."""
         (path,) = self.run.world.files("tz_timetable_cache_json")
         return dict(read_json(path))
 
@@ -177,16 +169,9 @@ class Evidence:
 
     @cached_property
     def zone_buckets(self) -> pl.DataFrame:
-        """Expected arrivals by scenario, zone of the series and bucket.
-
-        Columns: scenario_id, tzid, bucket_index, `intensity` (sum of S2's lambda_realised), `mean` and
-        `variance` (of S3's counts, by their law), the same of physical arrivals, `weekend` (share of the bucket on a
-        local weekend); see `zone_buckets.zone_buckets`.
-        """
-        tables = [
-            zone_buckets(name, self.intensities[name], self.counts[name], clock) for name, clock in self.clocks.items()
-        ]
-        return pl.concat(tables)
+        """Expected arrivals by scenario, zone of the series and bucket (see `intensity_pass.zone_buckets`)."""
+        clocks = self.clocks.items()
+        return pl.concat(zone_buckets(name, self.intensities[name], self.counts[name], clock) for name, clock in clocks)
 
     @cached_property
     def conservation(self) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -211,13 +196,13 @@ class Evidence:
 
     @cached_property
     def merchant_counts(self) -> pl.DataFrame:
-        """S3 by merchant over all scenarios (see `count_shape.take_merchant_counts`)."""
+        """S3 by merchant over all scenarios (see `count_pass.take_merchant_counts`)."""
         tables = [take_merchant_counts(self.run, h.scenario_id) for h in self.horizons]
         return pl.concat(tables).group_by("merchant_id").agg(pl.exclude("merchant_id").sum()).sort("merchant_id")
 
     @cached_property
     def residuals(self) -> pl.DataFrame:
-        """How S3's counts scatter around μ, over all scenarios (see `count_shape.take_residuals`)."""
+        """How S3's counts scatter around μ, over all scenarios (see `count_pass.take_residuals`)."""
         eps = self.run.policies.count.lambda_zero_eps
         tables = [take_residuals(self.run, h.scenario_id, eps) for h in self.horizons]
         return pl.concat(tables).group_by("bin").agg(pl.col("rows").sum()).sort("bin")
@@ -233,15 +218,10 @@ class Evidence:
         count, seed = self.run.policies.count, self.policy.sampling.seed
         unknown: dict[int, float] = {}
         physical = _or(lambda: self.physical_shares, unknown)
+        width, rows = self.run.policies.time_grid.bucket_seconds, self.policy.audit.sampled_rows
+        dispersed, eps = count.law == "nb2", count.lambda_zero_eps
         return {
-            h.scenario_id: CountLaw(
-                count.law == "nb2",
-                count.lambda_zero_eps,
-                h.buckets(self.run.policies.time_grid.bucket_seconds),
-                physical,
-                self.policy.audit.sampled_rows,
-                seed,
-            )
+            h.scenario_id: CountLaw(dispersed, eps, (h.end - h.start) // width, physical, rows, seed)
             for h in self.horizons
         }
 
