@@ -103,7 +103,6 @@ def _predicted(evidence: Evidence, column: str) -> Hours:
 
 
 def _by_hour(per_bucket: F64, clock: ExpectedClock, tzid: str) -> F64:
-    """Buckets dealt to the local hours that they cover, in equal parts per cell."""
     cells = np.arange(clock.start, clock.end, clock.cell_seconds)
     hours = (cells + clock.zones[tzid].at(cells)) // 3600 % 24
     parts = clock.bucket_seconds // clock.cell_seconds

@@ -22,8 +22,6 @@ WAIVABLE: Final = ("T7",)
 
 @dataclass(frozen=True)
 class SeedResults:
-    """The scorecard of one seed's run."""
-
     seed: int
     scale: str
     results: tuple[GateResult, ...]

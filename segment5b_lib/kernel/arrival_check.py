@@ -58,7 +58,6 @@ class Finding(NamedTuple):
 
 
 def new_sums(zones: int) -> Sums:
-    """Sums over no rows."""
     sums = Sums(np.zeros(zones, np.int64), np.zeros(7, np.int64))
     sums.total[FIRST_TS] = np.iinfo(np.int64).max
     sums.total[LAST_TS] = np.iinfo(np.int64).min

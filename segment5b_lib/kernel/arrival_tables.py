@@ -208,7 +208,6 @@ def new_tallies(series_from: int, series: int, bucket_from: int, buckets: int, z
 
 
 def new_scratch(largest_cell: int) -> Scratch:
-    """Working memory for cells of at most ``largest_cell`` arrivals."""
     if largest_cell >= 1 << ORDINAL_BITS:
         raise InputError(
             "5B.KERNEL.CELL_TOO_LARGE",

@@ -124,7 +124,6 @@ def _add_counts(
 
 
 def new_sample(rows: int) -> SampledCounts:
-    """An empty sample with space for ``rows`` rows."""
     rank, uniform, mu, kappa = (np.empty(rows) for _ in range(4))
     return SampledCounts(rank, uniform, mu, kappa, np.empty(rows, np.int32), np.zeros(1, np.int64))
 

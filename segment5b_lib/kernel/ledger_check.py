@@ -59,8 +59,6 @@ class SeriesKeys(NamedTuple):
 
 
 class LedgerRows(NamedTuple):
-    """S2's and S3's values of the same rows."""
-
     baseline: F32
     factor: F32
     realised: F64

@@ -28,7 +28,6 @@ GREATEST_U = 1.0 - 2.0**-53
 
 @inner_jit
 def draw_edge(draw: int, bucket: int, key: np.uint64, edges: Edges, merchant: int) -> int:
-    """Row of the edge of a virtual arrival."""
     word, _ = philox2x64(np.uint64(draw), np.uint64(bucket), key)
     return pick(u01(word), edges.share, edges.choice, edges.start[merchant], edges.size[merchant])
 

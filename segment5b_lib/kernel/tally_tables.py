@@ -180,7 +180,6 @@ def new_tally(zones: int, series: int, buckets: int, cells: int, sites: int, edg
 
 
 def new_memory(countries: int, zones: int, channels: int, series: int) -> Memory:
-    """What is remembered before the first row of a part file."""
     last = np.zeros(8, np.int64)
     last[PRIOR_MERCHANT] = UNKNOWN
     return Memory(
@@ -195,6 +194,5 @@ def new_memory(countries: int, zones: int, channels: int, series: int) -> Memory
 
 
 def new_odd(rows: int) -> Odd:
-    """Empty lists with space for a row group."""
     census, digits, series, place, sampled = (np.empty(rows, np.int32) for _ in range(5))
     return Odd(census, np.empty(rows, np.int64), digits, series, place, sampled, np.zeros(4, np.int64))

@@ -42,28 +42,11 @@ def grouped(series: pl.DataFrame, scenario: Scenario, policy: GroupingPolicy) ->
         scenario_band=pl.lit(scenario.band.value),
         series_id=pl.int_range(pl.len(), dtype=pl.UInt32),
     )
-    hash_input = labelled.select(
-        pl.format(
-            "5B.group|{}|{}|{}|{}|{}|{}",
-            pl.lit(scenario.scenario_id),
-            "demand_class",
-            "channel_group",
-            "virtual_band",
-            "zone_group_id",
-            "merchant_id",
-        )
-    ).to_series()
-    bucket = [_hash_bucket(text, policy.hash_buckets) for text in hash_input]
+    label = ("demand_class", "channel_group", "virtual_band", "zone_group_id")
+    hashed = pl.format("5B.group|{}|{}|{}|{}|{}|{}", pl.lit(scenario.scenario_id), *label, "merchant_id")
+    bucket = [_hash_bucket(text, policy.hash_buckets) for text in labelled.select(hashed).to_series()]
     return labelled.with_columns(hash_bucket=pl.Series(bucket, dtype=pl.String)).with_columns(
-        group_id=pl.format(
-            "g|{}|{}|{}|{}|{}|b{}",
-            "scenario_band",
-            "demand_class",
-            "channel_group",
-            "virtual_band",
-            "zone_group_id",
-            "hash_bucket",
-        ),
+        group_id=pl.format("g|{}|{}|{}|{}|{}|b{}", "scenario_band", *label, "hash_bucket"),
         zone_representation=pl.col("tzid"),
     )
 

@@ -137,7 +137,6 @@ def _slices(routable: pl.DataFrame, key: list[str]) -> _Slices:
 def _redirected(
     keys: pl.DataFrame, by_zone: pl.DataFrame, sites: pl.DataFrame, routable: pl.DataFrame, offset: int
 ) -> pl.DataFrame:
-    """Keys without a slice get that of the nearest zone."""
     without = keys.filter("unroutable")
     nearest = without.with_columns(nearest=nearest_zones(without, sites, routable)).join(
         by_zone,

@@ -62,13 +62,8 @@ def _compute_factors(
 ) -> tuple[F64, Counters]:
     """Clipped factor [group, bucket] of every group; the field itself is written only on request."""
     policy = context.run.policies.lgcp
-    keys = stream_keys(
-        LATENT_VECTOR,
-        context.run.receipt.rng_root,
-        context.run.receipt.seed,
-        domain.scenario_id,
-        [(name,) for name in groups.names],
-    )
+    receipt, domains = context.run.receipt, [(name,) for name in groups.names]
+    keys = stream_keys(LATENT_VECTOR, receipt.rng_root, receipt.seed, domain.scenario_id, domains)
     factors = np.empty((len(groups.names), domain.buckets))
 
     def draw(bounds: SeriesSlice) -> tuple[int, int]:

@@ -51,7 +51,6 @@ def _load(context: Context, scenario_id: str) -> tuple[SeriesDomain, F64, U64]:
 
 
 def _draw(context: Context, publication: Publication, domain: SeriesDomain, kappa: F64, keys: U64) -> None:
-    """Load, compute, validate and write, slice by slice."""
     policy = context.run.policies.count
     files = context.run.files("s2_realised_intensity_5B", domain.scenario_id)
     intensity = RowRanges(files, dataset("s2_realised_intensity_5B"))

@@ -20,7 +20,7 @@ from segment5b_lib.errors import InputError
 from segment5b_lib.store.columns import words
 from segment5b_lib.store.engine_columns import is_text
 from segment5b_lib.store.query import connect, q
-from segment5b_lib.store.scan import RowRanges
+from segment5b_lib.store.scan import RowRanges, sql_rows
 from segment5b_lib.store.worlds import World
 
 _SURFACE: Final = dataset("merchant_zone_scenario_local_5A")
@@ -102,7 +102,6 @@ class Surface:
 
 
 def source_surface(world: World, scenario_id: str, buckets: int) -> Surface:
-    """The surface as the world stores it."""
     return Surface(world.files("merchant_zone_scenario_local_5A", scenario_id), scenario_id, buckets)
 
 
@@ -120,7 +119,7 @@ def sorted_surface(world: World, scenario_id: str, buckets: int, folder: Path) -
 _INCOMPLETE: Final = f"""
 SELECT {", ".join(SURFACE_KEY)},
   count(*), count(DISTINCT {_BUCKET}) AS buckets, min({_BUCKET}) AS first, max({_BUCKET}) AS last
-FROM read_parquet($1, hive_partitioning = false) GROUP BY {", ".join(SURFACE_KEY)}
+FROM {sql_rows("$1")} GROUP BY {", ".join(SURFACE_KEY)}
 HAVING count(*) <> $2 OR buckets <> $2 OR first <> 0 OR last <> $2 - 1 ORDER BY {", ".join(SURFACE_KEY)} LIMIT 1
 """
 

@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I32
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel.tally_tables import UNKNOWN
 
@@ -84,6 +85,17 @@ def encode(column: pl.Series, words: Sequence[str]) -> NDArray[np.int32]:
     """Positions in `words` of a column whose words are all among them; UNKNOWN where it is null."""
     positions = column.cast(pl.Enum(words)).to_physical().cast(pl.Int32)
     return positions.fill_null(UNKNOWN).to_numpy()
+
+
+def numbered(words: Iterable[str]) -> dict[str, int]:
+    """The code of each word: its position."""
+    return {word: code for code, word in enumerate(words)}
+
+
+def distinct(values: NDArray[np.generic]) -> tuple[I32, NDArray[np.generic]]:
+    """Codes of all values, and the distinct values by code: so that a check runs once per value."""
+    encoded = pa.array(values).dictionary_encode()
+    return encoded.indices.to_numpy(), encoded.dictionary.to_numpy()
 
 
 def _chunk(table: pa.Table, name: str) -> pa.Array:

@@ -75,7 +75,6 @@ def _odd_census(table: pa.Table, odd: Odd) -> pl.DataFrame:
 
 
 def _together(parts: Sequence[OverflowRows]) -> OverflowRows:
-    """Groups of all row groups together."""
 
     def total(name: str) -> pl.DataFrame:
         rows: pl.DataFrame = pl.concat([getattr(part, name) for part in parts])
@@ -225,7 +224,6 @@ class ArrivalPass:
             return self.tables.tally()
 
     def _total(self) -> Tally:
-        """The sum over threads."""
         total = self._borrow()
         while not self._tallies.empty():
             other = self._tallies.get_nowait()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -14,7 +14,7 @@ from segment5b_lib.arrays import U8
 from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.gates.evidence.clock import ExpectedClock
 from segment5b_lib.kernel.tally_tables import Clock, Memory, Places, Register, Tally, new_memory, new_tally, place_table
-from segment5b_lib.store.columns import encode
+from segment5b_lib.store.columns import encode, numbered
 
 PLACE_SCHEMA: Final = {"merchant_id": pl.UInt64, "place_id": pl.UInt64, "tzid": pl.String}
 
@@ -51,20 +51,20 @@ class ArrivalTables:
 
     @cached_property
     def clock_code(self) -> Mapping[str, int]:
-        return _numbered(self.zones)
+        return numbered(self.zones)
 
     @cached_property
     def zone_code(self) -> Mapping[str, int]:
         """Codes of zones with a known clock, and of those that only the run and its world know."""
-        return _numbered([*self.zones, *sorted(self._used - set(self.zones))])
+        return numbered([*self.zones, *sorted(self._used - set(self.zones))])
 
     @cached_property
     def country_code(self) -> Mapping[str, int]:
-        return _numbered(self.series["legal_country_iso"].unique().sort())
+        return numbered(self.series["legal_country_iso"].unique().sort())
 
     @cached_property
     def channel_code(self) -> Mapping[str, int]:
-        return _numbered(self.series["channel_group"].unique().sort())
+        return numbered(self.series["channel_group"].unique().sort())
 
     @cached_property
     def clock(self) -> Clock:
@@ -109,7 +109,3 @@ class ArrivalTables:
         return place_table(
             rows["place_id"].to_numpy(), rows["merchant_id"].to_numpy(), encode(rows["tzid"], tuple(self.zone_code))
         )
-
-
-def _numbered(words: Iterable[str]) -> dict[str, int]:
-    return {word: number for number, word in enumerate(words)}

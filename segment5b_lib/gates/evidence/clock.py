@@ -34,7 +34,6 @@ class ExpectedClock:
 
     @cached_property
     def zones(self) -> dict[str, ExpectedOffsets]:
-        """Offsets of every zone of the pinned database."""
         return {tzid: expected_offsets(tzid, self.start, self.end) for tzid in known_zones()}
 
     @cached_property
@@ -102,5 +101,4 @@ def week_hour_column(local: pl.Expr) -> pl.Expr:
 
 
 def is_weekend(local_seconds: I64) -> Flags:
-    """Whether wall-clock seconds fall on a Saturday or Sunday."""
     return (local_seconds // DAY_S + 3) % 7 >= 5

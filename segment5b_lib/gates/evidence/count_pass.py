@@ -88,7 +88,6 @@ def tally_counts(run: Run, scenario_id: str, law: CountLaw) -> SeriesCounts:
 
 
 def foreign_bucket(dataset_id: str, rows: int, buckets: int) -> InputError:
-    """Rows that belong to no bucket of the horizon."""
     return InputError(
         "5B.GATES.FOREIGN_BUCKET",
         f"{dataset_id} has rows outside the scenario's horizon",

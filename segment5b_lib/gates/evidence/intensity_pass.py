@@ -120,7 +120,6 @@ class LatentFactor:
 
     @property
     def rows(self) -> int:
-        """Number of rows."""
         return int(self.histogram["rows"].sum())
 
     @property

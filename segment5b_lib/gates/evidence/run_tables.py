@@ -71,7 +71,6 @@ class Evidence:
 
     @property
     def policy(self) -> ValidationPolicy:
-        """The validation policy that the run was made with."""
         return self.run.policies.validation
 
     @cached_property
@@ -84,7 +83,6 @@ class Evidence:
 
     @cached_property
     def clocks(self) -> dict[str, ExpectedClock]:
-        """The expected clock over each scenario's horizon."""
         width = self.run.policies.time_grid.bucket_seconds
         return {h.scenario_id: ExpectedClock(h.start, h.end, width) for h in self.horizons}
 
@@ -159,7 +157,6 @@ class Evidence:
 
     @property
     def arrivals(self) -> int:
-        """Number of arrivals in all scenarios."""
         return int(self.arrival_totals[TALLIED_ROWS])
 
     @cached_property

@@ -95,16 +95,13 @@ class Expansion:
         try:
             space = self._free.get_nowait()
         except Empty:
-            space = self._new_workspace()
+            rows, largest_cell = buffer_sizes(self.counts.cell, self.shards)
+            series = int(np.diff(self.scenario.tables.merchants.first_series).max())
+            space = Workspace(new_rows(rows), new_scratch(largest_cell), np.zeros(series, np.int32))
         try:
             yield space
         finally:
             self._free.put(space)
-
-    def _new_workspace(self) -> Workspace:
-        rows, largest_cell = buffer_sizes(self.counts.cell, self.shards)
-        series = int(np.diff(self.scenario.tables.merchants.first_series).max())
-        return Workspace(new_rows(rows), new_scratch(largest_cell), np.zeros(series, np.int32))
 
 
 def expand_shard(expansion: Expansion, shard: Shard, counts: Counts, path: Path) -> tuple[ShardResult, Tallies]:

@@ -140,7 +140,6 @@ def merchant_table(domain: SeriesDomain, routing: MerchantRouting, codes: Codes)
 
 
 def site_table(routing: MerchantRouting, codes: Codes) -> Sites:
-    """Sites for the kernel, in the order of the frame."""
     return Sites(
         site_id=routing.sites["site_id"].to_numpy(),
         merchant=routing.sites["m"].cast(pl.Int32).to_numpy(),
@@ -150,7 +149,6 @@ def site_table(routing: MerchantRouting, codes: Codes) -> Sites:
 
 
 def edge_table(routing: MerchantRouting, codes: Codes) -> Edges:
-    """Edges for the kernel, in the order of the frame."""
     owners = np.arange(routing.merchants.height + 1)
     first = np.searchsorted(routing.edges["m"].to_numpy(), owners).astype(np.int64)
     share, choice = picking(routing.prob, routing.alias, first, np.arange(routing.edges.height, dtype=np.int32))

@@ -76,17 +76,10 @@ def _by_group(
     [merchant, day].
     """
     pools = _pools(policy, weights, MERCHANT_ZONE, routing, sites)
-    physical = (routing.merchants["mode"] != VIRTUAL).to_numpy()
-    busy = (arrivals > 0) & physical[:, None]
-    draws = zone_draws(
-        weights,
-        pools.keys.select(MERCHANT_ZONE),
-        routing.merchants["merchant_id"].to_numpy(),
-        days,
-        busy,
-        policy.concentration_temper,
-        policy.fail_closed_rules,
-    )
+    busy = (arrivals > 0) & (routing.merchants["mode"] != VIRTUAL).to_numpy()[:, None]
+    keys, merchants = pools.keys.select(MERCHANT_ZONE), routing.merchants["merchant_id"].to_numpy()
+    tilt, rules = policy.concentration_temper, policy.fail_closed_rules
+    draws = zone_draws(weights, keys, merchants, days, busy, tilt, rules)
     series_pool = np.full(len(domain), ZONE_DRAWN, np.int32)
     return ZoneBinding(pools, series_pool, draws, int((busy & (draws.size == 0)).sum()))
 

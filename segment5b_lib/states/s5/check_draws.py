@@ -22,7 +22,6 @@ Total = dict[str, Any]
 
 
 def draw_checks(inputs: CheckInputs) -> list[Check]:
-    """RNG totals, mean factor, shared factor."""
     groups = [_groups(inputs, scenario) for scenario in inputs.scenarios]
     return [_totals(inputs), _mean_factor(inputs, groups), _shared_factor(inputs, groups)]
 
@@ -99,7 +98,6 @@ def _shown(row: Total | None) -> str:
 
 
 def _members(groups: Groups) -> NDArray[np.intp]:
-    """The first series of each group."""
     _, first = np.unique(groups.of_series, return_index=True)
     return first
 
@@ -122,7 +120,6 @@ def _mean_factor(inputs: CheckInputs, groups: list[Groups]) -> Check:
 
 
 def _shared_factor(inputs: CheckInputs, groups: list[Groups]) -> Check:
-    """All series of a group carry one latent factor."""
     issues, series = [], 0
     for scenario, group_laws in zip(inputs.scenarios, groups, strict=True):
         mean = scenario.ledger.factor_mean

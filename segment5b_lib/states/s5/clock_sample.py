@@ -35,7 +35,7 @@ from segment5b_lib.kernel.sampling import (
 )
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.parts import PartFile, RowGroup, read_rows, row_groups
-from segment5b_lib.store.columns import coded
+from segment5b_lib.store.columns import coded, numbered
 
 
 class Window(NamedTuple):
@@ -121,7 +121,7 @@ class _Draw:
         self.quota, self.seed = plan.rows_per_dst_window, plan.seed
         self.stride = max(1, population // plan.rows_elsewhere)
         self.phase = int(seeded_order(np.zeros(1, np.int64), self.seed)[0]) % self.stride
-        self.words = {tzid: code for code, tzid in enumerate(zones)}
+        self.words = numbered(zones)
         self.table = kernel_windows(windows, self.words)
         self.window_rows = np.zeros(len(windows), np.int64)
         self.bound = np.full(len(windows), np.iinfo(np.uint64).max)

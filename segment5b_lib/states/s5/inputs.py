@@ -17,13 +17,13 @@ from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StaleError
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.arrival_rules import ArrivalInvariants
+from segment5b_lib.states.s5.check import Violations
 from segment5b_lib.states.s5.clock_sample import ClockSample, draw_clock_sample, dst_strata
 from segment5b_lib.states.s5.expected_clock import ScenarioHorizon, bucket_weekend_shares
 from segment5b_lib.states.s5.ledger import RowLedger, read_ledger
 from segment5b_lib.states.s5.part_audit import Audit, audit_parts, sampled_parts
 from segment5b_lib.states.s5.parts import PartFile, read_parts
 from segment5b_lib.states.s5.places import PlaceDirectory, load_places
-from segment5b_lib.states.s5.rows import Violations
 from segment5b_lib.states.s5.summary import Summary, read_summary
 from segment5b_lib.states.series import SeriesDomain, load_domain
 from segment5b_lib.store.documents import read_json
@@ -85,7 +85,6 @@ class CheckInputs:
 
 
 def gather(context: Context) -> CheckInputs:
-    """Verify the inputs, then read what the checks need."""
     outputs = _published_by_s4(context)
     with context.step("read footers", Lane.INPUT_LOAD):
         parts = {
@@ -159,5 +158,4 @@ def _scenario(
 
 
 def total(values: Iterable[int]) -> int:
-    """Sum of whole numbers, as a plain int."""
     return int(sum(int(value) for value in values))

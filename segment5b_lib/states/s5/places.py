@@ -13,8 +13,7 @@ from segment5b_lib.arrays import I32, U64, Flags
 from segment5b_lib.contract.datasets import SITE_KEY
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.identity import site_id
-from segment5b_lib.states.s5.rows import distinct
-from segment5b_lib.store.columns import encode
+from segment5b_lib.store.columns import distinct, encode
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.worlds import World
 
@@ -69,17 +68,19 @@ class PlaceDirectory:
 
 
 def load_places(world: World) -> PlaceDirectory:
-    """Read the world's sites, edges, settlements and routing universes."""
-    sites, edges, settlement = _sites(world), _edges(world), _settlement(world)
-    tzids = tuple(sorted({tzid for frame in (sites, edges, settlement) for tzid in frame["tzid"]}))
+    settled = world.frame("virtual_settlement_3B", ["merchant_id", "tzid_settlement"])
+    # The id of a settlement is its merchant.
+    frames = _sites(world), _edges(world), settled.select("merchant_id", tzid="tzid_settlement", id="merchant_id")
+    tzids = tuple(sorted({tzid for frame in frames for tzid in frame["tzid"]}))
+    sites, edges, settlements = (_directory(frame, tzids) for frame in frames)
     modes = world.table("virtual_classification_3B", ["merchant_id", "virtual_mode"])
     only = pc.equal(modes["virtual_mode"], VirtualMode.VIRTUAL_ONLY.value)
     universes = pc.unique(world.table("zone_alloc", ["routing_universe_hash"])["routing_universe_hash"])
     return PlaceDirectory(
         tzids,
-        _directory(sites, tzids),
-        _directory(edges, tzids),
-        _directory(settlement, tzids),
+        sites,
+        edges,
+        settlements,
         np.sort(modes.filter(only)["merchant_id"].to_numpy()),
         frozenset(universes.to_pylist()),
         str(read_json(world.files("edge_universe_hash_3B")[0])["universe_hash"]),
@@ -99,12 +100,6 @@ def _edges(world: World) -> pl.DataFrame:
     edges = world.frame("edge_catalogue_3B", ["merchant_id", "edge_id", "tzid_operational"])
     ids = pl.Series([int(text, 16) for text in edges["edge_id"]], dtype=pl.UInt64)
     return edges.select("merchant_id", tzid="tzid_operational", id=ids)
-
-
-def _settlement(world: World) -> pl.DataFrame:
-    """One settlement per merchant that may be virtual: the merchant itself is the id."""
-    settlement = world.frame("virtual_settlement_3B", ["merchant_id", "tzid_settlement"])
-    return settlement.select("merchant_id", tzid="tzid_settlement", id="merchant_id")
 
 
 def _directory(frame: pl.DataFrame, tzids: tuple[str, ...]) -> Directory:
