@@ -172,10 +172,10 @@ def nearest_zones(wanted: pl.DataFrame, sites: pl.DataFrame, routable: pl.DataFr
     merchant has no site at all, or no merchant has one in the wanted zone.
     """
     of_zone = _centroids(sites, ["tzid"])
-    own = _centroids(routable, ["merchant_id", "tzid"])
+    of_merchant = _centroids(routable, ["merchant_id", "tzid"])
     chosen: list[str | None] = []
     for merchant, tzid in wanted.select("merchant_id", "tzid").iter_rows():
-        candidates = own.filter(pl.col("merchant_id") == merchant)
+        candidates = of_merchant.filter(pl.col("merchant_id") == merchant)
         target = of_zone.filter(pl.col("tzid") == tzid)
         if tzid in candidates["tzid"]:
             chosen.append(tzid)

@@ -126,8 +126,8 @@ def _merged(parts: list[tuple[pl.DataFrame, I32]], buckets: int) -> tuple[pl.Dat
     """The series of all parts in order of their keys, and their counts; a series may lie in several parts."""
     series = pl.concat([keys for keys, _ in parts]).unique().sort(SERIES_KEY)
     numbered, counts = series.with_row_index("at"), np.zeros((series.height, buckets), np.int32)
-    for keys, own in parts:
-        counts[keys.join(numbered, on=SERIES_KEY, how="left", maintain_order="left")["at"].to_numpy()] += own
+    for keys, of_part in parts:
+        counts[keys.join(numbered, on=SERIES_KEY, how="left", maintain_order="left")["at"].to_numpy()] += of_part
     return series, counts
 
 

@@ -1,11 +1,14 @@
-"""The evidence of one run: every table that gates and charts need, each made once and only when asked for."""
+"""The evidence of one run: every table that gates and charts need, each made once and only when asked for.
+
+A pass is made once also where it fails: bad evidence is not read again for the next gate.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar, overload
 
 import numpy as np
 import polars as pl
@@ -16,32 +19,48 @@ from segment5b_lib.civil_time.cache import TzCache, decode
 from segment5b_lib.contract.validation_policy import ValidationPolicy
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.errors import InputError, MissingInputError
+from segment5b_lib.gates.evidence import count_pass, intensity_pass
 from segment5b_lib.gates.evidence.arrival_pass import ArrivalPass, ArrivalTally
 from segment5b_lib.gates.evidence.arrival_tables import PLACE_SCHEMA, ArrivalTables
 from segment5b_lib.gates.evidence.census import census_of, roles_of
 from segment5b_lib.gates.evidence.clock import ExpectedClock
 from segment5b_lib.gates.evidence.conservation import EXAMPLES, compare_counts
-from segment5b_lib.gates.evidence.count_pass import (
-    CountLaw,
-    SeriesCounts,
-    take_merchant_counts,
-    take_residuals,
-    tally_counts,
-)
-from segment5b_lib.gates.evidence.intensity_pass import (
-    Intensity,
-    LatentFactor,
-    take_latent_factor,
-    tally_intensity,
-    zone_buckets,
-)
-from segment5b_lib.gates.evidence.once import once
 from segment5b_lib.gates.evidence.places import places_of, site_weights, take_row_zones, world_edges, world_sites
 from segment5b_lib.gates.evidence.series_runs import KEY_SCHEMA
 from segment5b_lib.gates.evidence.trace import sampled_series
 from segment5b_lib.kernel.tally_tables import TALLIED_ROWS
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.runs import Run
+
+Made = TypeVar("Made")
+
+
+class once(Generic[Made]):  # noqa: N801  # a decorator, named like `cached_property`
+    """`cached_property` that also keeps the `InputError` or `MissingInputError` that stopped it."""
+
+    def __init__(self, make: Callable[[Any], Made]) -> None:
+        self._property = cached_property(make)
+        self.__doc__ = make.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._property.__set_name__(owner, name)
+        self._refusal = f"_refusal_of_{name}"
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> once[Made]: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> Made: ...
+    def __get__(self, instance: object, owner: type) -> once[Made] | Made:
+        if instance is None:
+            return self
+        if refusal := vars(instance).get(self._refusal):
+            raise refusal
+        try:
+            return self._property.__get__(instance, owner)
+        except (InputError, MissingInputError) as refusal:
+            vars(instance)[self._refusal] = refusal
+            raise
+
 
 Value = TypeVar("Value")
 
@@ -131,14 +150,14 @@ class Evidence:
         return dict(read_json(path))
 
     @once
-    def counts(self) -> dict[str, SeriesCounts]:
+    def counts(self) -> dict[str, count_pass.SeriesCounts]:
         """S3 of each scenario, read once (see `count_pass.SeriesCounts`)."""
-        return {name: tally_counts(self.run, name, law) for name, law in self._laws.items()}
+        return {name: count_pass.tally_counts(self.run, name, law) for name, law in self._laws.items()}
 
     @once
-    def intensities(self) -> dict[str, Intensity]:
+    def intensities(self) -> dict[str, intensity_pass.Intensity]:
         """S2 of each scenario, read once (see `intensity_pass.Intensity`)."""
-        return {name: tally_intensity(self.run, name, law) for name, law in self._laws.items()}
+        return {name: intensity_pass.tally_intensity(self.run, name, law) for name, law in self._laws.items()}
 
     @once
     def tallies(self) -> dict[str, ArrivalTally]:
@@ -168,7 +187,10 @@ class Evidence:
     def zone_buckets(self) -> pl.DataFrame:
         """Expected arrivals by scenario, zone of the series and bucket (see `intensity_pass.zone_buckets`)."""
         clocks = self.clocks.items()
-        return pl.concat(zone_buckets(name, self.intensities[name], self.counts[name], clock) for name, clock in clocks)
+        return pl.concat(
+            intensity_pass.zone_buckets(name, self.intensities[name], self.counts[name], clock)
+            for name, clock in clocks
+        )
 
     @cached_property
     def conservation(self) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -194,23 +216,23 @@ class Evidence:
     @cached_property
     def merchant_counts(self) -> pl.DataFrame:
         """S3 by merchant over all scenarios (see `count_pass.take_merchant_counts`)."""
-        tables = [take_merchant_counts(self.run, h.scenario_id) for h in self.horizons]
+        tables = [count_pass.take_merchant_counts(self.run, h.scenario_id) for h in self.horizons]
         return pl.concat(tables).group_by("merchant_id").agg(pl.exclude("merchant_id").sum()).sort("merchant_id")
 
     @cached_property
     def residuals(self) -> pl.DataFrame:
         """How S3's counts scatter around μ, over all scenarios (see `count_pass.take_residuals`)."""
         eps = self.run.policies.count.lambda_zero_eps
-        tables = [take_residuals(self.run, h.scenario_id, eps) for h in self.horizons]
+        tables = [count_pass.take_residuals(self.run, h.scenario_id, eps) for h in self.horizons]
         return pl.concat(tables).group_by("bin").agg(pl.col("rows").sum()).sort("bin")
 
     @cached_property
-    def latent_factor(self) -> LatentFactor:
+    def latent_factor(self) -> intensity_pass.LatentFactor:
         """S2's latent factors over all scenarios."""
-        return take_latent_factor(self.run, tuple(h.scenario_id for h in self.horizons))
+        return intensity_pass.take_latent_factor(self.run, tuple(h.scenario_id for h in self.horizons))
 
     @cached_property
-    def _laws(self) -> dict[str, CountLaw]:
+    def _laws(self) -> dict[str, count_pass.CountLaw]:
         """Input of the passes over S2 and S3. Only A2 needs 3B's modes, and asks for them itself."""
         count, seed = self.run.policies.count, self.policy.sampling.seed
         unknown: dict[int, float] = {}
@@ -218,7 +240,7 @@ class Evidence:
         width, rows = self.run.policies.time_grid.bucket_seconds, self.policy.audit.sampled_rows
         dispersed, eps = count.law == "nb2", count.lambda_zero_eps
         return {
-            h.scenario_id: CountLaw(dispersed, eps, (h.end - h.start) // width, physical, rows, seed)
+            h.scenario_id: count_pass.CountLaw(dispersed, eps, (h.end - h.start) // width, physical, rows, seed)
             for h in self.horizons
         }
 

@@ -49,11 +49,11 @@ def defined_offsets(
     """The offsets that the streams give the sampled series: SERIES_KEY, bucket_index, offset (microseconds)."""
     at = np.flatnonzero(sample)
     keys = stream_keys(ARRIVAL_TIME, rng_root, seed, scenario_id, counts.series[at].iter_rows())
-    own, bucket = np.nonzero(counts.counts[at])
-    draws = counts.counts[at][own, bucket]
-    own, bucket = np.repeat(own, draws), np.repeat(bucket, draws)
-    offset = [_offset(keys[s], b, j, bucket_us) for s, b, j in zip(own, bucket, _ordinals(draws), strict=True)]
-    return counts.series[at][own].with_columns(
+    series, bucket = np.nonzero(counts.counts[at])
+    draws = counts.counts[at][series, bucket]
+    series, bucket = np.repeat(series, draws), np.repeat(bucket, draws)
+    offset = [_offset(keys[s], b, j, bucket_us) for s, b, j in zip(series, bucket, _ordinals(draws), strict=True)]
+    return counts.series[at][series].with_columns(
         bucket_index=pl.Series(bucket.astype(np.int32)), offset=pl.Series(offset, dtype=pl.Int64)
     )
 
