@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.gates import scoring
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.table import EVIDENCE, GATES
+from segment5b_lib.gates.table import GATES, SCORED_DATASETS
 from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, frame_section, gate_section
@@ -230,5 +230,5 @@ PHASE: Final = Phase(
     conclude=conclude,
     bodies=bodies,
     sections=sections,
-    evidence={*EVIDENCE, *MEASURED_ON},
+    evidence={*SCORED_DATASETS, *MEASURED_ON},
 )

@@ -28,7 +28,7 @@ from segment5b_lib.contract.commands import command
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.scoring import scorecard
-from segment5b_lib.gates.table import EVIDENCE
+from segment5b_lib.gates.table import SCORED_DATASETS
 from segment5b_lib.gates.wording import value_text
 from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.measured import Measured
@@ -318,5 +318,5 @@ PHASE: Final = Phase(
     bodies=bodies,
     files=files,
     sections=sections,
-    evidence=EVIDENCE,
+    evidence=SCORED_DATASETS,
 )

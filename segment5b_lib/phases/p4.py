@@ -20,7 +20,7 @@ from segment5b_lib.gates.runtime import runtime_gate, state_gates
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.scoring import scorecard
 from segment5b_lib.gates.t10_stability import stability
-from segment5b_lib.gates.table import EVIDENCE
+from segment5b_lib.gates.table import SCORED_DATASETS
 from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, gate_section
@@ -271,6 +271,6 @@ PHASE: Final = Phase(
     conclude=conclude,
     bodies=bodies,
     sections=sections,
-    evidence=EVIDENCE,
+    evidence=SCORED_DATASETS,
     effects=keep,
 )
