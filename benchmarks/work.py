@@ -13,7 +13,7 @@ from benchmarks.floor import floor_of
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.engine.preflight import require_world
-from segment5b_lib.gates.score import score as measure_gates
+from segment5b_lib.gates.scoring import score as measure_gates
 from segment5b_lib.store.catalogue import find_run
 from segment5b_lib.store.postures import load_posture
 from segment5b_lib.store.records import StateRecord

@@ -11,7 +11,7 @@ phase : a phase of the plan on a run: measured, items, decision, publication (`w
 open_run : a run as an object: states, arrivals, SQL, scorecard, daylight saving (`workbench.open_run`)
 predict : T1, T6 and T7 of a run under another policy, without running it (`workbench.forecast`)
 runs : all runs, as a frame (`workbench.listing`)
-scorecard_schema : JSON Schema of `scorecard().document()` (`gates.saved`)
+scorecard_schema : JSON Schema of `scorecard().document()` (`gates.scoring`)
 views : frames that describe a run, from `run.evidence` (`views`)
 charts : a frame in, an Altair chart out, drawn offline; `charts.offset_heatmap(run)` (`charts`)
 """
@@ -26,7 +26,7 @@ from segment5b_lib.version import __version__
 if TYPE_CHECKING:
     from segment5b_lib import charts as charts
     from segment5b_lib import views as views
-    from segment5b_lib.gates.saved import schema as scorecard_schema
+    from segment5b_lib.gates.scoring import scorecard_schema
     from segment5b_lib.workbench.comparison import compare as compare
     from segment5b_lib.workbench.forecast import predict as predict
     from segment5b_lib.workbench.investigation import investigate as investigate
@@ -42,7 +42,7 @@ _PLACES = {
     "phase": ("segment5b_lib.workbench.phase", "phase"),
     "predict": ("segment5b_lib.workbench.forecast", "predict"),
     "runs": ("segment5b_lib.workbench.listing", "runs"),
-    "scorecard_schema": ("segment5b_lib.gates.saved", "schema"),
+    "scorecard_schema": ("segment5b_lib.gates.scoring", "scorecard_schema"),
     "views": ("segment5b_lib.views", ""),
 }
 """Module of each public name, and its name in the module (empty: the module itself)."""

@@ -13,10 +13,10 @@ from segment5b_lib.contract.strict import Strict
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.errors import PolicyError
 from segment5b_lib.gates.a06_replay import replay
-from segment5b_lib.gates.certificate_class import SeedResults, classify
-from segment5b_lib.gates.runtime import LANES, RUNTIME_STATES, runtime_gate
-from segment5b_lib.gates.score import score
+from segment5b_lib.gates.certificate_class import SeedResults, certificate_class_of
+from segment5b_lib.gates.runtime import RUNTIME_STATES, SEED_SETS, runtime_gate
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import score
 from segment5b_lib.gates.t10_stability import stability
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.world.build import build_world
@@ -106,9 +106,9 @@ def close_the_segment(cards: list[Scorecard]) -> None:
     """What certification asks for beside the scorecards: stability, replay, budgets, and the class that follows."""
     run = cards[-1].evidence.run
     policy = run.policies.validation
-    times = [runtime_gate(name, [1.0], "authority", policy.runtime) for name in (*RUNTIME_STATES, *LANES)]
+    times = [runtime_gate(name, [1.0], "authority", policy.runtime) for name in (*RUNTIME_STATES, *SEED_SETS)]
     seeds = [SeedResults(card.identity["seed"], run.world.scale, card.results) for card in cards]
-    classify(seeds, [stability(cards[1:] + cards[:1]), replay(run), *times], policy.stability)
+    certificate_class_of(seeds, [stability(cards[1:] + cards[:1]), replay(run), *times], policy.stability)
 
 
 @pytest.mark.parametrize("key", KEPT_BY_THE_MODEL)

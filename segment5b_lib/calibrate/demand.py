@@ -32,11 +32,10 @@ from segment5b_lib.errors import MissingInputError
 from segment5b_lib.kernel.arrival_tables import Grid
 from segment5b_lib.kernel.latent import latent_field
 from segment5b_lib.kernel.streams import LATENT_VECTOR, stream_keys
-from segment5b_lib.model.dispersion import dispersion
 from segment5b_lib.model.grouping import grouped, with_attributes
-from segment5b_lib.model.latent_law import Groups, groups_of
+from segment5b_lib.model.random_laws import Groups, dispersion, groups_of
 from segment5b_lib.model.scenario import Scenario, scenario_of
-from segment5b_lib.model.zone_draws import days_of_buckets
+from segment5b_lib.model.zones import days_of_buckets
 from segment5b_lib.states.surface import SeriesSlice, Surface, series_slices, sorted_surface, source_surface
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.scan import RowRanges

@@ -22,7 +22,7 @@ from segment5b_lib.contract.policies import Policies, ZoneTilt
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.errors import InputError
 from segment5b_lib.model.pools import MERCHANT_COUNTRY_ZONE, MERCHANT_ZONE, destination_zones
-from segment5b_lib.model.zone_mix import tilt_multipliers
+from segment5b_lib.model.zones import tilt_multipliers
 from segment5b_lib.store.columns import word_codes
 
 

@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 import numpy as np
 
 from segment5b_lib.arrays import I32, I64
-from segment5b_lib.civil_time.tzif import BEFORE_TIME, IANA_RELEASE, Transitions, database_sha256, read_zone, year_start
+from segment5b_lib.civil_time.tzif import IANA_RELEASE, Transitions, database_sha256, read_zone, year_start
+from segment5b_lib.contract.units import BEFORE_TIME
 from segment5b_lib.errors import InputError
 
 MAGIC = b"TZC1"

@@ -18,6 +18,7 @@ import tzdata
 from segment5b_lib.arrays import I32, I64
 from segment5b_lib.civil_time.posix_rule import parse_rule, transitions_of_year
 from segment5b_lib.civil_time.tzif_format import TzifData, parse_tzif
+from segment5b_lib.contract.units import BEFORE_TIME
 from segment5b_lib.errors import InputError
 
 IANA_RELEASE: str = tzdata.IANA_VERSION
@@ -26,8 +27,6 @@ IANA_RELEASE: str = tzdata.IANA_VERSION
 EXPANDED_THROUGH_YEAR = 2100
 """Last calendar year (UTC) for which a footer rule is written out as explicit transitions."""
 
-BEFORE_TIME = -(2**63)
-"""Second of every zone's first entry: its offset holds from the beginning of time."""
 _FIRST_RULE_YEAR = 1900
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -17,8 +17,8 @@ from segment5b_lib.engine.reporting import progress_listener
 from segment5b_lib.engine.rerun import prepare_rerun
 from segment5b_lib.engine.retention import pin, pin_new, prune, superseded
 from segment5b_lib.errors import StateRefusal
-from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import scorecard
 from segment5b_lib.phases.engine.attempts import read_artefact
 from segment5b_lib.phases.p1_artefacts import LOCAL_LANE
 from segment5b_lib.reports.execute import execute_notebook

@@ -53,12 +53,11 @@ def score(
     A scorecard is saved: while run, world and library are unchanged, it is read and not measured again. Exit
     code 1 if a hard gate (with --gate: the gate) does not pass.
     """
-    from segment5b_lib.gates.saved import schema as json_schema
-    from segment5b_lib.gates.saved import scorecard
+    from segment5b_lib.gates.scoring import scorecard, scorecard_schema
     from segment5b_lib.store.catalogue import find_run
 
     if schema:
-        show_json(json_schema())
+        show_json(scorecard_schema())
         return
     scored = scorecard(find_run(run), fresh=fresh)
     if gate:
@@ -162,7 +161,7 @@ def compare(
     """
     from segment5b_lib.cli.browse import make_page
     from segment5b_lib.gates.difference import Difference
-    from segment5b_lib.gates.saved import scorecard
+    from segment5b_lib.gates.scoring import scorecard
     from segment5b_lib.store.catalogue import find_run
 
     if page:

@@ -21,12 +21,15 @@ from segment5b_lib.contract.dataset import (
 )
 
 _SITE = {"merchant_id": UINT64, "legal_country_iso": TEXT, "site_order": INT32}
-_SITE_KEY = tuple(_SITE)
+SITE_KEY: Final = tuple(_SITE)
+"""Columns that name a site in every dataset of sites."""
 _ZONE = {"merchant_id": UINT64, "legal_country_iso": TEXT, "tzid": TEXT}
+SURFACE_KEY: Final = (*_ZONE, "channel_group")
+"""Columns that name a series of 5A's surface, in the order by which series are sorted."""
 
 UPSTREAM: Final[tuple[Dataset, ...]] = (
-    declare("1B", "site_locations", _SITE_KEY, fields(**_SITE, lon_deg=FLOAT64, lat_deg=FLOAT64)),
-    declare("2A", "site_timezones", _SITE_KEY, fields(**_SITE, tzid=TEXT, tzid_source=TEXT, created_utc=TS)),
+    declare("1B", "site_locations", SITE_KEY, fields(**_SITE, lon_deg=FLOAT64, lat_deg=FLOAT64)),
+    declare("2A", "site_timezones", SITE_KEY, fields(**_SITE, tzid=TEXT, tzid_source=TEXT, created_utc=TS)),
     declare("2A", "tz_timetable_cache", seeded=False, file="tz_cache_v1.bin"),
     declare(
         "2A",
@@ -39,7 +42,7 @@ UPSTREAM: Final[tuple[Dataset, ...]] = (
     declare(
         "2B",
         "s1_site_weights",
-        _SITE_KEY,
+        SITE_KEY,
         fields(**_SITE, p_weight=FLOAT64, weight_source=TEXT, quantised_bits=INT32, floor_applied=FLAG),
     ),
     declare("2B", "s2_alias_index", file="index.json"),

@@ -33,7 +33,6 @@ _LISTED = 20
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Blocks used twice, and whether the run draws from the blocks that it should."""
     traced = [_traced(evidence, name) for name in evidence.tallies]
     reused = [blocks_used_twice(evidence.run, name, counts) for name, counts in evidence.counts.items()]
     draws = sum(defined.height for defined, _ in traced)
@@ -56,16 +55,15 @@ def measure(evidence: Evidence) -> Measurement:
 def _traced(evidence: Evidence, scenario_id: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The defined offsets of the sample, and the series that have others."""
     counted, receipt = evidence.tallies[scenario_id], evidence.run.receipt
-    clock = counted.tables.expected
+    clock, sample = counted.tables.expected, counted.tables.sample
     width, start = clock.bucket_seconds * SECOND_US, clock.start * SECOND_US
-    counts, sample = evidence.counts[scenario_id], counted.tables.sample
+    counts = evidence.counts[scenario_id]
     defined = defined_offsets(counts, sample, receipt.rng_root, receipt.seed, scenario_id, width)
     drawn = counted.overflow.sampled.with_columns(offset=pl.col("ts_utc") - start - pl.col("bucket_index") * width)
     return defined, draws_that_differ(defined, drawn).select(*SERIES_KEY, "differing")
 
 
 def measure_duplicates(evidence: Evidence) -> Measurement:
-    """Chance of as many equal timestamps of one merchant, or more."""
     totals = evidence.arrival_totals
     width = evidence.run.policies.time_grid.bucket_seconds * SECOND_US
     equal, pairs = int(totals[SAME_INSTANT]), int(totals[CELL_PAIRS])
@@ -79,14 +77,12 @@ def measure_duplicates(evidence: Evidence) -> Measurement:
 
 
 def measure_offsets(evidence: Evidence) -> Measurement:
-    """Chance of offsets of neighbouring buckets that depend on each other as much, or more."""
     joint = np.sum([evidence.tallies[scenario_id].tally.joint for scenario_id in evidence.counts], axis=0)
     pairs, needed = int(joint.sum()), int(evidence.policy.audit.min_expected * joint.size)
     detail = {"pairs": pairs, "pairs_needed": needed}
     if pairs < needed:
-        return without_power(
-            None, pairs, "pairs of buckets", detail, f"{needed} pairs of buckets with one arrival each"
-        )
+        lacking = f"{needed} pairs of buckets with one arrival each"
+        return without_power(None, pairs, "pairs of buckets", detail, lacking)
     expected = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True) / pairs
     statistic = float(((joint - expected) ** 2 / np.maximum(expected, np.finfo(float).tiny)).sum())
     df = (joint.shape[0] - 1) * (joint.shape[1] - 1)

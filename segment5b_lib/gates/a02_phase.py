@@ -16,8 +16,8 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64
 from segment5b_lib.contract.verdicts import Measurement, not_measured, without_power
 from segment5b_lib.gates.evidence.census import NO_HOUR
 from segment5b_lib.gates.evidence.clock import ExpectedClock
@@ -31,7 +31,6 @@ _LISTED = 20
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Share of physical arrivals in the zone of their row."""
     if evidence.sites.is_empty():
         return not_measured("the world has no sites", "physical arrivals")
     placed, coherent = (int(evidence.arrival_totals[index]) for index in (PLACED, IN_ROW_ZONE))
@@ -42,7 +41,6 @@ def measure(evidence: Evidence) -> Measurement:
 
 
 def measure_profile(evidence: Evidence) -> Measurement:
-    """Largest distance of a zone's local-hour profile from its own intensity's that the count law does not explain."""
     policy = evidence.policy.audit
     if not evidence.physical_shares:
         return not_measured("3B classifies no merchant", "physical arrivals")
@@ -64,25 +62,23 @@ def profile_distances(evidence: Evidence) -> pl.DataFrame:
     Zones with fewer than `phase_min_arrivals` arrivals are one row, POOLED.
     """
     observed = _observed(evidence)
-    predicted = {
-        name: _predicted(evidence, name) for name in ("physical_intensity", "physical_variance", "physical_mean")
-    }
-    zones = sorted({*observed, *predicted["physical_intensity"]})
+    predicted = [_predicted(evidence, f"physical_{name}") for name in ("intensity", "variance", "mean")]
+    zones = sorted({*observed, *predicted[0]})
     least = evidence.policy.audit.phase_min_arrivals
     large = [tzid for tzid in zones if tzid in observed and observed[tzid].sum() >= least]
     groups = {tzid: [tzid] for tzid in large} | {POOLED: [tzid for tzid in zones if tzid not in large]}
     rows = []
     for name, members in groups.items():
-        sums = [_added(table, members) for table in (observed, *predicted.values())]
+        sums = [_added(table, members) for table in (observed, *predicted)]
         rows.append({"tzid": name, "arrivals": int(sums[0].sum()), **_distance(*sums)})
     schema = {"tzid": pl.String, "arrivals": pl.Int64, "mae_pp": pl.Float64, "law_pp": pl.Float64}
     return pl.DataFrame([row for row in rows if row["arrivals"]], schema=schema)
 
 
-Hours = dict[str, NDArray[np.float64]]
+Hours = dict[str, F64]
 
 
-def _added(table: Hours, members: list[str]) -> NDArray[np.float64]:
+def _added(table: Hours, members: list[str]) -> F64:
     return np.asarray(np.sum([np.zeros(24), *(table[tzid] for tzid in members if tzid in table)], axis=0))
 
 
@@ -106,20 +102,14 @@ def _predicted(evidence: Evidence, column: str) -> Hours:
     return predicted
 
 
-def _by_hour(per_bucket: NDArray[np.float64], clock: ExpectedClock, tzid: str) -> NDArray[np.float64]:
-    """Buckets dealt to the local hours that they cover, in equal parts per cell."""
+def _by_hour(per_bucket: F64, clock: ExpectedClock, tzid: str) -> F64:
     cells = np.arange(clock.start, clock.end, clock.cell_seconds)
     hours = (cells + clock.zones[tzid].at(cells)) // 3600 % 24
     parts = clock.bucket_seconds // clock.cell_seconds
     return np.asarray(np.bincount(hours, np.repeat(per_bucket / parts, parts), 24), np.float64)
 
 
-def _distance(
-    observed: NDArray[np.float64],
-    intensity: NDArray[np.float64],
-    variance: NDArray[np.float64],
-    mean: NDArray[np.float64],
-) -> dict[str, float]:
+def _distance(observed: F64, intensity: F64, variance: F64, mean: F64) -> dict[str, float]:
     """mae_pp and law_pp of one zone. A share n_h/n varies by (1 − p)²V_h + p²(V − V_h), over n² (delta method)."""
     share = intensity / intensity.sum() if intensity.sum() else np.zeros(24)
     arrivals = max(observed.sum(), 1.0)

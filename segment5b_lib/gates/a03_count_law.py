@@ -25,7 +25,6 @@ _QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Distance of the transforms from uniform, over all scenarios."""
     rows = pl.concat([counts.sample for counts in evidence.counts.values()])
     needed, law = evidence.policy.audit.min_rows, evidence.run.policies.count.law
     if rows.height < needed:
@@ -55,7 +54,6 @@ def probability_up_to(k: I64, mu: F64, kappa: F64, law: str) -> F64:
 
 
 def ks_distance(ascending: F64) -> float:
-    """Largest distance of an empirical distribution from the uniform one on [0, 1]."""
     steps = np.arange(ascending.size + 1) / ascending.size
     return float(max((steps[1:] - ascending).max(), (ascending - steps[:-1]).max()))
 

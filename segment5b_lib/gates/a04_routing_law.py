@@ -17,17 +17,16 @@ import numpy as np
 import polars as pl
 from scipy import special
 
+from segment5b_lib.contract.upstream import SITE_KEY
 from segment5b_lib.contract.verdicts import Measurement, without_power
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.gate import ARRIVALS, Gate, Group
 
-_SITE_KEY = ("merchant_id", "legal_country_iso", "site_order")
 _LISTED = 10
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Distance of routing from its weights, over all scenarios."""
     least = evidence.policy.audit.min_expected
     tables = {"sites": _sites(evidence), "edges": _edges(evidence)}
     cells = {kind: pooled_cells(table, least) for kind, table in tables.items()}
@@ -59,19 +58,16 @@ def _sites(evidence: Evidence) -> pl.DataFrame:
     group = ("merchant_id", "legal_country_iso", "tzid") if bound else ("merchant_id", "tzid")
     arrivals = np.sum([counted.tally.sites for counted in evidence.tallies.values()], axis=0)
     counted = evidence.sites.with_columns(arrivals=pl.Series(arrivals))
-    weighted = counted.join(evidence.site_weights, on=_SITE_KEY, how="left", maintain_order="left")
-    return weighted.select(_name(group), pl.col("weight").fill_null(0.0), "arrivals")
+    weighted = counted.join(evidence.site_weights, on=SITE_KEY, how="left", maintain_order="left")
+    return weighted.select(
+        pl.concat_str(group, separator=" ").alias("group"), pl.col("weight").fill_null(0.0), "arrivals"
+    )
 
 
 def _edges(evidence: Evidence) -> pl.DataFrame:
     arrivals = np.sum([counted.tally.edges for counted in evidence.tallies.values()], axis=0)
-    return evidence.edges.with_columns(arrivals=pl.Series(arrivals)).select(
-        _name(("merchant_id",)).alias("group"), "weight", "arrivals"
-    )
-
-
-def _name(columns: tuple[str, ...]) -> pl.Expr:
-    return pl.concat_str(columns, separator=" ").alias("group")
+    counted = evidence.edges.with_columns(arrivals=pl.Series(arrivals))
+    return counted.select(pl.col("merchant_id").cast(pl.String).alias("group"), "weight", "arrivals")
 
 
 def pooled_cells(places: pl.DataFrame, least: float) -> pl.DataFrame:

@@ -24,7 +24,6 @@ from segment5b_lib.kernel.tally_tables import OUT_OF_ORDER, OUTSIDE_BUCKET
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Distance of the offsets from uniform."""
     steps = np.sum([counted.tally.offsets for counted in evidence.tallies.values()], axis=0)
     inside, needed = int(steps.sum()), evidence.policy.audit.min_rows
     if inside < needed:
@@ -36,12 +35,10 @@ def measure(evidence: Evidence) -> Measurement:
 
 
 def measure_window(evidence: Evidence) -> Measurement:
-    """Arrivals outside their bucket."""
     return Measurement(float(evidence.arrival_totals[OUTSIDE_BUCKET]), evidence.arrivals, "arrivals")
 
 
 def measure_order(evidence: Evidence) -> Measurement:
-    """Arrivals out of order."""
     breaks = sum(counted.breaks for counted in evidence.tallies.values())
     within = int(evidence.arrival_totals[OUT_OF_ORDER])
     detail = {"within_part_files": within, "between_part_files": breaks}

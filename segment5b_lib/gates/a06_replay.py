@@ -19,9 +19,11 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.verdicts import GateResult, Measurement, not_measured
 from segment5b_lib.gates.gate import ARRIVALS, Gate, Group
 from segment5b_lib.store.digest import sha256_file
+from segment5b_lib.store.parquet import open_file
 from segment5b_lib.store.runs import Run
 
 _LISTED = 20
@@ -33,7 +35,8 @@ def replay(run: Run, parts: Mapping[str, Sequence[int]] | None = None) -> GateRe
     `parts` are positions of part files by scenario. The run is only read.
     """
     policy = run.policies.validation
-    chosen = parts or _picked(run, policy.sampling.seed)
+    draw = random.Random(policy.sampling.seed)
+    chosen = parts or {name: [draw.randrange(len(run.files(ARRIVALS, name)))] for name in run.scenarios}
     return GATES[0].judged(_measure(run, chosen), policy, f"{__name__}.replay")
 
 
@@ -41,11 +44,6 @@ def other_threads(run: Run) -> int:
     """A number of threads that the run itself did not use."""
     record = run.last_records().get("S4")
     return 1 if record and record.threads != 1 else 2
-
-
-def _picked(run: Run, seed: int) -> dict[str, list[int]]:
-    draw = random.Random(seed)
-    return {name: [draw.randrange(len(run.files("arrival_events_5B", name)))] for name in run.scenarios}
 
 
 def _measure(run: Run, parts: Mapping[str, Sequence[int]]) -> Measurement:
@@ -59,7 +57,7 @@ def _measure(run: Run, parts: Mapping[str, Sequence[int]]) -> Measurement:
             return not_measured(f"the replay failed: {ended.stderr.strip().splitlines()[-1:]}", "columns")
         compared: dict[str, dict[str, bool]] = {}
         for scenario, chosen in parts.items():
-            files = run.files("arrival_events_5B", scenario)
+            files = run.files(ARRIVALS, scenario)
             for part in chosen:
                 again = Path(folder) / scenario / files[part].name
                 compared[f"{scenario} part {part}"] = _different(files[part], again)
@@ -70,7 +68,8 @@ def _measure(run: Run, parts: Mapping[str, Sequence[int]]) -> Measurement:
 
 def _different(published: Path, again: Path) -> dict[str, bool]:
     """Whether each column differs; files of equal bytes have equal columns."""
-    with pq.ParquetFile(published) as left, pq.ParquetFile(again) as right:
+    contract = dataset(ARRIVALS)
+    with open_file(published, contract, foreign=True) as left, open_file(again, contract, foreign=True) as right:
         names = left.schema_arrow.names
         if sha256_file(published) == sha256_file(again):
             return dict.fromkeys(names, False)

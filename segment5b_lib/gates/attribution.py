@@ -56,31 +56,10 @@ def _always(_: Facts) -> bool:
 
 
 _clock_failed = _failed(*CLOCK_GATES)
-_local_time_failed = _failed("T12")
-
-
-def _horizon_and_clock_failed(facts: Facts) -> bool:
-    return "T11" in facts.failed and _clock_failed(facts)
-
-
-def _bound_to_the_row(facts: Facts) -> bool:
-    return facts.zone_binding == "row_zone"
 
 
 def _not_bound_to_the_row(facts: Facts) -> bool:
     return facts.zone_binding != "row_zone"
-
-
-def _no_hybrid_merchant(facts: Facts) -> bool:
-    return facts.hybrid_merchants == 0
-
-
-def _calibrated(facts: Facts) -> bool:
-    return facts.calibrated
-
-
-def _binding_holds(facts: Facts) -> bool:
-    return "A2" not in facts.failed
 
 
 def _rerun(state: str, *settings: str) -> Command:
@@ -92,7 +71,6 @@ def _reopen(segment: str, setting: str) -> Command:
 
 
 def _usual(gate: Gate) -> Rule:
-    """The rule that a gate's own row gives."""
     state = gate.owner.split()[0]
     return Rule((gate.gate_id,), _always, gate.owner, gate.group.value, state, _rerun(state), gate.cause)
 
@@ -106,9 +84,9 @@ _S2, _S3, _S4 = (_rerun(state) for state in ("S2", "S3", "S4"))
 
 # fmt: off
 RULES: Final[tuple[Rule, ...]] = (
-    Rule((*CLOCK_GATES, "T8"), _horizon_and_clock_failed, "2A", "DST", "S0", _REOPEN_2A,
-         "the transition cache ends before the scenario does", "2A"),
-    Rule(CLOCK_GATES, _local_time_failed, "S4", "DST", "S4", _WALL_CLOCK,
+    Rule((*CLOCK_GATES, "T8"), lambda facts: "T11" in facts.failed and _clock_failed(facts), "2A", "DST", "S0",
+         _REOPEN_2A, "the transition cache ends before the scenario does", "2A"),
+    Rule(CLOCK_GATES, _failed("T12"), "S4", "DST", "S4", _WALL_CLOCK,
          "local times are written, or read, as if they were UTC"),
     Rule(CLOCK_GATES, _always, "S4", "DST", "S4", _S4,
          "the cache is right and the encoding too: the look-up in S4 is wrong"),
@@ -116,11 +94,11 @@ RULES: Final[tuple[Rule, ...]] = (
          "the transition cache does not reach far enough", "2A"),
     Rule(("T12",), _always, "S4", "DST", "S4", _WALL_CLOCK,
          "local columns carry a UTC marker that is not true"),
-    Rule(("T6",), _bound_to_the_row, "S2 zone mix", "concentration", "S2", _CALIBRATE,
+    Rule(("T6",), lambda facts: facts.zone_binding == "row_zone", "S2 zone mix", "concentration", "S2", _CALIBRATE,
          "the intensities themselves concentrate on a few zones"),
     Rule(("T6",), _always, "S4 routing", "concentration", "S4", _ROW_ZONE,
          "routing by group weights concentrates on a few zones"),
-    Rule(("T7",), _no_hybrid_merchant, "3B", "virtual share", "S0", _REOPEN_3B,
+    Rule(("T7",), lambda facts: facts.hybrid_merchants == 0, "3B", "virtual share", "S0", _REOPEN_3B,
          "no merchant is eligible for hybrid trade, so no local knob moves the share", "3B"),
     Rule(("T7",), _always, "S4 routing", "virtual share", "S4", _CALIBRATE,
          "the hybrid coin sets the share"),
@@ -128,7 +106,7 @@ RULES: Final[tuple[Rule, ...]] = (
          "local dates follow the clock, which is wrong"),
     Rule(("T8",), _not_bound_to_the_row, "S4 routing", "concentration", "S4", _ROW_ZONE,
          "arrivals live in another zone than the intensity they come from"),
-    Rule(("T9",), _calibrated, "S2 zone mix", "concentration", "S2", _CALIBRATE,
+    Rule(("T9",), lambda facts: facts.calibrated, "S2 zone mix", "concentration", "S2", _CALIBRATE,
          "calibration over-corrects: it has changed how counts scatter"),
     Rule(("T8", "T9"), _always, "S3", "conservation", "S3", _S3,
          "counts do not follow their intensities as the law says"),
@@ -136,7 +114,7 @@ RULES: Final[tuple[Rule, ...]] = (
          "random blocks are used for more than one draw, or not as their streams define"),
     Rule(("A2", "A2.profile"), _not_bound_to_the_row, "S4 routing", "zone binding", "S4", _ROW_ZONE,
          "zones are drawn regardless of the row whose intensity made the arrival"),
-    Rule(("A2.profile",), _binding_holds, "S3", "zone binding", "S3", _S3,
+    Rule(("A2.profile",), lambda facts: "A2" not in facts.failed, "S3", "zone binding", "S3", _S3,
          "counts do not follow their own intensity through the day"),
     Rule(("A2", "A2.profile"), _always, "S4 routing", "zone binding", "S4", _S4,
          "sites are picked in another zone than that of the row, which the policy binds them to"),

@@ -22,8 +22,6 @@ WAIVABLE: Final = ("T7",)
 
 @dataclass(frozen=True)
 class SeedResults:
-    """The scorecard of one seed's run."""
-
     seed: int
     scale: str
     results: tuple[GateResult, ...]
@@ -48,7 +46,7 @@ class CertificateClass:
     waived: tuple[Waiver, ...]
 
 
-def classify(
+def certificate_class_of(
     seeds: Sequence[SeedResults],
     cross_run: Sequence[GateResult],
     policy: StabilityPolicy,
@@ -67,13 +65,11 @@ def classify(
     """
     _check(waivers)
     scales = sorted({entry.scale for entry in seeds})
-    holds = [*_seed_holds(seeds, policy, scales), *_gate_holds(seeds, waivers, scales), *_cross_run_holds(cross_run)]
+    holds = [*_seed_holds(seeds, policy, scales), *_gate_holds(seeds, waivers), *_cross_run_holds(cross_run)]
     if holds:
         return CertificateClass(Decision.HOLD_REMEDIATE, tuple(holds), ", ".join(scales), tuple(waivers))
-    short = [
-        *_short_of_bplus(seeds, waivers),
-        *(_result_text(result) for result in cross_run if result.verdict is Verdict.PASS_B),
-    ]
+    at_b = [_result_text(result) for result in cross_run if result.verdict is Verdict.PASS_B]
+    short = [*_short_of_bplus(seeds, waivers), *at_b]
     decision = Decision.PASS_B if short else Decision.PASS_BPLUS_ROBUST
     return CertificateClass(decision, tuple(short), ", ".join(scales), tuple(waivers))
 
@@ -98,7 +94,7 @@ def _seed_holds(seeds: Sequence[SeedResults], policy: StabilityPolicy, scales: S
     yield from (f"a {scale} world cannot be certified" for scale in scales if scale in NOT_CERTIFIABLE)
 
 
-def _gate_holds(seeds: Sequence[SeedResults], waivers: Sequence[Waiver], scales: Sequence[str]) -> Iterator[str]:
+def _gate_holds(seeds: Sequence[SeedResults], waivers: Sequence[Waiver]) -> Iterator[str]:
     waived = {waiver.gate_id for waiver in waivers}
     for entry in seeds:
         for result in entry.results:
@@ -123,9 +119,7 @@ def _holds(result: GateResult, scale: str) -> bool:
 def _cross_run_holds(cross_run: Sequence[GateResult]) -> Iterator[str]:
     measured = {result.gate_id for result in cross_run}
     yield from (f"{entry.gate_id}: not measured" for entry in CROSS_RUN_GATES if entry.gate_id not in measured)
-    for result in cross_run:
-        if result.verdict not in STANDS:
-            yield _result_text(result)
+    yield from (_result_text(result) for result in cross_run if result.verdict not in STANDS)
 
 
 def _short_of_bplus(seeds: Sequence[SeedResults], waivers: Sequence[Waiver]) -> Iterator[str]:

@@ -48,13 +48,10 @@ class Difference:
 
     def _repr_html_(self) -> str:
         rows = self.frame().to_dicts()
-        names = " → ".join(f"{card.identity['posture']} {card.identity['run_id'][:8]}" for card in self._cards)
+        identities = (self.before.identity, self.after.identity)
+        names = " → ".join(f"{identity['posture']} {identity['run_id'][:8]}" for identity in identities)
         caption = f"{names}: {self.verdicts_changed().height} of {len(rows)} verdicts changed"
         return html_table(_SHOWN, [_html_row(row) for row in rows], caption=caption)
-
-    @property
-    def _cards(self) -> tuple[Scorecard, Scorecard]:
-        return self.before, self.after
 
 
 def _row(before: GateResult | None, after: GateResult | None) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from segment5b_lib.contract.validation_policy import ValidationPolicy
 from segment5b_lib.contract.verdicts import LEVELS, Bound, GateResult, Measurement, gate_bound, judge, thresholds_of
-from segment5b_lib.gates.evidence.run_tables import Evidence
+from segment5b_lib.gates.evidence.run_tables import ZONE_COLUMNS, Evidence
 
 ARRIVALS: Final = "arrival_events_5B"
 COUNTS: Final = "s3_bucket_counts_5B"
-ZONE_SOURCES: Final = ("site_timezones", "edge_catalogue_3B", "virtual_settlement_3B")
+ZONE_SOURCES: Final = tuple(ZONE_COLUMNS)
 
 
 class Group(StrEnum):

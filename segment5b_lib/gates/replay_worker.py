@@ -18,8 +18,7 @@ from segment5b_lib.states.s4.routing_inputs import load_routing_inputs
 from segment5b_lib.store.runs import Run
 
 
-def execute(root: Path, folder: Path, threads: int, parts: list[tuple[str, int]]) -> None:
-    """Execute the parts, by scenario and number, on so many threads."""
+def replay_parts(root: Path, folder: Path, threads: int, parts: list[tuple[str, int]]) -> None:
     context = Context(Run(root), s4_arrivals.SPEC, threads)
     context.verify_inputs()
     upstream = load_routing_inputs(context)
@@ -37,10 +36,9 @@ def _again(expansion: Expansion, folder: Path, shard: Shard) -> None:
 
 
 def main() -> None:
-    """Read the command line."""
     root, folder, threads, *words = sys.argv[1:]
     parts = [word.rsplit(":", 1) for word in words]
-    execute(Path(root), Path(folder), int(threads), [(scenario_id, int(part)) for scenario_id, part in parts])
+    replay_parts(Path(root), Path(folder), int(threads), [(scenario_id, int(part)) for scenario_id, part in parts])
 
 
 if __name__ == "__main__":

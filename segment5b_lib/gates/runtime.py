@@ -28,7 +28,7 @@ from segment5b_lib.gates.gate import Gate, Group
 from segment5b_lib.store.runs import Run
 
 RUNTIME_STATES: Final = ("S1", "S2", "S3", "S4", "S5")
-LANES: Final = ("candidate", "witness", "certification")
+SEED_SETS: Final = ("candidate", "witness", "certification")
 
 
 def runtime_gate(name: str, seconds: Sequence[float], scale: str, policy: RuntimePolicy) -> GateResult:
@@ -46,12 +46,11 @@ def state_gates(runs: Sequence[Run]) -> tuple[GateResult, ...]:
     """The gates of all states over repetitions of one run: of each, the attempts that passed."""
     policy, scale = runs[0].policies.validation.runtime, runs[0].world.scale
     records = [run.last_records() for run in runs]
-    return tuple(
-        runtime_gate(
-            state, [last[state].seconds for last in records if state in last and last[state].passed], scale, policy
-        )
+    seconds = {
+        state: [last[state].seconds for last in records if state in last and last[state].passed]
         for state in RUNTIME_STATES
-    )
+    }
+    return tuple(runtime_gate(state, times, scale, policy) for state, times in seconds.items())
 
 
 def _measure(name: str, seconds: Sequence[float], scale: str, budget: Budget, policy: RuntimePolicy) -> Measurement:
@@ -78,16 +77,20 @@ def _detail(seconds: Sequence[float], budget: Budget) -> dict[str, Any]:
 
 
 def _runtime_gate(name: str, kind: str, formula: str, owner: str, power: str) -> Gate:
+    title, cause = f"Runtime of {name}", "the state takes longer than its budget"
+    if kind == "lanes":
+        title, cause = (
+            f"Runtime of the {name} lane",
+            "the lane takes longer than its budget, and S4 is its largest part",
+        )
     return Gate(
         gate_id=f"R-{name}",
-        title=f"Runtime of {name}" if kind == "states" else f"Runtime of the {name} lane",
+        title=title,
         unit="s",
         formula=f"{formula}; GREEN up to the target",
         evidence=("segment_state_runs",),
         owner=owner,
-        cause="the state takes longer than its budget"
-        if kind == "states"
-        else "the lane takes longer than its budget, and S4 is its largest part",
+        cause=cause,
         group=Group.RUNTIME,
         power=f"fewer repetitions than min_runs, unless one {power} takes longer than long_run_s",
         policy_key=f"runtime.{kind}.{name}",
@@ -101,6 +104,6 @@ GATES: Final[tuple[Gate, ...]] = (
     ),
     *(
         _runtime_gate(lane, "lanes", f"wall time of the {lane} lane, changed state onward on {seeds}", "S4", "lane")
-        for lane, seeds in zip(LANES, ("one seed", "two seeds", "four seeds"), strict=True)
+        for lane, seeds in zip(SEED_SETS, ("one seed", "two seeds", "four seeds"), strict=True)
     ),
 )

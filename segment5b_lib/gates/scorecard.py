@@ -46,7 +46,6 @@ class Attribution:
     command: CommandText
 
     def document(self) -> dict[str, Any]:
-        """The attribution as a JSON-ready mapping."""
         return {**asdict(self), "command": self.command.text}
 
 
@@ -68,7 +67,7 @@ class Origin:
 class Scorecard:
     """All gates of one run, in the order of the table, and who owns those that failed.
 
-    `origin` is there where the scorecard is kept on disk (see `gates.saved`).
+    `origin` is there where the scorecard is kept on disk (see `gates.scoring`).
     """
 
     identity: dict[str, Any]
@@ -111,7 +110,6 @@ class Scorecard:
         return pl.DataFrame([self._row(entry) for entry in self.results], infer_schema_length=None)
 
     def document(self) -> dict[str, Any]:
-        """The scorecard as a JSON-ready mapping: identity, results, attributions, and its origin if it has one."""
         return {
             **self.identity,
             **(asdict(self.origin) if self.origin else {}),
@@ -132,7 +130,7 @@ class Scorecard:
             "b": threshold_text(entry, "b"),
             "bplus": threshold_text(entry, "bplus"),
             "distance": distance_text(entry),
-            "population": _population(entry),
+            "population": "" if entry.population is None else f"{entry.population:,} {entry.population_unit}",
             "reason": entry.reason,
             "owner": owner.owner if owner else "",
             "cause": owner.cause if owner else "",
@@ -147,10 +145,6 @@ class Scorecard:
         caption = ", ".join([*about, self.origin.text] if self.origin else about)
         rows = [_html_row(row) for row in self.frame().to_dicts()]
         return html_table(tuple(_SHOWN.values()), rows, caption=caption, one_line=_ON_ONE_LINE)
-
-
-def _population(entry: GateResult) -> str:
-    return "" if entry.population is None else f"{entry.population:,} {entry.population_unit}"
 
 
 def _html_row(row: dict[str, Any]) -> TableRow:

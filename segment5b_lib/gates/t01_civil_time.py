@@ -11,7 +11,7 @@ Thresholds: validation_policy_5B.yaml, gates.T1.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -27,7 +27,6 @@ WRONG = pl.col("error_seconds").ne_missing(0)
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Share of arrivals with a wrong primary clock, over all arrivals of all scenarios."""
     census = evidence.census
     outside = int(census.filter(pl.col("expected_hour") == NO_HOUR)["arrivals"].sum())
     result = _share(census, "arrivals")
@@ -35,16 +34,14 @@ def measure(evidence: Evidence) -> Measurement:
 
 
 def measure_settlement(evidence: Evidence) -> Measurement:
-    """The same for the settlement clock of virtual arrivals."""
-    return _role(evidence, "settlement")
+    return _of_role(evidence, "settlement")
 
 
 def measure_operational(evidence: Evidence) -> Measurement:
-    """The same for the operational clock of virtual arrivals."""
-    return _role(evidence, "operational")
+    return _of_role(evidence, "operational")
 
 
-def _role(evidence: Evidence, role: str) -> Measurement:
+def _of_role(evidence: Evidence, role: str) -> Measurement:
     counts = evidence.role_counts.filter(pl.col("role") == role)
     if counts.is_empty():
         reason = "the run has no virtual arrivals"
@@ -53,13 +50,7 @@ def _role(evidence: Evidence, role: str) -> Measurement:
 
 
 def _share(counts: pl.DataFrame, unit: str) -> Measurement:
-    total = int(counts["arrivals"].sum())
-    wrong = counts.filter(WRONG)
-    mismatches = int(wrong["arrivals"].sum())
-    return Measurement(mismatches / total, total, unit, {"mismatches": mismatches, **_breakdown(counts)})
-
-
-def _breakdown(counts: pl.DataFrame) -> dict[str, Any]:
+    total, mismatches = int(counts["arrivals"].sum()), int(counts.filter(WRONG)["arrivals"].sum())
     zones = (
         counts.group_by("tzid")
         .agg(pl.col("arrivals").sum(), pl.col("arrivals").filter(WRONG).sum().alias("mismatches"))
@@ -67,11 +58,13 @@ def _breakdown(counts: pl.DataFrame) -> dict[str, Any]:
         .sort(["mismatches", "tzid"], descending=[True, False])
     )
     errors = counts.filter(WRONG).group_by("error_seconds").agg(pl.col("arrivals").sum()).sort("error_seconds")
-    return {
+    detail = {
+        "mismatches": mismatches,
         "zones_with_mismatches": zones.height,
         "worst_zones": zones.head(_WORST).to_dicts(),
         "errors_seconds": errors.to_dicts(),
     }
+    return Measurement(mismatches / total, total, unit, detail)
 
 
 GATES: Final = (

@@ -19,7 +19,6 @@ from segment5b_lib.gates.gate import ARRIVALS, Gate, Group
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Share of arrivals whose primary clock is off by exactly one hour, either way."""
     total = evidence.arrivals
     counts = evidence.census.group_by("error_seconds").agg(pl.col("arrivals").sum())
     ways = {

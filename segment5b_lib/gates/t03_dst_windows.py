@@ -29,13 +29,10 @@ _WINDOW_KEY: Final = ("scenario_id", "tzid", "transition")
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Support-weighted mean over windows of the hour-bin MAE, in percentage points."""
     exposed = transitions(evidence)
     if exposed.is_empty():
-        reason = "no active zone changes its offset within the horizon"
-        return Measurement(
-            None, 0, "arrivals in windows", {"active_zones": len(_zones(evidence))}, Verdict.NOT_APPLICABLE, reason
-        )
+        reason, detail = "no active zone changes its offset within the horizon", {"active_zones": len(_zones(evidence))}
+        return Measurement(None, 0, "arrivals in windows", detail, Verdict.NOT_APPLICABLE, reason)
     return _verdict(evidence, windows(evidence, exposed))
 
 
@@ -63,10 +60,12 @@ def windows(evidence: Evidence, exposed: pl.DataFrame) -> pl.DataFrame:
     week_before = _around(evidence.census, exposed, -half - _WEEK, half - _WEEK)
     support = inside.group_by(_WINDOW_KEY).agg(pl.col("arrivals").sum().alias("support"))
     stored, expected = _profile(inside, "stored_hour"), _profile(inside, "expected_hour")
+    # The profile that a clock one hour ahead would give; one hour behind has the same distance.
+    shifted = expected.with_columns(hour=(pl.col("hour") + 1) % 24)
     measures = {
         "mae_pp": _distance(stored, expected),
         "post_mae_pp": _distance(_profile(after, "stored_hour"), _profile(after, "expected_hour")),
-        "power_pp": _distance(expected, _shifted(expected)),
+        "power_pp": _distance(expected, shifted),
         "profile_mae_pp": _distance(stored, _profile(week_before, "stored_hour")),
     }
     result = exposed.join(support, on=_WINDOW_KEY, how="left").with_columns(pl.col("support").fill_null(0))
@@ -95,11 +94,6 @@ def _profile(rows: pl.DataFrame, hour: str) -> pl.DataFrame:
     return every.join(bins, on=[*_WINDOW_KEY, "hour"], how="left").with_columns(pl.col("share").fill_null(0.0))
 
 
-def _shifted(profile: pl.DataFrame) -> pl.DataFrame:
-    """The profile that a clock one hour ahead would give; one hour behind has the same distance."""
-    return profile.with_columns(((pl.col("hour") + 1) % 24).alias("hour"))
-
-
 def _distance(left: pl.DataFrame, right: pl.DataFrame) -> pl.DataFrame:
     """Mean over the 24 bins of |difference|, percentage points, per window that both sides have."""
     return (
@@ -119,18 +113,14 @@ def _verdict(evidence: Evidence, table: pl.DataFrame) -> Measurement:
     support = int(used["support"].sum())
     enough = used.height >= policy.dst_window_min_exposed_windows and support >= policy.dst_window_min_total_support
     value = float((used["mae_pp"] * used["support"]).sum()) / support if support else None
-    return Measurement(
-        value,
-        support,
-        "arrivals in windows",
-        _detail(used, table, support),
-        None if enough else Verdict.INSUFFICIENT_POWER,
-        ""
-        if enough
-        else f"{used.height} windows with support and {support} rows; needs "
-        f"{policy.dst_window_min_exposed_windows} windows of {policy.dst_window_min_support} rows and "
-        f"{policy.dst_window_min_total_support} rows in all",
-    )
+    ruling, reason = None, ""
+    if not enough:
+        ruling = Verdict.INSUFFICIENT_POWER
+        reason = (
+            f"{used.height} windows with support and {support} rows; needs {policy.dst_window_min_exposed_windows} "
+            f"windows of {policy.dst_window_min_support} rows and {policy.dst_window_min_total_support} rows in all"
+        )
+    return Measurement(value, support, "arrivals in windows", _detail(used, table, support), ruling, reason)
 
 
 def _detail(used: pl.DataFrame, table: pl.DataFrame, support: int) -> dict[str, Any]:

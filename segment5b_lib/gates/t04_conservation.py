@@ -17,7 +17,6 @@ from segment5b_lib.gates.gate import ARRIVALS, COUNTS, Gate, Group
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Keys whose arrivals differ from S3's count, by a full comparison in both directions."""
     levels, examples = evidence.conservation
     rows = levels.to_dicts()[0]
     detail = {

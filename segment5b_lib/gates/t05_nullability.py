@@ -20,7 +20,6 @@ _BROKEN = (pl.col("has_site") == pl.col("is_virtual")) | (pl.col("has_edge") != 
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Number of arrivals that break the rule."""
     total = evidence.arrivals
     broken = evidence.census.filter(_BROKEN.fill_null(True))
     kinds = (

@@ -21,7 +21,6 @@ _LISTED = 20
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Share of the ten largest tzid_primary; in addition another figure, that of the top 10 % of zones."""
     zones = zone_shares(evidence)
     tenth = max(1, -(-zones.height // 10))
     detail = {

@@ -1,4 +1,4 @@
-"""T7: the share of arrivals that happen online.
+"""T7: the share of arrivals that are virtual.
 
 Value: share of arrivals with is_virtual, over all arrivals. B+ asks for both bands together. Source: plan §3.1.
 
@@ -15,7 +15,6 @@ from segment5b_lib.gates.gate import ARRIVALS, Gate, Group
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Share of virtual arrivals, with the number of merchants in each virtual mode."""
     total = evidence.arrivals
     virtual = int(evidence.census.filter("is_virtual")["arrivals"].sum())
     detail = {"virtual": virtual, "merchants_by_mode": evidence.merchants_by_mode}

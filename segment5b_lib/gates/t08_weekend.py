@@ -24,7 +24,6 @@ _FRIDAY_END = 5 * 24
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """|observed - expected| in percentage points, over all scenarios."""
     total = evidence.arrivals
     shares = weekend_shares(evidence).filter(pl.col("scenario_id").is_null()).to_dicts()[0]
     if shares["expected"] is None:
@@ -50,11 +49,11 @@ def weekend_shares(evidence: Evidence) -> pl.DataFrame:
     Observed by the stored local date, expected by the oracle's, bucket by bucket of every zone of S2. The
     standard error is that of a ratio of sums whose terms vary as the count law says.
     """
-    names = [horizon.scenario_id for horizon in evidence.horizons]
     rows = [_shares(evidence.census, evidence.zone_buckets, None)]
-    for name in names:
-        own = pl.col("scenario_id") == name
-        rows.append(_shares(evidence.census.filter(own), evidence.zone_buckets.filter(own), name))
+    for horizon in evidence.horizons:
+        of_scenario = pl.col("scenario_id") == horizon.scenario_id
+        census, buckets = evidence.census.filter(of_scenario), evidence.zone_buckets.filter(of_scenario)
+        rows.append(_shares(census, buckets, horizon.scenario_id))
     return pl.DataFrame(rows)
 
 

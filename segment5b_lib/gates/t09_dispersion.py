@@ -19,7 +19,6 @@ from segment5b_lib.model.statistics import implied_dispersion, pearson_dispersio
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Standard deviation of the residuals, over all scenarios."""
     eps = evidence.run.policies.count.lambda_zero_eps
     moments = np.sum([counts.moments for counts in evidence.counts.values()], axis=0)
     rows, drawn, residual, squared, relative, mu, _ = moments.tolist()

@@ -58,9 +58,7 @@ def _line(name: str, cards: Sequence[Scorecard], floor_share: float) -> dict[str
 
 
 def _value(name: str, card: Scorecard) -> float | None:
-    if name == "weekend share":
-        return card.result("T8").detail.get("observed")
-    return card.result(name).value
+    return card.result("T8").detail.get("observed") if name == "weekend share" else card.result(name).value
 
 
 def _floor(name: str, card: Scorecard, floor_share: float) -> float:

@@ -25,7 +25,6 @@ from segment5b_lib.identity import utc_text
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Share of active tzids that the cache covers, judged by the oracle; reads no arrivals."""
     zones, horizons = evidence.active_zones, evidence.horizons
     if not zones or not horizons:
         return not_measured("the world has no active time zones or no scenarios", "active tzids")
@@ -48,14 +47,13 @@ def measure(evidence: Evidence) -> Measurement:
         "tzdb_release_tag": evidence.cache_document.get("tzdb_release_tag"),
         "shortfalls": [_row(entry) for entry in short],
     }
-    return Measurement(
-        (len(zones) - len(short)) / len(zones),
-        len(zones),
-        "active tzids",
-        detail,
-        Verdict.FAIL if lacking else None,
-        f"the cache declares transitions through {declared}, the scenario ends {utc_text(end)}" if lacking else "",
-    )
+    ruling, reason = None, ""
+    if lacking:
+        ruling, reason = (
+            Verdict.FAIL,
+            f"the cache declares transitions through {declared}, the scenario ends {utc_text(end)}",
+        )
+    return Measurement((len(zones) - len(short)) / len(zones), len(zones), "active tzids", detail, ruling, reason)
 
 
 def _row(entry: Shortfall) -> dict[str, object]:

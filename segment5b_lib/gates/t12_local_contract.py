@@ -40,7 +40,6 @@ _TEXT_PROBE: Final = (
 
 
 def measure(evidence: Evidence) -> Measurement:
-    """Share of rows in part files whose three local columns all honour the contract."""
     files = {h.scenario_id: evidence.run.files("arrival_events_5B", h.scenario_id) for h in evidence.horizons}
     lines = [{"scenario": name, **row} for name, paths in files.items() for path in paths for row in _inspect(path)]
     table = pl.DataFrame(lines)
@@ -58,7 +57,6 @@ def measure(evidence: Evidence) -> Measurement:
 
 
 def _inspect(path: Path) -> list[dict[str, Any]]:
-    """One row per local column of one file."""
     with open_file(path, dataset("arrival_events_5B"), foreign=True) as file:
         seen = _reader_view(path, [is_text(file.schema_arrow.field(name).type) for name in LOCAL_COLUMNS])
         return [_column(file, name, str(path), *seen[3 * i : 3 * i + 3]) for i, name in enumerate(LOCAL_COLUMNS)]

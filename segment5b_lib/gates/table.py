@@ -60,7 +60,7 @@ GATES: Final[tuple[Gate, ...]] = tuple(
 CROSS_RUN_GATES: Final[tuple[Gate, ...]] = (*t10_stability.GATES, *a06_replay.GATES, *runtime.GATES)
 """What takes several runs or another execution: measured when a phase asks for it."""
 
-EVIDENCE: Final = tuple(sorted({name for entry in GATES for name in entry.evidence}))
+SCORED_DATASETS: Final = tuple(sorted({name for entry in GATES for name in entry.evidence}))
 """Every dataset that one scorecard is measured on."""
 
 WATCHED_BY_S5: Final = tuple(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core.caching import IndexDataCacheFile
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
@@ -41,10 +42,26 @@ def inner_jit(function: Kernel) -> Kernel:
     return _compile(function, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
+class CacheFile(IndexDataCacheFile):
+    """The code of one kernel on disk; an index that cannot be read is stale.
+
+    numba reads an index before it compares the stamp in it. An index names the types of the arguments, so that one from
+    sources in which such a type had another name, or lay in another module, does not load any more.
+    """
+
+    def _load_index(self) -> dict[Any, str]:
+        try:
+            index: Any = super()
+            return cast(dict[Any, str], index._load_index())
+        except (AttributeError, ImportError):
+            return {}
+
+
 def _compile(function: Kernel, **exceptions: bool) -> Kernel:
     flags: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", **exceptions}
     compiled: Any = numba.njit(**flags)(function)
     # numba takes cached code for fresh while the kernel's own file is unchanged; but the code contains the
     # kernels it calls as well, so that an edit of philox.py would leave counts.py running the old one.
-    compiled._cache._cache_file._source_stamp = SOURCES
+    cache, cache_file = compiled._cache, cast(Any, CacheFile)
+    cache._cache_file = cache_file(cache.cache_path, cache._impl.filename_base, SOURCES)
     return cast(Kernel, compiled)

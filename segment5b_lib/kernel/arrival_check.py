@@ -11,16 +11,16 @@ from typing import NamedTuple
 import numpy as np
 
 from segment5b_lib.arrays import I32, I64
+from segment5b_lib.contract.units import MINUTE_US
 from segment5b_lib.kernel._jit import inner_jit, lean_jit
-from segment5b_lib.kernel.arrival_tables import DRAWN, HYBRID, NO_ZONE, VIRTUAL, Counts, Rows, Tables
+from segment5b_lib.kernel.arrival_tables import HYBRID, NO_ZONE, VIRTUAL, ZONE_DRAWN, Counts, Rows, Tables
 
-MINUTE_US = 60_000_000
 LEAST_OFFSET_US = -12 * 60 * MINUTE_US
 GREATEST_OFFSET_US = 14 * 60 * MINUTE_US
 """Offsets from UTC that any zone has had since 1995, both inclusive."""
 
-KEPT, KEY, BUCKET, ORDER, MODE, PLACE, ZONE, SETTLEMENT, CIVIL_TIME, COUNT = range(10)
-RULES = (
+KEPT, KEY, IN_BUCKET, ORDER, MODE, PLACE, ZONE, SETTLEMENT, CIVIL_TIME, COUNT = range(10)
+ROW_RULES = (
     "kept",
     "a row has the key columns of its series",
     "a timestamp lies in its half-open bucket",
@@ -46,7 +46,7 @@ class Sums(NamedTuple):
     total: I64
 
 
-ROWS, VIRTUAL_ROWS, FIRST_TS, LAST_TS, SEQ_SUM, OFFSET_SUM, PLACE_SUM = range(7)
+CHECKED_ROWS, VIRTUAL_ROWS, FIRST_TS, LAST_TS, SEQ_SUM, OFFSET_SUM, PLACE_SUM = range(7)
 
 
 class Finding(NamedTuple):
@@ -58,7 +58,6 @@ class Finding(NamedTuple):
 
 
 def new_sums(zones: int) -> Sums:
-    """Sums over no rows."""
     sums = Sums(np.zeros(zones, np.int64), np.zeros(7, np.int64))
     sums.total[FIRST_TS] = np.iinfo(np.int64).max
     sums.total[LAST_TS] = np.iinfo(np.int64).min
@@ -70,13 +69,13 @@ def _key_rule(row: np.uintp, merchant: int, bucket: int, rows: Rows, tables: Tab
     s, merchants, series = rows.series[row], tables.merchants, tables.series
     if not merchants.first_series[merchant] <= s < merchants.first_series[merchant + 1]:
         return False
-    own = np.uintp(s)
+    known = np.uintp(s)
     return bool(
         rows.merchant_id[row] == merchants.merchant_id[merchant]
         and rows.bucket[row] == bucket
-        and rows.country[row] == series.country[own]
-        and rows.zone[row] == series.zone[own]
-        and rows.channel[row] == series.channel[own]
+        and rows.country[row] == series.country[known]
+        and rows.zone[row] == series.zone[known]
+        and rows.channel[row] == series.channel[known]
     )
 
 
@@ -98,7 +97,7 @@ def _physical_rule(row: np.uintp, merchant: int, rows: Rows, tables: Tables) -> 
     if rows.primary[row] != sites.zone[site]:
         return ZONE
     pool = series.pool[rows.series[row]]
-    bound = pool != DRAWN and not tables.pools.unroutable[pool]
+    bound = pool != ZONE_DRAWN and not tables.pools.unroutable[pool]
     if bound and (sites.zone[site] != rows.zone[row] or sites.country[site] != rows.country[row]):
         return ZONE
     return KEPT
@@ -131,7 +130,7 @@ def _row_rule(
     if not _key_rule(row, merchant, bucket, rows, tables):
         return KEY
     if rows.ts[row] >= end or rows.ts[row] < tables.grid.start_us + bucket * tables.grid.bucket_us:
-        return BUCKET
+        return IN_BUCKET
     if rows.ts[row] < earliest or rows.seq[row] != seq:
         return ORDER
     if not _whole_minutes(rows.local_primary[row], rows.ts[row]):
@@ -147,7 +146,7 @@ def _check_cell(
 ) -> tuple[int, int]:
     """Check the rows of one cell, which begin at row ``first``, and add them up: rule, and row that breaks it."""
     n, seq = counts.cell[merchant, bucket], counts.first_seq[merchant, bucket]
-    own = tables.merchants.first_series[merchant]
+    first_series = tables.merchants.first_series[merchant]
     earliest = tables.grid.start_us + bucket * tables.grid.bucket_us
     end = earliest + tables.grid.bucket_us
     # Sums in local variables stay in registers; those in an array are read and written for every row.
@@ -158,7 +157,7 @@ def _check_cell(
         rule = _row_rule(row, merchant, bucket, seq + i, earliest, end, rows, tables)
         if rule != KEPT:
             return rule, first + i
-        drawn[rows.series[row] - own] += 1
+        drawn[rows.series[row] - first_series] += 1
         sums.of_zone[rows.primary[row]] += 1
         virtual += rows.virtual[row]
         seqs += rows.seq[row]
@@ -168,7 +167,7 @@ def _check_cell(
     if n > 0:
         sums.total[FIRST_TS] = min(sums.total[FIRST_TS], rows.ts[first])
         sums.total[LAST_TS] = max(sums.total[LAST_TS], earliest)
-    sums.total[ROWS] += n
+    sums.total[CHECKED_ROWS] += n
     sums.total[VIRTUAL_ROWS] += virtual
     sums.total[SEQ_SUM] += seqs
     sums.total[OFFSET_SUM] += minutes

@@ -12,17 +12,20 @@ import numpy as np
 
 from segment5b_lib.arrays import F64, I32, I64, U8, U64, Flags
 from segment5b_lib.errors import InputError
-from segment5b_lib.kernel.bucket_order import ORDINAL_BITS
 from segment5b_lib.kernel.offsets import OffsetTable
 
 PHYSICAL, HYBRID, VIRTUAL = 0, 1, 2
 """Merchant modes."""
-DRAWN = -1
+ZONE_DRAWN = -1
 """Pool of a series whose zone is drawn instead of given."""
 NO_ZONE = -1
 """Settlement zone of a merchant that has none."""
 LANE_BLOCKS = 512
 """Blocks of random words that are drawn at a time: they stay in the first cache."""
+ORDINAL_BITS = 24
+"""Enough for 16.7 million arrivals of one merchant in one bucket."""
+OFFSET_BITS = 40
+"""Enough for a bucket of 12 days in microseconds."""
 
 
 class Grid(NamedTuple):
@@ -45,7 +48,7 @@ class Merchants(NamedTuple):
 
 
 class SeriesTable(NamedTuple):
-    """Series in domain order: codes of country, zone and channel; pool or DRAWN; keys of the three streams."""
+    """Series in domain order: codes of country, zone and channel; pool or ZONE_DRAWN; keys of the three streams."""
 
     country: I32
     zone: I32
@@ -205,7 +208,6 @@ def new_tallies(series_from: int, series: int, bucket_from: int, buckets: int, z
 
 
 def new_scratch(largest_cell: int) -> Scratch:
-    """Working memory for cells of at most ``largest_cell`` arrivals."""
     if largest_cell >= 1 << ORDINAL_BITS:
         raise InputError(
             "5B.KERNEL.CELL_TOO_LARGE",

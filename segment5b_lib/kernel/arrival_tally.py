@@ -13,62 +13,25 @@ from __future__ import annotations
 import numpy as np
 
 from segment5b_lib.arrays import I32, I64, U8, U64
+from segment5b_lib.kernel import tally_tables as tables
 from segment5b_lib.kernel._check import check_array, read_only
 from segment5b_lib.kernel._jit import inner_jit, lean_jit
-from segment5b_lib.kernel.tally_tables import (
-    AT_ONCE,
-    BUCKET,
-    CELL_PAIRS,
-    CENSUS_ROWS,
-    COLUMN_TYPES,
-    IN_CELL,
-    IN_ROW_ZONE,
-    IRREGULAR,
-    JOINT_BINS,
-    MERCHANT,
-    MERCHANT_ID,
-    MIDDLE,
-    NO,
-    OFFSET_BINS,
-    OUT_OF_ORDER,
-    OUTSIDE_BUCKET,
-    PLACE_ROWS,
-    PLACED,
-    QUARTER_US,
-    ROWS,
-    SAME_INSTANT,
-    SAMPLED_ROWS,
-    SEEN,
-    SEQ,
-    SERIES_ROWS,
-    SILENT,
-    TS,
-    UNKNOWN,
-    WEEK_HOUR,
-    YES,
-    Clock,
-    Columns,
-    Memory,
-    Odd,
-    Places,
-    Register,
-    Tally,
-)
+from segment5b_lib.kernel.tally_tables import MIDDLE, UNKNOWN, Clock, Columns, Memory, Odd, Places, Register, Tally
 
 
 @inner_jit
 def error_digit(error_us: int, tolerance_us: int) -> int:
     """MIDDLE + quarters of an hour nearest to an error in microseconds; IRREGULAR beyond the tolerance, or 26 hours."""
-    quarters = (error_us + QUARTER_US // 2) // QUARTER_US
-    if abs(quarters) > MIDDLE or abs(error_us - quarters * QUARTER_US) > tolerance_us:
-        return IRREGULAR
+    quarters = (error_us + tables.QUARTER_US // 2) // tables.QUARTER_US
+    if abs(quarters) > MIDDLE or abs(error_us - quarters * tables.QUARTER_US) > tolerance_us:
+        return tables.IRREGULAR
     return int(quarters + MIDDLE)
 
 
 @inner_jit
 def week_hour(local_us: int) -> int:
     """Hour of the week of a wall clock: 0 is Monday 00 h. The epoch was a Thursday, 72 hours into its week."""
-    return int((local_us // 3_600_000_000 + 72) % WEEK_HOUR)
+    return int((local_us // 3_600_000_000 + 72) % tables.WEEK_HOUR)
 
 
 @inner_jit
@@ -100,12 +63,12 @@ def find_merchant(merchant_id: np.uint64, ascending: U64) -> int:
 @inner_jit
 def _enter(merchant_id: np.uint64, register: Register, memory: Memory) -> None:
     """Make the series of a merchant those that codes are looked up among."""
-    m = memory.last[MERCHANT]
+    m = memory.last[tables.PRIOR_MERCHANT]
     if m != UNKNOWN:
         for s in range(register.first_series[m], register.first_series[m + 1]):
             memory.series_of[register.country[s], register.zone[s], register.channel[s]] = UNKNOWN
     m = find_merchant(merchant_id, register.merchant_id)
-    memory.last[MERCHANT] = m
+    memory.last[tables.PRIOR_MERCHANT] = m
     if m != UNKNOWN:
         for s in range(register.first_series[m], register.first_series[m + 1]):
             memory.series_of[register.country[s], register.zone[s], register.channel[s]] = s
@@ -115,19 +78,20 @@ def _enter(merchant_id: np.uint64, register: Register, memory: Memory) -> None:
 def _follow(row: int, rows: Columns, memory: Memory, totals: I64) -> bool:
     """Compare a row with the one before it; whether it begins another merchant."""
     last, ts = memory.last, rows.ts[row]
-    new = last[SEEN] == 0 or np.uint64(last[MERCHANT_ID]) != rows.merchant_id[row]
+    new = last[tables.SEEN] == 0 or np.uint64(last[tables.PRIOR_MERCHANT_ID]) != rows.merchant_id[row]
     if new:
-        if last[SEEN] != 0 and rows.merchant_id[row] < np.uint64(last[MERCHANT_ID]):
-            totals[OUT_OF_ORDER] += 1
-        last[AT_ONCE] = last[IN_CELL] = 0
+        if last[tables.SEEN] != 0 and rows.merchant_id[row] < np.uint64(last[tables.PRIOR_MERCHANT_ID]):
+            totals[tables.OUT_OF_ORDER] += 1
+        last[tables.AT_ONCE] = last[tables.IN_CELL] = 0
     else:
-        if ts < last[TS] or (ts == last[TS] and rows.seq[row] <= last[SEQ]):
-            totals[OUT_OF_ORDER] += 1
-        last[AT_ONCE] = last[AT_ONCE] + 1 if ts == last[TS] else 0
-        last[IN_CELL] = last[IN_CELL] + 1 if rows.bucket[row] == last[BUCKET] else 0
-        totals[SAME_INSTANT] += last[AT_ONCE]
-        totals[CELL_PAIRS] += last[IN_CELL]
-    last[SEEN], last[TS], last[SEQ], last[BUCKET] = 1, ts, rows.seq[row], rows.bucket[row]
+        if ts < last[tables.PRIOR_TS] or (ts == last[tables.PRIOR_TS] and rows.seq[row] <= last[tables.PRIOR_SEQ]):
+            totals[tables.OUT_OF_ORDER] += 1
+        last[tables.AT_ONCE] = last[tables.AT_ONCE] + 1 if ts == last[tables.PRIOR_TS] else 0
+        last[tables.IN_CELL] = last[tables.IN_CELL] + 1 if rows.bucket[row] == last[tables.PRIOR_BUCKET] else 0
+        totals[tables.SAME_INSTANT] += last[tables.AT_ONCE]
+        totals[tables.CELL_PAIRS] += last[tables.IN_CELL]
+    last[tables.SEEN], last[tables.PRIOR_TS] = 1, ts
+    last[tables.PRIOR_SEQ], last[tables.PRIOR_BUCKET] = rows.seq[row], rows.bucket[row]
     return bool(new)
 
 
@@ -145,14 +109,14 @@ def _close(s: int, memory: Memory, joint: I64) -> None:
 def _count_offset(s: int, bucket: int, offset: int, bucket_us: int, memory: Memory, tally: Tally) -> None:
     """An offset inside its bucket, of a known series or not."""
     share = offset / bucket_us
-    tally.offsets[int(share * OFFSET_BINS)] += 1
+    tally.offsets[int(share * tables.OFFSET_BINS)] += 1
     if s == UNKNOWN:
         return
     if memory.bucket[s] != bucket:
         _close(s, memory, tally.joint)
         memory.bucket[s] = bucket
     memory.drawn[s] += 1
-    memory.bin[s] = int(share * JOINT_BINS)
+    memory.bin[s] = int(share * tables.JOINT_BINS)
 
 
 @inner_jit
@@ -161,39 +125,39 @@ def _count_census(row: int, rows: Columns, clock: Clock, tally: Tally, odd: Odd)
     ts, zone, virtual = rows.ts[row], rows.primary[row], rows.virtual[row]
     cell = int((ts - clock.start_us) / clock.cell_us) if ts >= clock.start_us else UNKNOWN
     expected = zone != UNKNOWN and 0 <= cell < clock.offset_us.shape[1]
-    digit = IRREGULAR
+    digit = tables.IRREGULAR
     if expected and rows.has_local[row]:
         digit = error_digit(rows.local[row] - ts - clock.offset_us[zone, cell], clock.tolerance_us)
-    formed = virtual != SILENT and rows.has_edge[row] == virtual and rows.has_site[row] != virtual
+    formed = virtual != tables.SILENT and rows.has_edge[row] == virtual and rows.has_site[row] != virtual
     if digit == MIDDLE and formed:
         tally.census[zone, cell, virtual] += 1
         return
-    stored = IRREGULAR
+    stored = tables.IRREGULAR
     if rows.has_local[row] and digit != MIDDLE:
         stored = week_hour(rows.local[row])
-    at = odd.found[CENSUS_ROWS]
+    at = odd.found[tables.CENSUS_ROWS]
     odd.census[at], odd.cell[at] = row, ts // clock.cell_us
     odd.digits[at] = ((digit * 256 + stored) * 3 + virtual) * 4 + 2 * rows.has_site[row] + rows.has_edge[row]
-    odd.found[CENSUS_ROWS] += 1
+    odd.found[tables.CENSUS_ROWS] += 1
 
 
 @inner_jit
 def _count_place(row: int, rows: Columns, sites: Places, edges: Places, tally: Tally, odd: Odd) -> None:
     """A physical row at its merchant's site, or a virtual one at its merchant's edge; any other is listed."""
     place = UNKNOWN
-    if rows.virtual[row] == NO and rows.has_site[row] and not rows.has_edge[row]:
+    if rows.virtual[row] == tables.NO and rows.has_site[row] and not rows.has_edge[row]:
         place = find_place(rows.site[row], rows.merchant_id[row], sites)
         if place != UNKNOWN:
             tally.sites[place] += 1
-            tally.totals[PLACED] += 1
-            tally.totals[IN_ROW_ZONE] += sites.zone[place] == rows.zone[row]
-    elif rows.virtual[row] == YES and rows.has_edge[row] and not rows.has_site[row]:
+            tally.totals[tables.PLACED] += 1
+            tally.totals[tables.IN_ROW_ZONE] += sites.zone[place] == rows.zone[row]
+    elif rows.virtual[row] == tables.YES and rows.has_edge[row] and not rows.has_site[row]:
         place = find_place(rows.edge[row], rows.merchant_id[row], edges)
         if place != UNKNOWN:
             tally.edges[place] += 1
     if place == UNKNOWN:
-        odd.place[odd.found[PLACE_ROWS]] = row
-        odd.found[PLACE_ROWS] += 1
+        odd.place[odd.found[tables.PLACE_ROWS]] = row
+        odd.found[tables.PLACE_ROWS] += 1
 
 
 @inner_jit
@@ -220,24 +184,24 @@ def _tally_rows(
     for row in range(rows.ts.size):
         if _follow(row, rows, memory, tally.totals):
             _enter(rows.merchant_id[row], register, memory)
-            memory.last[MERCHANT_ID] = np.int64(rows.merchant_id[row])
+            memory.last[tables.PRIOR_MERCHANT_ID] = np.int64(rows.merchant_id[row])
         bucket, s = rows.bucket[row], _series(row, rows, memory)
         if s == UNKNOWN or bucket < 0 or bucket >= buckets:
-            odd.series[odd.found[SERIES_ROWS]] = row
-            odd.found[SERIES_ROWS] += 1
+            odd.series[odd.found[tables.SERIES_ROWS]] = row
+            odd.found[tables.SERIES_ROWS] += 1
         else:
             tally.delivered[s, bucket] += 1
             if sample[s]:
-                odd.sampled[odd.found[SAMPLED_ROWS]] = row
-                odd.found[SAMPLED_ROWS] += 1
+                odd.sampled[odd.found[tables.SAMPLED_ROWS]] = row
+                odd.found[tables.SAMPLED_ROWS] += 1
         offset = rows.ts[row] - (clock.start_us + bucket * clock.bucket_us)
         if 0 <= offset < clock.bucket_us:
             _count_offset(s, bucket, offset, clock.bucket_us, memory, tally)
         else:
-            tally.totals[OUTSIDE_BUCKET] += 1
+            tally.totals[tables.OUTSIDE_BUCKET] += 1
         _count_census(row, rows, clock, tally, odd)
         _count_place(row, rows, sites, edges, tally, odd)
-    tally.totals[ROWS] += rows.ts.size
+    tally.totals[tables.TALLIED_ROWS] += rows.ts.size
 
 
 @lean_jit
@@ -250,7 +214,7 @@ def _close_all(memory: Memory, joint: I64) -> None:
 def _clock_errors(ts: I64, zone: I32, slot: I32, local: I64, has_local: U8, clock: Clock, counts: I64) -> None:
     for row in range(ts.size):
         cell = int((ts[row] - clock.start_us) / clock.cell_us) if ts[row] >= clock.start_us else UNKNOWN
-        digit = IRREGULAR
+        digit = tables.IRREGULAR
         if zone[row] != UNKNOWN and 0 <= cell < clock.offset_us.shape[1] and has_local[row]:
             digit = error_digit(local[row] - ts[row] - clock.offset_us[zone[row], cell], clock.tolerance_us)
         counts[slot[row], digit] += 1
@@ -273,7 +237,7 @@ def tally_rows(
     share ``memory``; releases the interpreter lock. Raises InputError for a column of another type or length.
     """
     for name in Columns._fields:
-        check_array(name, getattr(rows, name), COLUMN_TYPES.get(name, np.int32), rows.ts.shape)
+        check_array(name, getattr(rows, name), tables.COLUMN_TYPES.get(name, np.int32), rows.ts.shape)
     check_array("sample", sample, np.uint8, (tally.delivered.shape[0],))
     read_only(*rows, clock.offset_us, *register, *sites, *edges, sample)
     odd.found[:] = 0

@@ -17,10 +17,10 @@ from segment5b_lib.kernel._check import read_only
 from segment5b_lib.kernel._jit import lean_jit
 from segment5b_lib.kernel.philox import philox2x64, u01
 
-ALL, PHYSICAL = 0, 1
+ALL_INTENSITY, PHYSICAL_INTENSITY = 0, 1
 MEAN, VARIANCE, PHYSICAL_MEAN, PHYSICAL_VARIANCE = range(4)
 """First axis of the tables by zone and bucket: intensities, and the law of the counts."""
-ROWS, DRAWN, RESIDUAL, RESIDUAL_SQUARED, RELATIVE_VARIANCE, TOTAL_MU, OUTSIDE = range(7)
+COUNTED_ROWS, DRAWN_ROWS, RESIDUAL, RESIDUAL_SQUARED, RELATIVE_VARIANCE, TOTAL_MU, OUTSIDE = range(7)
 """What `CountSums.moments` holds: rows; rows with μ above eps; over those the sums of r = (N − μ)/√μ, r², variance ÷ μ,
 and μ; rows outside the horizon."""
 
@@ -35,7 +35,7 @@ class Runs(NamedTuple):
     key: U64
 
 
-class Sample(NamedTuple):
+class SampledCounts(NamedTuple):
     """Rows drawn for a closer look: one element per row in every array; ``found`` int64 [1] says how many."""
 
     rank: F64
@@ -52,7 +52,7 @@ class CountSums(NamedTuple):
     counts: I32
     of_zone: F64
     moments: F64
-    sample: Sample
+    sample: SampledCounts
 
 
 @lean_jit
@@ -82,8 +82,8 @@ def _add_intensity(runs: Runs, bucket: I32, intensity: F64, of_zone: F64) -> int
             if b < 0 or b >= of_zone.shape[2]:
                 outside += 1
                 continue
-            of_zone[ALL, zone, b] += intensity[row]
-            of_zone[PHYSICAL, zone, b] += physical * intensity[row]
+            of_zone[ALL_INTENSITY, zone, b] += intensity[row]
+            of_zone[PHYSICAL_INTENSITY, zone, b] += physical * intensity[row]
     return outside
 
 
@@ -96,7 +96,7 @@ def _add_counts(
         series, zone, physical, key = runs.series[r], runs.zone[r], runs.physical[r], runs.key[r]
         for row in range(runs.start[r], runs.start[r + 1]):
             b, m, n = bucket[row], mu[row], count[row]
-            moments[ROWS] += 1
+            moments[COUNTED_ROWS] += 1
             if b < 0 or b >= to.counts.shape[1]:
                 moments[OUTSIDE] += 1
                 continue
@@ -109,7 +109,7 @@ def _add_counts(
             if m <= eps:
                 continue
             residual = (n - m) / math.sqrt(m)
-            moments[DRAWN] += 1
+            moments[DRAWN_ROWS] += 1
             moments[RESIDUAL] += residual
             moments[RESIDUAL_SQUARED] += residual * residual
             moments[RELATIVE_VARIANCE] += 1.0 + excess / m
@@ -123,10 +123,9 @@ def _add_counts(
                 sample.found[0] += 1
 
 
-def new_sample(rows: int) -> Sample:
-    """An empty sample with space for ``rows`` rows."""
+def new_sample(rows: int) -> SampledCounts:
     rank, uniform, mu, kappa = (np.empty(rows) for _ in range(4))
-    return Sample(rank, uniform, mu, kappa, np.empty(rows, np.int32), np.zeros(1, np.int64))
+    return SampledCounts(rank, uniform, mu, kappa, np.empty(rows, np.int32), np.zeros(1, np.int64))
 
 
 def key_runs(merchant: U64, country: I32, zone: I32, channel: I32) -> I64:

@@ -22,9 +22,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
-from segment5b_lib.arrays import F64, U64
+from segment5b_lib.arrays import F64, I32, U64, Flags
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel._check import check_array, check_range
 from segment5b_lib.kernel._jit import jit
@@ -167,14 +166,7 @@ def poisson_inverse(u: float, mu: float) -> int:
 
 @jit
 def _series(
-    keys: U64,
-    mu: F64,
-    alpha: F64,
-    mu_floor: float,
-    cap: int,
-    first_bucket: int,
-    counts: npt.NDArray[np.int32],
-    capped: npt.NDArray[np.bool_],
+    keys: U64, mu: F64, alpha: F64, mu_floor: float, cap: int, first_bucket: int, counts: I32, capped: Flags
 ) -> None:
     for row in range(mu.shape[0]):
         for column in range(mu.shape[1]):
@@ -189,7 +181,7 @@ def _series(
 
 def draw_counts(
     keys: U64, mu: F64, kappa: F64, *, law: str, mu_floor: float, cap: int, first_bucket: int = 0
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
+) -> tuple[I32, Flags]:
     """Counts int32 [series, bucket] and whether each was cut to ``cap``, bool [series, bucket].
 
     ``keys`` ``ndarray(uint64, ndim=1)``, one key of S3.bucket_count.v2 per series; ``mu``

@@ -1,4 +1,4 @@
-"""Realised intensity: λ_realised = min(λ · factor of the series' group · zone mix of the series, cap)."""
+"""Realised intensity: λ_realised = min(λ · factor of the series' group · zone tilt of the series, cap)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from segment5b_lib.kernel._jit import lean_jit
 
 
 @lean_jit
-def _realise(baseline: F32, factor: F64, group: I64, mix: F64, cap: float, component: F32, realised: F64) -> int:
+def _realise(baseline: F32, factor: F64, group: I64, tilt: F64, cap: float, component: F32, realised: F64) -> int:
     capped = 0
     for s in range(group.size):
-        own = factor[group[s]]
-        for bucket in range(own.size):
-            wanted = baseline[s, bucket] * own[bucket] * mix[s]
+        of_group = factor[group[s]]
+        for bucket in range(of_group.size):
+            wanted = baseline[s, bucket] * of_group[bucket] * tilt[s]
             capped += wanted > cap
-            component[s, bucket] = own[bucket]
+            component[s, bucket] = of_group[bucket]
             realised[s, bucket] = cap if wanted > cap else wanted
     return capped
 
@@ -30,21 +30,21 @@ def _first_invalid(baseline: F32, realised: F64) -> int:
     return -1
 
 
-def realise(baseline: F32, factor: F64, group: I64, mix: F64, cap: float) -> tuple[F32, F64, int]:
+def realise(baseline: F32, factor: F64, group: I64, tilt: F64, cap: float) -> tuple[F32, F64, int]:
     """The factor of each row, float32 [series, bucket]; λ_realised, float64 [series, bucket]; how many were capped.
 
     ``baseline`` float32 [series, bucket] in arrivals per bucket; ``factor`` float64 [group, bucket]; ``group`` int64
-    and ``mix`` float64 by series. NaN stays NaN. Raises InputError. In one pass, because fresh memory for what lies
+    and ``tilt`` float64 by series. NaN stays NaN. Raises InputError. In one pass, because fresh memory for what lies
     between costs more than the products.
     """
     check_array("baseline", baseline, np.float32, (None, None))
     check_array("factor", factor, np.float64, (None, baseline.shape[1]))
     check_array("group", group, np.int64, baseline.shape[:1])
-    check_array("mix", mix, np.float64, group.shape)
+    check_array("tilt", tilt, np.float64, group.shape)
     check_range("group", group, 0, len(factor) - 1)
-    read_only(baseline, factor, group, mix)
+    read_only(baseline, factor, group, tilt)
     component, realised = np.empty(baseline.shape, np.float32), np.empty(baseline.shape)
-    return component, realised, _realise(baseline, factor, group, mix, cap, component, realised)
+    return component, realised, _realise(baseline, factor, group, tilt, cap, component, realised)
 
 
 def first_invalid(baseline: F32, realised: F64) -> int:

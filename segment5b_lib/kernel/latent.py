@@ -75,16 +75,7 @@ def _factor(z: F64, sigma: float, low: float, high: float, factor: F64) -> tuple
 
 @jit
 def _groups(
-    keys: U64,
-    sigma: F64,
-    length: F64,
-    low: float,
-    high: float,
-    words: U64,
-    z: F64,
-    factor: F64,
-    below: I64,
-    above: I64,
+    keys: U64, sigma: F64, length: F64, low: float, high: float, words: U64, z: F64, factor: F64, below: I64, above: I64
 ) -> None:
     for group in range(keys.size):
         philox_lanes(0, words.shape[1], 0, keys[group], words[0], words[1])

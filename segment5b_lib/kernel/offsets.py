@@ -13,16 +13,15 @@ from typing import NamedTuple
 import numpy as np
 
 from segment5b_lib.arrays import I32, I64
+from segment5b_lib.contract.units import BEFORE_TIME, SECOND_US
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel._check import check_array, check_range
 from segment5b_lib.kernel._jit import jit
 
-SECOND_US = 1_000_000
 MAX_OFFSET_MINUTES = 24 * 60
 FIRST_RUN = 1 << 20
 """Above every offset."""
 MAX_SECOND = 1 << 33
-BEGINNING = np.iinfo(np.int64).min
 NEVER = np.iinfo(np.int64).max
 
 
@@ -89,7 +88,7 @@ def _check(starts: I64, seconds: I64, offset_minutes: I32) -> None:
     check_range("offset_minutes", offset_minutes, -MAX_OFFSET_MINUTES, MAX_OFFSET_MINUTES)
     cut = starts.size >= 1 and starts[0] == 0 and starts[-1] == seconds.size and (np.diff(starts) > 0).all()
     first = np.isin(np.arange(seconds.size), starts[:-1])
-    if not (cut and (seconds[first] == BEGINNING).all() and (seconds[1:] > seconds[:-1])[~first[1:]].all()):
+    if not (cut and (seconds[first] == BEFORE_TIME).all() and (seconds[1:] > seconds[:-1])[~first[1:]].all()):
         raise InputError(
             "5B.KERNEL.TRANSITIONS",
             "transitions are not sorted per zone from the beginning of time",

@@ -1,4 +1,4 @@
-"""Where the arrivals of one series in one bucket happen: at a site, or at an online edge.
+"""Where the arrivals of one series in one bucket happen: at a site, or at an edge.
 
 Uniforms of draw j in bucket b, from block (j, b) of the family:
 
@@ -17,7 +17,7 @@ import numpy as np
 from segment5b_lib.arrays import I32, U64
 from segment5b_lib.kernel._jit import inner_jit
 from segment5b_lib.kernel.alias import pick
-from segment5b_lib.kernel.arrival_tables import DRAWN, HYBRID, VIRTUAL, Edges, Pools, ZoneDraws
+from segment5b_lib.kernel.arrival_tables import HYBRID, VIRTUAL, ZONE_DRAWN, Edges, Pools, ZoneDraws
 from segment5b_lib.kernel.philox import philox2x64, philox_lanes, u01
 
 NO_SITE = -1
@@ -28,7 +28,6 @@ GREATEST_U = 1.0 - 2.0**-53
 
 @inner_jit
 def draw_edge(draw: int, bucket: int, key: np.uint64, edges: Edges, merchant: int) -> int:
-    """Row of the edge of a virtual arrival."""
     word, _ = philox2x64(np.uint64(draw), np.uint64(bucket), key)
     return pick(u01(word), edges.share, edges.choice, edges.start[merchant], edges.size[merchant])
 
@@ -91,7 +90,7 @@ def place_series(
                     virtual += 1
                     continue
                 u = rescale(u, p_virtual)
-            pool = draw_pool(u, zones, merchant, day) if bound_pool == DRAWN else bound_pool
+            pool = draw_pool(u, zones, merchant, day) if bound_pool == ZONE_DRAWN else bound_pool
             if pools.unroutable[pool]:
                 unroutable[pools.zone[pool]] += 1
                 if pools.size[pool] == 0:

@@ -24,8 +24,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from segment5b_lib.arrays import U64
 from segment5b_lib.errors import InputError
 
 VERSION = "5B.rng.v2"
@@ -71,9 +71,7 @@ def stream_key(family: str, rng_root: str, seed: int, scenario_id: str, *domain:
     return int(stream_keys(family, rng_root, seed, scenario_id, [domain])[0])
 
 
-def stream_keys(
-    family: str, rng_root: str, seed: int, scenario_id: str, domains: Iterable[Domain]
-) -> npt.NDArray[np.uint64]:
+def stream_keys(family: str, rng_root: str, seed: int, scenario_id: str, domains: Iterable[Domain]) -> U64:
     """Keys of many domains of one family, ``ndarray(uint64, ndim=1)`` in the order of ``domains``."""
     parts = _check_family(family)
     common = hashlib.sha256(_fields(VERSION, family, *_run_fields(rng_root, seed), scenario_id))

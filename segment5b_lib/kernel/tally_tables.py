@@ -24,7 +24,7 @@ OFFSET_BINS = 3600
 JOINT_BINS = 16
 """Bins of an offset within its bucket: for its own law, and for pairs of neighbouring buckets."""
 
-ROWS, OUT_OF_ORDER, OUTSIDE_BUCKET, SAME_INSTANT, CELL_PAIRS, PLACED, IN_ROW_ZONE = range(7)
+TALLIED_ROWS, OUT_OF_ORDER, OUTSIDE_BUCKET, SAME_INSTANT, CELL_PAIRS, PLACED, IN_ROW_ZONE = range(7)
 """What `Tally.totals` holds: rows; rows not after the one before; timestamps outside their bucket; pairs of a
 merchant's rows at one microsecond, and pairs in one bucket; physical rows at a site of their own merchant, and
 those of them whose site lies in the row's zone."""
@@ -143,7 +143,7 @@ class Odd(NamedTuple):
 
 
 CENSUS_ROWS, SERIES_ROWS, PLACE_ROWS, SAMPLED_ROWS = range(4)
-SEEN, MERCHANT, TS, SEQ, BUCKET, AT_ONCE, IN_CELL, MERCHANT_ID = range(8)
+SEEN, PRIOR_MERCHANT, PRIOR_TS, PRIOR_SEQ, PRIOR_BUCKET, AT_ONCE, IN_CELL, PRIOR_MERCHANT_ID = range(8)
 """What `Odd.found` and `Memory.last` hold, in this order."""
 
 
@@ -180,9 +180,8 @@ def new_tally(zones: int, series: int, buckets: int, cells: int, sites: int, edg
 
 
 def new_memory(countries: int, zones: int, channels: int, series: int) -> Memory:
-    """What is remembered before the first row of a part file."""
     last = np.zeros(8, np.int64)
-    last[MERCHANT] = UNKNOWN
+    last[PRIOR_MERCHANT] = UNKNOWN
     return Memory(
         series_of=np.full((countries, zones, channels), UNKNOWN, np.int32),
         last=last,
@@ -195,6 +194,5 @@ def new_memory(countries: int, zones: int, channels: int, series: int) -> Memory
 
 
 def new_odd(rows: int) -> Odd:
-    """Empty lists with space for a row group."""
     census, digits, series, place, sampled = (np.empty(rows, np.int32) for _ in range(5))
     return Odd(census, np.empty(rows, np.int64), digits, series, place, sampled, np.zeros(4, np.int64))

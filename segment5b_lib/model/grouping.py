@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
 
 import polars as pl
 
 from segment5b_lib.contract.policies import GroupingPolicy
+from segment5b_lib.contract.upstream import SURFACE_KEY
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.errors import InputError
 from segment5b_lib.identity import zone_group_id
 from segment5b_lib.model.scenario import Scenario
 
-_KEY: Final = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
-
 
 def with_attributes(series: pl.DataFrame, profile: pl.DataFrame, virtual: pl.DataFrame) -> pl.DataFrame:
     """Each series with its demand class (5A) and virtual mode (3B); a series without one is an error."""
-    zone_key = ["merchant_id", "legal_country_iso", "tzid"]
-    joined = series.join(profile, on=zone_key, how="left", validate="m:1", maintain_order="left").join(
+    joined = series.join(profile, on=SURFACE_KEY[:3], how="left", validate="m:1", maintain_order="left").join(
         virtual, on="merchant_id", how="left", validate="m:1", maintain_order="left"
     )
     for column, owner in (("demand_class", "merchant_zone_profile_5A"), ("virtual_mode", "virtual_classification_3B")):
@@ -28,7 +25,7 @@ def with_attributes(series: pl.DataFrame, profile: pl.DataFrame, virtual: pl.Dat
             raise InputError(
                 f"5B.S1.{column.upper()}_MISSING",
                 f"a series of the surface has no row in {owner}",
-                where=f"{owner}, key {missing.select(_KEY).row(0)}",
+                where=f"{owner}, key {missing.select(SURFACE_KEY).row(0)}",
                 expected=column,
                 found=f"{missing.height} series without",
             )
@@ -45,28 +42,11 @@ def grouped(series: pl.DataFrame, scenario: Scenario, policy: GroupingPolicy) ->
         scenario_band=pl.lit(scenario.band.value),
         series_id=pl.int_range(pl.len(), dtype=pl.UInt32),
     )
-    hash_input = labelled.select(
-        pl.format(
-            "5B.group|{}|{}|{}|{}|{}|{}",
-            pl.lit(scenario.scenario_id),
-            "demand_class",
-            "channel_group",
-            "virtual_band",
-            "zone_group_id",
-            "merchant_id",
-        )
-    ).to_series()
-    bucket = [_hash_bucket(text, policy.hash_buckets) for text in hash_input]
+    label = ("demand_class", "channel_group", "virtual_band", "zone_group_id")
+    hashed = pl.format("5B.group|{}|{}|{}|{}|{}|{}", pl.lit(scenario.scenario_id), *label, "merchant_id")
+    bucket = [_hash_bucket(text, policy.hash_buckets) for text in labelled.select(hashed).to_series()]
     return labelled.with_columns(hash_bucket=pl.Series(bucket, dtype=pl.String)).with_columns(
-        group_id=pl.format(
-            "g|{}|{}|{}|{}|{}|b{}",
-            "scenario_band",
-            "demand_class",
-            "channel_group",
-            "virtual_band",
-            "zone_group_id",
-            "hash_bucket",
-        ),
+        group_id=pl.format("g|{}|{}|{}|{}|{}|b{}", "scenario_band", *label, "hash_bucket"),
         zone_representation=pl.col("tzid"),
     )
 

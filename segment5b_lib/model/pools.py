@@ -13,13 +13,13 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64, I32
+from segment5b_lib.contract.upstream import SITE_KEY
 from segment5b_lib.errors import InputError
 from segment5b_lib.identity import site_id
 from segment5b_lib.kernel.alias import build_alias_slices, picking
 
-SITE_KEY: Final = ["merchant_id", "legal_country_iso", "site_order"]
 SITE_COLUMNS: Final = {
     "site_timezones": [*SITE_KEY, "tzid"],
     "s1_site_weights": [*SITE_KEY, "p_weight"],
@@ -82,8 +82,8 @@ class SitePools:
 
     key: list[str]
     keys: pl.DataFrame
-    share: NDArray[np.float64]
-    choice: NDArray[np.int32]
+    share: F64
+    choice: I32
 
     def zone_used(self, key: Mapping[str, Any]) -> str | None:
         """The zone of the sites in the pool of a key; None if it is empty. `key` may have further columns."""
@@ -97,8 +97,8 @@ class _Slices:
     """Sites in pool order with their alias tables; `frame` has key columns, `start`, `size`."""
 
     frame: pl.DataFrame
-    share: NDArray[np.float64]
-    choice: NDArray[np.int32]
+    share: F64
+    choice: I32
 
 
 def build_pools(wanted: pl.DataFrame, key: list[str], sites: pl.DataFrame, *, redirect: bool) -> SitePools:
@@ -137,7 +137,6 @@ def _slices(routable: pl.DataFrame, key: list[str]) -> _Slices:
 def _redirected(
     keys: pl.DataFrame, by_zone: pl.DataFrame, sites: pl.DataFrame, routable: pl.DataFrame, offset: int
 ) -> pl.DataFrame:
-    """Keys without a slice get that of the nearest zone."""
     without = keys.filter("unroutable")
     nearest = without.with_columns(nearest=nearest_zones(without, sites, routable)).join(
         by_zone,
@@ -173,10 +172,10 @@ def nearest_zones(wanted: pl.DataFrame, sites: pl.DataFrame, routable: pl.DataFr
     merchant has no site at all, or no merchant has one in the wanted zone.
     """
     of_zone = _centroids(sites, ["tzid"])
-    own = _centroids(routable, ["merchant_id", "tzid"])
+    of_merchant = _centroids(routable, ["merchant_id", "tzid"])
     chosen: list[str | None] = []
     for merchant, tzid in wanted.select("merchant_id", "tzid").iter_rows():
-        candidates = own.filter(pl.col("merchant_id") == merchant)
+        candidates = of_merchant.filter(pl.col("merchant_id") == merchant)
         target = of_zone.filter(pl.col("tzid") == tzid)
         if tzid in candidates["tzid"]:
             chosen.append(tzid)
@@ -199,5 +198,5 @@ def _centroids(sites: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     return ordered.select(by)[starts].with_columns(*(pl.Series(name, unit[:, axis]) for axis, name in enumerate(_AXES)))
 
 
-def _directions(centroids: pl.DataFrame) -> NDArray[np.float64]:
+def _directions(centroids: pl.DataFrame) -> F64:
     return centroids.select(_AXES).to_numpy()

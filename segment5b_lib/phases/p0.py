@@ -14,9 +14,9 @@ import polars as pl
 
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.words import Decision, Verdict
-from segment5b_lib.gates import saved
+from segment5b_lib.gates import scoring
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.table import EVIDENCE, GATES
+from segment5b_lib.gates.table import GATES, SCORED_DATASETS
 from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, frame_section, gate_section
@@ -84,7 +84,7 @@ class P0Measured(Measured):
 
 def measure(subject: Subject[PhaseParameters]) -> P0Measured:
     """Score the run and measure every published figure."""
-    return measured_on(subject.run, saved.scorecard(subject.run))
+    return measured_on(subject.run, scoring.scorecard(subject.run))
 
 
 def measured_on(run: Run, scorecard: Scorecard) -> P0Measured:
@@ -230,5 +230,5 @@ PHASE: Final = Phase(
     conclude=conclude,
     bodies=bodies,
     sections=sections,
-    evidence={*EVIDENCE, *MEASURED_ON},
+    evidence={*SCORED_DATASETS, *MEASURED_ON},
 )

@@ -16,9 +16,9 @@ import polars as pl
 from pydantic import Field
 
 from segment5b_lib.contract.words import Decision, Verdict
-from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.table import EVIDENCE
+from segment5b_lib.gates.scoring import scorecard
+from segment5b_lib.gates.table import SCORED_DATASETS
 from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, gate_section
@@ -258,5 +258,5 @@ PHASE: Final = Phase(
     conclude=conclude,
     bodies=bodies,
     sections=sections,
-    evidence=EVIDENCE,
+    evidence=SCORED_DATASETS,
 )

@@ -25,9 +25,9 @@ from segment5b_lib.calibrate.settings import candidate_changes, commands
 from segment5b_lib.calibrate.zone_tilt import GAP, Solution, certificate
 from segment5b_lib.contract.commands import command
 from segment5b_lib.contract.words import Decision, Verdict
-from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.table import EVIDENCE
+from segment5b_lib.gates.scoring import scorecard
+from segment5b_lib.gates.table import SCORED_DATASETS
 from segment5b_lib.gates.wording import value_text
 from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.measured import Measured
@@ -317,5 +317,5 @@ PHASE: Final = Phase(
     bodies=bodies,
     files=files,
     sections=sections,
-    evidence=EVIDENCE,
+    evidence=SCORED_DATASETS,
 )

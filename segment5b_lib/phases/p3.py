@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Final
 from segment5b_lib.contract.datasets import LOCAL_COLUMNS, dataset
 from segment5b_lib.contract.policies import POLICIES
 from segment5b_lib.contract.words import Decision
-from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.table import EVIDENCE, WATCHED_BY_S5
+from segment5b_lib.gates.scoring import scorecard
+from segment5b_lib.gates.table import SCORED_DATASETS, WATCHED_BY_S5
 from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
 from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, gate_section
@@ -243,5 +243,5 @@ PHASE: Final = Phase(
     conclude=conclude,
     bodies=bodies,
     sections=sections,
-    evidence=EVIDENCE,
+    evidence=SCORED_DATASETS,
 )

@@ -18,7 +18,7 @@ from segment5b_lib.phases.engine.envelope import Node
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.check import Check
 from segment5b_lib.states.s5.inputs import CheckInputs, gather
-from segment5b_lib.states.s5.validation import SPEC, run_checks
+from segment5b_lib.states.s5.validation import SPEC, all_checks
 from segment5b_lib.store.postures import with_changes
 from segment5b_lib.store.runs import Run
 
@@ -98,7 +98,7 @@ def mutations(run: Run) -> list[Mutation]:
     evidence = gather(Context(run, SPEC, os.cpu_count() or 1))
     return [
         _moved(evidence, check, bound, side, value)
-        for check in run_checks(evidence)
+        for check in all_checks(evidence)
         for bound in check.bounds
         if bound.policy_key.startswith(GATE_KEYS)
         for side, value in bound.sides()
@@ -113,7 +113,7 @@ def _moved(evidence: CheckInputs, check: Check, bound: Bound, side: str, value: 
         return Mutation(**common, mutated=value, before=before, after=before, note="nothing was measured")
     mutated = math.nextafter(check.value, -math.inf if side == "max" else math.inf)
     policies = with_changes(evidence.policies, {f"validation.{key}": mutated})
-    (again,) = (new for new in run_checks(replace(evidence, policies=policies)) if new.check_id == check.check_id)
+    (again,) = (new for new in all_checks(replace(evidence, policies=policies)) if new.check_id == check.check_id)
     note = "" if check.detail.get("arrivals_needed") is None else check.message
     return Mutation(**common, mutated=mutated, before=before, after=again.status.value, note=note)
 

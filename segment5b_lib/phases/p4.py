@@ -15,12 +15,12 @@ from segment5b_lib.contract.verdicts import STANDS, GateResult
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.engine.retention import pin
 from segment5b_lib.gates.a06_replay import replay
-from segment5b_lib.gates.certificate_class import CertificateClass, SeedResults, classify
+from segment5b_lib.gates.certificate_class import CertificateClass, SeedResults, certificate_class_of
 from segment5b_lib.gates.runtime import runtime_gate, state_gates
-from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import scorecard
 from segment5b_lib.gates.t10_stability import stability
-from segment5b_lib.gates.table import EVIDENCE
+from segment5b_lib.gates.table import SCORED_DATASETS
 from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, gate_section
@@ -120,7 +120,7 @@ def measured_on(cards: Sequence[Scorecard]) -> P4Measured:
         replay=replayed,
         runtime=tuple(runtime),
         lanes=tuple(lanes),
-        certificate=classify(seeds, several, policy.stability),
+        certificate=certificate_class_of(seeds, several, policy.stability),
     )
 
 
@@ -271,6 +271,6 @@ PHASE: Final = Phase(
     conclude=conclude,
     bodies=bodies,
     sections=sections,
-    evidence=EVIDENCE,
+    evidence=SCORED_DATASETS,
     effects=keep,
 )

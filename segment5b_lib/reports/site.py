@@ -12,7 +12,7 @@ from string import Template
 from typing import Any, Final
 
 from segment5b_lib.contract.words import NotebookStatus, Verdict
-from segment5b_lib.gates.saved import ScorecardDocument, saved_file
+from segment5b_lib.gates.scoring import ScorecardDocument, saved_file
 from segment5b_lib.gates.wording import value_text
 from segment5b_lib.identity import utc_now
 from segment5b_lib.phases.engine.table import phase_board

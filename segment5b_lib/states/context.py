@@ -64,8 +64,6 @@ def silent(progress: Progress) -> None:
 
 @dataclass
 class Context:
-    """Everything one state attempt works with."""
-
     run: Run
     spec: StateSpec
     threads: int
@@ -175,8 +173,6 @@ class Context:
 
 
 class Publication:
-    """The staged outputs of one state attempt."""
-
     def __init__(self, context: Context) -> None:
         self._context = context
         self._staged: dict[Path, tuple[Path, str]] = {}

@@ -10,23 +10,17 @@ from typing import Final
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.policies import GroupingPolicy
+from segment5b_lib.contract.upstream import SURFACE_KEY
 from segment5b_lib.contract.words import Lane, ScenarioBand
 from segment5b_lib.errors import StateError
 from segment5b_lib.model.grouping import grouped, with_attributes
 from segment5b_lib.model.scenario import Scenario, scenario_of
 from segment5b_lib.states.context import Context, Publication, StateSpec
-from segment5b_lib.states.surface import (
-    SURFACE_KEY,
-    SeriesSlice,
-    Surface,
-    check_intensity,
-    sorted_surface,
-    source_surface,
-)
+from segment5b_lib.states.surface import SeriesSlice, Surface, check_intensity, sorted_surface, source_surface
 from segment5b_lib.store.parquet import write_table
 from segment5b_lib.store.records import Counters
 
@@ -110,9 +104,7 @@ def _compute(context: Context, scenario: Scenario, series: pl.DataFrame) -> pl.D
     """One row per series: its group and the attributes that make up the group."""
     with context.step("derive groups", Lane.COMPUTE) as step:
         step.rows = series.height
-        profile = context.run.world.frame(
-            "merchant_zone_profile_5A", ["merchant_id", "legal_country_iso", "tzid", "demand_class"]
-        )
+        profile = context.run.world.frame("merchant_zone_profile_5A", [*SURFACE_KEY[:3], "demand_class"])
         virtual = context.run.world.frame("virtual_classification_3B", ["merchant_id", "virtual_mode"])
         return grouped(with_attributes(series, profile, virtual), scenario, context.run.policies.grouping)
 
@@ -174,7 +166,7 @@ def grid_of(scenario: Scenario) -> pl.DataFrame:
     )
 
 
-def group_shape(scenario: Scenario, series: int, members: NDArray[np.float64]) -> Counters:
+def group_shape(scenario: Scenario, series: int, members: F64) -> Counters:
     """Counters of the grid and of the size of groups; `members` has one number per group."""
     return {
         "total_bucket_count": scenario.buckets,

@@ -11,16 +11,15 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from segment5b_lib.arrays import F64
+from segment5b_lib.arrays import F32, F64
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StateError
 from segment5b_lib.kernel.intensity import first_invalid, realise
 from segment5b_lib.kernel.latent import LatentField, latent_field
 from segment5b_lib.kernel.streams import LATENT_VECTOR, stream_keys
-from segment5b_lib.model.latent_law import Groups, below_floors, groups_of, mean_factor_law
-from segment5b_lib.model.zone_mix import tilt_multipliers
+from segment5b_lib.model.random_laws import Groups, below_floors, groups_of, mean_factor_law
+from segment5b_lib.model.zones import tilt_multipliers
 from segment5b_lib.states.context import Context, Publication, StateSpec
 from segment5b_lib.states.series import SeriesDomain, load_domain, rng_total
 from segment5b_lib.states.surface import SLICE_ROWS, SeriesSlice, Surface, series_slices, sorted_surface, source_surface
@@ -63,13 +62,8 @@ def _compute_factors(
 ) -> tuple[F64, Counters]:
     """Clipped factor [group, bucket] of every group; the field itself is written only on request."""
     policy = context.run.policies.lgcp
-    keys = stream_keys(
-        LATENT_VECTOR,
-        context.run.receipt.rng_root,
-        context.run.receipt.seed,
-        domain.scenario_id,
-        [(name,) for name in groups.names],
-    )
+    receipt, domains = context.run.receipt, [(name,) for name in groups.names]
+    keys = stream_keys(LATENT_VECTOR, receipt.rng_root, receipt.seed, domain.scenario_id, domains)
     factors = np.empty((len(groups.names), domain.buckets))
 
     def draw(bounds: SeriesSlice) -> tuple[int, int]:
@@ -170,8 +164,8 @@ def _realise(
     surface: Surface,
     counters: Counters,
 ) -> None:
-    """λ_realised = min(λ · factor · zone mix, cap), slice by slice: load, compute, validate, write."""
-    mix, cap = _zone_mix(context, domain, surface), context.run.policies.lgcp.lambda_max
+    """λ_realised = min(λ · factor · zone tilt, cap), slice by slice: load, compute, validate, write."""
+    tilt, cap = _tilt(context, domain, surface), context.run.policies.lgcp.lambda_max
 
     def realise_slice(bounds: SeriesSlice) -> tuple[int, float, float, int]:
         start, stop = bounds.start, bounds.stop
@@ -180,7 +174,7 @@ def _realise(
             step.rows = baseline.size
         with context.step("multiply", Lane.COMPUTE) as step:
             group = groups.of_series[start:stop]
-            component, realised, capped = realise(baseline, factors, group, mix[start:stop], cap)
+            component, realised, capped = realise(baseline, factors, group, tilt[start:stop], cap)
             step.rows = realised.size
         with context.step("check intensity", Lane.VALIDATION):
             _validate_slice(domain, start, baseline, realised)
@@ -201,7 +195,7 @@ def _realise(
     publication.counters["rows_out"] += counters["rows"]
 
 
-def _zone_mix(context: Context, domain: SeriesDomain, surface: Surface) -> F64:
+def _tilt(context: Context, domain: SeriesDomain, surface: Surface) -> F64:
     """Multiplier per series that tilts a merchant's zones and keeps the merchant's total λ."""
     tilt = context.run.policies.lgcp.zone_mix
     if tilt.mode == "none":
@@ -217,7 +211,7 @@ def _zone_mix(context: Context, domain: SeriesDomain, surface: Surface) -> F64:
     return tilt_multipliers(domain.frame, np.concatenate(totals), tilt)
 
 
-def _validate_slice(domain: SeriesDomain, start: int, baseline: NDArray[np.float32], realised: F64) -> None:
+def _validate_slice(domain: SeriesDomain, start: int, baseline: F32, realised: F64) -> None:
     wrong = first_invalid(baseline, realised)
     if wrong >= 0:
         series, bucket = divmod(wrong, domain.buckets)

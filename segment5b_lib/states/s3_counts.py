@@ -6,15 +6,15 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64, I32, U64, Flags
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.policies import CountConfig
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StateError
 from segment5b_lib.kernel.counts import draw_counts
 from segment5b_lib.kernel.streams import BUCKET_COUNT, stream_keys
-from segment5b_lib.model.dispersion import dispersion
+from segment5b_lib.model.random_laws import dispersion
 from segment5b_lib.states.context import Context, Publication, StateSpec
 from segment5b_lib.states.series import SeriesDomain, load_domain, rng_total
 from segment5b_lib.states.surface import SeriesSlice, series_slices
@@ -39,7 +39,7 @@ def run(context: Context) -> None:
             _draw(context, publication, domain, kappa, keys)
 
 
-def _load(context: Context, scenario_id: str) -> tuple[SeriesDomain, NDArray[np.float64], NDArray[np.uint64]]:
+def _load(context: Context, scenario_id: str) -> tuple[SeriesDomain, F64, U64]:
     with context.step("read series", Lane.INPUT_LOAD) as step:
         domain = load_domain(context.run, scenario_id)
         step.rows = len(domain)
@@ -50,14 +50,7 @@ def _load(context: Context, scenario_id: str) -> tuple[SeriesDomain, NDArray[np.
         return domain, dispersion(domain.frame["demand_class"], domain.band, context.run.policies.count), keys
 
 
-def _draw(
-    context: Context,
-    publication: Publication,
-    domain: SeriesDomain,
-    kappa: NDArray[np.float64],
-    keys: NDArray[np.uint64],
-) -> None:
-    """Load, compute, validate and write, slice by slice."""
+def _draw(context: Context, publication: Publication, domain: SeriesDomain, kappa: F64, keys: U64) -> None:
     policy = context.run.policies.count
     files = context.run.files("s2_realised_intensity_5B", domain.scenario_id)
     intensity = RowRanges(files, dataset("s2_realised_intensity_5B"))
@@ -93,12 +86,7 @@ def _draw(
 
 
 def _columns(
-    domain: SeriesDomain,
-    kappa: NDArray[np.float64],
-    mu: NDArray[np.float64],
-    counts: NDArray[np.int32],
-    capped: NDArray[np.bool_],
-    policy: CountConfig,
+    domain: SeriesDomain, kappa: F64, mu: F64, counts: I32, capped: Flags, policy: CountConfig
 ) -> dict[str, Any]:
     law = pa.DictionaryArray.from_arrays(pa.array(np.zeros(mu.size, np.int32)), pa.array([policy.law]), safe=False)
     return {
@@ -110,9 +98,7 @@ def _columns(
     }
 
 
-def _validate(
-    domain: SeriesDomain, bounds: SeriesSlice, mu: NDArray[np.float64], counts: NDArray[np.int32], policy: CountConfig
-) -> None:
+def _validate(domain: SeriesDomain, bounds: SeriesSlice, mu: F64, counts: I32, policy: CountConfig) -> None:
     wrong = (counts < 0) | (counts > policy.max_count) | ((mu <= policy.lambda_zero_eps) & (counts != 0))
     if wrong.any():
         series, bucket = (int(index) for index in np.argwhere(wrong)[0])

@@ -86,7 +86,6 @@ def rng_total(scenario_id: str, family: str, blocks: int, names: Sequence[str]) 
 
 
 def load_domain(run: Run, scenario_id: str) -> SeriesDomain:
-    """Read S1's grouping and grid."""
     frame = run.frame("s1_grouping_5B", scenario_id=scenario_id)
     buckets = run.table("s1_time_grid_5B", ["bucket_index"], scenario_id).num_rows
     return SeriesDomain(scenario_id, frame, buckets)

@@ -61,7 +61,6 @@ class StepLog:
 
     @contextmanager
     def parallel(self) -> Iterator[None]:
-        """Run a section whose steps run on several threads."""
         section: dict[str, Step] = {}
         self._section = section
         wall = time.perf_counter()

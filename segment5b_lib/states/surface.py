@@ -13,19 +13,18 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F32
 from segment5b_lib.contract.datasets import dataset
+from segment5b_lib.contract.upstream import SURFACE_KEY
 from segment5b_lib.errors import InputError
 from segment5b_lib.store.columns import words
 from segment5b_lib.store.parquet import is_text
-from segment5b_lib.store.query import PARQUET_FILES, connect, q
-from segment5b_lib.store.scan import RowRanges
+from segment5b_lib.store.query import connect, q
+from segment5b_lib.store.scan import RowRanges, sql_rows
 from segment5b_lib.store.worlds import World
 
 _SURFACE: Final = dataset("merchant_zone_scenario_local_5A")
-SURFACE_KEY: Final = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
-"""Columns that name a series, in the order by which series are sorted."""
 _BUCKET: Final = "local_horizon_bucket_index"
 _LAMBDA: Final = "lambda_local_scenario"
 SLICE_ROWS: Final = 1 << 20
@@ -58,7 +57,7 @@ class SurfaceSlice:
     start: int
     stop: int
     keys: pa.Table
-    intensity: NDArray[np.float32]
+    intensity: F32
 
 
 class Surface:
@@ -97,14 +96,13 @@ class Surface:
         keys = rows.select(list(SURFACE_KEY)).take(pa.array(np.arange(stop - start) * self.buckets))
         return SurfaceSlice(start, stop, keys, rows[_LAMBDA].to_numpy().reshape(shape))
 
-    def intensity(self, start: int, stop: int) -> NDArray[np.float32]:
+    def intensity(self, start: int, stop: int) -> F32:
         """λ of the series [start, stop) as float32 [series, bucket], of rows that are known to be in order."""
         rows = self._rows.read([_LAMBDA], start * self.buckets, stop * self.buckets)
         return np.asarray(rows[_LAMBDA].to_numpy().reshape(stop - start, self.buckets))
 
 
 def source_surface(world: World, scenario_id: str, buckets: int) -> Surface:
-    """The surface as the world stores it."""
     return Surface(world.files("merchant_zone_scenario_local_5A", scenario_id), scenario_id, buckets)
 
 
@@ -122,7 +120,7 @@ def sorted_surface(world: World, scenario_id: str, buckets: int, folder: Path) -
 _INCOMPLETE: Final = f"""
 SELECT {", ".join(SURFACE_KEY)},
   count(*), count(DISTINCT {_BUCKET}) AS buckets, min({_BUCKET}) AS first, max({_BUCKET}) AS last
-FROM {PARQUET_FILES.format(files="$1")} GROUP BY {", ".join(SURFACE_KEY)}
+FROM {sql_rows("$1")} GROUP BY {", ".join(SURFACE_KEY)}
 HAVING count(*) <> $2 OR buckets <> $2 OR first <> 0 OR last <> $2 - 1 ORDER BY {", ".join(SURFACE_KEY)} LIMIT 1
 """
 

@@ -87,6 +87,17 @@ def word_codes(column: pl.Series, words: Sequence[str]) -> I32:
     return positions.fill_null(UNKNOWN).to_numpy()
 
 
+def numbered(words: Iterable[str]) -> dict[str, int]:
+    """The code of each word: its position."""
+    return {word: code for code, word in enumerate(words)}
+
+
+def distinct(values: NDArray[np.generic]) -> tuple[I32, NDArray[np.generic]]:
+    """Codes of all values, and the distinct values by code: so that a check runs once per value."""
+    encoded = pa.array(values).dictionary_encode()
+    return encoded.indices.to_numpy(), encoded.dictionary.to_numpy()
+
+
 def _chunk(table: pa.Table, name: str) -> pa.Array:
     column = table.column(name)
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

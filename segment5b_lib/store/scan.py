@@ -128,6 +128,11 @@ class RowRanges:
         return pa.concat_tables(tables).slice(start - self._starts[first], stop - start)
 
 
+def sql_rows(files: str) -> str:
+    """What a query reads the rows of files from; `files` is the parameter that lists their paths, e.g. ``$1``."""
+    return f"read_parquet({files}, hive_partitioning = false)"
+
+
 def scan_file(path: Path) -> pl.LazyFrame:
     """The rows of one file whose schema has been checked; columns are those of the file, none from its path."""
     return pl.scan_parquet(path, glob=False, hive_partitioning=False)

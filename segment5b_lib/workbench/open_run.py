@@ -10,8 +10,8 @@ import duckdb
 import polars as pl
 
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import scorecard
 from segment5b_lib.phases.engine.shown import IdentityCard, identity_card
 from segment5b_lib.store import catalogue
 from segment5b_lib.store.query import MAX_RESULT_ROWS, open_views, q

@@ -15,7 +15,7 @@ from segment5b_lib.calibrate.sensitivity import channel_rules, sensitivity
 from segment5b_lib.calibrate.settings import candidate_changes, commands, policy_changes, write_changes
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.errors import PolicyError
-from segment5b_lib.gates.score import score
+from segment5b_lib.gates.scoring import score
 from segment5b_lib.store.postures import load_changes, load_posture, with_changes
 from segment5b_lib.world.reopen import reopen_world
 from tests.calibrate.measured import measured

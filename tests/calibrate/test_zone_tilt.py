@@ -12,7 +12,7 @@ from segment5b_lib.calibrate.floor import floor_of
 from segment5b_lib.calibrate.mix import Mix, largest
 from segment5b_lib.calibrate.zone_tilt import GAP, certificate, solve_tilt
 from segment5b_lib.errors import GateRefusal
-from segment5b_lib.model.zone_mix import tilt_multipliers
+from segment5b_lib.model.zones import tilt_multipliers
 from tests.calibrate.problems import TOP, divergence, random_mix, tilt_by_hand, top, zone_totals
 
 ZONES = [f"Zone/{z:02d}" for z in range(13)]

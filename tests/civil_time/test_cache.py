@@ -12,7 +12,8 @@ import pytest
 from segment5b_lib.civil_time import cache as tz_cache
 from segment5b_lib.civil_time import oracle
 from segment5b_lib.civil_time.horizon import shortfalls
-from segment5b_lib.civil_time.tzif import BEFORE_TIME, read_zone, year_start
+from segment5b_lib.civil_time.tzif import read_zone, year_start
+from segment5b_lib.contract.units import BEFORE_TIME
 from segment5b_lib.errors import InputError
 
 MARGIN = 35 * 86_400

@@ -12,7 +12,6 @@ import pytest
 from segment5b_lib.civil_time import oracle
 from segment5b_lib.civil_time.posix_rule import parse_rule, transitions_of_year
 from segment5b_lib.civil_time.tzif import (
-    BEFORE_TIME,
     IANA_RELEASE,
     database_sha256,
     minute_steps,
@@ -21,6 +20,7 @@ from segment5b_lib.civil_time.tzif import (
     zone_names,
 )
 from segment5b_lib.civil_time.tzif_format import parse_tzif
+from segment5b_lib.contract.units import BEFORE_TIME
 from segment5b_lib.errors import InputError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

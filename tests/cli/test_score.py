@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 
 from segment5b_lib.cli import verdicts
-from segment5b_lib.gates import saved
+from segment5b_lib.gates import scoring
 from segment5b_lib.gates.table import GATES
 from segment5b_lib.store.runs import Run
 
@@ -14,7 +14,7 @@ from segment5b_lib.store.runs import Run
 @pytest.fixture
 def kept_outputs(tmp_path, monkeypatch):
     """Scorecards are kept in a folder of the test's own; runs and worlds are the session's."""
-    monkeypatch.setattr(saved, "outputs_folder", lambda: tmp_path)
+    monkeypatch.setattr(scoring, "outputs_folder", lambda: tmp_path)
 
 
 def test_score_says_no_names_the_owner_and_shows_every_column(segment5b, published_run, kept_outputs):
@@ -36,7 +36,7 @@ def test_the_second_time_it_says_that_it_has_not_measured(segment5b, published_r
     first = segment5b("score", name)[1]
     moment = first.splitlines()[0].split("measured at ")[1]
     with monkeypatch.context() as patch:
-        patch.setattr(saved, "score", None)
+        patch.setattr(scoring, "score", None)
         code, out, _ = segment5b("score", name)
     assert code == 1
     assert f"cached, measured at {moment}" in out.splitlines()[0]

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from segment5b_lib.workbench.open_run import OpenRun
 
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.engine.attach.attach import Attached, attach
@@ -18,14 +19,12 @@ from segment5b_lib.engine.retention import latest_receipt, pin, prune, supersede
 from segment5b_lib.engine.throwaway import throwaway
 from segment5b_lib.errors import ConflictError, InputError, MissingInputError, Segment5BError, StaleError, UsageError
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.saved import scorecard
-from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import score, scorecard
 from segment5b_lib.store.catalogue import find_run, list_runs
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 from segment5b_lib.workbench.listing import about, runs
-from segment5b_lib.workbench.open_run import OpenRun
 from tests.engine_root import RUN_ID, edit_records, engine_root, fingerprint
 
 ARRIVALS = "arrival_events_5B"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import score
 from tests.gates.hand_made import clean, write_run
 
 

@@ -180,7 +180,7 @@ def test_the_count_laws_are_scipys_to_the_last_bit() -> None:
 
 def test_scoring_does_not_load_scipy_stats() -> None:
     """It takes longer to import than the tiny world takes to be measured."""
-    code = "import sys, segment5b_lib.gates.score; sys.exit('scipy.stats' in sys.modules)"
+    code = "import sys, segment5b_lib.gates.scoring; sys.exit('scipy.stats' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.words import Verdict
-from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import score
 from segment5b_lib.gates.table import GATES
 from segment5b_lib.store.runs import Run
 from tests.gates.hand_made import SCENARIO, clean, write_run

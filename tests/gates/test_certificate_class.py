@@ -9,8 +9,8 @@ import pytest
 from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.errors import UsageError
-from segment5b_lib.gates.certificate_class import CertificateClass, SeedResults, Waiver, classify
-from segment5b_lib.gates.runtime import LANES, RUNTIME_STATES, runtime_gate
+from segment5b_lib.gates.certificate_class import CertificateClass, SeedResults, Waiver, certificate_class_of
+from segment5b_lib.gates.runtime import RUNTIME_STATES, SEED_SETS, runtime_gate
 from tests.gates.made_up import made_up, policy, results
 
 SEEDS = (42, 7, 101, 202)
@@ -18,7 +18,7 @@ FAIL, POWERLESS, SILENT = Verdict.FAIL, Verdict.INSUFFICIENT_POWER, Verdict.NOT_
 
 
 def demanded(scale: str = "authority", t10: float = 0.1, a6: float = 0.0, **seconds: float) -> list[GateResult]:
-    times = {name: seconds.get(name, 1.0) for name in (*RUNTIME_STATES, *LANES)}
+    times = {name: seconds.get(name, 1.0) for name in (*RUNTIME_STATES, *SEED_SETS)}
     runtime = [runtime_gate(name, [value] * 3, scale, policy().runtime) for name, value in times.items()]
     return [made_up("T10", t10), made_up("A6", a6), *runtime]
 
@@ -28,7 +28,7 @@ def closed(
 ) -> CertificateClass:
     """Four green seeds, but for some gates of seed 7."""
     seeds = [SeedResults(seed, scale, results(**(one if seed == 7 else {}))) for seed in SEEDS]
-    return classify(seeds, demanded(scale) if others is None else others, policy().stability, waivers)
+    return certificate_class_of(seeds, demanded(scale) if others is None else others, policy().stability, waivers)
 
 
 def test_everything_at_bplus_is_robust() -> None:
@@ -95,11 +95,11 @@ def test_stability_replay_and_budgets(others: list[GateResult], decision: Decisi
 
 def test_every_required_seed_once_and_at_one_scale() -> None:
     green = {seed: SeedResults(seed, "authority", results()) for seed in SEEDS}
-    missing = classify([green[seed] for seed in SEEDS[:3]], demanded(), policy().stability)
+    missing = certificate_class_of([green[seed] for seed in SEEDS[:3]], demanded(), policy().stability)
     assert missing.reasons == ("seed 202: no run",)
-    twice = classify([*green.values(), green[7]], demanded(), policy().stability)
+    twice = certificate_class_of([*green.values(), green[7]], demanded(), policy().stability)
     assert twice.reasons == ("seed 7: 2 runs",)
-    mixed = classify([*green.values(), SeedResults(1, "small", results())], demanded(), policy().stability)
+    mixed = certificate_class_of([*green.values(), SeedResults(1, "small", results())], demanded(), policy().stability)
     assert mixed.reasons == ("the runs are of different scales: authority, small",)
     assert {found.decision for found in (missing, twice, mixed)} == {Decision.HOLD_REMEDIATE}
 

@@ -13,8 +13,8 @@ import pytest
 
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import score
 from tests.gates.hand_made import LOCALS, SCENARIO, clean, measured, shifted, taken, write_run
 
 HOUR = timedelta(hours=1)

@@ -20,8 +20,8 @@ from segment5b_lib.contract.verdicts import PASSES, GateResult
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import score
 from segment5b_lib.gates.t10_stability import stability
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.postures import load_posture, with_changes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from segment5b_lib.errors import InputError, MissingInputError
-from segment5b_lib.gates.evidence.once import once
+from segment5b_lib.gates.evidence.run_tables import once
 
 
 class Source:

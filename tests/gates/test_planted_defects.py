@@ -24,9 +24,9 @@ from segment5b_lib.contract.words import Verdict
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.gates.a06_replay import replay
 from segment5b_lib.gates.attribution import attribute
-from segment5b_lib.gates.runtime import LANES, RUNTIME_STATES, runtime_gate
-from segment5b_lib.gates.score import score
+from segment5b_lib.gates.runtime import RUNTIME_STATES, SEED_SETS, runtime_gate
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import score
 from segment5b_lib.gates.t10_stability import stability
 from segment5b_lib.gates.table import CROSS_RUN_GATES, GATES
 from segment5b_lib.kernel.counts import draw_counts
@@ -405,7 +405,7 @@ DEMANDS: dict[str, tuple[Callable[[Bench], tuple[GateResult, GateResult]], tuple
     "T10": (seed_without_clocks, ("S2", "S2")),
     "A6": (replayed_otherwise, LOOK_UP),
     **{f"R-{state}": (too_slow(state), (state, state)) for state in RUNTIME_STATES},
-    **{f"R-{lane}": (too_slow(lane), LOOK_UP) for lane in LANES},
+    **{f"R-{lane}": (too_slow(lane), LOOK_UP) for lane in SEED_SETS},
 }
 """The gates that no scorecard holds: the same run, or runs, before and after; and the owner."""
 

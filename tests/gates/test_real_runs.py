@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from segment5b_lib.contract.words import Verdict
-from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import score
 from segment5b_lib.store.runs import Run
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from segment5b_lib.contract.words import Verdict
-from segment5b_lib.gates.runtime import LANES, RUNTIME_STATES, runtime_gate, state_gates
+from segment5b_lib.gates.runtime import RUNTIME_STATES, SEED_SETS, runtime_gate, state_gates
 from segment5b_lib.gates.table import CROSS_RUN_GATES
 from segment5b_lib.store.runs import Run
 from tests.gates.made_up import policy
@@ -28,7 +28,7 @@ def test_medians_against_budgets(name: str, seconds: tuple[float, ...], colour: 
     result = runtime_gate(name, seconds, "authority", policy().runtime)
     assert (result.detail["colour"], result.verdict) == (colour, verdict)
     assert result.population == len(seconds)
-    kind = "lanes" if name in LANES else "states"
+    kind = "lanes" if name in SEED_SETS else "states"
     assert {entry.policy_key for entry in result.thresholds} == {f"runtime.{kind}.{name}.target_s"}
 
 
@@ -44,7 +44,7 @@ def test_nothing_timed_is_nothing_measured() -> None:
 
 def test_every_runtime_gate_of_the_table_has_a_budget() -> None:
     names = [entry.gate_id.removeprefix("R-") for entry in CROSS_RUN_GATES if entry.gate_id.startswith("R-")]
-    assert names == [*RUNTIME_STATES, *LANES]
+    assert names == [*RUNTIME_STATES, *SEED_SETS]
     assert set(names) == {*policy().runtime.states, *policy().runtime.lanes}
 
 

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 from segment5b_lib.contract.words import Verdict
-from segment5b_lib.gates import saved
-from segment5b_lib.gates.saved import content_digest, saved_file, schema, scorecard
+from segment5b_lib.gates import scoring
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import content_digest, saved_file, scorecard, scorecard_schema
 from segment5b_lib.store.runs import Run
 from tests.gates.hand_made import SCENARIO, clean, write_run
 
@@ -33,7 +33,7 @@ def no_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_run: Run) -> Scorecard:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(saved, "score", refuse)
+    monkeypatch.setattr(scoring, "score", refuse)
 
 
 def test_a_kept_scorecard_says_the_same_and_when_it_was_measured(run: Run, kept: Scorecard, no_measuring: None) -> None:
@@ -101,7 +101,7 @@ def test_a_change_of_any_file_is_measured_anew(
 ) -> None:
     change(run)
     measured = []
-    monkeypatch.setattr(saved, "score", lambda seen: measured.append(seen) or kept)
+    monkeypatch.setattr(scoring, "score", lambda seen: measured.append(seen) or kept)
     again = scorecard(run)
     assert measured == [run]
     assert again.origin is not None and kept.origin is not None
@@ -114,7 +114,7 @@ def test_other_code_is_measured_anew_and_a_lock_file_is_not(
     assert kept.origin is not None
     (run.root / ".lock").write_text("somebody")
     assert content_digest(run) == kept.origin.content_digest
-    monkeypatch.setattr(saved, "library_digest", lambda: "another library")
+    monkeypatch.setattr(scoring, "library_digest", lambda: "another library")
     assert content_digest(run) != kept.origin.content_digest
 
 
@@ -136,17 +136,17 @@ def test_a_kept_scorecard_of_another_run_is_not_served(run: Run, kept: Scorecard
 
 def test_the_library_digest_is_of_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "one.py").write_text("1")
-    monkeypatch.setattr(saved, "PACKAGE", tmp_path)
+    monkeypatch.setattr(scoring, "PACKAGE", tmp_path)
     digests = []
     for text in ("1", "2"):
         (tmp_path / "one.py").write_text(text)
-        digests.append(saved.library_digest.__wrapped__())
+        digests.append(scoring.library_digest.__wrapped__())
     assert digests[0] != digests[1]
 
 
 def test_the_document_follows_its_schema_and_a_wrong_one_does_not(kept: Scorecard) -> None:
-    checker = jsonschema.Draft202012Validator(schema())
-    checker.check_schema(schema())
+    checker = jsonschema.Draft202012Validator(scorecard_schema())
+    checker.check_schema(scorecard_schema())
     document = json.loads(json.dumps(kept.document()))
     checker.validate(document)
     wrong = {
@@ -164,5 +164,5 @@ def test_the_document_follows_its_schema_and_a_wrong_one_does_not(kept: Scorecar
 
 
 def test_every_verdict_is_a_word_of_the_schema() -> None:
-    text = json.dumps(schema())
+    text = json.dumps(scorecard_schema())
     assert all(f'"{verdict.value}"' in text for verdict in Verdict)

@@ -15,8 +15,8 @@ from segment5b_lib.contract.verdicts import thresholds_of
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.errors import InputError, PolicyError, UsageError
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import score
 from segment5b_lib.gates.t08_weekend import weekend_shares
 from segment5b_lib.gates.table import GATES, gate
 from segment5b_lib.store.parquet import open_file

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from segment5b_lib.kernel.bucket_order import OFFSET_BITS, ORDINAL_BITS, sort_bucket
+from segment5b_lib.kernel.arrival_tables import OFFSET_BITS, ORDINAL_BITS
+from segment5b_lib.kernel.expand import sort_bucket
 
 
 def words_and_bins(offsets, width):

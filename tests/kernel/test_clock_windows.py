@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from segment5b_lib.errors import InputError
-from segment5b_lib.kernel.clock_windows import ELSEWHERE, pick_in_windows, window_table, windows_of
-from segment5b_lib.kernel.sample_order import seeded_order
+from segment5b_lib.kernel.sampling import ELSEWHERE, pick_in_windows, seeded_order, window_table, windows_of
 
 HOUR = 3_600 * 10**6
 START = 1_767_225_600 * 10**6

@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 
+from segment5b_lib.contract.units import BEFORE_TIME
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel import arrival_check as check
 from segment5b_lib.kernel.alias import build_alias_slices, picking
 from segment5b_lib.kernel.arrival_tables import (
-    DRAWN,
     HYBRID,
     LANE_BLOCKS,
     NO_ZONE,
     PHYSICAL,
     VIRTUAL,
+    ZONE_DRAWN,
     Counts,
     Edges,
     Grid,
@@ -27,7 +28,7 @@ from segment5b_lib.kernel.arrival_tables import (
     new_tallies,
 )
 from segment5b_lib.kernel.expand import expand
-from segment5b_lib.kernel.offsets import BEGINNING, offset_table
+from segment5b_lib.kernel.offsets import offset_table
 from segment5b_lib.kernel.routing import NO_SITE
 from tests.reference.randomness import philox2x64, uniform
 
@@ -60,7 +61,7 @@ def tables(width_us=HOUR_US):
     edge_tables = drawing(np.array([1.0, 1.0, 2.0, 1.0]), i64(0, 2, 4), i32(0, 1, 2, 3))
     offsets = offset_table(
         i64(0, 1, 3, 4, 5),
-        i64(BEGINNING, BEGINNING, START + 3600 + 1800, BEGINNING, BEGINNING),
+        i64(BEFORE_TIME, BEFORE_TIME, START + 3600 + 1800, BEFORE_TIME, BEFORE_TIME),
         i32(0, 60, 120, -300, 0),
         horizon_start=START,
         bucket_seconds=3600,
@@ -78,7 +79,7 @@ def tables(width_us=HOUR_US):
             country=i32(0, 0, 1, 1, 0),
             zone=i32(0, 1, 2, 2, 0),
             channel=i32(0, 0, 0, 0, 0),
-            pool=i32(0, 1, DRAWN, 3, DRAWN),
+            pool=i32(0, 1, ZONE_DRAWN, 3, ZONE_DRAWN),
             time_key=u64(1, 2, 3, 4, 5),
             pick_key=u64(11, 12, 13, 14, 15),
             edge_key=u64(21, 22, 23, 24, 25),
@@ -248,8 +249,8 @@ BREAKS = {
     "another zone": (check.KEY, physical_row, "zone", lambda v: v + 1),
     "another channel": (check.KEY, physical_row, "channel", lambda v: v + 1),
     "another merchant's series": (check.KEY, physical_row, "series", lambda v: 4),
-    "before its bucket": (check.BUCKET, physical_row, "ts", lambda v: v - HOUR_US),
-    "after its bucket": (check.BUCKET, physical_row, "ts", lambda v: v + HOUR_US),
+    "before its bucket": (check.IN_BUCKET, physical_row, "ts", lambda v: v - HOUR_US),
+    "after its bucket": (check.IN_BUCKET, physical_row, "ts", lambda v: v + HOUR_US),
     "before the row above": (check.ORDER, physical_row, "ts", lambda v: v // HOUR_US * HOUR_US),
     "a gap in the numbers": (check.ORDER, physical_row, "seq", lambda v: v + 1),
     "flagged virtual": (check.MODE, physical_row, "virtual", lambda v: 1),
@@ -277,7 +278,7 @@ def test_each_rule_finds_the_row_that_breaks_it(broken):
     t, counts, _, rows, _ = expanded(good_tables())
     row = pick_row(rows, counts)
     if column is None:
-        t = t._replace(series=t.series._replace(zone=i32(0, 0, 2, 2, 0), pool=i32(0, 0, DRAWN, 3, DRAWN)))
+        t = t._replace(series=t.series._replace(zone=i32(0, 0, 2, 2, 0), pool=i32(0, 0, ZONE_DRAWN, 3, ZONE_DRAWN)))
         t, counts, _, rows, _ = expanded(t._replace(zones=good_tables().zones))
         row = pick_row(rows, counts)
         rows.series[row] ^= 1
@@ -298,4 +299,4 @@ def test_the_bound_zone_is_checked_unless_the_pool_is_unroutable():
 
 
 def test_every_rule_is_broken_by_some_test():
-    assert {rule for rule, *_ in BREAKS.values()} == set(range(1, len(check.RULES)))
+    assert {rule for rule, *_ in BREAKS.values()} == set(range(1, len(check.ROW_RULES)))

@@ -15,7 +15,7 @@ def inputs(**changes):
         "baseline": RNG.gamma(0.5, 20, (6, 9)).astype(np.float32),
         "factor": RNG.lognormal(0, 0.5, (4, 9)),
         "group": np.array([3, 0, 0, 2, 3, 1]),
-        "mix": RNG.uniform(0.5, 2, 6),
+        "tilt": RNG.uniform(0.5, 2, 6),
     }
     return {**given, **changes}
 
@@ -26,7 +26,7 @@ def test_is_the_capped_product_of_every_row():
     over = 0
     for (series, bucket), baseline in np.ndenumerate(given["baseline"]):
         factor = float(given["factor"][given["group"][series], bucket])
-        wanted = float(baseline) * factor * float(given["mix"][series])
+        wanted = float(baseline) * factor * float(given["tilt"][series])
         over += wanted > CAP
         assert realised[series, bucket] == min(wanted, CAP)
         assert component[series, bucket] == np.float32(factor)
@@ -63,7 +63,7 @@ def test_finds_arrivals_out_of_nothing(least, found):
         {"group": np.zeros(5, np.int64)},
         {"group": np.array([0, 0, 0, 0, 0, 4])},
         {"group": np.array([0, 0, 0, 0, 0, -1])},
-        {"mix": np.ones(5)},
+        {"tilt": np.ones(5)},
     ],
 )
 def test_bad_input_is_refused(wrong):

@@ -47,7 +47,7 @@ def witness(columns, rows):
         "FACTOR_CLIP": ~((rows.factor >= np.float32(0.2)) & (rows.factor <= np.float32(5))),
         "MU": rows.mu != rows.realised,
         "ZERO_INTENSITY": (rows.mu <= 1e-9) & (rows.arrivals != 0),
-        "COUNTS": (rows.arrivals < 0) | (rows.arrivals > 50),
+        "COUNT_RANGE": (rows.arrivals < 0) | (rows.arrivals > 50),
         "CAPPED_FLAG": rows.capped & (rows.arrivals != 50),
     }
     return sum(wrong * getattr(ledger_check, law).astype(np.int64) for law, wrong in laws.items())

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from segment5b_lib.errors import InputError
-from segment5b_lib.kernel.sample_order import seeded_order
+from segment5b_lib.kernel.sampling import seeded_order
 
 WORD = (1 << 64) - 1
 

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from segment5b_lib.errors import InputError
-from segment5b_lib.kernel.ledger_check import KeyColumns, SeriesKeys
-from segment5b_lib.kernel.summary_check import add_summary, summary_agrees
+from segment5b_lib.kernel.ledger_check import KeyColumns, SeriesKeys, add_summary_rows, summary_agrees
 
 SERIES, BUCKETS = 12, 30
 COUNTS = np.random.default_rng(4).poisson(0.7, (SERIES, BUCKETS)).astype(np.int32)
@@ -51,7 +50,7 @@ def test_sums_and_numbers_are_those_of_plain_numpy():
     np.add.at(expected_virtual, series, virtual)
     np.minimum.at(expected_least, (merchant, bucket), first)
     halves = [
-        add_summary(
+        add_summary_rows(
             PLACE[rows], MERCHANT_OF, arrivals[rows], virtual[rows], first[rows], FIRST, CELLS, virtual_of, least
         )
         for rows in (slice(0, 100), slice(100, None))

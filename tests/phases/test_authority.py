@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from segment5b_lib.gates.score import score
+from segment5b_lib.gates.scoring import score
 from segment5b_lib.phases.p0_figures import figure_lines, published_report, verdict_counts
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World

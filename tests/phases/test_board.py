@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from segment5b_lib.contract.words import Decision
-from segment5b_lib.gates import saved
+from segment5b_lib.gates import scoring
 from segment5b_lib.phases.engine.table import COLUMNS, phase_board
 from segment5b_lib.reports.site import site_file, write_site
 from segment5b_lib.store.roots import executed_folder
@@ -45,7 +45,7 @@ def test_the_index_page_lists_runs_gates_phases_and_pages(own_run: Run, private_
     page.write_text("<p>page</p>")
     page.with_suffix(".record.json").write_text('{"status": "timed_<i>out", "parameters": {"as_what_if": true}}')
     speak("POPT.5", own_run, Decision.GO_P0)
-    saved.scorecard(own_run)
+    scoring.scorecard(own_run)
     text = write_site().read_text()
     assert site_file() == private_outputs / "site" / "index.html"
     assert own_run.run_id[:8] in text and "GO_P0" in text and "<b>.html" not in text

@@ -13,8 +13,8 @@ import pytest
 import segment5b_lib as s5
 from segment5b_lib.contract.words import Decision, ItemStatus, Verdict
 from segment5b_lib.errors import StaleError
-from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import score
 from segment5b_lib.phases import p0
 from segment5b_lib.phases.engine.attempts import current, read_artefact, reports_folder
 from segment5b_lib.phases.engine.envelope import Body, artefact_model, content, schema

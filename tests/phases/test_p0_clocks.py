@@ -13,8 +13,8 @@ from segment5b_lib.civil_time.tz_databases import folder_database, past_releases
 from segment5b_lib.civil_time.tzif import zone_bytes, zone_names
 from segment5b_lib.cli.doctor import tz_drift
 from segment5b_lib.contract.words import Decision
-from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import score
 from segment5b_lib.phases import p0
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.tz_databases import drift_lines

@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 
 from segment5b_lib.contract.words import ItemStatus
-from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import score
 from segment5b_lib.phases import p0, p0_figures
 from segment5b_lib.phases.engine.attempts import read_artefact
 from segment5b_lib.phases.engine.envelope import artefact_model, schema

@@ -13,8 +13,8 @@ from segment5b_lib.contract.words import Decision, ItemStatus, Verdict
 from segment5b_lib.engine.chain import run_states
 from segment5b_lib.engine.rerun import prepare_rerun
 from segment5b_lib.errors import StateError
-from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import score
 from segment5b_lib.phases import p1
 from segment5b_lib.phases.engine.envelope import schema
 from segment5b_lib.phases.p1_artefacts import lock_lines

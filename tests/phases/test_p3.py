@@ -11,7 +11,7 @@ import pytest
 from segment5b_lib.contract.words import Decision, ItemStatus
 from segment5b_lib.engine.chain import run_states
 from segment5b_lib.engine.rerun import prepare_rerun
-from segment5b_lib.gates.score import score
+from segment5b_lib.gates.scoring import score
 from segment5b_lib.phases import p3, p3_thresholds
 from segment5b_lib.phases.engine.envelope import schema
 from segment5b_lib.states.s5.check import Check, CheckStatus
@@ -63,15 +63,15 @@ def test_the_published_run_is_ambiguous_about_local_time(published_run: Run) -> 
 
 def test_a_check_that_does_not_follow_its_threshold_is_found(hardened: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The defect of the published gates: a check that passes whatever its threshold says."""
-    run_checks = p3_thresholds.run_checks
+    all_checks = p3_thresholds.all_checks
 
     def deaf(evidence: Any) -> list[Check]:
         return [
             Check(**{**vars(check), "status": CheckStatus.PASS}) if check.check_id == "CIVIL_MISMATCH" else check
-            for check in run_checks(evidence)
+            for check in all_checks(evidence)
         ]
 
-    monkeypatch.setattr(p3_thresholds, "run_checks", deaf)
+    monkeypatch.setattr(p3_thresholds, "all_checks", deaf)
     (found,) = [item for item in p3.items(p3.measured_on(hardened, score(hardened))) if item.id == "P3.5"]
     assert found.status is ItemStatus.RED and "CIVIL_MISMATCH" in found.evidence
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from segment5b_lib.gates.saved import scorecard
+from segment5b_lib.gates.scoring import scorecard
 from segment5b_lib.store.runs import Run
 from tests.reports.conftest import REPOSITORY
 from tests.reports.lab_server import serving

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
+from segment5b_lib.contract.upstream import SURFACE_KEY
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.errors import InputError, PolicyError, StateError
-from segment5b_lib.states.surface import SURFACE_KEY
 from segment5b_lib.store.postures import load_posture, with_changes
 from tests.planted import world_with_surface
 

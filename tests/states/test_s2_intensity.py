@@ -11,8 +11,8 @@ from scipy import integrate, stats
 from segment5b_lib.contract.policies import ZoneTilt
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.errors import StateError
-from segment5b_lib.model.latent_law import clipped_mean
-from segment5b_lib.model.zone_mix import tilt_multipliers
+from segment5b_lib.model.random_laws import clipped_mean
+from segment5b_lib.model.zones import tilt_multipliers
 from segment5b_lib.store.postures import load_posture, with_changes
 from tests.reference.randomness import normal, stream_key
 

@@ -10,7 +10,7 @@ import pytest
 from segment5b_lib.contract.datasets import arrival_schema
 from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.contract.validation_policy import CivilTimeMeasurement, SamplingPlan
-from segment5b_lib.kernel.clock_windows import ELSEWHERE
+from segment5b_lib.kernel.sampling import ELSEWHERE
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.clock_sample import draw_clock_sample, dst_strata
 from segment5b_lib.states.s5.expected_clock import ScenarioHorizon, bucket_weekend_shares, stored_clock_errors

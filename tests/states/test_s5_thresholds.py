@@ -16,7 +16,7 @@ from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.check import Check
 from segment5b_lib.states.s5.inputs import CheckInputs, gather
 from segment5b_lib.states.s5.part_audit import sampled_parts
-from segment5b_lib.states.s5.validation import SPEC, run_checks
+from segment5b_lib.states.s5.validation import SPEC, all_checks
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.store.runs import Run
 from tests.arrivals import under
@@ -151,7 +151,7 @@ def check_of(evidence: CheckInputs, policies: Policies, check_id: str) -> Check:
     plans = [(node.sampling, node.civil_time.dst_window_hours) for node in (policies.validation, own(evidence))]
     if plans[0] != plans[1]:
         evidence = gather(Context(under(evidence.context.run, policies), SPEC, 2))
-    (found,) = [check for check in run_checks(replace(evidence, policies=policies)) if check.check_id == check_id]
+    (found,) = [check for check in all_checks(replace(evidence, policies=policies)) if check.check_id == check_id]
     return found
 
 
@@ -224,7 +224,7 @@ def test_every_key_that_s5_consumes_has_its_row(runs: dict[str, Run], seen: set[
     for name, mode in (("published", B), ("corrected", BPLUS)):
         policies = changed(runs[name], mode)
         seen.clear()
-        checks = run_checks(gather(Context(under(runs[name], policies), SPEC, 2)))
+        checks = all_checks(gather(Context(under(runs[name], policies), SPEC, 2)))
         looked_at = frozenset(seen)
         wanted |= set(consumed(policies.validation, set(looked_at)))
         bounds = {bound for check in checks for bound in check.bounds if bound.policy_key.startswith("gates.")}

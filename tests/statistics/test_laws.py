@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
+from segment5b_lib.contract.upstream import SITE_KEY
 from segment5b_lib.identity import site_id
 from segment5b_lib.kernel.latent import OU, latent_field
 from segment5b_lib.kernel.streams import ARRIVAL_EDGE_PICK, ARRIVAL_SITE_PICK, ARRIVAL_TIME, BUCKET_COUNT, LATENT_VECTOR
@@ -23,7 +24,6 @@ from tests.statistics.sequences import Population, population, words
 CHANCE = 1e-5
 CELLS = 32
 LENGTH = 24.0
-SITE_KEY = ["merchant_id", "legal_country_iso", "site_order"]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 
 from segment5b_lib import views
 from segment5b_lib.charts import MAX_ROWS
-from segment5b_lib.gates.evidence.latent_factor import FACTOR_STEP, LatentFactor
+from segment5b_lib.gates.evidence.intensity_pass import FACTOR_STEP, LatentFactor
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.inequality import arrivals_by, gini, share_of_top

@@ -10,8 +10,8 @@ import pytest
 from segment5b_lib import views
 from segment5b_lib.charts import MAX_ROWS
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.scoring import score
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views import civil_time
 from tests.views.witness import DAY, HOUR, Seen, arrivals, changes, count, date_of

@@ -2,9 +2,9 @@
 
 import pytest
 
-from segment5b_lib.gates import saved
+from segment5b_lib.gates import scoring
 
 
 @pytest.fixture(autouse=True)
 def kept_outputs(tmp_path, monkeypatch):
-    monkeypatch.setattr(saved, "outputs_folder", lambda: tmp_path)
+    monkeypatch.setattr(scoring, "outputs_folder", lambda: tmp_path)

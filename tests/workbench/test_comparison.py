@@ -13,7 +13,7 @@ from segment5b_lib.workbench.comparison import Comparison
 @pytest.fixture(scope="module")
 def runs(published_run, civil_time_run, tmp_path_factory) -> Comparison:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("segment5b_lib.gates.saved.outputs_folder", lambda: tmp_path_factory.mktemp("kept"))
+        patch.setattr("segment5b_lib.gates.scoring.outputs_folder", lambda: tmp_path_factory.mktemp("kept"))
         found = s5.compare(published_run.run_id, civil_time_run.run_id)
         assert len(found.scorecards) == 2
         return found

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import segment5b_lib as s5
-from segment5b_lib.gates import saved
+from segment5b_lib.gates import scoring
 from segment5b_lib.phases.engine.execution import PhaseExecution
 from segment5b_lib.workbench.comparison import Comparison
 from segment5b_lib.workbench.dst import DaylightSaving
@@ -54,7 +54,7 @@ def names(published_run, civil_time_run, tmp_path_factory) -> Iterator[dict[str,
     """What the examples may use: the library, a run and what it opens, and frames of phases."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("scorecards")
-        patch.setattr(saved, "outputs_folder", lambda: folder)
+        patch.setattr(scoring, "outputs_folder", lambda: folder)
         run = s5.open_run(published_run.run_id)
         yield {
             "s5": s5,

@@ -25,7 +25,7 @@ CHARTS = {"offsets", "heatmap", "timeline", "duration", "day_offsets", "hours", 
 @pytest.fixture(scope="module")
 def published(published_run, tmp_path_factory) -> Case:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("segment5b_lib.gates.saved.outputs_folder", lambda: tmp_path_factory.mktemp("kept"))
+        patch.setattr("segment5b_lib.gates.scoring.outputs_folder", lambda: tmp_path_factory.mktemp("kept"))
         return Case(s5.open_run(published_run.run_id))
 
 

@@ -20,24 +20,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I32, I64
 from segment5b_lib.contract.datasets import SERIES_KEY, dataset
 from segment5b_lib.gates.evidence.arrival_tables import ArrivalTables
+from segment5b_lib.kernel import tally_tables
 from segment5b_lib.kernel.arrival_tally import clock_errors, finish_part, tally_rows
-from segment5b_lib.kernel.tally_tables import (
-    CENSUS_ROWS,
-    PLACE_ROWS,
-    ROWS,
-    SAMPLED_ROWS,
-    SERIES_ROWS,
-    SILENT,
-    UNKNOWN,
-    YES,
-    Columns,
-    Memory,
-    Odd,
-    Tally,
-    new_odd,
-)
+from segment5b_lib.kernel.tally_tables import Columns, Memory, Odd, Tally, new_odd
 from segment5b_lib.store.columns import codes, flags, numbers, numbers_or_zero, words
 from segment5b_lib.store.parquet import COUNTRY, NO_COUNTRY, check_files, no_country, open_file
 from segment5b_lib.store.runs import Run
@@ -64,7 +52,7 @@ class OverflowRows:
     sampled: pl.DataFrame
 
 
-def _taken(table: pa.Table, positions: NDArray[np.int32], names: Sequence[str]) -> pl.DataFrame:
+def _taken(table: pa.Table, positions: I32, names: Sequence[str]) -> pl.DataFrame:
     """Some columns of the rows at some positions; text as text, instants as epoch microseconds (i64)."""
     frame = pl.DataFrame(pl.from_arrow(table.select(list(names)).take(pa.array(positions))))
     return frame.with_columns(
@@ -72,21 +60,20 @@ def _taken(table: pa.Table, positions: NDArray[np.int32], names: Sequence[str]) 
     )
 
 
-def _grouped(table: pa.Table, positions: NDArray[np.int32], names: Sequence[str]) -> pl.DataFrame:
+def _grouped(table: pa.Table, positions: I32, names: Sequence[str]) -> pl.DataFrame:
     """The same, one row per distinct combination, with `arrivals` (i64)."""
     return _taken(table, positions, names).group_by(names).agg(arrivals=pl.len().cast(pl.Int64))
 
 
 def _odd_census(table: pa.Table, odd: Odd) -> pl.DataFrame:
     """The rows that the census lists, grouped: tzid, cell, digits, arrivals."""
-    n = odd.found[CENSUS_ROWS]
+    n = odd.found[tally_tables.CENSUS_ROWS]
     zones = _taken(table, odd.census[:n], ["tzid_primary"])["tzid_primary"]
     frame = pl.DataFrame({"tzid": zones, "cell": odd.cell[:n], "digits": odd.digits[:n]})
     return frame.group_by("tzid", "cell", "digits").agg(arrivals=pl.len().cast(pl.Int64))
 
 
 def _together(parts: Sequence[OverflowRows]) -> OverflowRows:
-    """Groups of all row groups together."""
 
     def total(name: str) -> pl.DataFrame:
         rows: pl.DataFrame = pl.concat([getattr(part, name) for part in parts])
@@ -96,8 +83,8 @@ def _together(parts: Sequence[OverflowRows]) -> OverflowRows:
     return OverflowRows(total("census"), total("roles"), total("series"), total("places"), sampled)
 
 
-DATASET: Final = "arrival_events_5B"
-ROLES: Final = ("settlement", "operational")
+_ARRIVALS: Final = "arrival_events_5B"
+_ROLES: Final = ("settlement", "operational")
 _PLACE: Final = ("merchant_id", "site_id", "edge_id")
 _COLUMNS: Final = (
     *SERIES_KEY,
@@ -121,14 +108,9 @@ class ArrivalTally:
     overflow: OverflowRows
     breaks: int
 
-    @property
-    def rows(self) -> int:
-        """Number of arrivals."""
-        return int(self.tally.totals[ROWS])
 
-
-Edge = tuple[int, int, int]
-"""Merchant, instant and number of an outermost row of a part file."""
+Outermost = tuple[int, int, int]
+"""Merchant, instant and number of the first or the last row of a part file."""
 
 
 class ArrivalPass:
@@ -145,28 +127,28 @@ class ArrivalPass:
         ------
         InputError : ``5B.GATES.EMPTY_SCENARIO`` where they hold no row
         """
-        files = run.files(DATASET, self.tables.scenario_id)
-        check_files(files, dataset(DATASET))
+        files = run.files(_ARRIVALS, self.tables.scenario_id)
+        check_files(files, dataset(_ARRIVALS))
         parts = list(each(self._part, files))
         ends = [end for _, end in parts if end is not None]
         breaks = sum(before[1] >= after[0] for before, after in pairwise(ends))
         overflow = [frames for rows, _ in parts for frames in rows]
         if not overflow:
-            raise no_rows(DATASET, self.tables.scenario_id)
+            raise no_rows(_ARRIVALS, self.tables.scenario_id)
         return ArrivalTally(self.tables, self._total(), _together(overflow), breaks)
 
-    def _part(self, path: Path) -> tuple[list[OverflowRows], tuple[Edge, Edge] | None]:
+    def _part(self, path: Path) -> tuple[list[OverflowRows], tuple[Outermost, Outermost] | None]:
         """One part file: its overflow rows, and its first and last row."""
         tally, memory = self._borrow(), self.tables.memory()
         overflow, first, last = [], None, None
         try:
-            with open_file(path, dataset(DATASET), foreign=True) as file:
+            with open_file(path, dataset(_ARRIVALS), foreign=True) as file:
                 for group in range(file.num_row_groups):
-                    table = self._keyed(read_group(file, group, _COLUMNS, DATASET))
+                    table = self._keyed(read_group(file, group, _COLUMNS, _ARRIVALS))
                     if table.num_rows == 0:
                         continue
                     rows = self._columns(table)
-                    first, last = first or _edge(rows, 0), _edge(rows, -1)
+                    first, last = first or _outermost(rows, 0), _outermost(rows, -1)
                     overflow.append(self._group(file, group, table, rows, tally, memory))
             finish_part(memory, tally)
         finally:
@@ -187,9 +169,9 @@ class ArrivalPass:
         return OverflowRows(
             _odd_census(table, odd),
             self._roles(file, group, rows),
-            _grouped(table, odd.series[: odd.found[SERIES_ROWS]], (*SERIES_KEY, "bucket_index")),
-            _grouped(table, odd.place[: odd.found[PLACE_ROWS]], _PLACE),
-            _taken(table, odd.sampled[: odd.found[SAMPLED_ROWS]], (*SERIES_KEY, "bucket_index", "ts_utc")),
+            _grouped(table, odd.series[: odd.found[tally_tables.SERIES_ROWS]], (*SERIES_KEY, "bucket_index")),
+            _grouped(table, odd.place[: odd.found[tally_tables.PLACE_ROWS]], _PLACE),
+            _taken(table, odd.sampled[: odd.found[tally_tables.SAMPLED_ROWS]], (*SERIES_KEY, "bucket_index", "ts_utc")),
         )
 
     def _columns(self, table: pa.Table) -> Columns:
@@ -207,7 +189,7 @@ class ArrivalPass:
             codes(table, "tzid_primary", self.tables.clock_code),
             local,
             has_local,
-            flags(table, "is_virtual", SILENT),
+            flags(table, "is_virtual", tally_tables.SILENT),
             site,
             has_site,
             edge,
@@ -216,18 +198,18 @@ class ArrivalPass:
 
     def _roles(self, file: pq.ParquetFile, group: int, rows: Columns) -> pl.DataFrame:
         """Settlement and operational clocks of the virtual rows; their columns are read only where there are any."""
-        at = np.flatnonzero(rows.virtual == YES)
+        at = np.flatnonzero(rows.virtual == tally_tables.YES)
         if at.size == 0:
             return pl.DataFrame(schema=_ROLE_SCHEMA)
-        names = [f"{kind}_{role}" for role in ROLES for kind in ("tzid", "ts_local")]
-        table = read_group(file, group, names, DATASET)
-        return pl.concat([self._role(table, role, rows.ts[at], at) for role in ROLES])
+        names = [f"{kind}_{role}" for role in _ROLES for kind in ("tzid", "ts_local")]
+        table = read_group(file, group, names, _ARRIVALS)
+        return pl.concat([self._role(table, role, rows.ts[at], at) for role in _ROLES])
 
-    def _role(self, table: pa.Table, role: str, ts: NDArray[np.int64], at: NDArray[np.int64]) -> pl.DataFrame:
+    def _role(self, table: pa.Table, role: str, ts: I64, at: I64) -> pl.DataFrame:
         position, listed = words(table, f"tzid_{role}")
         zone = codes(table, f"tzid_{role}", self.tables.clock_code)[at]
         local, has_local = numbers_or_zero(table, f"ts_local_{role}")
-        slot = np.where(position[at] == UNKNOWN, np.int32(len(listed)), position[at])
+        slot = np.where(position[at] == tally_tables.UNKNOWN, np.int32(len(listed)), position[at])
         counts = clock_errors(ts, zone, slot, local[at], has_local[at], self.tables.clock, len(listed) + 1)
         slots, digits = np.nonzero(counts)
         tzid = pl.Series([*listed, None], dtype=pl.String).gather(slots)
@@ -241,7 +223,6 @@ class ArrivalPass:
             return self.tables.tally()
 
     def _total(self) -> Tally:
-        """The sum over threads."""
         total = self._borrow()
         while not self._tallies.empty():
             other = self._tallies.get_nowait()
@@ -254,5 +235,5 @@ class ArrivalPass:
 _ROLE_SCHEMA: Final[dict[str, Any]] = {"role": pl.String, "tzid": pl.String, "digit": pl.Int64, "arrivals": pl.Int64}
 
 
-def _edge(rows: Columns, at: int) -> Edge:
+def _outermost(rows: Columns, at: int) -> Outermost:
     return int(rows.merchant_id[at]), int(rows.ts[at]), int(rows.seq[at])

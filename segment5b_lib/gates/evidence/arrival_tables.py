@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import U8
 from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.gates.evidence.clock import ExpectedClock
 from segment5b_lib.kernel.tally_tables import Clock, Memory, Places, Register, Tally, new_memory, new_tally, place_table
-from segment5b_lib.store.columns import word_codes
+from segment5b_lib.store.columns import numbered, word_codes
 
 PLACE_SCHEMA: Final = {"merchant_id": pl.UInt64, "place_id": pl.UInt64, "tzid": pl.String}
 
@@ -38,39 +38,36 @@ class ArrivalTables:
     series: pl.DataFrame
     site_rows: pl.DataFrame
     edge_rows: pl.DataFrame
-    sample: NDArray[np.uint8]
+    sample: U8
+
+    @cached_property
+    def _used(self) -> set[str]:
+        return {*self.series["zone_representation"], *self.site_rows["tzid"], *self.edge_rows["tzid"]}
 
     @cached_property
     def zones(self) -> tuple[str, ...]:
         """Zones of the pinned database, those in use first; their clocks are known."""
-        used = {*self.series["zone_representation"], *self.site_rows["tzid"], *self.edge_rows["tzid"]}
-        known = self.expected.zones
-        return tuple(sorted(known, key=lambda tzid: (tzid not in used, tzid)))
+        return tuple(sorted(self.expected.zones, key=lambda tzid: (tzid not in self._used, tzid)))
 
     @cached_property
     def clock_code(self) -> Mapping[str, int]:
-        """Codes of zones with a known clock."""
-        return _numbered(self.zones)
+        return numbered(self.zones)
 
     @cached_property
     def zone_code(self) -> Mapping[str, int]:
-        """Codes of these and of zones that only the run and its world know."""
-        used = {*self.series["zone_representation"], *self.site_rows["tzid"], *self.edge_rows["tzid"]}
-        return _numbered([*self.zones, *sorted(used - set(self.zones))])
+        """Codes of zones with a known clock, and of those that only the run and its world know."""
+        return numbered([*self.zones, *sorted(self._used - set(self.zones))])
 
     @cached_property
     def country_code(self) -> Mapping[str, int]:
-        """Codes of the countries of series."""
-        return _numbered(self.series["legal_country_iso"].unique().sort())
+        return numbered(self.series["legal_country_iso"].unique().sort())
 
     @cached_property
     def channel_code(self) -> Mapping[str, int]:
-        """Codes of the channels of series."""
-        return _numbered(self.series["channel_group"].unique().sort())
+        return numbered(self.series["channel_group"].unique().sort())
 
     @cached_property
     def clock(self) -> Clock:
-        """What every zone's clock should show, cell by cell."""
         expected = self.expected
         cells = np.arange(expected.start, expected.end, expected.cell_seconds)
         return Clock(
@@ -83,7 +80,6 @@ class ArrivalTables:
 
     @cached_property
     def register(self) -> Register:
-        """The series by merchant."""
         owners = self.series.group_by("merchant_id", maintain_order=True).len()
         return Register(
             owners["merchant_id"].to_numpy(),
@@ -95,39 +91,21 @@ class ArrivalTables:
 
     @cached_property
     def sites(self) -> Places:
-        """Sites by id."""
         return self._places(self.site_rows)
 
     @cached_property
     def edges(self) -> Places:
-        """Edges by id."""
         return self._places(self.edge_rows)
 
-    @property
-    def buckets(self) -> int:
-        """Number of buckets of the horizon."""
-        return (self.expected.end - self.expected.start) // self.expected.bucket_seconds
-
     def tally(self) -> Tally:
-        """Counts of no rows."""
-        return new_tally(
-            len(self.zones),
-            self.series.height,
-            self.buckets,
-            self.clock.offset_us.shape[1],
-            self.site_rows.height,
-            self.edge_rows.height,
-        )
+        buckets = (self.expected.end - self.expected.start) // self.expected.bucket_seconds
+        cells, places = self.clock.offset_us.shape[1], (self.site_rows.height, self.edge_rows.height)
+        return new_tally(len(self.zones), self.series.height, buckets, cells, *places)
 
     def memory(self) -> Memory:
-        """What is remembered before the first row of a part file."""
         return new_memory(len(self.country_code), len(self.zone_code), len(self.channel_code), self.series.height)
 
     def _places(self, rows: pl.DataFrame) -> Places:
         return place_table(
             rows["place_id"].to_numpy(), rows["merchant_id"].to_numpy(), word_codes(rows["tzid"], tuple(self.zone_code))
         )
-
-
-def _numbered(words: Iterable[str]) -> dict[str, int]:
-    return {word: number for number, word in enumerate(words)}

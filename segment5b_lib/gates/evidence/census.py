@@ -14,7 +14,7 @@ import polars as pl
 
 from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.gates.evidence.arrival_pass import ArrivalTally
-from segment5b_lib.gates.evidence.clock import week_hour
+from segment5b_lib.gates.evidence.clock import week_hour_column
 from segment5b_lib.kernel.tally_tables import IRREGULAR, MIDDLE, QUARTER_US, SILENT
 
 NO_HOUR: Final = -1
@@ -40,7 +40,7 @@ def census_of(counted: ArrivalTally) -> pl.DataFrame:
     expected = counted.tables.expected
     rows = pl.concat([_right(counted), _overflow(counted)])
     offset = expected.with_expected(rows.lazy(), "tzid", pl.col("second") * SECOND_US)
-    hour = week_hour(pl.col("second") * SECOND_US + pl.col("expected_us")).fill_null(NO_HOUR)
+    hour = week_hour_column(pl.col("second") * SECOND_US + pl.col("expected_us")).fill_null(NO_HOUR)
     right = pl.col("error_seconds") == 0
     return (
         offset.with_columns(expected_hour=hour)

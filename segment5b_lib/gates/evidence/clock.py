@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from segment5b_lib.arrays import I64, Flags
 from segment5b_lib.civil_time.oracle import ExpectedOffsets, expected_offsets, known_zones
 from segment5b_lib.contract.units import DAY_S, HOUR_S, SECOND_US
 
@@ -34,7 +34,6 @@ class ExpectedClock:
 
     @cached_property
     def zones(self) -> dict[str, ExpectedOffsets]:
-        """Offsets of every zone of the pinned database."""
         return {tzid: expected_offsets(tzid, self.start, self.end) for tzid in known_zones()}
 
     @cached_property
@@ -95,12 +94,11 @@ class ExpectedClock:
         )
 
 
-def week_hour(local: pl.Expr) -> pl.Expr:
+def week_hour_column(local: pl.Expr) -> pl.Expr:
     """Hour of the week of a wall clock in microseconds: 0 is Monday 00 h, 167 is Sunday 23 h (i16)."""
     # The epoch was a Thursday: 72 hours into its week.
     return ((local.floordiv(HOUR_S * SECOND_US) + 72) % 168).cast(pl.Int16)
 
 
-def is_weekend(local_seconds: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Whether wall-clock seconds fall on a Saturday or Sunday."""
+def is_weekend(local_seconds: I64) -> Flags:
     return (local_seconds // DAY_S + 3) % 7 >= 5

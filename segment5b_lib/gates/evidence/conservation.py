@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I32, I64
 from segment5b_lib.contract.datasets import SERIES_KEY
 from segment5b_lib.gates.evidence.arrival_pass import ArrivalTally
 from segment5b_lib.gates.evidence.count_pass import SeriesCounts
@@ -23,7 +24,7 @@ EXAMPLES: Final = 20
 _ROW_KEY: Final = (*SERIES_KEY, "bucket_index")
 _LOGICAL_SERIES: Final = tuple(name for name in SERIES_KEY if name != "legal_country_iso")
 _COUNTERS: Final = ("keys_compared", "arrivals_s3", "arrivals_s4", "keys_that_differ", "only_in_s3", "only_in_s4")
-Table = NDArray[np.int32]
+Table = I32
 
 
 def compare_counts(counts: SeriesCounts, arrivals: ArrivalTally) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -45,7 +46,7 @@ def compare_counts(counts: SeriesCounts, arrivals: ArrivalTally) -> tuple[pl.Dat
     return table, examples.select(scenario_id, *_ROW_KEY, "s3", "s4")
 
 
-def _compared(s3: NDArray[np.integer], s4: NDArray[np.integer]) -> NDArray[np.int64]:
+def _compared(s3: NDArray[np.integer], s4: NDArray[np.integer]) -> I64:
     """The counters over two tables that run in parallel."""
     in_s3, in_s4 = s3 != 0, s4 != 0
     counted = (in_s3 | in_s4, s3 != s4, in_s3 & ~in_s4, in_s4 & ~in_s3)
@@ -54,11 +55,11 @@ def _compared(s3: NDArray[np.integer], s4: NDArray[np.integer]) -> NDArray[np.in
     return np.array([keys, *totals, differing, only_s3, only_s4], np.int64)
 
 
-def _columns(keys: pl.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _columns(keys: pl.DataFrame) -> tuple[I64, I64]:
     return keys["s3"].to_numpy(), keys["s4"].to_numpy()
 
 
-def _logical(series: pl.DataFrame, promised: Table, delivered: Table, unknown_keys: pl.DataFrame) -> NDArray[np.int64]:
+def _logical(series: pl.DataFrame, promised: Table, delivered: Table, unknown_keys: pl.DataFrame) -> I64:
     """Series that share a logical key added up; those that an unknown key belongs to are added up key by key."""
     numbered = series.with_row_index("s")
     touched = numbered.join(unknown_keys, on=_LOGICAL_SERIES, how="semi")
@@ -77,21 +78,19 @@ def _logical(series: pl.DataFrame, promised: Table, delivered: Table, unknown_ke
 def _keys(numbered: pl.DataFrame, promised: Table, delivered: Table) -> pl.DataFrame:
     """The keys with arrivals of some series, as rows."""
     at = numbered["s"].to_numpy()
-    s3, s4 = promised[at], delivered[at]
-    own, bucket = np.nonzero((s3 != 0) | (s4 != 0))
-    return numbered.select(SERIES_KEY)[own].with_columns(
-        bucket_index=pl.Series(bucket.astype(np.int32)),
-        s3=pl.Series(s3[own, bucket].astype(np.int64)),
-        s4=pl.Series(s4[own, bucket].astype(np.int64)),
-    )
+    position, bucket = np.nonzero((promised[at] != 0) | (delivered[at] != 0))
+    return _rows(numbered.select(SERIES_KEY)[position], at[position], bucket, promised, delivered)
 
 
 def _differing(series: pl.DataFrame, promised: Table, delivered: Table) -> pl.DataFrame:
     """The first differing keys; series are in order of their keys, and so are these."""
-    differing = np.flatnonzero(promised != delivered)[:EXAMPLES]
-    own, bucket = np.divmod(differing, promised.shape[1])
-    return series[own].with_columns(
+    at, bucket = np.divmod(np.flatnonzero(promised != delivered)[:EXAMPLES], promised.shape[1])
+    return _rows(series[at], at, bucket, promised, delivered)
+
+
+def _rows(keys: pl.DataFrame, at: NDArray[np.integer], bucket: I64, promised: Table, delivered: Table) -> pl.DataFrame:
+    return keys.with_columns(
         bucket_index=pl.Series(bucket.astype(np.int32)),
-        s3=pl.Series(promised[own, bucket].astype(np.int64)),
-        s4=pl.Series(delivered[own, bucket].astype(np.int64)),
+        s3=pl.Series(promised[at, bucket].astype(np.int64)),
+        s4=pl.Series(delivered[at, bucket].astype(np.int64)),
     )

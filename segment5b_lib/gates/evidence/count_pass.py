@@ -12,18 +12,18 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64, I32
 from segment5b_lib.contract.datasets import SERIES_KEY, dataset
 from segment5b_lib.errors import InputError
 from segment5b_lib.gates.evidence.series_runs import KEY_SCHEMA, ZoneTables, runs_of, with_codes, zones_of
-from segment5b_lib.kernel.bucket_sums import OUTSIDE, ROWS, CountSums, Sample, add_counts, new_sample
+from segment5b_lib.kernel.bucket_sums import COUNTED_ROWS, OUTSIDE, CountSums, SampledCounts, add_counts, new_sample
 from segment5b_lib.store.columns import numbers
 from segment5b_lib.store.parquet import open_file
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.scan import collect, each, no_rows, read_group, rows_of, scan_dataset
 
-DATASET: Final = "s3_bucket_counts_5B"
+_COUNTS: Final = "s3_bucket_counts_5B"
 _POOL: Final = 8
 """So many times the sample are drawn at most, before rows that S3 did not draw fall out."""
 _COLUMNS: Final = (*SERIES_KEY, "bucket_index", "mu", "kappa", "count_N")
@@ -55,10 +55,10 @@ class SeriesCounts:
     """
 
     series: pl.DataFrame
-    counts: NDArray[np.int32]
+    counts: I32
     zones: tuple[str, ...]
-    of_zone: NDArray[np.float64]
-    moments: NDArray[np.float64]
+    of_zone: F64
+    moments: F64
     sample: pl.DataFrame
 
 
@@ -70,8 +70,8 @@ def tally_counts(run: Run, scenario_id: str, law: CountLaw) -> SeriesCounts:
     InputError : ``5B.GATES.EMPTY_SCENARIO`` where there is no row; ``5B.GATES.FOREIGN_BUCKET`` where a row's bucket
         lies outside the horizon
     """
-    files = run.files(DATASET, scenario_id)
-    rows = rows_of(files, dataset(DATASET))
+    files = run.files(_COUNTS, scenario_id)
+    rows = rows_of(files, dataset(_COUNTS))
     share = min(1.0, _POOL * law.sampled_rows / max(rows, 1))
     tables, moments, parts = ZoneTables(4, law.buckets), np.zeros(7), []
     for part in each(lambda path: _tally_part(path, law, share), files):
@@ -79,16 +79,15 @@ def tally_counts(run: Run, scenario_id: str, law: CountLaw) -> SeriesCounts:
         moments += part.moments
         parts.append((part.series, part.counts, part.sample))
     if moments[OUTSIDE]:
-        raise foreign_bucket(DATASET, int(moments[OUTSIDE]), law.buckets)
-    if not moments[ROWS]:
-        raise no_rows(DATASET, scenario_id)
+        raise foreign_bucket(_COUNTS, int(moments[OUTSIDE]), law.buckets)
+    if not moments[COUNTED_ROWS]:
+        raise no_rows(_COUNTS, scenario_id)
     series, counts = _merged([(keys, counts) for keys, counts, _ in parts], law.buckets)
     sample = pl.concat([rows for _, _, rows in parts]).sort("rank").head(law.sampled_rows)
     return SeriesCounts(series, counts, tables.zones, tables.of_zone(), moments, sample)
 
 
 def foreign_bucket(dataset_id: str, rows: int, buckets: int) -> InputError:
-    """Rows that belong to no bucket of the horizon."""
     return InputError(
         "5B.GATES.FOREIGN_BUCKET",
         f"{dataset_id} has rows outside the scenario's horizon",
@@ -100,9 +99,9 @@ def foreign_bucket(dataset_id: str, rows: int, buckets: int) -> InputError:
 
 def _tally_part(path: Path, law: CountLaw, share: float) -> SeriesCounts:
     """One part file, its series in order of appearance."""
-    with open_file(path, dataset(DATASET), foreign=True) as file:
+    with open_file(path, dataset(_COUNTS), foreign=True) as file:
         groups = [group for group in range(file.num_row_groups) if file.metadata.row_group(group).num_rows]
-        tables = [read_group(file, group, _COLUMNS, DATASET) for group in groups]
+        tables = [read_group(file, group, _COLUMNS, _COUNTS) for group in groups]
     runs = [runs_of(table) for table in tables]
     series = pl.concat([pl.DataFrame(schema=KEY_SCHEMA), *(keys.keys for keys in runs)]).unique(maintain_order=True)
     zones = zones_of(series)
@@ -119,18 +118,16 @@ def _tally_part(path: Path, law: CountLaw, share: float) -> SeriesCounts:
     return SeriesCounts(series, sums.counts, tuple(zones), sums.of_zone, sums.moments, _rows(sums.sample))
 
 
-def _rows(sample: Sample) -> pl.DataFrame:
+def _rows(sample: SampledCounts) -> pl.DataFrame:
     return pl.DataFrame({name: getattr(sample, name)[: sample.found[0]] for name in sample._fields[:-1]})
 
 
-def _merged(
-    parts: list[tuple[pl.DataFrame, NDArray[np.int32]]], buckets: int
-) -> tuple[pl.DataFrame, NDArray[np.int32]]:
+def _merged(parts: list[tuple[pl.DataFrame, I32]], buckets: int) -> tuple[pl.DataFrame, I32]:
     """The series of all parts in order of their keys, and their counts; a series may lie in several parts."""
     series = pl.concat([keys for keys, _ in parts]).unique().sort(SERIES_KEY)
     numbered, counts = series.with_row_index("at"), np.zeros((series.height, buckets), np.int32)
-    for keys, own in parts:
-        counts[keys.join(numbered, on=SERIES_KEY, how="left", maintain_order="left")["at"].to_numpy()] += own
+    for keys, of_part in parts:
+        counts[keys.join(numbered, on=SERIES_KEY, how="left", maintain_order="left")["at"].to_numpy()] += of_part
     return series, counts
 
 
@@ -142,14 +139,14 @@ LARGEST_RESIDUAL: Final = 20.0
 
 def take_merchant_counts(run: Run, scenario_id: str) -> pl.DataFrame:
     """S3 by merchant: merchant_id, rows, zero_rows (count 0), expected (Σ μ), count (Σ N); ascending."""
-    counts = scan_dataset(run, "s3_bucket_counts_5B", scenario_id, ["merchant_id", "mu", "count_N"])
+    counts = scan_dataset(run, _COUNTS, scenario_id, ["merchant_id", "mu", "count_N"])
     totals = counts.group_by("merchant_id").agg(
         rows=pl.len().cast(pl.Int64),
         zero_rows=(pl.col("count_N") == 0).sum().cast(pl.Int64),
         expected=pl.col("mu").sum(),
         count=pl.col("count_N").cast(pl.Int64).sum(),
     )
-    return collect(totals, f"s3_bucket_counts_5B of {scenario_id}").sort("merchant_id")
+    return collect(totals, f"{_COUNTS} of {scenario_id}").sort("merchant_id")
 
 
 def take_residuals(run: Run, scenario_id: str, eps: float) -> pl.DataFrame:
@@ -158,6 +155,6 @@ def take_residuals(run: Run, scenario_id: str, eps: float) -> pl.DataFrame:
     most = round(LARGEST_RESIDUAL / RESIDUAL_WIDTH)
     residual = (pl.col("count_N") - mu) / mu.sqrt()
     position = (residual / RESIDUAL_WIDTH).floor().clip(-most, most - 1).cast(pl.Int32)
-    rows = scan_dataset(run, "s3_bucket_counts_5B", scenario_id, ["mu", "count_N"]).filter(mu > eps)
+    rows = scan_dataset(run, _COUNTS, scenario_id, ["mu", "count_N"]).filter(mu > eps)
     counted = rows.group_by(position.alias("bin")).agg(pl.len().cast(pl.Int64).alias("rows"))
-    return collect(counted, f"s3_bucket_counts_5B of {scenario_id}").sort("bin")
+    return collect(counted, f"{_COUNTS} of {scenario_id}").sort("bin")

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import polars as pl
 
+from segment5b_lib.contract.upstream import SITE_KEY
 from segment5b_lib.gates.evidence.arrival_pass import ArrivalTally
 from segment5b_lib.identity import site_id
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.scan import collect, scan_dataset
 from segment5b_lib.store.worlds import World
 
-_SITE_KEY = ["merchant_id", "legal_country_iso", "site_order"]
 _PLACE = ["merchant_id", "site_id", "edge_id"]
 
 
 def world_sites(world: World) -> pl.DataFrame:
     """Sites in key order: the key, tzid, place_id (u64)."""
-    sites = world.frame("site_timezones", [*_SITE_KEY, "tzid"]).sort(_SITE_KEY)
-    ids = [site_id(*key) for key in sites.select(_SITE_KEY).iter_rows()]
+    sites = world.frame("site_timezones", [*SITE_KEY, "tzid"]).sort(SITE_KEY)
+    ids = [site_id(*key) for key in sites.select(SITE_KEY).iter_rows()]
     return sites.with_columns(place_id=pl.Series(ids, dtype=pl.UInt64))
 
 
@@ -31,7 +31,7 @@ def world_edges(world: World) -> pl.DataFrame:
 
 def site_weights(world: World) -> pl.DataFrame:
     """The weight of every site: the key, weight."""
-    return world.frame("s1_site_weights", [*_SITE_KEY, "p_weight"]).rename({"p_weight": "weight"})
+    return world.frame("s1_site_weights", [*SITE_KEY, "p_weight"]).rename({"p_weight": "weight"})
 
 
 def places_of(counted: ArrivalTally) -> pl.DataFrame:

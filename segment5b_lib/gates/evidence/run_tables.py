@@ -1,51 +1,76 @@
-"""The evidence of one run: every table that gates and charts need, each made once and only when asked for."""
+"""The evidence of one run: every table that gates and charts need, each made once and only when asked for.
+
+A pass is made once also where it fails: bad evidence is not read again for the next gate.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Final, Generic, TypeVar, overload
 
 import numpy as np
 import polars as pl
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I64
 from segment5b_lib.civil_time.cache import TzCache, decode
 from segment5b_lib.contract.validation_policy import ValidationPolicy
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.errors import InputError, MissingInputError
+from segment5b_lib.gates.evidence import count_pass, intensity_pass
 from segment5b_lib.gates.evidence.arrival_pass import ArrivalPass, ArrivalTally
 from segment5b_lib.gates.evidence.arrival_tables import PLACE_SCHEMA, ArrivalTables
 from segment5b_lib.gates.evidence.census import census_of, roles_of
 from segment5b_lib.gates.evidence.clock import ExpectedClock
 from segment5b_lib.gates.evidence.conservation import EXAMPLES, compare_counts
-from segment5b_lib.gates.evidence.count_pass import (
-    CountLaw,
-    SeriesCounts,
-    take_merchant_counts,
-    take_residuals,
-    tally_counts,
-)
-from segment5b_lib.gates.evidence.intensity_pass import Intensity, tally_intensity, zone_buckets
-from segment5b_lib.gates.evidence.latent_factor import LatentFactor, take_latent_factor
-from segment5b_lib.gates.evidence.once import once
 from segment5b_lib.gates.evidence.places import places_of, site_weights, take_row_zones, world_edges, world_sites
 from segment5b_lib.gates.evidence.series_runs import KEY_SCHEMA
 from segment5b_lib.gates.evidence.trace import sampled_series
-from segment5b_lib.kernel.tally_tables import ROWS
+from segment5b_lib.kernel.tally_tables import TALLIED_ROWS
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.runs import Run
+
+Made = TypeVar("Made")
+
+
+class once(Generic[Made]):  # noqa: N801  # a decorator, named like `cached_property`
+    """`cached_property` that also keeps the `InputError` or `MissingInputError` that stopped it."""
+
+    def __init__(self, make: Callable[[Any], Made]) -> None:
+        self._property = cached_property(make)
+        self.__doc__ = make.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._property.__set_name__(owner, name)
+        self._refusal = f"_refusal_of_{name}"
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> once[Made]: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> Made: ...
+    def __get__(self, instance: object, owner: type) -> once[Made] | Made:
+        if instance is None:
+            return self
+        if refusal := vars(instance).get(self._refusal):
+            raise refusal
+        try:
+            return self._property.__get__(instance, owner)
+        except (InputError, MissingInputError) as refusal:
+            vars(instance)[self._refusal] = refusal
+            raise
+
 
 Value = TypeVar("Value")
 
 
-_ZONE_SOURCES = (
-    ("site_timezones", "tzid"),
-    ("edge_catalogue_3B", "tzid_operational"),
-    ("virtual_settlement_3B", "tzid_settlement"),
-)
+ZONE_COLUMNS: Final = {
+    "site_timezones": "tzid",
+    "edge_catalogue_3B": "tzid_operational",
+    "virtual_settlement_3B": "tzid_settlement",
+}
+"""Column by dataset, which together have every zone that is in use."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +81,6 @@ class Horizon:
     start: int
     end: int
 
-    def buckets(self, bucket_seconds: int) -> int:
-        """Number of buckets."""
-        return (self.end - self.start) // bucket_seconds
-
 
 class Evidence:
     """What is known about a run. Tables are small (counts, never rows of arrivals) and kept once made."""
@@ -69,7 +90,6 @@ class Evidence:
 
     @property
     def policy(self) -> ValidationPolicy:
-        """The validation policy that the run was made with."""
         return self.run.policies.validation
 
     @cached_property
@@ -82,30 +102,26 @@ class Evidence:
 
     @cached_property
     def clocks(self) -> dict[str, ExpectedClock]:
-        """The expected clock over each scenario's horizon."""
         width = self.run.policies.time_grid.bucket_seconds
         return {h.scenario_id: ExpectedClock(h.start, h.end, width) for h in self.horizons}
 
     @cached_property
     def sites(self) -> pl.DataFrame:
-        """The world's sites (see `places.world_sites`)."""
         return world_sites(self.run.world)
 
     @cached_property
     def site_weights(self) -> pl.DataFrame:
-        """The world's site weights (see `places.site_weights`)."""
         return site_weights(self.run.world)
 
     @cached_property
     def edges(self) -> pl.DataFrame:
-        """The world's edges (see `places.world_edges`)."""
         return world_edges(self.run.world)
 
     @cached_property
     def active_zones(self) -> tuple[str, ...]:
         """Every tzid of a site, an edge or a settlement of the world, ascending."""
         zones: set[str] = set()
-        for dataset_id, column in _ZONE_SOURCES:
+        for dataset_id, column in ZONE_COLUMNS.items():
             zones.update(pc.unique(self.run.world.table(dataset_id, [column])[column]).to_pylist())
         return tuple(sorted(zones))
 
@@ -125,25 +141,23 @@ class Evidence:
 
     @cached_property
     def cache(self) -> TzCache:
-        """The world's transition cache."""
         (path,) = self.run.world.files("tz_timetable_cache")
         return decode(path.read_bytes(), f"tz_timetable_cache: {path.name}")
 
     @cached_property
     def cache_document(self) -> dict[str, Any]:
-        """The JSON document of the cache."""
         (path,) = self.run.world.files("tz_timetable_cache_json")
         return dict(read_json(path))
 
     @once
-    def counts(self) -> dict[str, SeriesCounts]:
+    def counts(self) -> dict[str, count_pass.SeriesCounts]:
         """S3 of each scenario, read once (see `count_pass.SeriesCounts`)."""
-        return {name: tally_counts(self.run, name, law) for name, law in self._laws.items()}
+        return {name: count_pass.tally_counts(self.run, name, law) for name, law in self._laws.items()}
 
     @once
-    def intensities(self) -> dict[str, Intensity]:
+    def intensities(self) -> dict[str, intensity_pass.Intensity]:
         """S2 of each scenario, read once (see `intensity_pass.Intensity`)."""
-        return {name: tally_intensity(self.run, name, law) for name, law in self._laws.items()}
+        return {name: intensity_pass.tally_intensity(self.run, name, law) for name, law in self._laws.items()}
 
     @once
     def tallies(self) -> dict[str, ArrivalTally]:
@@ -162,26 +176,21 @@ class Evidence:
 
     @property
     def arrivals(self) -> int:
-        """Number of arrivals in all scenarios."""
-        return int(self.arrival_totals[ROWS])
+        return int(self.arrival_totals[TALLIED_ROWS])
 
     @cached_property
-    def arrival_totals(self) -> NDArray[np.int64]:
+    def arrival_totals(self) -> I64:
         """Totals of the pass over all scenarios, int64 [7] (see `kernel.tally_tables`)."""
         return np.asarray(np.sum([counted.tally.totals for counted in self.tallies.values()], axis=0))
 
     @cached_property
     def zone_buckets(self) -> pl.DataFrame:
-        """Expected arrivals by scenario, zone of the series and bucket.
-
-        Columns: scenario_id, tzid, bucket_index, `intensity` (sum of S2's lambda_realised), `mean` and
-        `variance` (of S3's counts, by their law), the same of physical arrivals, `weekend` (share of the bucket on a
-        local weekend); see `zone_buckets.zone_buckets`.
-        """
-        tables = [
-            zone_buckets(name, self.intensities[name], self.counts[name], clock) for name, clock in self.clocks.items()
-        ]
-        return pl.concat(tables)
+        """Expected arrivals by scenario, zone of the series and bucket (see `intensity_pass.zone_buckets`)."""
+        clocks = self.clocks.items()
+        return pl.concat(
+            intensity_pass.zone_buckets(name, self.intensities[name], self.counts[name], clock)
+            for name, clock in clocks
+        )
 
     @cached_property
     def conservation(self) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -206,37 +215,32 @@ class Evidence:
 
     @cached_property
     def merchant_counts(self) -> pl.DataFrame:
-        """S3 by merchant over all scenarios (see `count_shape.take_merchant_counts`)."""
-        tables = [take_merchant_counts(self.run, h.scenario_id) for h in self.horizons]
+        """S3 by merchant over all scenarios (see `count_pass.take_merchant_counts`)."""
+        tables = [count_pass.take_merchant_counts(self.run, h.scenario_id) for h in self.horizons]
         return pl.concat(tables).group_by("merchant_id").agg(pl.exclude("merchant_id").sum()).sort("merchant_id")
 
     @cached_property
     def residuals(self) -> pl.DataFrame:
-        """How S3's counts scatter around μ, over all scenarios (see `count_shape.take_residuals`)."""
+        """How S3's counts scatter around μ, over all scenarios (see `count_pass.take_residuals`)."""
         eps = self.run.policies.count.lambda_zero_eps
-        tables = [take_residuals(self.run, h.scenario_id, eps) for h in self.horizons]
+        tables = [count_pass.take_residuals(self.run, h.scenario_id, eps) for h in self.horizons]
         return pl.concat(tables).group_by("bin").agg(pl.col("rows").sum()).sort("bin")
 
     @cached_property
-    def latent_factor(self) -> LatentFactor:
+    def latent_factor(self) -> intensity_pass.LatentFactor:
         """S2's latent factors over all scenarios."""
-        return take_latent_factor(self.run, tuple(h.scenario_id for h in self.horizons))
+        return intensity_pass.take_latent_factor(self.run, tuple(h.scenario_id for h in self.horizons))
 
     @cached_property
-    def _laws(self) -> dict[str, CountLaw]:
+    def _laws(self) -> dict[str, count_pass.CountLaw]:
         """Input of the passes over S2 and S3. Only A2 needs 3B's modes, and asks for them itself."""
         count, seed = self.run.policies.count, self.policy.sampling.seed
         unknown: dict[int, float] = {}
         physical = _or(lambda: self.physical_shares, unknown)
+        width, rows = self.run.policies.time_grid.bucket_seconds, self.policy.audit.sampled_rows
+        dispersed, eps = count.law == "nb2", count.lambda_zero_eps
         return {
-            h.scenario_id: CountLaw(
-                count.law == "nb2",
-                count.lambda_zero_eps,
-                h.buckets(self.run.policies.time_grid.bucket_seconds),
-                physical,
-                self.policy.audit.sampled_rows,
-                seed,
-            )
+            h.scenario_id: count_pass.CountLaw(dispersed, eps, (h.end - h.start) // width, physical, rows, seed)
             for h in self.horizons
         }
 

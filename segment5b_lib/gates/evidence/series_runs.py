@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64, I64
 from segment5b_lib.contract.datasets import SERIES_KEY
 from segment5b_lib.kernel.bucket_sums import Runs, key_runs
-from segment5b_lib.store.columns import numbers, words
+from segment5b_lib.store.columns import numbered, numbers, words
 
 TEXT_KEY: Final = SERIES_KEY[1:]
 KEY_SCHEMA: Final = {"merchant_id": pl.UInt64, **dict.fromkeys(TEXT_KEY, pl.String)}
@@ -24,7 +24,7 @@ KEY_SCHEMA: Final = {"merchant_id": pl.UInt64, **dict.fromkeys(TEXT_KEY, pl.Stri
 class RunKeys:
     """The runs of a row group: `start` as `kernel.bucket_sums.Runs` has it, `keys` one row per run, SERIES_KEY."""
 
-    start: NDArray[np.int64]
+    start: I64
     keys: pl.DataFrame
 
 
@@ -49,13 +49,12 @@ def with_codes(
     A merchant that `physical` does not know counts as physical. The key of a series' sample is made of `seed` and
     the series alone.
     """
-    numbered = runs.keys.join(series.with_row_index("series"), on=SERIES_KEY, how="left", maintain_order="left")
-    code = {tzid: number for number, tzid in enumerate(zones)}
-    zone = numbered["zone_representation"].replace_strict(code, return_dtype=pl.Int32)
-    shares = numbered["merchant_id"].replace_strict(physical, default=1.0, return_dtype=pl.Float64)
+    keys = runs.keys.join(series.with_row_index("series"), on=SERIES_KEY, how="left", maintain_order="left")
+    zone = keys["zone_representation"].replace_strict(numbered(zones), return_dtype=pl.Int32)
+    shares = keys["merchant_id"].replace_strict(physical, default=1.0, return_dtype=pl.Float64)
     return Runs(
         runs.start,
-        numbered["series"].cast(pl.Int32).to_numpy(),
+        keys["series"].cast(pl.Int32).to_numpy(),
         zone.to_numpy(),
         shares.to_numpy(),
         np.array([_sample_key(seed, row) for row in runs.keys.iter_rows()], np.uint64),
@@ -67,26 +66,22 @@ class ZoneTables:
 
     def __init__(self, kinds: int, buckets: int) -> None:
         self._empty = (kinds, buckets)
-        self._sums: dict[str, NDArray[np.float64]] = {}
+        self._sums: dict[str, F64] = {}
 
-    def add(self, zones: Sequence[str], of_zone: NDArray[np.float64]) -> None:
-        """Add the tables of some zones."""
+    def add(self, zones: Sequence[str], of_zone: F64) -> None:
         for number, tzid in enumerate(zones):
             self._sums[tzid] = self._sums.get(tzid, 0.0) + of_zone[:, number]
 
     @property
     def zones(self) -> tuple[str, ...]:
-        """The zones there are, ascending."""
         return tuple(sorted(self._sums))
 
-    def of_zone(self) -> NDArray[np.float64]:
-        """The sums, zones ascending."""
+    def of_zone(self) -> F64:
         tables = [self._sums[tzid] for tzid in self.zones]
         return np.stack(tables, axis=1) if tables else np.zeros((self._empty[0], 0, self._empty[1]))
 
 
 def zones_of(keys: pl.DataFrame) -> list[str]:
-    """The zones of some series, ascending."""
     return keys["zone_representation"].unique().sort().to_list()
 
 

@@ -13,8 +13,8 @@ from hashlib import sha256
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I32, I64, U8, U64
 from segment5b_lib.contract.datasets import SERIES_KEY
 from segment5b_lib.gates.evidence.count_pass import SeriesCounts
 from segment5b_lib.kernel.philox import philox2x64, u01
@@ -29,7 +29,7 @@ from segment5b_lib.kernel.streams import (
 from segment5b_lib.store.runs import Run
 
 
-def sampled_series(counts: SeriesCounts | None, draws: int, seed: int) -> NDArray[np.uint8]:
+def sampled_series(counts: SeriesCounts | None, draws: int, seed: int) -> U8:
     """Flags uint8 [series]: a seeded sample with at most so many arrivals in all; a busier series is never in it."""
     if counts is None:
         return np.zeros(0, np.uint8)
@@ -44,21 +44,21 @@ def sampled_series(counts: SeriesCounts | None, draws: int, seed: int) -> NDArra
 
 
 def defined_offsets(
-    counts: SeriesCounts, sample: NDArray[np.uint8], rng_root: str, seed: int, scenario_id: str, bucket_us: int
+    counts: SeriesCounts, sample: U8, rng_root: str, seed: int, scenario_id: str, bucket_us: int
 ) -> pl.DataFrame:
     """The offsets that the streams give the sampled series: SERIES_KEY, bucket_index, offset (microseconds)."""
     at = np.flatnonzero(sample)
     keys = stream_keys(ARRIVAL_TIME, rng_root, seed, scenario_id, counts.series[at].iter_rows())
-    own, bucket = np.nonzero(counts.counts[at])
-    draws = counts.counts[at][own, bucket]
-    own, bucket = np.repeat(own, draws), np.repeat(bucket, draws)
-    offset = [_offset(keys[s], b, j, bucket_us) for s, b, j in zip(own, bucket, _ordinals(draws), strict=True)]
-    return counts.series[at][own].with_columns(
+    series, bucket = np.nonzero(counts.counts[at])
+    draws = counts.counts[at][series, bucket]
+    series, bucket = np.repeat(series, draws), np.repeat(bucket, draws)
+    offset = [_offset(keys[s], b, j, bucket_us) for s, b, j in zip(series, bucket, _ordinals(draws), strict=True)]
+    return counts.series[at][series].with_columns(
         bucket_index=pl.Series(bucket.astype(np.int32)), offset=pl.Series(offset, dtype=pl.Int64)
     )
 
 
-def _ordinals(draws: NDArray[np.int32]) -> NDArray[np.int64]:
+def _ordinals(draws: I32) -> I64:
     """0 … n − 1 for each n of `draws`, one after the other."""
     ends = np.cumsum(draws, dtype=np.int64)
     return np.arange(ends[-1] if ends.size else 0) - np.repeat(ends - draws, draws)
@@ -113,7 +113,7 @@ def blocks_used_twice(run: Run, scenario_id: str, counts: SeriesCounts) -> Reuse
     return Reuse(keys.size, drawn, _shared(keys, used))
 
 
-def _shared(keys: NDArray[np.uint64], used: Sequence[NDArray[np.int32]]) -> int:
+def _shared(keys: U64, used: Sequence[I32]) -> int:
     """Blocks that a stream uses although another with its key does; `used` [stream][bucket] counts draws."""
     order = np.argsort(keys, kind="stable")
     twice = 0

@@ -95,21 +95,11 @@ def load_expansion(context: Context, inputs: RoutingInputs, scenario_id: str) ->
     with context.step("guard horizon", Lane.VALIDATION):
         policy = context.run.policies.routing
         short = guard_horizon(inputs.cache, scenario.active, grid, domain.buckets, policy)
-    utc_marked = context.run.policies.placement.local_time_encoding == "utc_marked"
-    schema, metadata = arrival_schema(utc_marked=utc_marked), _metadata(context, scenario_id)
+    schema = arrival_schema(utc_marked=context.run.policies.placement.local_time_encoding == "utc_marked")
+    receipt, identity = context.run.receipt, ("parameter_hash", "manifest_fingerprint", "seed")
+    metadata = {name: str(getattr(receipt, name)) for name in identity} | {"scenario_id": scenario_id}
     expansion = Expansion(context, domain, counts, shards, scenario, schema, inputs.universes, metadata)
     return expansion, horizon_anomalies(short)
-
-
-def _metadata(context: Context, scenario_id: str) -> dict[str, str]:
-    """Identity that every part file carries."""
-    receipt = context.run.receipt
-    return {
-        "parameter_hash": receipt.parameter_hash,
-        "manifest_fingerprint": receipt.manifest_fingerprint,
-        "seed": str(receipt.seed),
-        "scenario_id": scenario_id,
-    }
 
 
 def _expand(context: Context, publication: Publication, expansion: Expansion) -> list[ShardResult]:

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I32, I64
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import InputError
@@ -27,7 +28,7 @@ from segment5b_lib.store.scan import RowRanges
 
 SHARD_ARRIVALS: Final = 1 << 22
 """Upper bound of arrivals in a shard, unless a single cell has more. One part file per shard."""
-CellCounts = NDArray[np.int32]
+CellCounts = I32
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,16 @@ class CountFiles:
 
     rows: RowRanges
     buckets: int
-    of_series: NDArray[np.int64]
-    cell: NDArray[np.int32]
-    first_seq: NDArray[np.int64]
+    of_series: I64
+    cell: I32
+    first_seq: I64
 
     def read(self, first: int, stop: int) -> Counts:
         """Counts of the series [first, stop)."""
         return Counts(_read(self.rows, first, stop, self.buckets), self.cell, self.first_seq, first)
 
 
-def merchant_starts(domain: SeriesDomain) -> NDArray[np.int64]:
+def merchant_starts(domain: SeriesDomain) -> I64:
     """First series of each merchant, and the number of series at the end."""
     ids = domain.frame["merchant_id"].to_numpy()
     starts = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
@@ -94,17 +95,17 @@ def load_counts(context: Context, domain: SeriesDomain) -> CountFiles:
     return CountFiles(rows, domain.buckets, of_series, cells.astype(np.int32), first_seq)
 
 
-def merchant_cells(domain: SeriesDomain, counts: NDArray[np.integer]) -> NDArray[np.int64]:
+def merchant_cells(domain: SeriesDomain, counts: NDArray[np.integer]) -> I64:
     """Arrivals per merchant and bucket, int64 [merchant, bucket], of counts [series, bucket]."""
     return _sums(counts, merchant_starts(domain))
 
 
-def _read(rows: RowRanges, first: int, stop: int, buckets: int) -> NDArray[np.int32]:
+def _read(rows: RowRanges, first: int, stop: int, buckets: int) -> I32:
     column = rows.read(["count_N"], first * buckets, stop * buckets)["count_N"]
     return np.asarray(column.to_numpy().reshape(-1, buckets))
 
 
-def _sums(counts: NDArray[np.integer], bounds: NDArray[np.int64]) -> NDArray[np.int64]:
+def _sums(counts: NDArray[np.integer], bounds: I64) -> I64:
     # Slice by slice: `np.add.reduceat` over axis 0 takes twenty times as long.
     return np.stack([counts[a:b].sum(axis=0, dtype=np.int64) for a, b in pairwise(bounds)])
 

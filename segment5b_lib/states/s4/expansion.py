@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I32, I64, U8
 from segment5b_lib.contract.datasets import SERIES_KEY
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StateError
@@ -45,7 +46,7 @@ class Workspace:
 
     rows: Rows
     scratch: Scratch
-    drawn: NDArray[np.int32]
+    drawn: I32
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class ShardResult:
     """
 
     shard: Shard
-    virtual: NDArray[np.int64]
-    unroutable: NDArray[np.int32]
+    virtual: I64
+    unroutable: I32
     sums: Sums
 
 
@@ -94,16 +95,13 @@ class Expansion:
         try:
             space = self._free.get_nowait()
         except Empty:
-            space = self._new_workspace()
+            rows, largest_cell = buffer_sizes(self.counts.cell, self.shards)
+            series = int(np.diff(self.scenario.tables.merchants.first_series).max())
+            space = Workspace(new_rows(rows), new_scratch(largest_cell), np.zeros(series, np.int32))
         try:
             yield space
         finally:
             self._free.put(space)
-
-    def _new_workspace(self) -> Workspace:
-        rows, largest_cell = buffer_sizes(self.counts.cell, self.shards)
-        series = int(np.diff(self.scenario.tables.merchants.first_series).max())
-        return Workspace(new_rows(rows), new_scratch(largest_cell), np.zeros(series, np.int32))
 
 
 def expand_shard(expansion: Expansion, shard: Shard, counts: Counts, path: Path) -> tuple[ShardResult, Tallies]:
@@ -173,7 +171,7 @@ def _broken(expansion: Expansion, rows: Rows, finding: Finding) -> StateError:
         "an arrival that was about to be published breaks a rule",
         where=f"arrival_events_5B, scenario {expansion.domain.scenario_id}, "
         f"merchant {expansion.scenario.tables.merchants.merchant_id[merchant]}, bucket {bucket}",
-        expected=arrival_check.RULES[finding.rule],
+        expected=arrival_check.ROW_RULES[finding.rule],
         found=values,
         next_step="this is a defect of the library: report it with the run's identity",
     )
@@ -182,7 +180,7 @@ def _broken(expansion: Expansion, rows: Rows, finding: Finding) -> StateError:
 def shard_statistics(result: ShardResult, zones: tuple[str, ...]) -> Counters:
     """Sufficient statistics of a part file, which S5 derives again from the rows."""
     total = result.sums.total.tolist()
-    rows = total[arrival_check.ROWS]
+    rows = total[arrival_check.CHECKED_ROWS]
     return {
         "rows": rows,
         "virtual": total[arrival_check.VIRTUAL_ROWS],
@@ -229,7 +227,7 @@ def arrival_table(rows: Rows, n: int, codes: Codes, universes: tuple[str, str], 
     return pa.Table.from_arrays([arrays[name] for name in schema.names], schema=schema)
 
 
-def _bits(flags: NDArray[np.uint8]) -> Any:
+def _bits(flags: U8) -> Any:
     return pa.py_buffer(np.packbits(flags, bitorder="little"))
 
 

@@ -7,15 +7,15 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import U32, Flags
 from segment5b_lib.contract.policies import FailClosedRules
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.errors import InputError
 from segment5b_lib.kernel.alias import picking
 from segment5b_lib.kernel.arrival_tables import HYBRID, PHYSICAL, VIRTUAL, Edges, Merchants, Sites
 from segment5b_lib.states.s4.counts import merchant_starts
-from segment5b_lib.states.s4.routing_inputs import OnlineRouting
+from segment5b_lib.states.s4.routing_inputs import VirtualRouting
 from segment5b_lib.states.series import SeriesDomain
 from segment5b_lib.store.columns import dictionary, word_codes
 
@@ -47,8 +47,8 @@ class MerchantRouting:
     merchants: pl.DataFrame
     sites: pl.DataFrame
     edges: pl.DataFrame
-    prob: NDArray[np.uint32]
-    alias: NDArray[np.uint32]
+    prob: U32
+    alias: U32
 
     @property
     def active_zones(self) -> tuple[str, ...]:
@@ -62,31 +62,31 @@ class MerchantRouting:
         return self.merchants.filter(pl.col("mode") != VIRTUAL).select("merchant_id", "m")
 
 
-def merchant_routing(domain: SeriesDomain, sites: pl.DataFrame, online: OnlineRouting) -> MerchantRouting:
+def merchant_routing(domain: SeriesDomain, sites: pl.DataFrame, inputs: VirtualRouting) -> MerchantRouting:
     """The merchants of a scenario with their places.
 
     Raises
     ------
     InputError : ``5B.S4.ROUTING_ROW_MISSING`` for a merchant that 3B did not classify
     """
-    merchants = _merchants(domain, online)
+    merchants = _merchants(domain, inputs)
     physical = merchants.filter(pl.col("mode") != VIRTUAL).select("merchant_id", "m")
     virtual = merchants.filter(pl.col("mode") != PHYSICAL).select("merchant_id", "m")
-    edges = online.edges.with_row_index("at").join(virtual, on="merchant_id", maintain_order="left")
+    edges = inputs.edges.with_row_index("at").join(virtual, on="merchant_id", maintain_order="left")
     rows = edges["at"].to_numpy()
     routable = sites.join(physical, on="merchant_id", maintain_order="left")
-    return MerchantRouting(merchants, routable, edges, online.prob_q[rows], online.alias[rows])
+    return MerchantRouting(merchants, routable, edges, inputs.prob_q[rows], inputs.alias[rows])
 
 
-def _merchants(domain: SeriesDomain, online: OnlineRouting) -> pl.DataFrame:
-    modes = online.modes.with_columns(
+def _merchants(domain: SeriesDomain, inputs: VirtualRouting) -> pl.DataFrame:
+    modes = inputs.modes.with_columns(
         mode=pl.col("virtual_mode").replace_strict(MODE_CODES, default=None, return_dtype=pl.UInt8)
     )
     merchants = (
         domain.frame.select(pl.col("merchant_id").unique(maintain_order=True))
         .with_row_index("m")
         .join(modes, on="merchant_id", how="left", validate="1:1", maintain_order="left")
-        .join(online.settlement, on="merchant_id", how="left", validate="1:1", maintain_order="left")
+        .join(inputs.settlement, on="merchant_id", how="left", validate="1:1", maintain_order="left")
     )
     unknown = merchants.filter(pl.col("mode").is_null())
     if unknown.height:
@@ -102,18 +102,18 @@ def _merchants(domain: SeriesDomain, online: OnlineRouting) -> pl.DataFrame:
     return merchants.with_columns(tzid_settlement=pl.when(settles).then("tzid_settlement"))
 
 
-def check_online(routing: MerchantRouting, busy: NDArray[np.bool_], rules: FailClosedRules) -> None:
+def check_virtual(routing: MerchantRouting, busy: Flags, rules: FailClosedRules) -> None:
     """Merchants with arrivals (`busy`) that may be virtual need a settlement zone and edges.
 
     Raises
     ------
     InputError : ``5B.S4.SETTLEMENT_MISSING``, ``5B.S4.EDGE_ALIAS_MISMATCH``
     """
-    online = routing.merchants.filter(pl.Series(busy) & (pl.col("mode") != PHYSICAL))
-    unsettled = online.filter(pl.col("tzid_settlement").is_null())
+    virtual = routing.merchants.filter(pl.Series(busy) & (pl.col("mode") != PHYSICAL))
+    unsettled = virtual.filter(pl.col("tzid_settlement").is_null())
     if unsettled.height and rules.settlement_missing == "error":
         raise _missing("SETTLEMENT_MISSING", "settlement zone", "virtual_settlement_3B", unsettled)
-    without = online.join(routing.edges, on="merchant_id", how="anti", maintain_order="left")
+    without = virtual.join(routing.edges, on="merchant_id", how="anti", maintain_order="left")
     if without.height and rules.edge_alias_mismatch == "error":
         raise _missing("EDGE_ALIAS_MISMATCH", "edge", "edge_catalogue_3B", without)
 
@@ -121,7 +121,7 @@ def check_online(routing: MerchantRouting, busy: NDArray[np.bool_], rules: FailC
 def _missing(code: str, what: str, dataset_id: str, merchants: pl.DataFrame) -> InputError:
     return InputError(
         f"5B.S4.{code}",
-        f"a merchant that sells online has no {what}",
+        f"a merchant with virtual arrivals has no {what}",
         where=f"{dataset_id}, key {merchants['merchant_id'][0]}",
         expected="a row for every merchant that is not NON_VIRTUAL",
         found=f"{merchants.height} merchants without",
@@ -140,7 +140,6 @@ def merchant_table(domain: SeriesDomain, routing: MerchantRouting, codes: Codes)
 
 
 def site_table(routing: MerchantRouting, codes: Codes) -> Sites:
-    """Sites for the kernel, in the order of the frame."""
     return Sites(
         site_id=routing.sites["site_id"].to_numpy(),
         merchant=routing.sites["m"].cast(pl.Int32).to_numpy(),
@@ -150,7 +149,6 @@ def site_table(routing: MerchantRouting, codes: Codes) -> Sites:
 
 
 def edge_table(routing: MerchantRouting, codes: Codes) -> Edges:
-    """Edges for the kernel, in the order of the frame."""
     owners = np.arange(routing.merchants.height + 1)
     first = np.searchsorted(routing.edges["m"].to_numpy(), owners).astype(np.int64)
     share, choice = picking(routing.prob, routing.alias, first, np.arange(routing.edges.height, dtype=np.int32))

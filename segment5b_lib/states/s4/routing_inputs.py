@@ -1,6 +1,6 @@
-"""The routing inputs of a world, read and verified: sites, zone weights, online routing, the transition cache.
+"""The routing inputs of a world, read and verified: sites, zone weights, virtual routing, the transition cache.
 
-Online routing is what segment 3B sealed: modes, settlement zones, edges and their alias tables.
+Virtual routing is what segment 3B sealed: modes, settlement zones, edges and their alias tables.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import U32
 from segment5b_lib.civil_time.cache import TzCache
 from segment5b_lib.contract.policies import FailClosedRules
 from segment5b_lib.errors import InputError
@@ -41,17 +41,17 @@ class RoutingInputs:
     """The routing inputs of a world, the same for every scenario. `universes` are the hashes of 3A and 3B."""
 
     sites: pl.DataFrame
-    online: OnlineRouting
+    virtual: VirtualRouting
     cache: TzCache
     universes: tuple[str, str]
 
 
 def load_routing_inputs(context: Context) -> RoutingInputs:
     world, rules = context.run.world, context.run.policies.routing.fail_closed_rules
-    online = load_online_routing(world, context.inputs, rules)
-    universes = (routing_universe(world, rules), online.universe_hash)
+    virtual = load_virtual_routing(world, context.inputs, rules)
+    universes = (routing_universe(world, rules), virtual.universe_hash)
     sites = joined_sites({name: world.frame(name, columns) for name, columns in SITE_COLUMNS.items()})
-    return RoutingInputs(sites, online, load_cache(world), universes)
+    return RoutingInputs(sites, virtual, load_cache(world), universes)
 
 
 def load_group_weights(world: World, merchants: pl.Series) -> pl.DataFrame:
@@ -78,8 +78,8 @@ def routing_universe(world: World, rules: FailClosedRules) -> str:
 
 
 @dataclass(frozen=True)
-class OnlineRouting:
-    """Online routing as 3B sealed it.
+class VirtualRouting:
+    """Virtual routing as 3B sealed it.
 
     `modes` has merchant_id, virtual_mode; `settlement` merchant_id, tzid_settlement; `edges` merchant_id,
     edge_id (u64), tzid_operational in (merchant, edge id) order, with the rows of the alias tables in
@@ -89,12 +89,12 @@ class OnlineRouting:
     modes: pl.DataFrame
     settlement: pl.DataFrame
     edges: pl.DataFrame
-    prob_q: NDArray[np.uint32]
-    alias: NDArray[np.uint32]
+    prob_q: U32
+    alias: U32
     universe_hash: str
 
 
-def load_online_routing(world: World, digests: Mapping[str, str], rules: FailClosedRules) -> OnlineRouting:
+def load_virtual_routing(world: World, digests: Mapping[str, str], rules: FailClosedRules) -> VirtualRouting:
     """Read and verify; `digests` are the sealed SHA-256 by path of the files.
 
     Raises
@@ -103,7 +103,7 @@ def load_online_routing(world: World, digests: Mapping[str, str], rules: FailClo
     """
     edges = _edges(world)
     prob_q, alias = _alias_tables(world, edges, rules)
-    return OnlineRouting(
+    return VirtualRouting(
         modes=world.frame("virtual_classification_3B", ["merchant_id", "virtual_mode"]),
         settlement=world.frame("virtual_settlement_3B", ["merchant_id", "tzid_settlement"]),
         edges=edges,
@@ -146,9 +146,7 @@ def _universe(dataset_id: str, expected: object, found: object) -> InputError:
     )
 
 
-def _alias_tables(
-    world: World, edges: pl.DataFrame, rules: FailClosedRules
-) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+def _alias_tables(world: World, edges: pl.DataFrame, rules: FailClosedRules) -> tuple[U32, U32]:
     """The alias rows of every merchant's edges in edge order, each slice verified against the catalogue."""
     blob = world.files("edge_alias_blob_3B")[0].read_bytes()
     index = world.frame("edge_alias_index_3B", list(_INDEX_COLUMNS))
@@ -167,7 +165,7 @@ def _alias_tables(
 
 def _table(
     blob: bytes, row: dict[str, Any] | None, merchant: int, edges: int, rules: FailClosedRules
-) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+) -> tuple[U32, U32]:
     where = f"edge_alias_index_3B, merchant {merchant}"
     if row is None:
         raise _mismatch(where, f"a slice of {edges} edges", "none")

@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I64
 from segment5b_lib.civil_time.horizon import Shortfall
 from segment5b_lib.contract.datasets import SERIES_KEY
 from segment5b_lib.identity import canonical_json, utc_text
@@ -51,13 +51,13 @@ def summary_table(domain: SeriesDomain, counts: Counts, tallies: Sequence[Tallie
     virtual = np.concatenate([part.virtual for part in tallies], axis=1)
     first_seq = np.concatenate([part.first_seq for part in tallies], axis=1)
     series, bucket = np.nonzero(counts.series)
-    count, online = counts.series[series, bucket], virtual[series, bucket]
+    count, of_virtual = counts.series[series, bucket], virtual[series, bucket]
     keys = domain.frame.select(SERIES_KEY)[counts.series_from :][series]
     frame = keys.with_columns(
         bucket_index=pl.Series(bucket.astype(np.int32)),
         count_N=pl.Series(count),
-        count_physical=pl.Series(count - online),
-        count_virtual=pl.Series(online),
+        count_physical=pl.Series(count - of_virtual),
+        count_virtual=pl.Series(of_virtual),
         first_arrival_seq=pl.Series(first_seq[series, bucket]),
     )
     return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
@@ -138,7 +138,7 @@ def arrival_rng_totals(expansion: Expansion, results: Sequence[ShardResult]) -> 
     ]
 
 
-def _virtual_arrivals(expansion: Expansion, results: Sequence[ShardResult]) -> NDArray[np.int64]:
+def _virtual_arrivals(expansion: Expansion, results: Sequence[ShardResult]) -> I64:
     virtual = np.zeros(len(expansion.domain), np.int64)
     for result in results:
         first, stop = expansion.series_range(result.shard)

@@ -10,20 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I32, I64
 from segment5b_lib.contract.policies import RoutingPolicy
-from segment5b_lib.kernel.arrival_tables import DRAWN, VIRTUAL, Grid, Pools, SeriesTable, Tables, ZoneDraws
+from segment5b_lib.contract.upstream import SITE_KEY
+from segment5b_lib.kernel.arrival_tables import VIRTUAL, ZONE_DRAWN, Grid, Pools, SeriesTable, Tables, ZoneDraws
 from segment5b_lib.kernel.streams import ARRIVAL_EDGE_PICK, ARRIVAL_SITE_PICK, ARRIVAL_TIME, stream_keys
-from segment5b_lib.model.pools import MERCHANT_COUNTRY_ZONE, MERCHANT_ZONE, SITE_KEY, SitePools, build_pools
-from segment5b_lib.model.zone_draws import days_of_buckets, no_zone_draws, zone_draws
+from segment5b_lib.model.pools import MERCHANT_COUNTRY_ZONE, MERCHANT_ZONE, SitePools, build_pools
+from segment5b_lib.model.zones import days_of_buckets, no_zone_draws, zone_draws
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s4.civil_time import check_zones, zone_offsets
 from segment5b_lib.states.s4.counts import CountFiles
 from segment5b_lib.states.s4.merchants import (
     Codes,
     MerchantRouting,
-    check_online,
+    check_virtual,
     edge_table,
     merchant_routing,
     merchant_table,
@@ -38,12 +39,12 @@ from segment5b_lib.store.columns import dictionary, word_codes
 class ZoneBinding:
     """Site pools of a scenario, and how an arrival gets its pool.
 
-    `series_pool` int32 [series] is the pool of a series' physical arrivals, or DRAWN; `draws` are the zone tables by
-    merchant and day; `missing_weights` counts merchant-days that need zone weights and have none.
+    `series_pool` int32 [series] is the pool of a series' physical arrivals, or ZONE_DRAWN; `draws` are the zone tables
+    by merchant and day; `missing_weights` counts merchant-days that need zone weights and have none.
     """
 
     pools: SitePools
-    series_pool: NDArray[np.int32]
+    series_pool: I32
     draws: ZoneDraws
     missing_weights: int
 
@@ -56,7 +57,7 @@ def _by_row(
     pools = _pools(policy, series, MERCHANT_COUNTRY_ZONE, routing, sites)
     numbered = pools.keys.select(MERCHANT_COUNTRY_ZONE).with_row_index("pool")
     pool = series.join(numbered, on=MERCHANT_COUNTRY_ZONE, how="left", maintain_order="left")["pool"]
-    series_pool = pool.cast(pl.Int32).fill_null(DRAWN).to_numpy()
+    series_pool = pool.cast(pl.Int32).fill_null(ZONE_DRAWN).to_numpy()
     return ZoneBinding(pools, series_pool, no_zone_draws(routing.merchants.height, days), 0)
 
 
@@ -67,7 +68,7 @@ def _by_group(
     sites: pl.DataFrame,
     weights: pl.DataFrame,
     days: list[str],
-    arrivals: NDArray[np.int64],
+    arrivals: I64,
 ) -> ZoneBinding:
     """The zone is drawn per arrival from 2B's weights of (merchant, UTC day); one pool per (merchant, zone) of them.
 
@@ -75,18 +76,11 @@ def _by_group(
     [merchant, day].
     """
     pools = _pools(policy, weights, MERCHANT_ZONE, routing, sites)
-    physical = (routing.merchants["mode"] != VIRTUAL).to_numpy()
-    busy = (arrivals > 0) & physical[:, None]
-    draws = zone_draws(
-        weights,
-        pools.keys.select(MERCHANT_ZONE),
-        routing.merchants["merchant_id"].to_numpy(),
-        days,
-        busy,
-        policy.concentration_temper,
-        policy.fail_closed_rules,
-    )
-    series_pool = np.full(len(domain), DRAWN, np.int32)
+    busy = (arrivals > 0) & (routing.merchants["mode"] != VIRTUAL).to_numpy()[:, None]
+    keys, merchants = pools.keys.select(MERCHANT_ZONE), routing.merchants["merchant_id"].to_numpy()
+    tilt, rules = policy.concentration_temper, policy.fail_closed_rules
+    draws = zone_draws(weights, keys, merchants, days, busy, tilt, rules)
+    series_pool = np.full(len(domain), ZONE_DRAWN, np.int32)
     return ZoneBinding(pools, series_pool, draws, int((busy & (draws.size == 0)).sum()))
 
 
@@ -121,8 +115,8 @@ def build_tables(
 ) -> ScenarioTables:
     """Tables of one scenario; every rule that can be checked before compute is."""
     policy = context.run.policies.routing
-    routing = merchant_routing(domain, inputs.sites, inputs.online)
-    check_online(routing, np.asarray(counts.cell.any(axis=1)), policy.fail_closed_rules)
+    routing = merchant_routing(domain, inputs.sites, inputs.virtual)
+    check_virtual(routing, np.asarray(counts.cell.any(axis=1)), policy.fail_closed_rules)
     check_zones(inputs.cache, routing.active_zones, policy)
     days, day = days_of_buckets(grid, domain.buckets)
     if policy.physical_router.zone_binding == "row_zone":
@@ -150,7 +144,7 @@ def build_tables(
     return ScenarioTables(tables, codes, binding.pools, routing.active_zones, binding.missing_weights)
 
 
-def _by_day(counts: CountFiles, day: NDArray[np.int32]) -> NDArray[np.int64]:
+def _by_day(counts: CountFiles, day: I32) -> I64:
     """Arrivals int64 [merchant, day]; `day` is int32 [bucket]."""
     first_bucket = np.flatnonzero(np.diff(day, prepend=-1))
     return np.add.reduceat(counts.cell, first_bucket, axis=1, dtype=np.int64)
@@ -167,7 +161,7 @@ def _pool_table(pools: SitePools, codes: Codes) -> Pools:
     )
 
 
-def _series_table(context: Context, domain: SeriesDomain, pool: NDArray[np.int32], codes: Codes) -> SeriesTable:
+def _series_table(context: Context, domain: SeriesDomain, pool: I32, codes: Codes) -> SeriesTable:
     frame = domain.frame.rename({"zone_representation": "tzid"})
     keys = domain.keys()
     time_key, pick_key, edge_key = (

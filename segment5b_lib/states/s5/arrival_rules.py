@@ -13,16 +13,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from segment5b_lib.arrays import I64
+from segment5b_lib.arrays import I64, U64, Flags
 from segment5b_lib.contract.datasets import LOCAL_COLUMNS, SERIES_KEY
 from segment5b_lib.contract.units import SECOND_US
+from segment5b_lib.states.s5.check import Violations
 from segment5b_lib.states.s5.expected_clock import ScenarioHorizon
-from segment5b_lib.states.s5.parts import OPTIONAL, Row
+from segment5b_lib.states.s5.parts import OPTIONAL, ArrivalKey
 from segment5b_lib.states.s5.places import PlaceDirectory
-from segment5b_lib.states.s5.rows import Violations, Wrong, distinct
 from segment5b_lib.states.s5.summary import Sequences
 from segment5b_lib.states.series import SeriesDomain
-from segment5b_lib.store.columns import codes
+from segment5b_lib.store.columns import codes, distinct, numbered
 
 AUDITED_COLUMNS: Final = (
     *SERIES_KEY,
@@ -48,7 +48,7 @@ class ArrivalRows:
     int64 is the row's position in `merchants`, which ascend; −1 for one that is missing.
     """
 
-    def __init__(self, table: pa.Table, words: Words, merchants: NDArray[np.uint64], before: Row | None = None) -> None:
+    def __init__(self, table: pa.Table, words: Words, merchants: U64, before: ArrivalKey | None = None) -> None:
         self.table, self.before = table, before
         self.merchant = table["merchant_id"].to_numpy()
         self.bucket = table["bucket_index"].to_numpy().astype(np.int64)
@@ -62,14 +62,14 @@ class ArrivalRows:
         """A time column in microseconds; 0 where it is null."""
         return np.asarray(self.table[name].cast(pa.int64()).fill_null(0).to_numpy())
 
-    def ids(self, name: str) -> NDArray[np.uint64]:
+    def ids(self, name: str) -> U64:
         """An id column; 0 where it is null."""
         return np.asarray(self.table[name].fill_null(0).to_numpy())
 
-    def null(self, name: str) -> Wrong:
+    def null(self, name: str) -> Flags:
         return np.asarray(self.table[name].is_null().to_numpy())
 
-    def in_order(self) -> tuple[NDArray[np.uint64], I64, I64]:
+    def in_order(self) -> tuple[U64, I64, I64]:
         """Merchant, instant and number of every row, headed by those of the row before."""
         columns = self.merchant, self.ts, self.seq
         if self.before is None:
@@ -81,7 +81,7 @@ class ArrivalRows:
         return merchant, ts, seq
 
     @property
-    def last(self) -> Row:
+    def last(self) -> ArrivalKey:
         return int(self.merchant[-1]), int(self.ts[-1]), int(self.seq[-1])
 
     def where(self, row: int) -> str:
@@ -91,7 +91,7 @@ class ArrivalRows:
         return ", ".join(f"{name} {self.table[name][row].as_py()}" for name in names)
 
 
-def _positions(values: NDArray[np.uint64], ascending: NDArray[np.uint64]) -> I64:
+def _positions(values: U64, ascending: U64) -> I64:
     """Positions in `ascending`, −1 if missing; by runs of equal values, since arrivals come merchant by merchant."""
     starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
     position = np.searchsorted(ascending, values[starts])
@@ -128,13 +128,12 @@ class ArrivalInvariants:
         self, horizon: ScenarioHorizon, domain: SeriesDomain, sequences: Sequences, places: PlaceDirectory
     ) -> None:
         self.horizon, self.sequences, self.places = horizon, sequences, places
-        zones = {tzid: code for code, tzid in enumerate(places.tzids)}
         physical = sorted(places.physical_universes - {places.virtual_universe})
         universes = [*physical, places.virtual_universe]
         self.words: dict[str, dict[str, int]] = {
-            **dict.fromkeys(("tzid_primary", "tzid_settlement", "tzid_operational"), zones),
-            **{name: {word: code for code, word in enumerate(sorted(set(domain.frame[name])))} for name in _TEXT_KEY},
-            "routing_universe_hash": {name: code for code, name in enumerate(universes)},
+            **dict.fromkeys(("tzid_primary", "tzid_settlement", "tzid_operational"), numbered(places.tzids)),
+            **{name: numbered(sorted(set(domain.frame[name]))) for name in _TEXT_KEY},
+            "routing_universe_hash": numbered(universes),
         }
         merchant = np.searchsorted(sequences.merchants, domain.frame["merchant_id"].to_numpy())
         columns = [np.array([self.words[name][word] for word in domain.frame[name]]) for name in _TEXT_KEY]
@@ -158,12 +157,12 @@ class ArrivalInvariants:
             )
         return violations
 
-    def _outside_bucket(self, rows: ArrivalRows) -> Wrong:
+    def _outside_bucket(self, rows: ArrivalRows) -> Flags:
         offset = rows.ts - (self.horizon.start + rows.bucket * self.horizon.width) * SECOND_US
         outside = (offset < 0) | (offset >= self.horizon.width * SECOND_US)
         return np.asarray(outside | (rows.bucket < 0) | (rows.bucket >= self.horizon.buckets))
 
-    def _out_of_order(self, rows: ArrivalRows) -> Wrong:
+    def _out_of_order(self, rows: ArrivalRows) -> Flags:
         """Against the row before, and against the numbers that S3's counts leave to the row's bucket."""
         bucket = np.clip(rows.bucket, 0, self.horizon.buckets - 1)
         place = rows.seq - self.sequences.first[rows.merchant_at, bucket]
@@ -175,28 +174,28 @@ class ArrivalInvariants:
         wrong[wrong.size - same.size :] |= ~np.where(same, follows, rises)
         return np.asarray(wrong)
 
-    def _wrongly_null(self, rows: ArrivalRows) -> Wrong:
+    def _wrongly_null(self, rows: ArrivalRows) -> Flags:
         wrong = rows.null("site_id") != rows.virtual
         for name in OPTIONAL[1:]:
             wrong |= rows.null(name) == rows.virtual
         return np.asarray(wrong)
 
-    def _foreign_site(self, rows: ArrivalRows) -> Wrong:
+    def _foreign_site(self, rows: ArrivalRows) -> Flags:
         zone = rows.code["tzid_primary"]
         return np.asarray(self.places.sites.foreign(rows.ids("site_id"), rows.merchant, zone) & ~rows.virtual)
 
-    def _foreign_edge(self, rows: ArrivalRows) -> Wrong:
+    def _foreign_edge(self, rows: ArrivalRows) -> Flags:
         wrong = np.zeros(rows.seq.size, np.bool_)
-        online = np.flatnonzero(rows.virtual)
-        merchant, edge = rows.merchant[online], rows.ids("edge_id")[online]
+        virtual = np.flatnonzero(rows.virtual)
+        merchant, edge = rows.merchant[virtual], rows.ids("edge_id")[virtual]
         primary, operational, settlement = (
-            rows.code[f"tzid_{name}"][online] for name in ("primary", "operational", "settlement")
+            rows.code[f"tzid_{name}"][virtual] for name in ("primary", "operational", "settlement")
         )
-        wrong[online] = self.places.edges.foreign(edge, merchant, operational) | (primary != operational)
-        wrong[online] |= self.places.settlement.foreign(merchant, merchant, settlement)
+        wrong[virtual] = self.places.edges.foreign(edge, merchant, operational) | (primary != operational)
+        wrong[virtual] |= self.places.settlement.foreign(merchant, merchant, settlement)
         return wrong
 
-    def _foreign_series(self, rows: ArrivalRows) -> Wrong:
+    def _foreign_series(self, rows: ArrivalRows) -> Flags:
         columns = [rows.code[name] for name in _TEXT_KEY]
         code, series = distinct(self._series_code(rows.merchant_at, columns))
         unknown = rows.merchant_at < 0
@@ -204,14 +203,13 @@ class ArrivalInvariants:
             unknown |= column < 0
         return np.asarray(unknown | ~np.isin(series, self._series)[code])
 
-    def _series_code(self, merchant: NDArray[np.int64], columns: Sequence[NDArray[np.integer]]) -> NDArray[np.int64]:
-        """One number per series key."""
+    def _series_code(self, merchant: I64, columns: Sequence[NDArray[np.integer]]) -> I64:
         code = merchant
         for name, column in zip(_TEXT_KEY, columns, strict=True):
             code = code * len(self.words[name]) + column
         return code
 
-    def _foreign_universe(self, rows: ArrivalRows) -> Wrong:
+    def _foreign_universe(self, rows: ArrivalRows) -> Flags:
         words, universe = self.words["routing_universe_hash"], rows.code["routing_universe_hash"]
         physical = np.zeros(len(words) + 1, np.bool_)
         physical[[words[name] for name in self.places.physical_universes]] = True

@@ -1,16 +1,21 @@
-"""One check of S5: the value measured, its bounds, and the status that follows."""
+"""Checks of S5: the value measured, its bounds, and the status that follows; rows that violate an invariant."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+import numpy as np
+import pyarrow as pa
+
+from segment5b_lib.arrays import Flags
 from segment5b_lib.contract.policies import Policies
 from segment5b_lib.contract.validation_policy import Limit
 from segment5b_lib.contract.verdicts import Bound, Measurement, judge
 from segment5b_lib.contract.words import Verdict
+from segment5b_lib.errors import InputError
 
 MAX_ISSUES: Final = 20
 """Offenders that a check lists one by one; its `found` counts them all."""
@@ -28,7 +33,6 @@ class CheckStatus(StrEnum):
 
 
 def when_clock_violated(policies: Policies) -> CheckStatus:
-    """Status of a violated clock check under `civil_time_enforcement`."""
     strict = policies.validation.civil_time_enforcement == "fail_closed"
     return CheckStatus.FAIL if strict else CheckStatus.ADVISORY
 
@@ -77,7 +81,6 @@ class Check:
         return f"5B.S5.{self.check_id}"
 
     def document(self) -> dict[str, Any]:
-        """The check as the report shows it."""
         return {
             "check_id": self.check_id,
             "status": self.status.value,
@@ -108,18 +111,9 @@ def check_bounds(
 
     `ruling` is a verdict that holds regardless of the value: without power it is an advisory.
     """
-    verdict = judge(Measurement(value, *population, ruling=ruling), bounds)
-    return Check(
-        check_id,
-        _STATUS.get(verdict, when_violated),
-        value,
-        unit,
-        tuple(bounds),
-        *population,
-        message,
-        detail or {},
-        tuple(issues[:MAX_ISSUES]),
-    )
+    status = _STATUS.get(judge(Measurement(value, *population, ruling=ruling), bounds), when_violated)
+    listed = tuple(issues[:MAX_ISSUES])
+    return Check(check_id, status, value, unit, tuple(bounds), *population, message, detail or {}, listed)
 
 
 _STATUS: Final = {
@@ -144,3 +138,48 @@ def check_invariant(
     return check_bounds(
         check_id, offenders, population[1], [NONE_ALLOWED], population, message, detail=detail, issues=issues
     )
+
+
+class Violations:
+    """Number of rows that violate each of some invariants, and the first of each."""
+
+    def __init__(self, invariants: Sequence[str]) -> None:
+        self.rows = dict.fromkeys(invariants, 0)
+        self.issues: dict[str, list[Issue]] = {invariant: [] for invariant in invariants}
+
+    def record(
+        self, invariant: str, wrong: Flags, where: Callable[[int], str], expected: str, found: Callable[[int], object]
+    ) -> None:
+        """Count the rows that violate an invariant; `where` and `found` give place and value of a row."""
+        offenders = np.flatnonzero(wrong)
+        self.rows[invariant] += offenders.size
+        for row in offenders[:MAX_ISSUES].tolist():
+            self.issues[invariant].append(Issue(str(where(row)), expected, str(found(row))))
+
+    def add(self, other: Violations) -> None:
+        for invariant, rows in other.rows.items():
+            self.rows[invariant] += rows
+            self.issues[invariant] = (self.issues[invariant] + other.issues[invariant])[:MAX_ISSUES]
+
+
+def row_checks(
+    violations: Violations, invariants: Mapping[str, str], population: tuple[int, str], **detail: Any
+) -> list[Check]:
+    return [
+        check_invariant(name, violations.rows[name], population, text, violations.issues[name], detail=detail)
+        for name, text in invariants.items()
+    ]
+
+
+def require_values(table: pa.Table, where: str) -> None:
+    """No column of a table may hold a null."""
+    for name in table.column_names:
+        if table[name].null_count:
+            raise InputError(
+                "5B.S5.NULL_IN_REQUIRED_COLUMN",
+                "a column that has a value in every row has a null",
+                where=f"{where}, column {name}",
+                expected="no null",
+                found=f"{table[name].null_count} nulls",
+                next_step="rerun the state that writes it",
+            )

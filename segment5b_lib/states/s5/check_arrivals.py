@@ -11,14 +11,21 @@ import numpy as np
 
 from segment5b_lib.contract.dataset import TS, WALL
 from segment5b_lib.contract.units import SECOND_US
-from segment5b_lib.states.s5 import arrival_rules
-from segment5b_lib.states.s5.check import NONE_ALLOWED, Check, CheckStatus, Issue, check_bounds, check_invariant
+from segment5b_lib.states.s5.arrival_rules import ARRIVAL_INVARIANTS
+from segment5b_lib.states.s5.check import (
+    NONE_ALLOWED,
+    Check,
+    CheckStatus,
+    Issue,
+    check_bounds,
+    check_invariant,
+    row_checks,
+)
 from segment5b_lib.states.s5.inputs import CheckInputs, ScenarioInputs, total
 from segment5b_lib.states.s5.parts import OPTIONAL, PartFile
 
 
 def arrival_checks(inputs: CheckInputs) -> list[Check]:
-    """Footers, order of the parts, shard statistics, sampled rows, anomalies."""
     parts = total(len(scenario.parts) for scenario in inputs.scenarios)
     invariants = (
         ("ARRIVAL_SCHEMA", _schema_issues, "local times are stored in the encoding that the placement policy names"),
@@ -37,18 +44,8 @@ def _row_invariants(inputs: CheckInputs) -> list[Check]:
     violations = inputs.violations(lambda scenario: scenario.audit.violations)
     rows = total(scenario.audit.rows for scenario in inputs.scenarios)
     names = {scenario.scenario_id: [part.path.name for part in scenario.audit.parts] for scenario in inputs.scenarios}
-    detail = {"arrivals": inputs.arrivals, "sampled_parts": names}
-    return [
-        check_invariant(
-            invariant,
-            violations.rows[invariant],
-            (rows, "arrivals of sampled parts"),
-            text,
-            violations.issues[invariant],
-            detail=detail,
-        )
-        for invariant, text in arrival_rules.ARRIVAL_INVARIANTS.items()
-    ]
+    population = (rows, "arrivals of sampled parts")
+    return row_checks(violations, ARRIVAL_INVARIANTS, population, arrivals=inputs.arrivals, sampled_parts=names)
 
 
 def _schema_issues(inputs: CheckInputs, scenario: ScenarioInputs) -> Iterator[Issue]:

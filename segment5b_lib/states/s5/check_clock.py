@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from segment5b_lib.arrays import I64
+from segment5b_lib.arrays import I64, Flags
 from segment5b_lib.civil_time.cache import decode
 from segment5b_lib.civil_time.horizon import Steps, shortfalls
 from segment5b_lib.civil_time.oracle import expected_offsets
@@ -28,7 +27,6 @@ from segment5b_lib.states.s5.part_audit import VIRTUAL_ROLES
 
 
 def clock_checks(inputs: CheckInputs) -> list[Check]:
-    """Horizon guard, local-time contract, mismatch, one-hour mass, hour-bin MAE and its support."""
     errors = [_errors(scenario) for scenario in inputs.scenarios]
     windows = [
         row for scenario, error in zip(inputs.scenarios, errors, strict=True) for row in _windows(scenario, error)
@@ -56,6 +54,11 @@ def _mismatch(inputs: CheckInputs, errors: Sequence[I64]) -> Check:
         if role_errors.size:
             shares[role] = float((abs(role_errors) > tolerance).mean())
     measured = [share for share in shares.values() if share is not None]
+    issues = _worst(inputs, errors, tolerance) + [
+        Issue(f"ts_local_{role} of virtual arrivals in sampled parts", "0 s", f"{100 * share:.2f} % wrong")
+        for role in VIRTUAL_ROLES
+        if (share := shares.get(role))
+    ]
     return _of_sample(
         inputs,
         "CIVIL_MISMATCH",
@@ -63,7 +66,7 @@ def _mismatch(inputs: CheckInputs, errors: Sequence[I64]) -> Check:
         [gate_bound(inputs.policies.validation, "T1", "b")],
         "local times differ from the oracle's wall clock",
         detail={"share_by_column": shares},
-        issues=[*_worst(inputs, errors, tolerance), *_wrong_roles(shares)],
+        issues=issues,
     )
 
 
@@ -80,13 +83,11 @@ def _one_hour(inputs: CheckInputs, errors: Sequence[I64]) -> Check:
     )
 
 
-def _estimate(inputs: CheckInputs, hits: Sequence[NDArray[np.bool_]]) -> float | None:
+def _estimate(inputs: CheckInputs, hits: Sequence[Flags]) -> float | None:
     """Share of all arrivals, each stratum of the sample weighted by its arrivals."""
-    wrong = sum(
-        float(scenario.clock.weights()[hit].sum()) for scenario, hit in zip(inputs.scenarios, hits, strict=True)
-    )
-    arrivals = inputs.arrivals
-    return wrong / arrivals if arrivals else None
+    sampled = zip(inputs.scenarios, hits, strict=True)
+    wrong = sum(float(scenario.clock.weights()[hit].sum()) for scenario, hit in sampled)
+    return wrong / inputs.arrivals if inputs.arrivals else None
 
 
 def _of_sample(
@@ -127,15 +128,6 @@ def _worst(inputs: CheckInputs, errors: Sequence[I64], tolerance: float) -> list
             strata.append((share, f"scenario {scenario.scenario_id}, {name}", float(np.median(inside)) / SECOND_US))
     worst = sorted((row for row in strata if row[0] > 0), key=lambda row: (-row[0], row[1]))
     return [Issue(where, "0 s", f"{100 * share:.2f} % wrong, median {median:g} s") for share, where, median in worst]
-
-
-def _wrong_roles(shares: dict[str, float | None]) -> list[Issue]:
-    """The further clocks of virtual arrivals that are wrong, all sampled parts together."""
-    return [
-        Issue(f"ts_local_{role} of virtual arrivals in sampled parts", "0 s", f"{100 * share:.2f} % wrong")
-        for role in VIRTUAL_ROLES
-        if (share := shares.get(role))
-    ]
 
 
 def _windows(scenario: ScenarioInputs, errors: I64) -> list[dict[str, Any]]:
@@ -238,7 +230,6 @@ def _horizon_guard(inputs: CheckInputs) -> Check:
 
 
 def _local_contract(inputs: CheckInputs) -> Check:
-    """Local times are wall clock in the schema of every part file: no UTC marker."""
     parts = [(scenario, part) for scenario in inputs.scenarios for part in scenario.parts]
     marked = [(scenario, part) for scenario, part in parts if any(kind != WALL for kind in part.local_types)]
     rows = sum(part.rows for _, part in marked)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I64
 from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.contract.verdicts import gate_bound, number_bound
-from segment5b_lib.kernel.clock_windows import ELSEWHERE
+from segment5b_lib.kernel.sampling import ELSEWHERE
 from segment5b_lib.states.s5 import ledger as s5_ledger
 from segment5b_lib.states.s5 import summary as s5_summary
-from segment5b_lib.states.s5.check import NONE_ALLOWED, Check, CheckStatus, check_bounds, check_invariant
+from segment5b_lib.states.s5.check import NONE_ALLOWED, Check, CheckStatus, check_bounds, row_checks
 from segment5b_lib.states.s5.clock_sample import ClockSample
 from segment5b_lib.states.s5.expected_clock import ScenarioHorizon
 from segment5b_lib.states.s5.inputs import CheckInputs, total
@@ -25,23 +25,19 @@ def count_checks(inputs: CheckInputs) -> list[Check]:
     """Row invariants of S2 and S3, conservation, row invariants of the summary, and the shape of counts and offsets."""
     rows = total(scenario.ledger.rows for scenario in inputs.scenarios)
     in_rows = inputs.violations(lambda scenario: scenario.ledger.violations)
+    histogram = np.zeros(1, np.int64)
+    for scenario in inputs.scenarios:
+        histogram = s5_ledger.added(histogram, scenario.ledger.histogram)
+    positive = histogram[1:]
     summary_rows = total(scenario.summary.rows for scenario in inputs.scenarios)
     in_summary = inputs.violations(lambda scenario: scenario.summary.violations)
     return [
-        *(
-            check_invariant(invariant, in_rows.rows[invariant], (rows, "rows"), text, in_rows.issues[invariant])
-            for invariant, text in s5_ledger.LEDGER_INVARIANTS.items()
-        ),
+        *row_checks(in_rows, s5_ledger.LEDGER_INVARIANTS, (rows, "rows")),
         _capped(inputs, rows),
         _conservation(inputs),
-        *(
-            check_invariant(
-                invariant, in_summary.rows[invariant], (summary_rows, "rows"), text, in_summary.issues[invariant]
-            )
-            for invariant, text in s5_summary.SUMMARY_INVARIANTS.items()
-        ),
-        _nonzero(inputs, rows),
-        _tail(inputs),
+        *row_checks(in_summary, s5_summary.SUMMARY_INVARIANTS, (summary_rows, "rows")),
+        _nonzero(inputs, rows, int(positive.sum())),
+        _tail(inputs, positive),
         _offsets(inputs),
     ]
 
@@ -78,16 +74,7 @@ def _conservation(inputs: CheckInputs) -> Check:
     )
 
 
-def _histogram(inputs: CheckInputs) -> NDArray[np.int64]:
-    """Number of rows by count, over all scenarios."""
-    histogram = np.zeros(1, np.int64)
-    for scenario in inputs.scenarios:
-        histogram = s5_ledger.added(histogram, scenario.ledger.histogram)
-    return histogram
-
-
-def _nonzero(inputs: CheckInputs, rows: int) -> Check:
-    positive = int(_histogram(inputs)[1:].sum())
+def _nonzero(inputs: CheckInputs, rows: int, positive: int) -> Check:
     share = positive / rows if rows else None
     least = inputs.policies.validation.count_shape.min_nonzero_fraction
     return check_bounds(
@@ -100,9 +87,8 @@ def _nonzero(inputs: CheckInputs, rows: int) -> Check:
     )
 
 
-def _tail(inputs: CheckInputs) -> Check:
-    """p99/p50 of positive counts: a flat law has no tail."""
-    histogram = _histogram(inputs)[1:]
+def _tail(inputs: CheckInputs, histogram: I64) -> Check:
+    """p99/p50 of positive counts, whose number of rows `histogram` has from 1 on: a flat law has no tail."""
     positive = int(histogram.sum())
     least = inputs.policies.validation.count_shape.min_p99_over_p50
     ratio, message = None, "no positive count"
@@ -119,7 +105,7 @@ def _tail(inputs: CheckInputs) -> Check:
     )
 
 
-def _quantile(histogram: NDArray[np.int64], level: float) -> int:
+def _quantile(histogram: I64, level: float) -> int:
     """Smallest count with at least `level` of the rows at or below it; `histogram[k]` counts the rows with k + 1."""
     running = np.cumsum(histogram)
     return int(np.searchsorted(running, level * running[-1])) + 1
@@ -140,7 +126,7 @@ def _offsets(inputs: CheckInputs) -> Check:
     )
 
 
-def _batches(clock: ClockSample, horizon: ScenarioHorizon) -> list[NDArray[np.int64]]:
+def _batches(clock: ClockSample, horizon: ScenarioHorizon) -> list[I64]:
     ts = clock.rows["ts"][clock.rows["stratum"] == ELSEWHERE]
     offsets = (ts - horizon.start * SECOND_US) % (horizon.width * SECOND_US)
     whole = offsets[: offsets.size - offsets.size % _BATCH] if offsets.size >= _BATCH else offsets

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from segment5b_lib.contract.validation_policy import Limit
 from segment5b_lib.contract.verdicts import Bound, number_bound
 from segment5b_lib.kernel.streams import ARRIVAL_EDGE_PICK, ARRIVAL_SITE_PICK, ARRIVAL_TIME, BUCKET_COUNT, LATENT_VECTOR
-from segment5b_lib.model.latent_law import Groups, groups_of, mean_factor_law
+from segment5b_lib.model.random_laws import Groups, groups_of, mean_factor_law
 from segment5b_lib.states.s5.check import SPECIFICATION, Check, Issue, check_bounds, check_invariant
 from segment5b_lib.states.s5.inputs import CheckInputs, ScenarioInputs
 from segment5b_lib.states.series import rng_total
@@ -22,7 +22,6 @@ Total = dict[str, Any]
 
 
 def draw_checks(inputs: CheckInputs) -> list[Check]:
-    """RNG totals, mean factor, shared factor."""
     groups = [_groups(inputs, scenario) for scenario in inputs.scenarios]
     return [_totals(inputs), _mean_factor(inputs, groups), _shared_factor(inputs, groups)]
 
@@ -99,7 +98,6 @@ def _shown(row: Total | None) -> str:
 
 
 def _members(groups: Groups) -> NDArray[np.intp]:
-    """The first series of each group."""
     _, first = np.unique(groups.of_series, return_index=True)
     return first
 
@@ -122,7 +120,6 @@ def _mean_factor(inputs: CheckInputs, groups: list[Groups]) -> Check:
 
 
 def _shared_factor(inputs: CheckInputs, groups: list[Groups]) -> Check:
-    """All series of a group carry one latent factor."""
     issues, series = [], 0
     for scenario, group_laws in zip(inputs.scenarios, groups, strict=True):
         mean = scenario.ledger.factor_mean

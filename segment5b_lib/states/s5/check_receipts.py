@@ -18,12 +18,10 @@ from segment5b_lib.store.runs import policies_digest
 
 
 def receipt_checks(inputs: CheckInputs) -> list[Check]:
-    """Upstream bundles, sealed inputs, markers, grid: in this order."""
     return [_upstream_bundles(inputs), _sealed_inputs(inputs), _state_markers(inputs), _time_grid(inputs)]
 
 
 def _upstream_bundles(inputs: CheckInputs) -> Check:
-    """Each segment's bundle verifies, and its digest is the one in S0's receipt."""
     received = inputs.receipt["upstream_segments"]
     issues = []
     for segment in UPSTREAM_SEGMENTS:
@@ -44,7 +42,6 @@ def _bundle_digest(inputs: CheckInputs, segment: str) -> str:
 
 
 def _sealed_inputs(inputs: CheckInputs) -> Check:
-    """S0's receipt describes these sealed inputs, this world and these scenarios."""
     receipt, sealed = inputs.receipt, inputs.sealed
     expected: dict[str, Any] = {
         "sealed_inputs_digest": sha256_hex(canonical_json(sealed)),
@@ -67,7 +64,6 @@ def _sealed_inputs(inputs: CheckInputs) -> Check:
 
 
 def _state_markers(inputs: CheckInputs) -> Check:
-    """Each state was made with the run's policies, from inputs that S0 sealed or earlier states published."""
     digests = {path: digest for row in inputs.sealed for path, digest in row["files"].items()}
     issues: list[Issue] = []
     compared = 0
@@ -88,7 +84,6 @@ def _state_markers(inputs: CheckInputs) -> Check:
 
 
 def _time_grid(inputs: CheckInputs) -> Check:
-    """Buckets follow each other without gap or overlap from the horizon's start to its end."""
     issues = [issue for scenario in inputs.scenarios for issue in _grid_issues(inputs, scenario)]
     buckets = sum(scenario.horizon.buckets for scenario in inputs.scenarios)
     invariant = "buckets number from 0, touch each other, and fill the horizon exactly"

@@ -28,7 +28,6 @@ _LEVELS: Final[dict[str, tuple[Level, ...]]] = {
 
 
 def sentinel_checks(inputs: CheckInputs) -> list[Check]:
-    """T6 to T9."""
     drawn = NOTHING_DRAWN
     for scenario in inputs.scenarios:
         drawn = drawn.plus(scenario.ledger.drawn)
@@ -70,7 +69,6 @@ def _bounds(inputs: CheckInputs, gate: str) -> list[Bound]:
 
 
 def _concentration(inputs: CheckInputs) -> Check:
-    """Share of the ten largest tzid_primary, from the statistics of all parts."""
     zones: Counter[str] = Counter()
     for scenario in inputs.scenarios:
         for shard in scenario.shards.values():
@@ -85,7 +83,6 @@ def _concentration(inputs: CheckInputs) -> Check:
 
 
 def _virtual_share(inputs: CheckInputs) -> Check:
-    """Share of virtual arrivals, from the whole summary."""
     virtual = sum(scenario.summary.virtual for scenario in inputs.scenarios)
     arrivals = sum(scenario.summary.arrivals for scenario in inputs.scenarios)
     share = virtual / arrivals if arrivals else None

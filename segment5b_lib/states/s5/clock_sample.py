@@ -20,16 +20,22 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from segment5b_lib.arrays import I64
+from segment5b_lib.arrays import F64, I32, I64
 from segment5b_lib.civil_time.oracle import expected_offsets
 from segment5b_lib.contract.units import HOUR_S, SECOND_US
 from segment5b_lib.contract.validation_policy import CivilTimeMeasurement, SamplingPlan
 from segment5b_lib.contract.words import Lane
-from segment5b_lib.kernel.clock_windows import ELSEWHERE, WindowTable, pick_in_windows, window_table, windows_of
-from segment5b_lib.kernel.sample_order import seeded_order
+from segment5b_lib.kernel.sampling import (
+    ELSEWHERE,
+    WindowTable,
+    pick_in_windows,
+    seeded_order,
+    window_table,
+    windows_of,
+)
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.parts import PartFile, RowGroup, read_rows, row_groups
-from segment5b_lib.store.columns import coded
+from segment5b_lib.store.columns import coded, numbered
 
 
 class Window(NamedTuple):
@@ -86,7 +92,7 @@ class ClockSample:
     window_rows: I64
     population: int
 
-    def weights(self) -> NDArray[np.float64]:
+    def weights(self) -> F64:
         """Number of arrivals that each sampled row represents."""
         slots = self.rows["stratum"] % (len(self.windows) + 1)
         represented = np.append(self.window_rows, self.population - self.window_rows.sum())
@@ -115,7 +121,7 @@ class _Draw:
         self.quota, self.seed = plan.rows_per_dst_window, plan.seed
         self.stride = max(1, population // plan.rows_elsewhere)
         self.phase = int(seeded_order(np.zeros(1, np.int64), self.seed)[0]) % self.stride
-        self.words = {tzid: code for code, tzid in enumerate(zones)}
+        self.words = numbered(zones)
         self.table = kernel_windows(windows, self.words)
         self.window_rows = np.zeros(len(windows), np.int64)
         self.bound = np.full(len(windows), np.iinfo(np.uint64).max)
@@ -160,14 +166,7 @@ class _Draw:
         return ClockSample(rows, self.zones, self.windows, self.window_rows, self.population)
 
 
-def _rows(
-    first_rank: int,
-    picked: NDArray[np.integer],
-    stratum: NDArray[np.int32],
-    zone: NDArray[np.int32],
-    ts: I64,
-    local: I64,
-) -> SampledRows:
+def _rows(first_rank: int, picked: NDArray[np.integer], stratum: I32, zone: I32, ts: I64, local: I64) -> SampledRows:
     rows = np.empty(picked.size, ROW)
     rows["rank"], rows["stratum"] = first_rank + picked, stratum
     rows["zone"], rows["ts"], rows["local"] = zone, ts[picked], local[picked]

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from segment5b_lib.arrays import I64
+from segment5b_lib.arrays import F64, I32, I64
 from segment5b_lib.civil_time.oracle import expected_offsets
 from segment5b_lib.contract.units import DAY_S, SECOND_US
 from segment5b_lib.errors import InputError
@@ -33,9 +32,7 @@ class ScenarioHorizon:
         return self.start + self.width * self.buckets
 
 
-def stored_clock_errors(
-    horizon: ScenarioHorizon, tzids: Sequence[str], zone: NDArray[np.int32], ts: I64, local: I64
-) -> I64:
+def stored_clock_errors(horizon: ScenarioHorizon, tzids: Sequence[str], zone: I32, ts: I64, local: I64) -> I64:
     """Stored minus expected wall clock, microseconds.
 
     `zone` holds positions in `tzids`; `ts` and `local` are microseconds, `local` in the digits as stored. Instants
@@ -44,7 +41,7 @@ def stored_clock_errors(
     return local - ts - _offsets(horizon, tzids, zone, ts) * SECOND_US
 
 
-def _offsets(horizon: ScenarioHorizon, tzids: Sequence[str], zone: NDArray[np.int32], ts: I64) -> I64:
+def _offsets(horizon: ScenarioHorizon, tzids: Sequence[str], zone: I32, ts: I64) -> I64:
     seconds = np.clip(ts // SECOND_US, horizon.start, horizon.end - 1)
     order = np.argsort(zone, kind="stable")
     bounds = np.searchsorted(zone[order], np.arange(len(tzids) + 1))
@@ -63,7 +60,7 @@ def _of_zone(horizon: ScenarioHorizon, tzid: str, seconds: I64) -> I64:
         return np.full(seconds.size, UNKNOWN_OFFSET // SECOND_US)
 
 
-def bucket_weekend_shares(horizon: ScenarioHorizon, tzids: Sequence[str]) -> NDArray[np.float64]:
+def bucket_weekend_shares(horizon: ScenarioHorizon, tzids: Sequence[str]) -> F64:
     """Share of every bucket on a local Saturday or Sunday: ndarray(float64, ndim=2) [zone, bucket]."""
     cell = math.gcd(horizon.width, _QUARTER)
     instants = np.arange(horizon.start, horizon.end, cell)

@@ -17,19 +17,19 @@ from segment5b_lib.contract.words import Lane
 from segment5b_lib.errors import StaleError
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.arrival_rules import ArrivalInvariants
+from segment5b_lib.states.s5.check import Violations
 from segment5b_lib.states.s5.clock_sample import ClockSample, draw_clock_sample, dst_strata
 from segment5b_lib.states.s5.expected_clock import ScenarioHorizon, bucket_weekend_shares
 from segment5b_lib.states.s5.ledger import RowLedger, read_ledger
 from segment5b_lib.states.s5.part_audit import Audit, audit_parts, sampled_parts
 from segment5b_lib.states.s5.parts import PartFile, read_parts
 from segment5b_lib.states.s5.places import PlaceDirectory, load_places
-from segment5b_lib.states.s5.rows import Violations
 from segment5b_lib.states.s5.summary import Summary, read_summary
 from segment5b_lib.states.series import SeriesDomain, load_domain
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.records import Marker
 
-ARRIVALS: Final = "arrival_events_5B"
+_ARRIVALS: Final = "arrival_events_5B"
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,15 @@ class CheckInputs:
 
 
 def gather(context: Context) -> CheckInputs:
-    """Verify the inputs, then read what the checks need."""
     outputs = _published_by_s4(context)
     with context.step("read footers", Lane.INPUT_LOAD):
-        parts = {name: read_parts(context.run.files(ARRIVALS, name), context.threads) for name in context.run.scenarios}
+        parts = {
+            name: read_parts(context.run.files(_ARRIVALS, name), context.threads) for name in context.run.scenarios
+        }
         plan = context.run.policies.validation.sampling
         sampled = {name: sampled_parts(files, plan) for name, files in parts.items()}
     read_in_full = {part.path for files in sampled.values() for part in files}
-    context.verify_inputs(unhashed=outputs[ARRIVALS] - read_in_full)
+    context.verify_inputs(unhashed=outputs[_ARRIVALS] - read_in_full)
     with context.step("read receipts and places", Lane.INPUT_LOAD):
         run = context.run
         manifest = {row["scenario_id"]: row for row in context.run.world.table("scenario_manifest_5A").to_pylist()}
@@ -110,7 +111,7 @@ def gather(context: Context) -> CheckInputs:
 def _published_by_s4(context: Context) -> dict[str, set[Path]]:
     """S4's outputs by dataset. Each must have its recorded size; of parts that are not sampled no more is checked."""
     context.recorded_inputs()  # raises if a state has not published
-    paths: dict[str, set[Path]] = {ARRIVALS: set()}
+    paths: dict[str, set[Path]] = {_ARRIVALS: set()}
     for output in context.run.outputs("S4"):
         path = context.run.root / output.path
         size = path.stat().st_size if path.is_file() else None
@@ -157,5 +158,4 @@ def _scenario(
 
 
 def total(values: Iterable[int]) -> int:
-    """Sum of whole numbers, as a plain int."""
     return int(sum(int(value) for value in values))

@@ -12,21 +12,21 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from segment5b_lib.arrays import F64
-from segment5b_lib.contract.datasets import dataset
-from segment5b_lib.contract.policies import Policies
+from segment5b_lib.arrays import F64, I64
+from segment5b_lib.contract.datasets import SERIES_KEY, dataset
 from segment5b_lib.contract.words import Lane
 from segment5b_lib.kernel import ledger_check
 from segment5b_lib.kernel.drawn_sums import NOTHING_DRAWN, DrawnSums, drawn_sums
-from segment5b_lib.kernel.ledger_check import LedgerLimits, LedgerRows, check_ledger
-from segment5b_lib.model.dispersion import dispersion
+from segment5b_lib.kernel.ledger_check import KeyColumns, LedgerLimits, LedgerRows, SeriesKeys, check_ledger
+from segment5b_lib.model.random_laws import dispersion
 from segment5b_lib.states.context import Context
-from segment5b_lib.states.s5.check import Issue
-from segment5b_lib.states.s5.rows import BUCKET_KEY, KeyCodes, Violations, require_values
+from segment5b_lib.states.s5.check import Issue, Violations, require_values
 from segment5b_lib.states.series import SeriesDomain
 from segment5b_lib.states.surface import SeriesSlice, series_slices
+from segment5b_lib.store.columns import coded, dictionary, numbered, word_codes
 from segment5b_lib.store.scan import RowRanges
 
+BUCKET_KEY: Final = (*SERIES_KEY, "bucket_index")
 _S2: Final = ("lambda_baseline", "lambda_random_component", "lambda_realised")
 _COUNTED: Final = ("mu", "count_N", "count_capped")
 _S3: Final = (*BUCKET_KEY, *_COUNTED)
@@ -47,6 +47,20 @@ LEDGER_INVARIANTS: Final = {
 """Rules of every row of S2 and S3."""
 
 
+class KeyCodes:
+    """The series key of every row of a domain as numbers, to compare columns with."""
+
+    def __init__(self, domain: SeriesDomain) -> None:
+        self._merchants = domain.frame["merchant_id"].to_numpy()
+        self._words = {name: dictionary(domain.frame[name]) for name in SERIES_KEY[1:]}
+        self.keys = SeriesKeys(self._merchants, *(word_codes(domain.frame[name], w) for name, w in self._words.items()))
+
+    def columns(self, table: pa.Table) -> KeyColumns:
+        """The key columns of a table in the same numbers."""
+        text = [part for name, words in self._words.items() for part in coded(table, name, numbered(words))]
+        return KeyColumns(table["merchant_id"].to_numpy(), table["bucket_index"].to_numpy(), *text)
+
+
 @dataclass
 class RowLedger:
     """Totals of one scenario's rows.
@@ -57,10 +71,10 @@ class RowLedger:
     """
 
     domain: SeriesDomain
-    of_series: NDArray[np.int64]
-    positive: NDArray[np.int64]
+    of_series: I64
+    positive: I64
     factor_mean: F64
-    histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
+    histogram: I64 = field(default_factory=lambda: np.zeros(1, np.int64))
     capped: int = 0
     drawn: DrawnSums = NOTHING_DRAWN
     violations: Violations = field(default_factory=lambda: Violations(tuple(LEDGER_INVARIANTS)))
@@ -72,10 +86,6 @@ class RowLedger:
     @property
     def arrivals(self) -> int:
         return int(self.of_series.sum())
-
-
-_SliceTotals = tuple[NDArray[np.int64], int, DrawnSums, Violations]
-"""Histogram, capped counts, sums over the drawn rows and violations of one slice."""
 
 
 def read_ledger(
@@ -98,9 +108,11 @@ class _Reader:
         kappa = dispersion(domain.frame["demand_class"], domain.band, policy)
         self.over_kappa = 1 / kappa if policy.law == "nb2" else np.zeros(len(domain))
         self.codes = KeyCodes(domain)
-        self.limits = _limits(context.run.policies)
+        cap, clip = context.run.policies.lgcp.lambda_max, context.run.policies.lgcp.factor_clip
+        low, high = np.float32(clip.min), np.float32(clip.max)
+        self.limits = LedgerLimits(float(cap), low, high, float(policy.lambda_zero_eps), policy.max_count)
         # As narrow as the invariant COUNTS allows: in a large world this is the largest array of the state.
-        kind = np.uint16 if context.run.policies.count.max_count <= np.iinfo(np.uint16).max else np.uint32
+        kind = np.uint16 if policy.max_count <= np.iinfo(np.uint16).max else np.uint32
         self.counts: CountMatrix = np.zeros((len(domain), domain.buckets), kind)
         n = len(domain)
         self.ledger = RowLedger(domain, np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n))
@@ -121,7 +133,8 @@ class _Reader:
             ledger.violations.add(violations)
         return ledger, self.counts
 
-    def _slice(self, bounds: SeriesSlice) -> _SliceTotals:
+    def _slice(self, bounds: SeriesSlice) -> tuple[I64, int, DrawnSums, Violations]:
+        """Histogram, capped counts, sums over the drawn rows and violations of one slice."""
         first, last = bounds.start * self.domain.buckets, bounds.stop * self.domain.buckets
         with self.context.step("read S2 and S3", Lane.INPUT_LOAD) as step:
             s2, s3 = self.s2.read(_S2, first, last), self.s3.read(_S3, first, last)
@@ -138,9 +151,12 @@ class _Reader:
             self.ledger.positive[series] = np.count_nonzero(by_bucket > 0, axis=1)
             self.ledger.factor_mean[series] = factor.reshape(shape).mean(axis=1, dtype=np.float64)
             return (
-                np.bincount(np.clip(count, 0, self.context.run.policies.count.max_count)),
+                np.bincount(np.clip(count, 0, self.limits.max_count)),
                 int(capped.sum()),
-                self._drawn(bounds, mu, count),
+                # The rows that were drawn: all others have no mean and no count.
+                drawn_sums(
+                    mu, count, self.over_kappa[series], self.zone_of[series], self.weekend, self.limits.zero_eps
+                ),
                 self._violations(bounds, s2, s3),
             )
 
@@ -163,26 +179,14 @@ class _Reader:
             ("FACTOR_CLIP", ledger_check.FACTOR_CLIP, f"{clip.min} to {clip.max}", values.factor),
             ("MU", ledger_check.MU, "S2's lambda_realised", values.mu),
             ("ZERO_INTENSITY", ledger_check.ZERO_INTENSITY, "0", values.arrivals),
-            ("COUNTS", ledger_check.COUNTS, f"0 to {limits.max_count}", values.arrivals),
+            ("COUNTS", ledger_check.COUNT_RANGE, f"0 to {limits.max_count}", values.arrivals),
             ("CAPPED_FLAG", ledger_check.CAPPED_FLAG, f"a count of {limits.max_count}", values.arrivals),
         ):
             violations.record(invariant, (broken & bit) != 0, place, expected, values_of.item)
         return violations
 
-    def _drawn(self, bounds: SeriesSlice, mu: F64, count: NDArray[np.int32]) -> DrawnSums:
-        """Sums over the rows that were drawn; all others have no mean and no count."""
-        series = slice(bounds.start, bounds.stop)
-        eps = self.context.run.policies.count.lambda_zero_eps
-        return drawn_sums(mu, count, self.over_kappa[series], self.zone_of[series], self.weekend, eps)
 
-
-def _limits(policies: Policies) -> LedgerLimits:
-    clip, count = policies.lgcp.factor_clip, policies.count
-    low, high = np.float32(clip.min), np.float32(clip.max)
-    return LedgerLimits(float(policies.lgcp.lambda_max), low, high, float(count.lambda_zero_eps), count.max_count)
-
-
-def added(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+def added(left: I64, right: I64) -> I64:
     """Sum of two histograms that may differ in length."""
     total = np.zeros(max(left.size, right.size), np.int64)
     total[: left.size] += left

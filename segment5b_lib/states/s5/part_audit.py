@@ -13,12 +13,12 @@ from segment5b_lib.arrays import I64
 from segment5b_lib.contract.units import SECOND_US
 from segment5b_lib.contract.validation_policy import SamplingPlan
 from segment5b_lib.contract.words import Lane
-from segment5b_lib.kernel.sample_order import seeded_order
+from segment5b_lib.kernel.sampling import seeded_order
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s5.arrival_rules import ARRIVAL_INVARIANTS, AUDITED_COLUMNS, ArrivalInvariants, ArrivalRows
+from segment5b_lib.states.s5.check import Violations
 from segment5b_lib.states.s5.expected_clock import stored_clock_errors
 from segment5b_lib.states.s5.parts import PartFile, RowGroup, read_batches, row_groups
-from segment5b_lib.states.s5.rows import Violations
 
 VIRTUAL_ROLES: Final = ("settlement", "operational")
 """The further clocks of a virtual arrival."""
@@ -51,7 +51,6 @@ def sampled_parts(parts: Sequence[PartFile], plan: SamplingPlan) -> tuple[PartFi
 
 
 def audit_parts(context: Context, parts: tuple[PartFile, ...], invariants: ArrivalInvariants) -> Audit:
-    """Audit every row of some parts of one scenario."""
 
     def audit_group(group: RowGroup) -> list[Audit]:
         audits: list[Audit] = []
@@ -64,11 +63,8 @@ def audit_parts(context: Context, parts: tuple[PartFile, ...], invariants: Arriv
             with context.step("audit sampled parts", Lane.VALIDATION):
                 rows = ArrivalRows(table, invariants.words, invariants.sequences.merchants, before)
                 statistics = {group.path.name: _statistics(rows, invariants.places.tzids)}
-                audits.append(
-                    Audit(
-                        parts, table.num_rows, invariants.violations(rows), statistics, _role_errors(rows, invariants)
-                    )
-                )
+                violations, errors = invariants.violations(rows), _role_errors(rows, invariants)
+                audits.append(Audit(parts, table.num_rows, violations, statistics, errors))
                 before = rows.last
 
     groups = row_groups(parts)
@@ -107,7 +103,6 @@ def _statistics(rows: ArrivalRows, tzids: Sequence[str]) -> dict[str, Any]:
 
 
 def _joined(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
-    """Statistics of two batches of one file together."""
     added = {name: left[name] + right[name] for name in ("rows", "virtual", "seq_sum", "offset_minutes_sum")}
     return added | {
         "first_ts_us": min(left["first_ts_us"], right["first_ts_us"]),
@@ -118,14 +113,14 @@ def _joined(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
 
 
 def _role_errors(rows: ArrivalRows, invariants: ArrivalInvariants) -> dict[str, I64]:
-    online = np.flatnonzero(rows.virtual)
+    virtual = np.flatnonzero(rows.virtual)
     return {
         role: stored_clock_errors(
             invariants.horizon,
             invariants.places.tzids,
-            rows.code[f"tzid_{role}"][online],
-            rows.ts[online],
-            rows.instants(f"ts_local_{role}")[online],
+            rows.code[f"tzid_{role}"][virtual],
+            rows.ts[virtual],
+            rows.instants(f"ts_local_{role}")[virtual],
         )
         for role in VIRTUAL_ROLES
     }

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segment5b_lib.contract.datasets import LOCAL_COLUMNS, dataset
-from segment5b_lib.states.s5.rows import require_values
+from segment5b_lib.states.s5.check import require_values
 from segment5b_lib.store.parquet import open_file
 from segment5b_lib.store.scan import open_group, scan_file
 
@@ -22,7 +22,7 @@ OPTIONAL: Final = ("site_id", "edge_id", "tzid_settlement", "tzid_operational", 
 """Columns that are null for one of the two kinds of arrival."""
 _ARRIVALS: Final = dataset("arrival_events_5B")
 _ORDER: Final = ("merchant_id", "ts_utc", "arrival_seq")
-Row = tuple[int, int, int]
+ArrivalKey = tuple[int, int, int]
 """(merchant_id, ts_utc in microseconds, arrival_seq): by these the arrivals are sorted."""
 
 
@@ -40,8 +40,8 @@ class PartFile:
     group_rows: tuple[int, ...]
     local_types: tuple[pa.DataType, ...]
     nulls: dict[str, int]
-    first: Row | None
-    last: Row | None
+    first: ArrivalKey | None
+    last: ArrivalKey | None
     ts_range: tuple[int, int] | None
     bucket_range: tuple[int, int] | None
 
@@ -96,7 +96,6 @@ def _opened(group: RowGroup, columns: Sequence[str]) -> AbstractContextManager[p
 
 
 def _complete(group: RowGroup, table: pa.Table) -> pa.Table:
-    """A table whose required columns have a value in every row."""
     optional = [name for name in table.column_names if name in OPTIONAL]
     require_values(table.drop_columns(optional), f"arrival_events_5B: {group.path}")
     return table
@@ -122,7 +121,6 @@ def _read(path: Path) -> PartFile:
 
 
 def _statistics(group: Any) -> dict[str, Any]:
-    """Column statistics of one row group by column name."""
     columns = (group.column(index) for index in range(group.num_columns))
     return {column.path_in_schema: column.statistics for column in columns}
 
@@ -133,8 +131,7 @@ def _range(groups: Sequence[dict[str, Any]], name: str) -> tuple[int, int]:
     return int(low), int(high)
 
 
-def _outermost(path: Path, *, last: bool) -> Row:
-    """The first or the last row of a part."""
+def _outermost(path: Path, *, last: bool) -> ArrivalKey:
     frame = scan_file(path).select(_ORDER).with_columns(pl.col("ts_utc").to_physical())
     merchant, instant, seq = (frame.tail(1) if last else frame.head(1)).collect().row(0)
     return int(merchant), int(instant), int(seq)

@@ -8,12 +8,12 @@ from typing import Final
 import numpy as np
 import polars as pl
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import I32, U64, Flags
+from segment5b_lib.contract.upstream import SITE_KEY
 from segment5b_lib.contract.words import VirtualMode
 from segment5b_lib.identity import site_id
-from segment5b_lib.states.s5.rows import distinct
-from segment5b_lib.store.columns import word_codes
+from segment5b_lib.store.columns import distinct, word_codes
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.worlds import World
 
@@ -26,20 +26,17 @@ READS: Final = (
     "edge_catalogue_3B",
     "edge_universe_hash_3B",
 )
-_SITE_KEY: Final = ["merchant_id", "legal_country_iso", "site_order"]
 
 
 @dataclass(frozen=True)
 class Directory:
     """Places by id: ascending `ids` u64, and for each its `merchants` u64 and `zones`, a position in `tzids`."""
 
-    ids: NDArray[np.uint64]
-    merchants: NDArray[np.uint64]
-    zones: NDArray[np.int32]
+    ids: U64
+    merchants: U64
+    zones: I32
 
-    def foreign(
-        self, ids: NDArray[np.uint64], merchants: NDArray[np.uint64], zones: NDArray[np.int32]
-    ) -> NDArray[np.bool_]:
+    def foreign(self, ids: U64, merchants: U64, zones: I32) -> Flags:
         """Which of these arrivals are at no place of their merchant, or carry another zone than the place's."""
         if self.ids.size == 0:
             return np.ones(ids.size, np.bool_)
@@ -59,7 +56,7 @@ class PlaceDirectory:
     sites: Directory
     edges: Directory
     settlement: Directory
-    only_virtual: NDArray[np.uint64]
+    only_virtual: U64
     physical_universes: frozenset[str]
     virtual_universe: str
 
@@ -71,17 +68,19 @@ class PlaceDirectory:
 
 
 def load_places(world: World) -> PlaceDirectory:
-    """Read the world's sites, edges, settlements and routing universes."""
-    sites, edges, settlement = _sites(world), _edges(world), _settlement(world)
-    tzids = tuple(sorted({tzid for frame in (sites, edges, settlement) for tzid in frame["tzid"]}))
+    settled = world.frame("virtual_settlement_3B", ["merchant_id", "tzid_settlement"])
+    # The id of a settlement is its merchant.
+    frames = _sites(world), _edges(world), settled.select("merchant_id", tzid="tzid_settlement", id="merchant_id")
+    tzids = tuple(sorted({tzid for frame in frames for tzid in frame["tzid"]}))
+    sites, edges, settlements = (_directory(frame, tzids) for frame in frames)
     modes = world.table("virtual_classification_3B", ["merchant_id", "virtual_mode"])
     only = pc.equal(modes["virtual_mode"], VirtualMode.VIRTUAL_ONLY.value)
     universes = pc.unique(world.table("zone_alloc", ["routing_universe_hash"])["routing_universe_hash"])
     return PlaceDirectory(
         tzids,
-        _directory(sites, tzids),
-        _directory(edges, tzids),
-        _directory(settlement, tzids),
+        sites,
+        edges,
+        settlements,
         np.sort(modes.filter(only)["merchant_id"].to_numpy()),
         frozenset(universes.to_pylist()),
         str(read_json(world.files("edge_universe_hash_3B")[0])["universe_hash"]),
@@ -90,10 +89,10 @@ def load_places(world: World) -> PlaceDirectory:
 
 def _sites(world: World) -> pl.DataFrame:
     """Sites that 1B located, with 2A's zone; no arrival matches a site without a zone."""
-    located = world.frame("site_locations", _SITE_KEY)
-    zones = world.frame("site_timezones", [*_SITE_KEY, "tzid"])
-    sites = located.join(zones, on=_SITE_KEY, how="inner")
-    ids = [site_id(*key) for key in sites.select(_SITE_KEY).iter_rows()]
+    located = world.frame("site_locations", SITE_KEY)
+    zones = world.frame("site_timezones", [*SITE_KEY, "tzid"])
+    sites = located.join(zones, on=SITE_KEY, how="inner")
+    ids = [site_id(*key) for key in sites.select(SITE_KEY).iter_rows()]
     return sites.select("merchant_id", "tzid", id=pl.Series(ids, dtype=pl.UInt64))
 
 
@@ -101,12 +100,6 @@ def _edges(world: World) -> pl.DataFrame:
     edges = world.frame("edge_catalogue_3B", ["merchant_id", "edge_id", "tzid_operational"])
     ids = pl.Series([int(text, 16) for text in edges["edge_id"]], dtype=pl.UInt64)
     return edges.select("merchant_id", tzid="tzid_operational", id=ids)
-
-
-def _settlement(world: World) -> pl.DataFrame:
-    """One settlement per online merchant: the merchant itself is the id."""
-    settlement = world.frame("virtual_settlement_3B", ["merchant_id", "tzid_settlement"])
-    return settlement.select("merchant_id", tzid="tzid_settlement", id="merchant_id")
 
 
 def _directory(frame: pl.DataFrame, tzids: tuple[str, ...]) -> Directory:

@@ -51,7 +51,6 @@ def first_failed(checks: Sequence[Check]) -> Check | None:
 def bundle_members(
     inputs: CheckInputs, checks: Sequence[Check], rng_totals: Sequence[dict[str, Any]]
 ) -> dict[str, bytes]:
-    """Content of every member by its name."""
     layout = inputs.policies.bundle_layout
     return {
         layout.report: as_json(_report(inputs, checks)),
@@ -159,7 +158,8 @@ def publish_bundle(
     if not _holds(target, files):
         work = _staged(target, files)
         try:
-            stale = _moved_aside(target)
+            if target.exists():
+                stale = target.rename(target.with_name(f"{target.name}{STALE}{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"))
             work.rename(target)
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -182,11 +182,3 @@ def _staged(target: Path, files: Mapping[str, bytes]) -> Path:
         (work / name).write_bytes(content)
     sync_tree(work)
     return work
-
-
-def _moved_aside(target: Path) -> Path | None:
-    """Rename `target`, if it exists, with the time."""
-    if not target.exists():
-        return None
-    stale = target.with_name(f"{target.name}{STALE}{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")
-    return target.rename(stale)

@@ -8,19 +8,17 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from segment5b_lib.arrays import I64
+from segment5b_lib.arrays import I64, U64
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.words import Lane
-from segment5b_lib.kernel.summary_check import add_summary, summary_agrees
+from segment5b_lib.kernel.ledger_check import add_summary_rows, summary_agrees
 from segment5b_lib.states.context import Context
 from segment5b_lib.states.s4.counts import merchant_cells, merchant_starts
-from segment5b_lib.states.s5.check import MAX_ISSUES, Issue
-from segment5b_lib.states.s5.ledger import CountMatrix, RowLedger
-from segment5b_lib.states.s5.rows import BUCKET_KEY, KeyCodes, Violations, require_values
-from segment5b_lib.store.query import PARQUET_FILES, connect, q
-from segment5b_lib.store.scan import RowRanges
+from segment5b_lib.states.s5.check import MAX_ISSUES, Issue, Violations, require_values
+from segment5b_lib.states.s5.ledger import BUCKET_KEY, CountMatrix, KeyCodes, RowLedger
+from segment5b_lib.store.query import connect, q
+from segment5b_lib.store.scan import RowRanges, sql_rows
 
 _SUMMARY: Final = "s4_arrival_summary_5B"
 _COLUMNS: Final = (*BUCKET_KEY, "count_N", "count_physical", "count_virtual", "first_arrival_seq")
@@ -41,7 +39,7 @@ class Sequences:
     merchant in a bucket carry the numbers [first, first + cells).
     """
 
-    merchants: NDArray[np.uint64]
+    merchants: U64
     cells: I64
     first: I64
 
@@ -137,18 +135,10 @@ class _Reader:
         place, first = self._places(*bounds), table["first_arrival_seq"].to_numpy()
         if not summary_agrees(place, self.codes.columns(table), self.codes.keys, count, self.counts):
             return False
-        numbers = self.sequences
+        numbers, sums = self.sequences, (self.virtual, self.least_seq)
         with self.lock:
-            outside = add_summary(
-                place,
-                self.merchant_of,
-                count,
-                virtual,
-                first,
-                numbers.first,
-                numbers.cells,
-                self.virtual,
-                self.least_seq,
+            outside = add_summary_rows(
+                place, self.merchant_of, count, virtual, first, numbers.first, numbers.cells, *sums
             )
         violations.record(SEQUENCE, outside, lambda row: _place(table, row), "a number of this bucket", first.item)
         return True
@@ -176,23 +166,22 @@ class _Reader:
         run, scenario = self.context.run, self.domain.scenario_id
         files = [[str(path) for path in run.files(name, scenario)] for name in ("s3_bucket_counts_5B", _SUMMARY)]
         with self.context.step("join keys", Lane.VALIDATION), connect([run.root]) as connection:
-            ((compared, differ),) = q(
-                connection, f"SELECT count(*), count_if(a <> b) AS n FROM ({_BOTH})", files
-            ).rows()
+            totals = q(connection, f"SELECT count(*), count_if(a <> b) AS n FROM ({_BOTH})", files)
             rows = q(connection, f"FROM ({_BOTH}) WHERE a <> b ORDER BY {_KEY} LIMIT {MAX_ISSUES}", files).rows()
         issues = [
             Issue(f"scenario {scenario}, key {list(row[:5])}", f"S3 counts {row[5]}", f"summary counts {row[6]}")
             for row in rows
         ]
+        ((compared, differ),) = totals.rows()
         return int(compared), int(differ), issues
 
 
 _KEY: Final = ", ".join(BUCKET_KEY)
-_SUMS: Final = f"SELECT {_KEY}, sum(count_N)::BIGINT AS n FROM {PARQUET_FILES}"
+_SUMS: Final = f"SELECT {_KEY}, sum(count_N)::BIGINT AS n FROM"
 _BOTH: Final = f"""
 SELECT {_KEY}, coalesce(s3.n, 0) AS a, coalesce(s4.n, 0) AS b
-FROM ({_SUMS.format(files="$1")} WHERE count_N <> 0 GROUP BY ALL) s3
-FULL JOIN ({_SUMS.format(files="$2")} GROUP BY ALL) s4 USING ({_KEY})
+FROM ({_SUMS} {sql_rows("$1")} WHERE count_N <> 0 GROUP BY ALL) s3
+FULL JOIN ({_SUMS} {sql_rows("$2")} GROUP BY ALL) s4 USING ({_KEY})
 """
 
 

@@ -42,11 +42,11 @@ def run(context: Context) -> None:
         without a flag.
     """
     inputs = gather(context)
-    checks = run_checks(inputs)
+    checks = all_checks(inputs)
     _write(inputs, checks)
 
 
-def run_checks(inputs: CheckInputs) -> list[Check]:
+def all_checks(inputs: CheckInputs) -> list[Check]:
     """All checks, in the order in which the first failure gives the refusal its code. Nothing is written."""
     with inputs.context.step("judge", Lane.VALIDATION):
         checks = [

@@ -1,7 +1,10 @@
-"""Which instants lie in a window of their zone, and which of them a sample keeps, row by row.
+"""Samples in a seeded order of ranks, and which instants lie in a window of their zone, row by row.
 
-A sieve comes first: time is cut into cells of 2^32 µs (71.6 minutes; a shift is cheaper than a division), and
-most instants lie in a cell that no window touches.
+The order is SplitMix64 (Steele, Lea, Flood, OOPSLA 2014), the same on every machine. The mix is a bijection of 64-bit
+words, so that no two ranks share a place in the order.
+
+Windows are found by a sieve first: time is cut into cells of 2^32 µs (71.6 minutes; a shift is cheaper than a
+division), and most instants lie in a cell that no window touches.
 """
 
 from __future__ import annotations
@@ -12,8 +15,35 @@ import numpy as np
 
 from segment5b_lib.arrays import I32, I64, U64, Flags
 from segment5b_lib.kernel._check import check_array
-from segment5b_lib.kernel._jit import inner_jit, lean_jit
-from segment5b_lib.kernel.sample_order import order_of
+from segment5b_lib.kernel._jit import inner_jit, jit, lean_jit
+from segment5b_lib.kernel.philox import WEYL
+
+FIRST = np.uint64(0xBF58476D1CE4E5B9)
+SECOND = np.uint64(0x94D049BB133111EB)
+
+
+@jit
+def order_of(rank: int, seed: np.uint64) -> np.uint64:
+    """Place of a rank in the order of a seed, uint64."""
+    z = np.uint64(rank) + seed * WEYL
+    z = (z ^ (z >> np.uint64(30))) * FIRST
+    z = (z ^ (z >> np.uint64(27))) * SECOND
+    return z ^ (z >> np.uint64(31))
+
+
+@jit
+def _orders(ranks: I64, seed: np.uint64, out: U64) -> None:
+    for i in range(ranks.size):
+        out[i] = order_of(ranks[i], seed)
+
+
+def seeded_order(ranks: I64, seed: int) -> U64:
+    """Places ndarray(uint64, ndim=1) of ``ranks``, ndarray(int64, ndim=1)."""
+    check_array("ranks", ranks, np.int64, (None,))
+    out = np.empty(ranks.size, np.uint64)
+    _orders(ranks, np.uint64(seed), out)
+    return out
+
 
 ELSEWHERE = -1
 """Number of the rows that lie in no window."""

@@ -1,7 +1,7 @@
-"""Scorecards kept by the content of what they measured: the same bytes are not measured twice.
+"""Every gate of one run, measured by full scan and judged by the run's own policy; the same bytes only once.
 
-The key is a digest over every file of the run and of its world as they lie on the disk now, and over the code and
-the libraries that measure. Whatever changes, the kept scorecard is not served any more.
+Scorecards are kept under a digest over every file of the run and of its world as they lie on the disk now, and over
+the code and the libraries that measure. Whatever changes, the kept scorecard is not served any more.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from segment5b_lib.contract.datasets import OUTPUTS
-from segment5b_lib.contract.verdicts import GateResult
-from segment5b_lib.contract.words import STATES
-from segment5b_lib.errors import StaleError
+from segment5b_lib.contract.validation_policy import ValidationPolicy
+from segment5b_lib.contract.verdicts import GateResult, not_measured
+from segment5b_lib.contract.words import STATES, VirtualMode
+from segment5b_lib.errors import InputError, MissingInputError, StaleError
+from segment5b_lib.gates.attribution import attribute
 from segment5b_lib.gates.evidence.run_tables import Evidence
-from segment5b_lib.gates.score import score
+from segment5b_lib.gates.gate import Gate
 from segment5b_lib.gates.scorecard import Attribution, Origin, Scorecard
+from segment5b_lib.gates.table import GATES
 from segment5b_lib.identity import canonical_json, sha256_hex, utc_now
 from segment5b_lib.store.digest import sha256_files
 from segment5b_lib.store.publish import write_file
@@ -52,7 +55,43 @@ class ScorecardDocument(BaseModel):
     cached: bool
 
 
-def schema() -> dict[str, Any]:
+def score(run: Run) -> Scorecard:
+    """Measure every gate of a run by full scan. Reads the run and its world, writes nothing.
+
+    A gate whose data are not there, are foreign, damaged or empty is `not_measured` and says why.
+    """
+    evidence, policies, receipt = Evidence(run), run.policies, run.receipt
+    results = tuple(_result(entry, evidence, policies.validation) for entry in GATES)
+    identity = {
+        "run_id": run.run_id,
+        "seed": receipt.seed,
+        "parameter_hash": receipt.parameter_hash,
+        "manifest_fingerprint": receipt.manifest_fingerprint,
+        "posture": receipt.posture,
+        "scale": run.world.scale,
+    }
+    # What T7 could not count owns no failure either.
+    modes = next(entry.detail for entry in results if entry.gate_id == "T7").get("merchants_by_mode", {})
+    attributions = attribute(
+        results,
+        policies.routing.physical_router.zone_binding,
+        modes.get(VirtualMode.HYBRID, 0),
+        calibrated=policies.lgcp.zone_mix.mode != "none",
+    )
+    return Scorecard(identity, results, attributions, evidence)
+
+
+def _result(gate: Gate, evidence: Evidence, policy: ValidationPolicy) -> GateResult:
+    measure = gate.measure
+    assert measure is not None, gate.gate_id
+    try:
+        measurement = measure(evidence)
+    except (InputError, MissingInputError) as error:
+        measurement = not_measured(f"{error.what}: needs {', '.join(gate.evidence)}")
+    return gate.judged(measurement, policy, f"{measure.__module__}.{measure.__qualname__}")
+
+
+def scorecard_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a scorecard.
 
     Example: `s5.scorecard_schema()`

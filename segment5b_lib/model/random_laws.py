@@ -1,4 +1,7 @@
-"""The law of each group's latent field, and the required mean and variety of its factors."""
+"""The random laws of a scenario's series: σ and L of each group's latent field, and κ of each series' counts.
+
+Also the mean and the variety that the latent factors must have.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from segment5b_lib.arrays import F64
-from segment5b_lib.contract.policies import LgcpConfig, ScaledByBand
+from segment5b_lib.contract.policies import CountConfig, LgcpConfig, ScaledByBand
 
 
 @dataclass(frozen=True)
@@ -87,3 +90,8 @@ def below_floors(groups: Groups, band: str, policy: LgcpConfig) -> str:
     if band == "stress" and share < floors.stress_min_group_share:
         problems.append(f"{share:.3f} of the groups have sigma ≥ {floors.stress_sigma}")
     return "; ".join(problems)
+
+
+def dispersion(demand_classes: pl.Series, band: str, policy: CountConfig) -> F64:
+    """κ of every series, ndarray(float64, ndim=1); a count of mean μ has variance μ + μ²/κ."""
+    return np.array([scaled(policy.kappa, band, name) for name in demand_classes], np.float64)

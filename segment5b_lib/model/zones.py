@@ -1,4 +1,8 @@
-"""Zone tables of `group_weights`: 2B's share of each zone per merchant and UTC day, optionally tempered."""
+"""A merchant's zones: tables that draw one by 2B's shares per UTC day, and the tilt of either shares or intensities.
+
+The tilt of a zone with score s is exp(−η·s): of the shares under `concentration_temper`, of the intensities, whose
+total per merchant is kept, under `zone_mix`.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from segment5b_lib.arrays import F64, I32, U64, Flags
 from segment5b_lib.contract.policies import FailClosedRules, ZoneTilt
 from segment5b_lib.contract.units import DAY_US
 from segment5b_lib.errors import InputError
@@ -18,7 +22,7 @@ from segment5b_lib.kernel.arrival_tables import Grid, ZoneDraws
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def days_of_buckets(grid: Grid, buckets: int) -> tuple[list[str], NDArray[np.int32]]:
+def days_of_buckets(grid: Grid, buckets: int) -> tuple[list[str], I32]:
     """UTC days of a horizon as YYYY-MM-DD, and the day of each bucket, which is that of its start."""
     day = (grid.start_us + grid.bucket_us * np.arange(buckets, dtype=np.int64)) // DAY_US
     first = int(day[0])
@@ -35,10 +39,10 @@ def no_zone_draws(merchants: int, days: int) -> ZoneDraws:
 def zone_draws(
     weights: pl.DataFrame,
     pools: pl.DataFrame,
-    merchants: NDArray[np.uint64],
+    merchants: U64,
     days: list[str],
-    busy: NDArray[np.bool_],
-    temper: ZoneTilt,
+    busy: Flags,
+    tilt: ZoneTilt,
     rules: FailClosedRules,
 ) -> ZoneDraws:
     """Alias tables over zones (ascending) per merchant and day, p' ∝ p_group · exp(−η·s_zone).
@@ -56,7 +60,7 @@ def zone_draws(
         weights.join(index_of, on="merchant_id", maintain_order="left")
         .join(day_of, on="utc_day", maintain_order="left")
         .join(pools.with_row_index("pool"), on=["merchant_id", "tzid"], how="left", maintain_order="left")
-        .with_columns(weight=_tempered(temper))
+        .with_columns(weight=_tilted_share(tilt))
         .filter(pl.col("weight").sum().over("m", "d") > 0)
     )
     start, size = np.zeros(busy.shape, np.int64), np.zeros(busy.shape, np.int32)
@@ -73,14 +77,14 @@ def zone_draws(
     return ZoneDraws(start, size, *picking(*tables_of, starts, rows["pool"].cast(pl.Int32).to_numpy()))
 
 
-def _tempered(temper: ZoneTilt) -> pl.Expr:
-    if temper.mode == "none":
+def _tilted_share(tilt: ZoneTilt) -> pl.Expr:
+    if tilt.mode == "none":
         return pl.col("p_group")
-    score = pl.col("tzid").replace_strict(temper.scores, default=0.0, return_dtype=pl.Float64)
-    return pl.col("p_group") * (-temper.eta * score).exp()
+    score = pl.col("tzid").replace_strict(tilt.scores, default=0.0, return_dtype=pl.Float64)
+    return pl.col("p_group") * (-tilt.eta * score).exp()
 
 
-def _refuse_missing(missing: NDArray[np.bool_], merchants: NDArray[np.uint64], days: list[str]) -> None:
+def _refuse_missing(missing: Flags, merchants: U64, days: list[str]) -> None:
     if missing.any():
         m, d = (int(index) for index in np.argwhere(missing)[0])
         raise InputError(
@@ -91,3 +95,14 @@ def _refuse_missing(missing: NDArray[np.bool_], merchants: NDArray[np.uint64], d
             found=f"none, for {int(missing.sum())} merchant-days",
             next_step="segment 2B must publish again; or rebuild the world",
         )
+
+
+def tilt_multipliers(series: pl.DataFrame, totals: F64, tilt: ZoneTilt) -> F64:
+    """exp(−η·s_z)·Σλ / Σ(λ·exp(−η·s_z)), sums over the merchant's series; 1 for a merchant without λ."""
+    scores = series["zone_representation"].replace_strict(tilt.scores, default=0.0, return_dtype=pl.Float64)
+    weight = np.exp(-tilt.eta * scores.to_numpy())
+    frame = series.select("merchant_id").with_columns(before=pl.Series(totals), after=pl.Series(totals * weight))
+    kept = frame.select(pl.col("before", "after").sum().over("merchant_id"))
+    before, after = kept["before"].to_numpy(), kept["after"].to_numpy()
+    multipliers: F64 = np.where(after > 0, weight * before / np.where(after > 0, after, 1.0), 1.0)
+    return multipliers
