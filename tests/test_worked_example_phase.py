@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.phases.engine.envelope import Body, DodItem
@@ -37,10 +37,8 @@ from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
 from segment5b_lib.store.runs import Run
 
 
-class Usage(Body):
+class Usage(Body, artefact="p6_usage"):
     """How many files each state has left."""
-
-    ARTEFACT: ClassVar[str] = "p6_usage"
 
     files: dict[str, int]
 

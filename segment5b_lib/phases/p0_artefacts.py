@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Final, Literal
+from typing import Final, Literal
 
 import polars as pl
 
@@ -59,18 +59,14 @@ class OwnerLine(Node):
     command: str
 
 
-class RealismGateboard(Body):
+class RealismGateboard(Body, artefact="p0_realism_gateboard"):
     """Every gate of the baseline, with the earlier figures as context."""
-
-    ARTEFACT: ClassVar[str] = "p0_realism_gateboard"
 
     context: list[ContextLine]
 
 
-class OwnerStateMatrix(Body):
+class OwnerStateMatrix(Body, artefact="p0_owner_state_matrix"):
     """What is wrong, on which axis, and who owns it."""
-
-    ARTEFACT: ClassVar[str] = "p0_owner_state_matrix"
 
     axes: list[AxisLine]
     owners: list[OwnerLine]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import ClassVar, Final, Literal
+from typing import Final, Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -102,10 +102,8 @@ class FigureLine(Node):
     measured: str
 
 
-class PublishedFigures(Body):
+class PublishedFigures(Body, artefact="p0_published_figures"):
     """Every published figure with the run's own."""
-
-    ARTEFACT: ClassVar[str] = "p0_published_figures"
 
     figures: list[FigureLine]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from segment5b_lib.contract.policies import POLICIES
 from segment5b_lib.contract.verdicts import GateResult
@@ -46,26 +46,20 @@ class SeedGates(Node):
     gates: list[GateResult]
 
 
-class P1ContractLock(Body):
+class P1ContractLock(Body, artefact="p1_contract_lock"):
     """Which policy keys carry the correction, and their values in the candidate."""
-
-    ARTEFACT: ClassVar[str] = "p1_contract_lock"
 
     locked: list[LockLine]
 
 
-class P1Gateboard(Body):
+class P1Gateboard(Body, artefact="p1_realism_gateboard"):
     """Every gate of the candidate (in `gates`) and of its witnesses."""
-
-    ARTEFACT: ClassVar[str] = "p1_realism_gateboard"
 
     witnesses: list[SeedGates]
 
 
-class TemporalDiagnostics(Body):
+class TemporalDiagnostics(Body, artefact="p1_temporal_diagnostics"):
     """What the candidate's clock does: errors by size, where and when, by days since the change, DST windows."""
-
-    ARTEFACT: ClassVar[str] = "p1_temporal_diagnostics"
 
     offsets: list[dict[str, Any]]
     worst_days: list[dict[str, Any]]
@@ -73,20 +67,16 @@ class TemporalDiagnostics(Body):
     windows: dict[str, Any]
 
 
-class HorizonAndContract(Body):
+class HorizonAndContract(Body, artefact="p1_t11_t12_contract_check"):
     """T11 and T12 in full: which zones fall short and what that costs, and how local columns are stored."""
-
-    ARTEFACT: ClassVar[str] = "p1_t11_t12_contract_check"
 
     shortfalls: list[dict[str, Any]]
     t11: dict[str, Any]
     t12: dict[str, Any]
 
 
-class ReopenDecision(Body):
+class ReopenDecision(Body, artefact="p1_2a_reopen_decision"):
     """Whether 2A has to be reopened; written in both cases."""
-
-    ARTEFACT: ClassVar[str] = "p1_2a_reopen_decision"
 
     triggered: bool
     because: list[str]
@@ -94,10 +84,8 @@ class ReopenDecision(Body):
     already_reopened: list[dict[str, Any]]
 
 
-class P1Closure(Body):
+class P1Closure(Body, artefact="p1_closure"):
     """P1's closure."""
-
-    ARTEFACT: ClassVar[str] = "p1_closure"
 
 
 def lock_lines(run: Run) -> list[LockLine]:

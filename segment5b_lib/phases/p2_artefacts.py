@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import polars as pl
 
@@ -21,20 +21,16 @@ STANDARD_ERRORS = 3
 """How far a measured value may lie from its prediction before the predictor is wrong."""
 
 
-class P2ContractLock(Body):
+class P2ContractLock(Body, artefact="p2_contract_lock"):
     """What calibration may not touch: the frozen rails with their bounds, and what it aims at."""
-
-    ARTEFACT: ClassVar[str] = "p2_contract_lock"
 
     rails: list[GateResult]
     target: dict[str, Any]
     policies: dict[str, Any]
 
 
-class Sensitivity(Body):
+class Sensitivity(Body, artefact="p2_sensitivity"):
     """Leverage of every knob, feasibility with its proof, and what calculation proposes."""
-
-    ARTEFACT: ClassVar[str] = "p2_sensitivity"
 
     leverage: list[dict[str, Any]]
     verdicts: list[dict[str, Any]]
@@ -61,35 +57,27 @@ class CandidateLine(Node):
         return self.distance is not None and abs(self.distance) <= STANDARD_ERRORS
 
 
-class CandidateMatrix(Body):
+class CandidateMatrix(Body, artefact="p2_candidate_matrix"):
     """Predicted and measured values side by side (the same lines as the CSV)."""
-
-    ARTEFACT: ClassVar[str] = "p2_candidate_matrix"
 
     candidates: list[CandidateLine]
 
 
-class P2Gateboard(Body):
+class P2Gateboard(Body, artefact="p2_gateboard"):
     """Every gate of the candidate; with its witnesses and the run that it starts from."""
-
-    ARTEFACT: ClassVar[str] = "p2_gateboard"
 
     others_gates: dict[str, list[GateResult]]
 
 
-class Forensics(Body):
+class Forensics(Body, artefact="p2_forensics"):
     """Who makes the concentration: the ten largest zones, and the merchants behind them."""
-
-    ARTEFACT: ClassVar[str] = "p2_forensics"
 
     zones: list[dict[str, Any]]
     merchants: list[dict[str, Any]]
 
 
-class P2Closure(Body):
+class P2Closure(Body, artefact="p2_closure"):
     """P2's closure."""
-
-    ARTEFACT: ClassVar[str] = "p2_closure"
 
 
 @dataclass(frozen=True)

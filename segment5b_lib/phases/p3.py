@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from segment5b_lib.contract.datasets import LOCAL_COLUMNS, dataset
 from segment5b_lib.contract.policies import POLICIES
@@ -31,10 +31,8 @@ _OF_THE_CHECK: Final = ("check_id", "status", "value", "unit", "message")
 """Fields of a check of S5 that a sentinel carries."""
 
 
-class ContractInventory(Body):
+class ContractInventory(Body, artefact="p3_contract_inventory"):
     """Every threshold of every gate, and every key by which S5 watches."""
-
-    ARTEFACT: ClassVar[str] = "p3_contract_inventory"
 
     thresholds: list[ThresholdInventory]
 
@@ -50,20 +48,16 @@ class Sentinel(Node):
     message: str
 
 
-class Sentinels(Body):
+class Sentinels(Body, artefact="p3_sentinels"):
     """What S5 watches in the candidate, and proof that its thresholds decide."""
-
-    ARTEFACT: ClassVar[str] = "p3_sentinels"
 
     sentinels: list[Sentinel]
     mutations: list[Mutation]
     modes: dict[str, str]
 
 
-class P3Closure(Body):
+class P3Closure(Body, artefact="p3_closure"):
     """P3's closure."""
-
-    ARTEFACT: ClassVar[str] = "p3_closure"
 
 
 @dataclass(frozen=True, kw_only=True)

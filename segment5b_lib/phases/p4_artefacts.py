@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import STATES
@@ -24,45 +24,35 @@ class SeedAuthority(Node):
     states: dict[str, str]
 
 
-class SeedMatrix(Body):
+class SeedMatrix(Body, artefact="p4_seed_authority_matrix"):
     """One run for each seed."""
-
-    ARTEFACT: ClassVar[str] = "p4_seed_authority_matrix"
 
     seeds: list[SeedAuthority]
 
 
-class SeedGateboard(Body):
+class SeedGateboard(Body, artefact="p4_seed_gateboard"):
     """The gates of every seed."""
-
-    ARTEFACT: ClassVar[str] = "p4_seed_gateboard"
 
     by_seed: dict[str, list[GateResult]]
 
 
-class Stability(Body):
+class Stability(Body, artefact="p4_t10_stability"):
     """T10: every key metric over the seeds, with its CV, and what the seeds share."""
-
-    ARTEFACT: ClassVar[str] = "p4_t10_stability"
 
     t10: list[GateResult]
     metrics: list[dict[str, Any]]
     shared_inputs: dict[str, str]
 
 
-class RuntimeReceipts(Body):
+class RuntimeReceipts(Body, artefact="p4_state_runtime_receipts"):
     """Runtime gates with their samples."""
-
-    ARTEFACT: ClassVar[str] = "p4_state_runtime_receipts"
 
     runtime: list[GateResult]
     samples: list[TimingLine]
 
 
-class P4Closure(Body):
+class P4Closure(Body, artefact="p4_closure"):
     """P4's closure: the class, the scale it was earned at, and why it is no better one."""
-
-    ARTEFACT: ClassVar[str] = "p4_closure"
 
     closure_class: str
     earned_at: str

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -29,34 +29,26 @@ FROZEN: Final = {Decision.PASS_BPLUS_ROBUST: Decision.FROZEN_PASS_BPLUS, Decisio
 """The certificate that P4 gave, and the word that freezes it."""
 
 
-class FreezeAuthority(Body):
+class FreezeAuthority(Body, artefact="p5_freeze_authority"):
     """Which runs carry the frozen posture, and the closure that certifies them."""
-
-    ARTEFACT: ClassVar[str] = "p5_freeze_authority"
 
     certificate: str
     closure_sha256: str
     seeds: list[int]
 
 
-class FreezeDecision(Body):
+class FreezeDecision(Body, artefact="freeze_decision"):
     """The decision alone."""
 
-    ARTEFACT: ClassVar[str] = "freeze_decision"
 
-
-class FreezeManifest(Body):
+class FreezeManifest(Body, artefact="freeze_manifest"):
     """Every file that the freeze is based on; each resolves and re-hashes."""
-
-    ARTEFACT: ClassVar[str] = "freeze_manifest"
 
     pointers: list[Pointer]
 
 
-class PruneReceipt(Body):
+class PruneReceipt(Body, artefact="p5_prune_receipt"):
     """The latest prune: what went, what stayed, how much it freed; nothing to do is recorded as well."""
-
-    ARTEFACT: ClassVar[str] = "p5_prune_receipt"
 
     receipt: str
     receipt_sha256: str
@@ -65,20 +57,16 @@ class PruneReceipt(Body):
     keep_set: dict[str, list[str]]
 
 
-class DownstreamHandoff(Body):
+class DownstreamHandoff(Body, artefact="p5_downstream_handoff"):
     """What the owners of later segments may rely on: class, assumptions, residual risks."""
-
-    ARTEFACT: ClassVar[str] = "p5_downstream_handoff"
 
     certificate: str
     assumptions: list[str]
     residual_risks: list[str]
 
 
-class P5Closure(Body):
+class P5Closure(Body, artefact="p5_closure"):
     """P5's closure."""
-
-    ARTEFACT: ClassVar[str] = "p5_closure"
 
 
 class P5Parameters(OnCandidate):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 import polars as pl
 
@@ -63,10 +63,8 @@ _ELAPSED: Final = "popt0_state_elapsed"
 _REDUCTIONS: Final = {"POPT.1": popt1.LEAST_REDUCTION, "POPT.2": popt2.LEAST_REDUCTION}
 
 
-class HotspotMap(Body):
+class HotspotMap(Body, artefact="popt0_hotspot_map"):
     """Lanes of every state and of the segment, ranked owners, reduction targets, order of work."""
-
-    ARTEFACT: ClassVar[str] = "popt0_hotspot_map"
 
     samples: list[TimingLine]
     states: list[StateLanes]
@@ -76,10 +74,8 @@ class HotspotMap(Body):
     order_of_work: list[str]
 
 
-class BudgetPin(Body):
+class BudgetPin(Body, artefact="popt0_budget_pin"):
     """Budgets of states and lanes, each with the figure that it is based on."""
-
-    ARTEFACT: ClassVar[str] = "popt0_budget_pin"
 
     states: list[StateBudget]
     lanes: list[LaneBudget]

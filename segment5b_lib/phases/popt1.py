@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Final
+from typing import Final
 
 import polars as pl
 
@@ -28,16 +28,12 @@ _COUNTERS: Final = ("total_bucket_count", "total_grouping_rows", "total_unique_g
 _SHAPE: Final = ("median_members_per_group", "max_group_share")
 
 
-class Popt1LaneTiming(popt_closure.LaneTiming):
+class Popt1LaneTiming(popt_closure.LaneTiming, artefact="popt1_lane_timing"):
     """S1 before and after."""
 
-    ARTEFACT: ClassVar[str] = "popt1_lane_timing"
 
-
-class Popt1Closure(popt_closure.PairClosure):
+class Popt1Closure(popt_closure.PairClosure, artefact="popt1_closure"):
     """S1: the same buckets, groups and data."""
-
-    ARTEFACT: ClassVar[str] = "popt1_closure"
 
 
 @dataclass(frozen=True, kw_only=True)

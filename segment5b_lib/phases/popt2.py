@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import ClassVar, Final
+from typing import Final
 
 import polars as pl
 
@@ -40,16 +40,12 @@ _NAME: Final = "POPT.2"
 _HOLDS: Final = (Decision.HOLD_POPT2_REOPEN, Decision.HOLD_POPT2R_REOPEN)
 
 
-class Popt2LaneTiming(popt_closure.LaneTiming):
+class Popt2LaneTiming(popt_closure.LaneTiming, artefact="popt2_lane_timing"):
     """S4 before and after, and the states around it."""
 
-    ARTEFACT: ClassVar[str] = "popt2_lane_timing"
 
-
-class Popt2Closure(popt_closure.PairClosure):
+class Popt2Closure(popt_closure.PairClosure, artefact="popt2_closure"):
     """S4: the same arrivals. `reopened_from` is the S4 (seconds) that a reopened POPT.2 is compared with."""
-
-    ARTEFACT: ClassVar[str] = "popt2_closure"
 
     reopened_from: dict[str, float] | None
 

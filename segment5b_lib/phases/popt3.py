@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import ClassVar, Final
+from typing import Final
 
 import polars as pl
 from pydantic import Field
@@ -44,16 +44,12 @@ class BudgetWaiver(Node):
     measured: dict[str, float]
 
 
-class Popt3LaneTiming(popt_closure.LaneTiming):
+class Popt3LaneTiming(popt_closure.LaneTiming, artefact="popt3_lane_timing"):
     """S2 and S3 before and after."""
 
-    ARTEFACT: ClassVar[str] = "popt3_lane_timing"
 
-
-class Popt3Closure(popt_closure.PairClosure):
+class Popt3Closure(popt_closure.PairClosure, artefact="popt3_closure"):
     """S2 and S3: the same intensities and counts; the waiver, if the target was missed and one was given."""
-
-    ARTEFACT: ClassVar[str] = "popt3_closure"
 
     waiver: BudgetWaiver | None
 

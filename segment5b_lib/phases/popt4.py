@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 import polars as pl
 
@@ -51,19 +51,15 @@ from segment5b_lib.store.runs import Run
 from segment5b_lib.views.timing import state_elapsed
 
 
-class Popt4LaneTiming(Body):
+class Popt4LaneTiming(Body, artefact="popt4_lane_timing"):
     """S5's sample with its lanes, and every pair of replays."""
-
-    ARTEFACT: ClassVar[str] = "popt4_lane_timing"
 
     samples: list[TimingLine]
     pairs: list[PairLine]
 
 
-class Popt4Closure(Body):
+class Popt4Closure(Body, artefact="popt4_closure"):
     """Overhead with its interval, replays, and what S5 said to a damaged input."""
-
-    ARTEFACT: ClassVar[str] = "popt4_closure"
 
     overhead: Overhead | None
     replays: int

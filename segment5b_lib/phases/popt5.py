@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 import polars as pl
 
@@ -63,10 +63,8 @@ class TrackLine(Node):
     opens: bool
 
 
-class Certification(Body):
+class Certification(Body, artefact="popt5_certification"):
     """Lanes, refreshed hotspots, and the decisions of the track. The envelope's `scale` is where GO_P0 was earned."""
-
-    ARTEFACT: ClassVar[str] = "popt5_certification"
 
     track: list[TrackLine]
     lanes: list[LaneLine]

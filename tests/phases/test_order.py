@@ -24,9 +24,7 @@ from tests.conftest import finished_run
 from tests.decisions import speak
 
 
-class Note(Body):
-    ARTEFACT = "p9_note"
-
+class Note(Body, artefact="p9_note"):
     text: str
 
 

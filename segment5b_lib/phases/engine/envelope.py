@@ -109,10 +109,18 @@ class FailedArtefact(Envelope):
 
 
 class Body(Node):
-    """An artefact's own fields. Each of them is required."""
+    """An artefact's own fields. Each of them is required.
+
+    A class names its artefact: `class RealismGateboard(Body, artefact="p0_realism_gateboard")`.
+    """
 
     ARTEFACT: ClassVar[str]
-    """Name as the plan spells it, e.g. `p0_realism_gateboard`; also part of the file name."""
+    """Name as the plan spells it; also part of the file name."""
+
+    def __init_subclass__(cls, *, artefact: str = "", **config: Any) -> None:
+        super().__init_subclass__(**config)
+        if artefact:
+            cls.ARTEFACT = artefact
 
 
 @cache
