@@ -120,7 +120,7 @@ class _Demo:
         from segment5b_lib.engine.chain import run_states
         from segment5b_lib.engine.rerun import prepare_rerun
         from segment5b_lib.errors import StateRefusal
-        from segment5b_lib.phases.p1_artefacts import LOCAL_LANE
+        from segment5b_lib.phases.p1 import LOCAL_LANE
 
         with _timed_step("the corrections that this segment owns, on the unchanged cache"):
             local = prepare_rerun(baseline, "S4", LOCAL_LANE, threads=self.threads)

@@ -18,12 +18,10 @@ from segment5b_lib.gates import saved
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE, GATES
 from segment5b_lib.phases.engine.envelope import Body, DodItem
-from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, frame_section, gate_section
 from segment5b_lib.phases.engine.parameters import PhaseParameters
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item
 from segment5b_lib.phases.engine.repair import next_steps
-from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.p0_artefacts import (
     AxisLine,
     ContextLine,
@@ -36,7 +34,8 @@ from segment5b_lib.phases.p0_artefacts import (
     owner_lines,
 )
 from segment5b_lib.phases.p0_figures import FigureLine, PublishedFigures, figure_lines, figures_frame, verdict_counts
-from segment5b_lib.phases.p0_measures import EVIDENCE as MEASURED_ON
+from segment5b_lib.phases.p0_measures import MEASURED_ON
+from segment5b_lib.phases.shared_items import chain_complete
 from segment5b_lib.store.attachments import OWN_POLICIES
 from segment5b_lib.store.runs import Run
 

@@ -17,7 +17,7 @@ from segment5b_lib.model.statistics import TOP_ZONES
 from segment5b_lib.views.inequality import arrivals_by, gini
 from segment5b_lib.views.rhythm import HOUR_RANGES
 
-EVIDENCE: Final = (
+MEASURED_ON: Final = (
     "s1_time_grid_5B",
     "s1_grouping_5B",
     "s2_realised_intensity_5B",

@@ -3,6 +3,8 @@
 The first candidate carries the corrections that 5B owns (wall clock, a site of the row's own zone). Where its clock
 still fails and the cache is too short (T11), the decision is to reopen 2A; a run of the reopened world is P1's next
 candidate.
+
+P1's artefacts: what was locked, the gateboard, what the clock does, the horizon contract, whether 2A reopens.
 """
 
 from __future__ import annotations
@@ -13,19 +15,20 @@ from functools import cached_property
 from typing import Any, Final
 
 import polars as pl
-from pydantic import Field
 
+from segment5b_lib.contract.policies import POLICIES
+from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE
-from segment5b_lib.phases.engine.envelope import Body, DodItem
-from segment5b_lib.phases.engine.measured import Measured
+from segment5b_lib.identity import canonical_json, sha256_hex
+from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
 from segment5b_lib.phases.engine.page import Section, gate_section
-from segment5b_lib.phases.engine.parameters import WITNESSES, OnCandidate, RunName, RunNames
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
+from segment5b_lib.phases.engine.parameters import OnWitnessedCandidate
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item
 from segment5b_lib.phases.engine.repair import next_steps
-from segment5b_lib.phases.engine.shared_items import (
+from segment5b_lib.phases.shared_items import (
     CLOCK,
     CONSERVATION,
     LOCAL_TIME,
@@ -34,33 +37,111 @@ from segment5b_lib.phases.engine.shared_items import (
     counts_unmoved,
     gates_hold,
 )
-from segment5b_lib.phases.p1_artefacts import (
-    HorizonAndContract,
-    LockLine,
-    P1Closure,
-    P1ContractLock,
-    P1Gateboard,
-    ReopenDecision,
-    TemporalDiagnostics,
-    lock_lines,
-    seed_gates,
-)
-from segment5b_lib.store.catalogue import open_run
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.civil_time import days_since_transition, mismatch_by_date_and_zone, offset_distribution
 from segment5b_lib.views.horizon import cache_shortfalls
 
+LOCKED: Final = (
+    ("placement", "local_time_encoding", "wall_clock"),
+    ("routing", "physical_router.zone_binding", "row_zone"),
+    ("routing", "horizon_guard", "fail"),
+    ("validation", "civil_time_enforcement", "fail_closed"),
+)
+"""The 5B-local corrections of the clock: policy, key, value. The last two make them enforced."""
+LOCAL_LANE: Final = {f"{policy}.{key}": value for policy, key, value in LOCKED if key != "horizon_guard"}
+"""The locked keys as changes for a run on the cache as it is: with its guard up, S4 would not start."""
+
+
+class LockLine(Node):
+    """One policy key that P1 locks, and whether the run has the locked value."""
+
+    policy_file: str
+    policy_key: str
+    locked: str
+    found: str
+    policy_sha256: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether the run was made with the locked value."""
+        return self.found == self.locked
+
+
+class SeedGates(Node):
+    """The gates of one of the runs."""
+
+    run_id: str
+    seed: int
+    role: str
+    gates: list[GateResult]
+
+
+class P1ContractLock(Body, artefact="p1_contract_lock"):
+    """Which policy keys carry the correction, and their values in the candidate."""
+
+    locked: list[LockLine]
+
+
+class P1Gateboard(Body, artefact="p1_realism_gateboard"):
+    """Every gate of the candidate (in `gates`) and of its witnesses."""
+
+    witnesses: list[SeedGates]
+
+
+class TemporalDiagnostics(Body, artefact="p1_temporal_diagnostics"):
+    """What the candidate's clock does: errors by size, where and when, by days since the change, DST windows."""
+
+    offsets: list[dict[str, Any]]
+    worst_days: list[dict[str, Any]]
+    days_since_transition: list[dict[str, Any]]
+    windows: dict[str, Any]
+
+
+class HorizonAndContract(Body, artefact="p1_t11_t12_contract_check"):
+    """T11 and T12 in full: which zones fall short and what that costs, and how local columns are stored."""
+
+    shortfalls: list[dict[str, Any]]
+    t11: dict[str, Any]
+    t12: dict[str, Any]
+
+
+class ReopenDecision(Body, artefact="p1_2a_reopen_decision"):
+    """Whether 2A has to be reopened; written in both cases."""
+
+    triggered: bool
+    because: list[str]
+    command: str
+    already_reopened: list[dict[str, Any]]
+
+
+class P1Closure(Body, artefact="p1_closure"):
+    """P1's closure."""
+
+
+def lock_lines(run: Run) -> list[LockLine]:
+    """The locked keys as a run has them."""
+    return [
+        LockLine(
+            policy_file=POLICIES[policy],
+            policy_key=key,
+            locked=locked,
+            found=str(run.policies.at(policy, key)),
+            policy_sha256=sha256_hex(canonical_json(run.policies.document(policy))),
+        )
+        for policy, key, locked in LOCKED
+    ]
+
+
+def seed_gates(card: Scorecard) -> SeedGates:
+    """The gates of a witness."""
+    identity = card.identity
+    return SeedGates(run_id=identity["run_id"], seed=identity["seed"], role="witness", gates=list(card.results))
+
+
 _CORRECTIONS: Final = 2
 _CLOCK_KEYS: Final = tuple(gate for gate in (*CLOCK, *LOCAL_TIME) if "." not in gate)
 _WORST: Final = 20
-
-
-class P1Parameters(OnCandidate):
-    """A candidate, its witnesses, and the run that P0 was about."""
-
-    baseline: RunName = Field("@baseline", description="the run that P0 was about")
-    witnesses: RunNames = Field([], title="witness", description=WITNESSES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +193,7 @@ class P1Measured(Measured):
         )
 
 
-def measure(subject: Subject[P1Parameters]) -> P1Measured:
+def measure(subject: Subject[OnWitnessedCandidate]) -> P1Measured:
     """Score the candidate and its witnesses."""
     runs = [subject.run, *subject.others["witness"]]
     return measured_on([scorecard(run) for run in runs], subject.others["baseline"][0])
@@ -246,13 +327,10 @@ PHASE: Final = Phase(
     notebook="p1_civil_time",
     after=("P0",),
     hold=Decision.HOLD_P1_REOPEN,
-    parameters=P1Parameters,
+    parameters=OnWitnessedCandidate,
     artefacts=(P1ContractLock, P1Gateboard, TemporalDiagnostics, HorizonAndContract, ReopenDecision, P1Closure),
     pages=(P1Gateboard.ARTEFACT,),
-    roles=lambda run, parameters: {
-        "witness": [open_run(name) for name in parameters.witnesses],
-        "baseline": [open_run(parameters.baseline)],
-    },
+    roles=lambda run, parameters: parameters.others(),
     measure=measure,
     items=items,
     conclude=conclude,

@@ -31,15 +31,13 @@ from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE
 from segment5b_lib.gates.wording import value_text
 from segment5b_lib.phases.engine.envelope import Body, DodItem
-from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, gate_section
-from segment5b_lib.phases.engine.parameters import WITNESSES, OnCandidate, RunName, RunNames
-from segment5b_lib.phases.engine.phase import Conclusion, Files, Phase, Subject, item, not_applicable
+from segment5b_lib.phases.engine.parameters import OnWitnessedCandidate, RunName
+from segment5b_lib.phases.engine.phase import Conclusion, Files, Measured, Phase, Subject, item, not_applicable
 from segment5b_lib.phases.engine.repair import NextStep, NextSteps, next_steps
-from segment5b_lib.phases.engine.shared_items import FROZEN, audit_holds, chain_complete, gates_hold
 from segment5b_lib.phases.p2_artefacts import (
+    AGREES_WITHIN,
     CALIBRATED,
-    STANDARD_ERRORS,
     Candidate,
     CandidateLine,
     CandidateMatrix,
@@ -54,7 +52,7 @@ from segment5b_lib.phases.p2_artefacts import (
     matrix_section,
     reach_section,
 )
-from segment5b_lib.store.catalogue import open_run
+from segment5b_lib.phases.shared_items import FROZEN_GATES, audit_holds, chain_complete, gates_hold
 from segment5b_lib.store.postures import with_changes
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views import gateboard
@@ -62,11 +60,10 @@ from segment5b_lib.views import gateboard
 _MERCHANTS: Final = 20
 
 
-class P2Parameters(OnCandidate):
+class P2Parameters(OnWitnessedCandidate):
     """A candidate, its witnesses, and the run that calibration starts from."""
 
     baseline: RunName = Field("@baseline", description="the run that calibration starts from")
-    witnesses: RunNames = Field([], title="witness", description=WITNESSES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +150,7 @@ def items(measured: P2Measured) -> list[DodItem]:
     cards = measured.judged
     return [
         chain_complete("P2.1", [card.evidence.run for card in cards]),
-        gates_hold("P2.2", "the frozen rails hold", cards, FROZEN),
+        gates_hold("P2.2", "the frozen rails hold", cards, FROZEN_GATES),
         gates_hold("P2.3", "T6 and T7 pass on candidate and witness", cards, CALIBRATED),
         _margin(cards, measured.proposal),
         _predicted(measured.candidates),
@@ -182,7 +179,7 @@ def bodies(measured: P2Measured) -> list[Body]:
     policies = card.evidence.run.policies
     return [
         P2ContractLock(
-            rails=[card.result(gate) for gate in FROZEN],
+            rails=[card.result(gate) for gate in FROZEN_GATES],
             target=proposal.target.document(),
             policies=policies.document("lgcp") | policies.document("routing"),
         ),
@@ -259,7 +256,7 @@ def _predicted(lines: Sequence[CandidateLine]) -> DodItem:
         for line in lines
         if not line.agrees
     ]
-    text = f"measured values lie within {STANDARD_ERRORS} standard errors of their predictions"
+    text = f"measured values lie within {AGREES_WITHIN} standard errors of their predictions"
     furthest = max(abs(line.distance or 0.0) for line in lines)
     return item("P2.5", text, problems, f"{len(lines)} values, the furthest {furthest:.1f} standard errors off")
 
@@ -308,10 +305,7 @@ PHASE: Final = Phase(
     parameters=P2Parameters,
     artefacts=(P2ContractLock, Sensitivity, CandidateMatrix, P2Gateboard, Forensics, P2Closure),
     pages=(P2Gateboard.ARTEFACT,),
-    roles=lambda run, parameters: {
-        "witness": [open_run(name) for name in parameters.witnesses],
-        "baseline": [open_run(parameters.baseline)],
-    },
+    roles=lambda run, parameters: parameters.others(),
     measure=measure,
     items=items,
     conclude=conclude,

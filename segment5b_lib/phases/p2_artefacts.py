@@ -17,7 +17,7 @@ from segment5b_lib.phases.engine.envelope import Body, Node
 from segment5b_lib.phases.engine.page import Section
 
 CALIBRATED = ("T6", "T7")
-STANDARD_ERRORS = 3
+AGREES_WITHIN = 3
 """How far a measured value may lie from its prediction before the predictor is wrong."""
 
 
@@ -54,7 +54,7 @@ class CandidateLine(Node):
     @property
     def agrees(self) -> bool:
         """Whether the measured value lies within the stated sampling error."""
-        return self.distance is not None and abs(self.distance) <= STANDARD_ERRORS
+        return self.distance is not None and abs(self.distance) <= AGREES_WITHIN
 
 
 class CandidateMatrix(Body, artefact="p2_candidate_matrix"):

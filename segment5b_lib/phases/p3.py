@@ -15,13 +15,12 @@ from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE, WATCHED_BY_S5
 from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
-from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, gate_section
 from segment5b_lib.phases.engine.parameters import OnCandidate
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item
 from segment5b_lib.phases.engine.repair import next_steps
-from segment5b_lib.phases.engine.shared_items import FROZEN, audit_holds, chain_complete, gates_hold
 from segment5b_lib.phases.p3_thresholds import Mutation, ThresholdInventory, inventory, mutations, watched_gates
+from segment5b_lib.phases.shared_items import FROZEN_GATES, audit_holds, chain_complete, gates_hold
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.runs import Run
 
@@ -48,7 +47,7 @@ class Sentinel(Node):
     message: str
 
 
-class Sentinels(Body, artefact="p3_sentinels"):
+class SentinelProof(Body, artefact="p3_sentinels"):
     """What S5 watches in the candidate, and proof that its thresholds decide."""
 
     sentinels: list[Sentinel]
@@ -120,7 +119,7 @@ def items(measured: P3Measured) -> list[DodItem]:
         _followed(measured.mutations),
         _enforced(measured.modes),
         _unambiguous(run),
-        gates_hold("P3.8", "the frozen rails hold", [card], FROZEN),
+        gates_hold("P3.8", "the frozen rails hold", [card], FROZEN_GATES),
         audit_holds("P3.9", [card]),
     ]
 
@@ -136,7 +135,7 @@ def bodies(measured: P3Measured) -> list[Body]:
     """The inventory, and proof that thresholds decide."""
     return [
         ContractInventory(thresholds=measured.thresholds),
-        Sentinels(sentinels=measured.sentinels, mutations=list(measured.mutations), modes=measured.modes),
+        SentinelProof(sentinels=measured.sentinels, mutations=list(measured.mutations), modes=measured.modes),
         P3Closure(),
     ]
 
@@ -230,7 +229,7 @@ PHASE: Final = Phase(
     after=("P2",),
     hold=Decision.HOLD_P3_REMEDIATE,
     parameters=OnCandidate,
-    artefacts=(ContractInventory, Sentinels, P3Closure),
+    artefacts=(ContractInventory, SentinelProof, P3Closure),
     pages=(P3Closure.ARTEFACT,),
     measure=measure,
     items=items,

@@ -1,18 +1,21 @@
-"""P4: does it hold on every required seed? One run each; the class is a pure function of what was measured."""
+"""P4: does it hold on every required seed? One run each; the class is a pure function of what was measured.
+
+P4's artefacts: which runs stand for which seed, their gates, stability, runtime receipts, the class.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 from pydantic import Field
 
 from segment5b_lib.contract.commands import command
 from segment5b_lib.contract.verdicts import STANDS, GateResult
-from segment5b_lib.contract.words import Decision, Verdict
+from segment5b_lib.contract.words import STATES, Decision, Verdict
 from segment5b_lib.engine.retention import pin
 from segment5b_lib.gates.a06_replay import replay
 from segment5b_lib.gates.certificate_class import CertificateClass, SeedResults, classify
@@ -21,25 +24,79 @@ from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.t10_stability import stability
 from segment5b_lib.gates.table import EVIDENCE
-from segment5b_lib.phases.engine.envelope import Body, DodItem
-from segment5b_lib.phases.engine.measured import Measured
+from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
 from segment5b_lib.phases.engine.page import Section, gate_section
 from segment5b_lib.phases.engine.parameters import OnCandidate, RunName, RunNames
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item, not_applicable
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item, not_applicable
 from segment5b_lib.phases.engine.repair import NextSteps, next_steps, one_step
-from segment5b_lib.phases.engine.shared_items import chain_complete, gates_hold
-from segment5b_lib.phases.p4_artefacts import (
-    P4Closure,
-    RuntimeReceipts,
-    SeedAuthority,
-    SeedGateboard,
-    SeedMatrix,
-    Stability,
-    seed_lines,
-)
-from segment5b_lib.phases.popt_timing import Sample, timing_line, timing_of
+from segment5b_lib.phases.popt_timing import Sample, TimingLine, timing_line, timing_of
+from segment5b_lib.phases.shared_items import chain_complete, gates_hold
 from segment5b_lib.store.catalogue import open_run
 from segment5b_lib.store.runs import Run
+
+
+class SeedAuthority(Node):
+    """The run that stands for a seed, and the digest of its sealed bundle."""
+
+    seed: int
+    required: bool
+    run_id: str
+    manifest_fingerprint: str
+    parameter_hash: str
+    bundle_digest: str | None
+    states: dict[str, str]
+
+
+class SeedMatrix(Body, artefact="p4_seed_authority_matrix"):
+    """One run for each seed."""
+
+    seeds: list[SeedAuthority]
+
+
+class SeedGateboard(Body, artefact="p4_seed_gateboard"):
+    """The gates of every seed."""
+
+    by_seed: dict[str, list[GateResult]]
+
+
+class SeedStability(Body, artefact="p4_t10_stability"):
+    """T10: every key metric over the seeds, with its CV, and what the seeds share."""
+
+    t10: list[GateResult]
+    metrics: list[dict[str, Any]]
+    shared_inputs: dict[str, str]
+
+
+class RuntimeReceipts(Body, artefact="p4_state_runtime_receipts"):
+    """Runtime gates with their samples."""
+
+    runtime: list[GateResult]
+    samples: list[TimingLine]
+
+
+class P4Closure(Body, artefact="p4_closure"):
+    """P4's closure: the class, the scale it was earned at, and why it is no better one."""
+
+    closure_class: str
+    earned_at: str
+    short_of_bplus: list[str]
+
+
+def seed_lines(runs: Sequence[Run], required: Sequence[int]) -> list[SeedAuthority]:
+    """Which run stands for which seed."""
+    return [
+        SeedAuthority(
+            seed=run.receipt.seed,
+            required=run.receipt.seed in required,
+            run_id=run.run_id,
+            manifest_fingerprint=run.receipt.manifest_fingerprint,
+            parameter_hash=run.receipt.parameter_hash,
+            bundle_digest=run.counters("S5").get("bundle_digest"),
+            states={state: "complete" if run.marker(state) else "missing" for state in STATES},
+        )
+        for run in runs
+    ]
+
 
 _WITNESS_SEEDS: Final = 2
 
@@ -151,7 +208,9 @@ def bodies(measured: P4Measured) -> list[Body]:
     return [
         SeedMatrix(seeds=measured.seeds),
         SeedGateboard(by_seed={str(_seed_of(card)): list(card.results) for card in measured.scorecards}),
-        Stability(t10=[t10], metrics=t10.detail.get("metrics", []), shared_inputs=t10.detail.get("shared_inputs", {})),
+        SeedStability(
+            t10=[t10], metrics=t10.detail.get("metrics", []), shared_inputs=t10.detail.get("shared_inputs", {})
+        ),
         RuntimeReceipts(runtime=list(measured.runtime), samples=[timing_line("lane", lane) for lane in measured.lanes]),
         P4Closure(
             closure_class=certificate.decision.value,
@@ -263,7 +322,7 @@ PHASE: Final = Phase(
     after=("P3",),
     hold=Decision.HOLD_REMEDIATE,
     parameters=P4Parameters,
-    artefacts=(SeedMatrix, SeedGateboard, Stability, RuntimeReceipts, P4Closure),
+    artefacts=(SeedMatrix, SeedGateboard, SeedStability, RuntimeReceipts, P4Closure),
     pages=(P4Closure.ARTEFACT,),
     roles=lambda run, parameters: {"panel": [open_run(name) for name in parameters.panel]},
     measure=measure,

@@ -1,31 +1,100 @@
-"""P5: is it frozen and handed over? The manifest resolves, superseded runs are pruned, the decision stands alone."""
+"""P5: is it frozen and handed over? The manifest resolves, superseded runs are pruned, the decision stands alone.
+
+The freeze manifest: what the certificate is based on, back to the first decision, with digests.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from segment5b_lib.contract.words import Decision, ItemStatus, Verdict
+from segment5b_lib.contract.words import STATES, Decision, ItemStatus, Verdict
 from segment5b_lib.engine.retention import latest_receipt, read_receipt, superseded
-from segment5b_lib.phases.engine.attempts import read_artefact
-from segment5b_lib.phases.engine.envelope import Body, DodItem
-from segment5b_lib.phases.engine.measured import Measured
+from segment5b_lib.errors import MissingInputError
+from segment5b_lib.phases.engine.attempts import current, pointer_path, read_artefact, reports_folder, slug
+from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
 from segment5b_lib.phases.engine.page import Section
 from segment5b_lib.phases.engine.parameters import OnCandidate, RunName
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
-from segment5b_lib.phases.p5_manifest import Pointer, changed_outputs, decisions, pointers, unresolved
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item
 from segment5b_lib.store.catalogue import open_run
-from segment5b_lib.store.digest import sha256_file
+from segment5b_lib.store.digest import changed_files, sha256_file
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.roots import outputs_folder
-from segment5b_lib.store.runs import Run
+from segment5b_lib.store.runs import RECEIPT_FILE, Run
+from segment5b_lib.store.worlds import WORLD_FILE
 
-FROZEN: Final = {Decision.PASS_BPLUS_ROBUST: Decision.FROZEN_PASS_BPLUS, Decision.PASS_B: Decision.FROZEN_PASS_B}
+
+class Pointer(Node):
+    """One file that the freeze is based on; `path` is relative to the outputs folder."""
+
+    kind: Literal["world", "run", "policy", "marker", "bundle", "phase"]
+    path: str
+    sha256: str
+
+
+def decisions(phase: str, run_id: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """A phase's decision about a run and all those that it is based on, by (phase, run id), latest first.
+
+    Each is the first JSON artefact of its attempt: identity, items, decision, and who opened it.
+    """
+    path, pointer = pointer_path(slug(phase), run_id), current(slug(phase), run_id)
+    if pointer is None:
+        raise MissingInputError("5B.PHASE.POINTER_MISSING", f"{phase} has left no decision", where=str(path))
+    document = read_json(reports_folder(run_id) / pointer.documents[0].file)
+    documents = {(phase, run_id): document}
+    for opening in document["opened_by"]:
+        documents |= decisions(opening["phase"], opening["run_id"])
+    return documents
+
+
+def pointers(panel: Sequence[Run], rests_on: Sequence[tuple[str, str]]) -> list[Pointer]:
+    """Pointers to worlds, receipts, policies, markers and bundles of the panel, and to the decisions' artefacts."""
+    files = [pointer for run in panel for pointer in _of_run(run)]
+    files += [("phase", path) for phase, run_id in rests_on for path in _of_phase(phase, run_id)]
+    base = outputs_folder()
+    return [
+        Pointer(kind=kind, path=path.relative_to(base).as_posix(), sha256=sha256_file(path))
+        for kind, path in dict.fromkeys(files)
+    ]
+
+
+def _of_run(run: Run) -> Iterator[tuple[Any, Path]]:
+    yield "world", run.world.root / WORLD_FILE
+    yield "run", run.home / RECEIPT_FILE
+    yield from (("policy", path) for path in sorted((run.home / "policies").glob("*.yaml")))
+    yield from (("marker", run.marker_path(state)) for state in STATES)
+    yield from (("bundle", path) for path in sorted(run.bundle_folder.iterdir()) if path.is_file())
+
+
+def _of_phase(phase: str, run_id: str) -> Iterator[Path]:
+    pointer = current(slug(phase), run_id)
+    yield pointer_path(slug(phase), run_id)
+    yield from (reports_folder(run_id) / written.file for written in (pointer.artefacts if pointer else ()))
+
+
+def unresolved(manifest: Sequence[Pointer]) -> list[str]:
+    """Pointers that lead nowhere, or to bytes of another digest than they record."""
+    base = outputs_folder()
+    changed = changed_files({base / pointer.path: pointer.sha256 for pointer in manifest})
+    missing_first = sorted(changed, key=lambda file: file.found is not None)
+    return [
+        f"{file.path.relative_to(base).as_posix()}: {'missing' if file.found is None else 'changed'}"
+        for file in missing_first
+    ]
+
+
+def changed_outputs(panel: Sequence[Run]) -> list[str]:
+    """Outputs of the panel's runs that are no longer what their markers say."""
+    recorded = {path: digest for run in panel for path, digest in run.digests(*STATES).items()}
+    return [str(changed.path) for changed in changed_files(recorded)]
+
+
+FREEZES: Final = {Decision.PASS_BPLUS_ROBUST: Decision.FROZEN_PASS_BPLUS, Decision.PASS_B: Decision.FROZEN_PASS_B}
 """The certificate that P4 gave, and the word that freezes it."""
 
 
@@ -154,7 +223,7 @@ def conclude(measured: P5Measured, items: Sequence[DodItem]) -> Conclusion:
     """The word that freezes the certificate."""
     word = measured.certificate["decision"]
     seeds = ", ".join(str(run.receipt.seed) for run in measured.panel)
-    opens = FROZEN.get(Decision(word), Decision.HOLD_P5_REOPEN)
+    opens = FREEZES.get(Decision(word), Decision.HOLD_P5_REOPEN)
     return Conclusion(opens, [f"{word} on seeds {seeds}", *measured.residual_risks])
 
 
@@ -188,7 +257,7 @@ def sections(measured: P5Measured) -> list[Section]:
 
 def _certified(certificate: Mapping[str, Any]) -> DodItem:
     decision = Decision(certificate["decision"])
-    problems = [] if decision in FROZEN else [f"P4 says {decision.value}"]
+    problems = [] if decision in FREEZES else [f"P4 says {decision.value}"]
     problems += ["P4's closure is a what-if"] if certificate["what_if"] else []
     return item("P5.1", "a certificate stands, and is what P4 wrote", problems, decision.value)
 

@@ -9,16 +9,15 @@ from typing import Final
 import polars as pl
 
 from segment5b_lib.contract.commands import command
-from segment5b_lib.contract.words import STATES, Decision, ItemStatus
+from segment5b_lib.contract.words import STATES, Decision
 from segment5b_lib.engine.retention import pin
 from segment5b_lib.phases import popt1, popt2
 from segment5b_lib.phases.engine.attempts import pointer_path
 from segment5b_lib.phases.engine.envelope import Body, DodItem
-from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.order import SUBJECTS
 from segment5b_lib.phases.engine.page import Section
 from segment5b_lib.phases.engine.parameters import PhaseParameters
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, go_on
 from segment5b_lib.phases.engine.repair import NextSteps, one_step
 from segment5b_lib.phases.popt0_done import (
     PIN_FILE,
@@ -60,7 +59,7 @@ from segment5b_lib.views.timing import state_elapsed
 
 _LOCK_PAGE: Final = "popt0_baseline_lock"
 _ELAPSED: Final = "popt0_state_elapsed"
-_REDUCTIONS: Final = {"POPT.1": popt1.LEAST_REDUCTION, "POPT.2": popt2.LEAST_REDUCTION}
+_REDUCTIONS: Final = {"POPT.1": popt1.S1_REDUCTION, "POPT.2": popt2.S4_REDUCTION}
 
 
 class HotspotMap(Body, artefact="popt0_hotspot_map"):
@@ -243,14 +242,12 @@ def _pinned() -> str:
 
 
 def _next_steps(measured: Popt0Measured, items: Sequence[DodItem]) -> NextSteps:
-    run, order = measured.run, measured.order_of_work
-    red = [line.id for line in items if line.status is ItemStatus.RED]
-    if not red and order:
-        return one_step("performance", [order[0]], command("phase", order[0], "@last"))
+    run, first = measured.run, measured.order_of_work[:1]
+    opened = one_step("performance", first, command("phase", *first, "@last"))
     if run.attached:
-        show = command("show", run.run_id[:8])
-        return one_step("baseline", red, show, note="what the attached tree does not say")
-    return one_step("baseline", red, repeated(run))
+        note = "what the attached tree does not say"
+        return go_on(items, opened, "baseline", command("show", run.run_id[:8]), note=note)
+    return go_on(items, opened, "baseline", repeated(run))
 
 
 def _lock(run: Run) -> Section:

@@ -11,10 +11,9 @@ from segment5b_lib.contract.words import STATES, ItemStatus
 from segment5b_lib.phases.engine.envelope import DodItem
 from segment5b_lib.phases.engine.order import SUBJECTS
 from segment5b_lib.phases.engine.phase import item, not_applicable
-from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt0_hotspots import Hotspots, LaneBudget, Owner, ReductionTarget, StateBudget, unnamed
-from segment5b_lib.phases.popt_items import lanes_kept, pruned
 from segment5b_lib.phases.popt_timing import Timing, below_scale, too_few
+from segment5b_lib.phases.shared_items import chain_complete, lanes_kept, pruned
 from segment5b_lib.store.attachments import OWN_POLICIES
 from segment5b_lib.store.runs import Run, policies_digest
 

@@ -9,17 +9,15 @@ from typing import Final
 import polars as pl
 
 from segment5b_lib.contract.commands import command
-from segment5b_lib.contract.words import Decision, ItemStatus
+from segment5b_lib.contract.words import Decision
 from segment5b_lib.engine.chain import run_states
 from segment5b_lib.engine.throwaway import stale_bundles, throwaway
 from segment5b_lib.errors import Segment5BError
-from segment5b_lib.phases import popt_items
+from segment5b_lib.phases import shared_items
 from segment5b_lib.phases.engine.envelope import Body, DodItem, MeasuredValue
-from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item, not_applicable
-from segment5b_lib.phases.engine.repair import NextSteps, next_phase, one_step
-from segment5b_lib.phases.engine.shared_items import chain_complete
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, go_on, item, not_applicable
+from segment5b_lib.phases.engine.repair import next_phase
 from segment5b_lib.phases.popt4_overhead import (
     FEW_PAIRS,
     MOST_PAIRS,
@@ -32,7 +30,7 @@ from segment5b_lib.phases.popt4_overhead import (
     paired_replays,
     replay_states,
 )
-from segment5b_lib.phases.popt_structure import BUNDLE, bundle_faults
+from segment5b_lib.phases.popt_structure import S5_BUNDLE, bundle_faults
 from segment5b_lib.phases.popt_timing import (
     OnTimedRun,
     Timing,
@@ -46,6 +44,7 @@ from segment5b_lib.phases.popt_timing import (
     timing_in,
     timing_line,
 )
+from segment5b_lib.phases.shared_items import chain_complete
 from segment5b_lib.store.publish import write_file
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.timing import state_elapsed
@@ -147,14 +146,16 @@ def items(measured: Popt4Measured) -> list[DodItem]:
         _replayed(run, measured.replays),
         _cheap(run, measured.overhead),
         _auditable(measured.replays),
-        popt_items.lanes_kept("POPT.4.3b", run, REPLAYED),
-        popt_items.pruned("POPT.4.3c"),
+        shared_items.lanes_kept("POPT.4.3b", run, REPLAYED),
+        shared_items.pruned("POPT.4.3c"),
     ]
 
 
 def conclude(measured: Popt4Measured, items: Sequence[DodItem]) -> Conclusion:
     """POPT.5 is next."""
-    return Conclusion(Decision.UNLOCK_POPT5_CONTINUE, next_steps=_next_steps(measured.run, items))
+    again = command("rerun", "--run", measured.run.run_id[:8], "--changed", "S5")
+    next_steps = go_on(items, next_phase("POPT.5", "performance", measured.run), "S5", again)
+    return Conclusion(Decision.UNLOCK_POPT5_CONTINUE, next_steps=next_steps)
 
 
 def bodies(measured: Popt4Measured) -> list[Body]:
@@ -257,13 +258,6 @@ def _overhead_values(result: Overhead | None) -> tuple[MeasuredValue, ...]:
     )
 
 
-def _next_steps(run: Run, items: Sequence[DodItem]) -> NextSteps:
-    red = [line.id for line in items if line.status is ItemStatus.RED]
-    if red:
-        return one_step("S5", red, command("rerun", "--run", run.run_id[:8], "--changed", "S5"))
-    return next_phase("POPT.5", "performance", run)
-
-
 PHASE: Final = Phase(
     name="POPT.4",
     question="Is S5 strict, replayable and in budget, and is progress reporting cheap?",
@@ -279,5 +273,5 @@ PHASE: Final = Phase(
     conclude=conclude,
     bodies=bodies,
     sections=sections,
-    evidence=(BUNDLE,),
+    evidence=(S5_BUNDLE,),
 )

@@ -8,14 +8,12 @@ from typing import Final
 
 import polars as pl
 
-from segment5b_lib.contract.words import STATES, Decision, ItemStatus
+from segment5b_lib.contract.words import STATES, Decision
 from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
-from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.order import latest_decision
 from segment5b_lib.phases.engine.page import Section
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item, not_applicable
-from segment5b_lib.phases.engine.repair import NextSteps, next_phase, one_step
-from segment5b_lib.phases.engine.shared_items import chain_complete
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, go_on, item, not_applicable
+from segment5b_lib.phases.engine.repair import next_phase
 from segment5b_lib.phases.popt0_hotspots import Hotspots, LaneShare, Owner, StateLanes, hotspots
 from segment5b_lib.phases.popt_timing import (
     OnTimedRun,
@@ -35,6 +33,7 @@ from segment5b_lib.phases.popt_timing import (
     timing_of,
     too_few,
 )
+from segment5b_lib.phases.shared_items import chain_complete
 from segment5b_lib.store.catalogue import list_runs
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.timing import state_elapsed
@@ -170,7 +169,8 @@ def conclude(measured: Popt5Measured, items: Sequence[DodItem]) -> Conclusion:
     """Remediation starts, at this scale."""
     run = measured.run
     scale = f"GO_P0 at the {run.world.scale} scale" + (f": {reason}" if (reason := below_scale(run)) else "")
-    return Conclusion(Decision.GO_P0, [scale], next_steps=_next_steps(run, items))
+    next_steps = go_on(items, next_phase("P0", "remediation", run), "performance", repeated(run, _SECOND_SEED))
+    return Conclusion(Decision.GO_P0, [scale], next_steps=next_steps)
 
 
 def bodies(measured: Popt5Measured) -> list[Body]:
@@ -270,13 +270,6 @@ def _lane(name: str, states: Sequence[str], timings: Sequence[Timing | None], sa
         budget_s=next(budget.target_s for lane, budget in budgets_of(run).lanes.items() if lane == name),
         applies=not below_scale(run),
     )
-
-
-def _next_steps(run: Run, items: Sequence[DodItem]) -> NextSteps:
-    red = [line.id for line in items if line.status is ItemStatus.RED]
-    if not red:
-        return next_phase("P0", "remediation", run)
-    return one_step("performance", red, repeated(run, _SECOND_SEED))
 
 
 PHASE: Final = Phase(

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import polars as pl
 
-from segment5b_lib.contract.words import Decision, ItemStatus
+from segment5b_lib.contract.words import Decision
 from segment5b_lib.phases.engine.envelope import Body, DodItem
-from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.order import SUBJECTS
 from segment5b_lib.phases.engine.page import Section, frame_section
-from segment5b_lib.phases.engine.repair import NextSteps, next_phase, one_step
-from segment5b_lib.phases.popt_items import ReplayLine
+from segment5b_lib.phases.engine.phase import Measured, Phase, go_on
+from segment5b_lib.phases.engine.repair import NextSteps, next_phase
 from segment5b_lib.phases.popt_pair import BASELINE, CANDIDATE, Pair, PairParameters, RuntimeLine, pair_of
-from segment5b_lib.phases.popt_structure import CounterLine, DatasetLine
+from segment5b_lib.phases.popt_structure import WRITTEN, CounterLine, DatasetLine
 from segment5b_lib.phases.popt_timing import Timing, TimingLine, repeated
-from segment5b_lib.store.runs import Run
+from segment5b_lib.phases.shared_items import ReplayLine
 
-T = TypeVar("T", bound="LaneTiming")
-C = TypeVar("C", bound="PairClosure")
+P = TypeVar("P", bound=PairParameters)
+M = TypeVar("M", bound="PairMeasured")
 
 _ROWS: Final = {"S1": "groupings and buckets", "S2": "bucket rows", "S3": "bucket rows", "S4": "arrivals"}
 """What a row that a state writes stands for."""
@@ -144,26 +143,33 @@ class PairMeasured(Measured):
         return {} if line.role == CANDIDATE or isinstance(base, Timing) else base.lanes(self.pair.phase, line.name)
 
 
-def pair_roles(phase: str, run: Run, parameters: PairParameters) -> dict[str, list[Run]]:
-    """The other runs of the evidence: the baseline's, and those that replay the candidate."""
-    return pair_of(phase, run, parameters.baseline).others
-
-
-def lane_timing(kind: type[T], measured: PairMeasured) -> T:
-    """The artefact of both sides' times."""
-    return kind(baseline=measured.pair.baseline_name, samples=measured.samples, runtime=measured.runtime)
-
-
-def pair_closure(kind: type[C], measured: PairMeasured, **own: Any) -> C:
-    """The artefact of what was compared; `own` are further fields of its kind."""
-    reference = measured.pair.reference
-    return kind(
-        reference=reference.run_id if reference else None,
-        counters=measured.counters,
-        datasets=measured.datasets,
-        replays=measured.replays,
-        **own,
+def pair_phase(declared: Phase[P, M]) -> Phase[P, M]:
+    """What all phases have that compare a run with a baseline: roles, page, evidence, their place in POPT.0's order."""
+    return replace(
+        declared,
+        pages=(declared.artefacts[-1].ARTEFACT,),
+        roles=lambda run, parameters: pair_of(declared.name, run, parameters.baseline).others,
+        sections=pair_sections,
+        evidence=WRITTEN,
+        ranked=True,
     )
+
+
+def pair_bodies(
+    timing: type[LaneTiming], closure: type[PairClosure], own: Callable[[M], Mapping[str, object]] = lambda measured: {}
+) -> Callable[[M], list[Body]]:
+    """Both sides' times, and what was compared; `own` gives the fields that only this closure has."""
+
+    def bodies(measured: M) -> list[Body]:
+        pair = measured.pair
+        same = {name: getattr(measured, name) for name in ("counters", "datasets", "replays")}
+        reference = pair.reference.run_id if pair.reference else None
+        return [
+            timing(baseline=pair.baseline_name, samples=measured.samples, runtime=measured.runtime),
+            closure.model_validate({"reference": reference, **same, **own(measured)}),
+        ]
+
+    return bodies
 
 
 def pair_sections(measured: PairMeasured) -> list[Section]:
@@ -199,7 +205,5 @@ def _seconds(value: float | None, runs: int) -> str:
 
 def pair_next_steps(pair: Pair, opens: Decision, items: Sequence[DodItem]) -> NextSteps:
     """The phase that is open now; or, where an item is red, how to measure again after the change."""
-    red = [line.id for line in items if line.status is ItemStatus.RED]
-    if not red:
-        return next_phase(_OPENED[opens], "performance", pair.run)
-    return one_step(" and ".join(SUBJECTS[pair.phase]), red, repeated(pair.run))
+    opened = next_phase(_OPENED[opens], "performance", pair.run)
+    return go_on(items, opened, " and ".join(SUBJECTS[pair.phase]), repeated(pair.run))

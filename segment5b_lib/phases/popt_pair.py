@@ -42,7 +42,7 @@ from segment5b_lib.store.runs import Run
 PUBLISHED: Final = "published_run"
 """The file that ships: the plan's own figures."""
 
-Seconds = Annotated[float, Field(gt=0)]
+PositiveSeconds = Annotated[float, Field(gt=0)]
 State = Annotated[str, Field(pattern=r"^S[0-5]$")]
 LaneName = Annotated[str, Field(pattern="^(input_load|compute|validation|write)$")]
 Paired = Annotated[str, Field(pattern=r"^POPT\.[123]$")]
@@ -55,8 +55,8 @@ class _Strict(BaseModel):
 class Snapshot(_Strict):
     """What was measured on one occasion: seconds of wall time by state, and lanes where they were published."""
 
-    seconds: dict[State, Seconds]
-    lanes: dict[State, dict[LaneName, Seconds]] = Field(default_factory=dict)
+    seconds: dict[State, PositiveSeconds]
+    lanes: dict[State, dict[LaneName, PositiveSeconds]] = Field(default_factory=dict)
 
 
 class Reopened(_Strict):
@@ -73,7 +73,7 @@ class Figures(_Strict):
     run_id: str
     scale: str
     seed: int
-    segment_seconds: Seconds
+    segment_seconds: PositiveSeconds
     snapshots: dict[str, Snapshot]
     anchors: dict[Paired, dict[State, str]]
     reopened: Reopened

@@ -20,8 +20,8 @@ from segment5b_lib.store.engine_columns import sql_column
 from segment5b_lib.store.query import connect, q
 from segment5b_lib.store.runs import Run
 
-BUNDLE: Final = "validation_bundle_5B"
-EVIDENCE: Final = (*(name for state in STATES for name in spec_of(state).writes), BUNDLE)
+S5_BUNDLE: Final = "validation_bundle_5B"
+WRITTEN: Final = (*(name for state in STATES for name in spec_of(state).writes), S5_BUNDLE)
 """Datasets that are compared: everything that a run writes."""
 _WHOLE_ROW: Final = "(row)"
 _COLUMNS: Final = "DESCRIBE SELECT * FROM read_parquet(?, hive_partitioning = false)"
@@ -104,7 +104,7 @@ def datasets_of(reference: Run | None, candidate: Run, states: Sequence[str]) ->
     """Every dataset that some states write, in both runs; S5's is its bundle."""
     if reference is None:
         return []
-    names = [name for state in states for name in (spec_of(state).writes or (BUNDLE,))]
+    names = [name for state in states for name in (spec_of(state).writes or (S5_BUNDLE,))]
     # A dataset that is written on request only may be in neither.
     written = [name for name in names if _files(reference, name) or _files(candidate, name)]
     return [_dataset_line(name, reference, candidate) for name in written]
@@ -114,7 +114,7 @@ def _dataset_line(name: str, reference: Run, candidate: Run) -> DatasetLine:
     before, after = _files(reference, name), _files(candidate, name)
     if before == after:
         return DatasetLine(dataset_id=name, compared_by="bytes", differs=[], equal=True)
-    if name == BUNDLE or dataset(name).schema is None or not (before and after):
+    if name == S5_BUNDLE or dataset(name).schema is None or not (before and after):
         differs = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
         return DatasetLine(dataset_id=name, compared_by="bytes", differs=differs, equal=False)
     old, new = column_digests(reference, name, before), column_digests(candidate, name, after)

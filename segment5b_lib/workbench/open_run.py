@@ -16,7 +16,7 @@ from segment5b_lib.errors import MissingInputError
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.phases.engine.shown import IdentityCard, identity_card
+from segment5b_lib.phases.engine.page import IdentityCard, identity_card
 from segment5b_lib.store import catalogue
 from segment5b_lib.store.engine_columns import sql_column
 from segment5b_lib.store.parquet import check_files

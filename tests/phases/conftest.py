@@ -13,7 +13,7 @@ import pytest
 
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.phases.engine import execution
-from segment5b_lib.phases.engine.shown import PhaseDecision, Published
+from segment5b_lib.phases.engine.page import PhaseDecision, Published
 from segment5b_lib.phases.engine.table import PHASES
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World

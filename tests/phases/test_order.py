@@ -15,10 +15,9 @@ from segment5b_lib.errors import GateRefusal, InputError, UsageError
 from segment5b_lib.phases.engine.attempts import current, pointer_path, reports_folder
 from segment5b_lib.phases.engine.envelope import Body, DodItem, schema
 from segment5b_lib.phases.engine.execution import PhaseExecution, execution
-from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.order import openings
 from segment5b_lib.phases.engine.parameters import PhaseParameters
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, decide, item, not_applicable
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, decide, item, not_applicable
 from segment5b_lib.store.runs import Run
 from tests.conftest import finished_run
 from tests.decisions import speak

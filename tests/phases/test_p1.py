@@ -17,7 +17,7 @@ from segment5b_lib.gates.score import score
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.phases import p1
 from segment5b_lib.phases.engine.envelope import schema
-from segment5b_lib.phases.p1_artefacts import lock_lines
+from segment5b_lib.phases.p1 import lock_lines
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 from tests.conftest import finished_run

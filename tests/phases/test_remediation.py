@@ -23,7 +23,7 @@ from segment5b_lib.engine.retention import prune, superseded
 from segment5b_lib.phases import p2, p4, p5
 from segment5b_lib.phases.engine.envelope import schema
 from segment5b_lib.phases.engine.execution import PhaseExecution
-from segment5b_lib.phases.p5_manifest import pointers, unresolved
+from segment5b_lib.phases.p5 import pointers, unresolved
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World

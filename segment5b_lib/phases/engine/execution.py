@@ -23,36 +23,28 @@ from segment5b_lib.phases.engine.envelope import (
     measured_values,
     verified_inputs,
 )
-from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.order import openings, order_of_work
-from segment5b_lib.phases.engine.page import Section, markdown
+from segment5b_lib.phases.engine.page import (
+    IdentityCard,
+    Items,
+    PhaseDecision,
+    Published,
+    Section,
+    identity_card,
+    markdown,
+)
 from segment5b_lib.phases.engine.parameters import checked
-from segment5b_lib.phases.engine.phase import Conclusion, Files, M, P, Phase, Subject, decide, item
+from segment5b_lib.phases.engine.phase import Conclusion, Files, M, Measured, P, Phase, Subject, decide, item
 from segment5b_lib.phases.engine.repair import NOTHING, NextSteps
-from segment5b_lib.phases.engine.shown import IdentityCard, Items, PhaseDecision, Published, identity_card
 from segment5b_lib.store.catalogue import open_run
 from segment5b_lib.version import __version__
 
-_NAMES = (
-    "decision",
-    "identity",
-    "items",
-    "measured",
-    "next_steps",
-    "parameters",
-    "publish",
-    "question",
-    "scorecard",
-    "subject",
-    "with_parameters",
-)
 
-
-class StepResults(NamedTuple):
+class StepResults(NamedTuple, Generic[M]):
     """Everything that one execution has taken and derived; nothing in it is read or computed a second time."""
 
     inputs: Sequence[InputDigest]
-    measured: Measured
+    measured: M
     items: Items
     conclusion: Conclusion
     bodies: Sequence[Body | None]
@@ -94,8 +86,7 @@ class PhaseExecution(Generic[P, M]):
         ------
         Segment5BError : the evidence could not be taken; the attempt's artefacts record the error and hold.
         """
-        measured: M = self._results.measured  # type: ignore[assignment]  # StepResults is not generic
-        return measured
+        return self._results.measured
 
     @property
     def items(self) -> Items:
@@ -145,13 +136,13 @@ class PhaseExecution(Generic[P, M]):
         return published
 
     @property
-    def _results(self) -> StepResults:
+    def _results(self) -> StepResults[M]:
         if isinstance(self._taken, Segment5BError):
             raise self._taken
         return self._taken
 
     @cached_property
-    def _taken(self) -> StepResults | Segment5BError:
+    def _taken(self) -> StepResults[M] | Segment5BError:
         inputs: list[InputDigest] = []
         try:
             inputs += self._inputs()
@@ -160,7 +151,7 @@ class PhaseExecution(Generic[P, M]):
             self._record(inputs, error)
             return error
 
-    def _take(self, inputs: Sequence[InputDigest]) -> StepResults:
+    def _take(self, inputs: Sequence[InputDigest]) -> StepResults[M]:
         phase = self.phase
         measured = phase.measure(self.subject)
         items = Items(phase.items(measured))
@@ -191,7 +182,7 @@ class PhaseExecution(Generic[P, M]):
                 ]
         return lines
 
-    def _write(self, results: StepResults, decision: PhaseDecision, error: Segment5BError | None) -> Published:
+    def _write(self, results: StepResults[Any], decision: PhaseDecision, error: Segment5BError | None) -> Published:
         phase, run, what_if = self.phase, self.subject.run, self.parameters.as_what_if
         opened = opened_by(phase, self.subject)
         with next_attempt(phase.slug, run.run_id, what_if=what_if) as attempt:
@@ -214,11 +205,18 @@ class PhaseExecution(Generic[P, M]):
                 "created_utc": utc_now(),
             }
             envelope = FailedArtefact(**fields, error=error.context()) if error else Artefact(**fields, error=None)
-            paths = attempt.publish(_files(phase, envelope, results), _outcome(envelope, results))
+            outcome = Outcome(
+                decision=envelope.decision.value,
+                created_utc=envelope.created_utc,
+                items={line.id: line.status.value for line in results.items},
+                reasons=decision.reasons,
+                next=tuple(step.text for step in results.conclusion.next_steps.steps),
+            )
+            paths = attempt.publish(_files(phase, envelope, results), outcome)
         return Published(phase.name, attempt.number, decision, tuple(paths))
 
     def __dir__(self) -> list[str]:
-        return list(_NAMES)
+        return ["subject", *(name for name in vars(type(self)) if not name.startswith("_"))]
 
     def _repr_html_(self) -> str:
         return f"<p><b>{escape(self.phase.name)}</b> {escape(self.question)}</p>{self.identity._repr_html_()}"
@@ -269,7 +267,7 @@ def _prepared(phase: Phase[P, M], values: Mapping[str, Any]) -> tuple[Phase[P, M
     return phase, subject
 
 
-def _files(phase: Phase[Any, Any], envelope: Artefact | FailedArtefact, results: StepResults) -> Files:
+def _files(phase: Phase[Any, Any], envelope: Artefact | FailedArtefact, results: StepResults[Any]) -> Files:
     """Every artefact's bytes by (name, extension)."""
     files = {
         (kind.ARTEFACT, "json"): content(envelope.model_copy(update={"artefact": kind.ARTEFACT}), body)
@@ -277,14 +275,3 @@ def _files(phase: Phase[Any, Any], envelope: Artefact | FailedArtefact, results:
     }
     page = markdown(envelope, phase.question, results.sections).encode()
     return {**files, **{(name, "md"): page for name in phase.pages}, **results.files}
-
-
-def _outcome(envelope: Artefact | FailedArtefact, results: StepResults) -> Outcome:
-    """What the attempt has come to, for its pointer."""
-    return Outcome(
-        decision=envelope.decision.value,
-        created_utc=envelope.created_utc,
-        items={line.id: line.status.value for line in results.items},
-        reasons=tuple(envelope.reasons),
-        next=tuple(step.text for step in results.conclusion.next_steps.steps),
-    )

@@ -17,12 +17,11 @@ from pydantic.fields import FieldInfo
 
 from segment5b_lib.errors import UsageError
 from segment5b_lib.store.catalogue import open_run
+from segment5b_lib.store.runs import Run
 
-Checked = TypeVar("Checked", bound="Parameters")
+AnyParameters = TypeVar("AnyParameters", bound="Parameters")
 
 ANY_RUN: Final = "the run to look at: an id, the start of one, or a role such as @baseline"
-CANDIDATE: Final = "the candidate: an id, the start of one, or a role"
-WITNESSES: Final = "runs of other seeds, made from the same world and policies"
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,20 @@ class PhaseParameters(Parameters):
 class OnCandidate(PhaseParameters):
     """Of a phase that judges a candidate."""
 
-    run_id: RunName = Field("@candidate", description=CANDIDATE)
+    run_id: RunName = Field("@candidate", description="the candidate: an id, the start of one, or a role")
+
+
+class OnWitnessedCandidate(OnCandidate):
+    """Of a phase that judges a candidate with its witnesses, against an earlier run."""
+
+    baseline: RunName = Field("@baseline", description="the run that P0 was about")
+    witnesses: RunNames = Field(
+        [], title="witness", description="runs of other seeds, made from the same world and policies"
+    )
+
+    def others(self) -> dict[str, list[Run]]:
+        """The other runs by role."""
+        return {"witness": [open_run(name) for name in self.witnesses], "baseline": [open_run(self.baseline)]}
 
 
 def _resolved(value: str | list[str], id_of: Callable[[str], str]) -> str | list[str]:
@@ -79,14 +91,14 @@ def _resolved(value: str | list[str], id_of: Callable[[str], str]) -> str | list
 
 
 def checked(
-    model: type[Checked],
+    model: type[AnyParameters],
     values: Mapping[str, Any],
     *,
     code: str,
     where: str,
     next_step: str,
     needed: Collection[str] = (),
-) -> Checked:
+) -> AnyParameters:
     """Parameters by name and type, or an error that names the offender; those `needed` may not be left to a default.
 
     Raises
