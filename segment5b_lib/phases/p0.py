@@ -17,22 +17,12 @@ from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.gates import saved
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE, GATES
+from segment5b_lib.phases import p0_artefacts
 from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.page import Section, frame_section, gate_section
 from segment5b_lib.phases.engine.parameters import PhaseParameters
 from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item
 from segment5b_lib.phases.engine.repair import next_steps
-from segment5b_lib.phases.p0_artefacts import (
-    AxisLine,
-    ContextLine,
-    OwnerLine,
-    OwnerStateMatrix,
-    RealismGateboard,
-    axis_lines,
-    context_frame,
-    context_lines,
-    owner_lines,
-)
 from segment5b_lib.phases.p0_figures import FigureLine, PublishedFigures, figure_lines, figures_frame, verdict_counts
 from segment5b_lib.phases.p0_measures import MEASURED_ON
 from segment5b_lib.phases.shared_items import chain_complete
@@ -55,24 +45,24 @@ class P0Measured(Measured):
     figures: tuple[FigureLine, ...]
 
     @cached_property
-    def context(self) -> list[ContextLine]:
+    def context(self) -> list[p0_artefacts.ContextLine]:
         """Bounds from before the plan: context, never a verdict."""
-        return context_lines(self.scorecard)
+        return p0_artefacts.context_lines(self.scorecard)
 
     @cached_property
-    def axes(self) -> list[AxisLine]:
+    def axes(self) -> list[p0_artefacts.AxisLine]:
         """How each axis of realism stands."""
-        return axis_lines(self.scorecard)
+        return p0_artefacts.axis_lines(self.scorecard)
 
     @cached_property
-    def owners(self) -> list[OwnerLine]:
+    def owners(self) -> list[p0_artefacts.OwnerLine]:
         """Every failed gate with its owner."""
-        return owner_lines(self.scorecard)
+        return p0_artefacts.owner_lines(self.scorecard)
 
     @cached_property
     def earlier_bounds(self) -> pl.DataFrame:
         """`context` as texts."""
-        return context_frame(self.context)
+        return p0_artefacts.context_frame(self.context)
 
     @cached_property
     def published_figures(self) -> pl.DataFrame:
@@ -124,8 +114,8 @@ def conclude(measured: P0Measured, items: Sequence[DodItem]) -> Conclusion:
 def bodies(measured: P0Measured) -> list[Body]:
     """The gateboard, the owners, the published figures."""
     return [
-        RealismGateboard(context=measured.context),
-        OwnerStateMatrix(axes=measured.axes, owners=measured.owners),
+        p0_artefacts.RealismGateboard(context=measured.context),
+        p0_artefacts.OwnerStateMatrix(axes=measured.axes, owners=measured.owners),
         PublishedFigures(figures=list(measured.figures)),
     ]
 
@@ -193,7 +183,7 @@ def _owners(scorecard: Scorecard) -> DodItem:
     return item("P0.5", "every failing gate has exactly one owner", problems, evidence)
 
 
-def _axes(lines: Sequence[AxisLine]) -> DodItem:
+def _axes(lines: Sequence[p0_artefacts.AxisLine]) -> DodItem:
     """An axis is attributed when something on it was measured and what fails has an owner."""
     problems = [
         f"{line.axis}: nothing measured"
@@ -222,8 +212,8 @@ PHASE: Final = Phase(
     after=("POPT.5",),
     hold=Decision.HOLD_P0_REOPEN,
     parameters=PhaseParameters,
-    artefacts=(RealismGateboard, OwnerStateMatrix, PublishedFigures),
-    pages=(RealismGateboard.ARTEFACT,),
+    artefacts=(p0_artefacts.RealismGateboard, p0_artefacts.OwnerStateMatrix, PublishedFigures),
+    pages=(p0_artefacts.RealismGateboard.ARTEFACT,),
     measure=measure,
     items=items,
     conclude=conclude,

@@ -23,20 +23,12 @@ from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE
 from segment5b_lib.identity import canonical_json, sha256_hex
+from segment5b_lib.phases import shared_items
 from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
 from segment5b_lib.phases.engine.page import Section, gate_section
 from segment5b_lib.phases.engine.parameters import OnWitnessedCandidate
 from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item
 from segment5b_lib.phases.engine.repair import next_steps
-from segment5b_lib.phases.shared_items import (
-    CLOCK,
-    CONSERVATION,
-    LOCAL_TIME,
-    audit_holds,
-    chain_complete,
-    counts_unmoved,
-    gates_hold,
-)
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.civil_time import days_since_transition, mismatch_by_date_and_zone, offset_distribution
@@ -140,7 +132,7 @@ def seed_gates(card: Scorecard) -> SeedGates:
 
 
 _CORRECTIONS: Final = 2
-_CLOCK_KEYS: Final = tuple(gate for gate in (*CLOCK, *LOCAL_TIME) if "." not in gate)
+_CLOCK_KEYS: Final = tuple(gate for gate in (*shared_items.CLOCK, *shared_items.LOCAL_TIME) if "." not in gate)
 _WORST: Final = 20
 
 
@@ -176,7 +168,7 @@ class P1Measured(Measured):
     def reopening(self) -> ReopenDecision:
         """Whether 2A has to be reopened: the clock fails after the local corrections, and the cache is too short."""
         card = self.scorecard
-        failing = [gate for gate in CLOCK if card.result(gate).verdict is Verdict.FAIL]
+        failing = [gate for gate in shared_items.CLOCK if card.result(gate).verdict is Verdict.FAIL]
         missing = [line.policy_key for line in self.locked[:_CORRECTIONS] if not line.holds]
         t11 = card.result("T11").verdict
         short = t11 is Verdict.FAIL
@@ -217,15 +209,15 @@ def items(measured: P1Measured) -> list[DodItem]:
     """The clock is right on every run, locked, witnessed and enforced, and nothing else has moved."""
     cards, runs = measured.scorecards, measured.runs
     return [
-        chain_complete("P1.1", runs),
+        shared_items.chain_complete("P1.1", runs),
         _locked(runs),
-        gates_hold("P1.3", "T1, T2 and T3 pass on candidate and witness", cards, CLOCK),
-        gates_hold("P1.4", "T11 and T12 pass on candidate and witness", cards, LOCAL_TIME),
+        shared_items.gates_hold("P1.3", "T1, T2 and T3 pass on candidate and witness", cards, shared_items.CLOCK),
+        shared_items.gates_hold("P1.4", "T11 and T12 pass on candidate and witness", cards, shared_items.LOCAL_TIME),
         _witnessed(runs),
         _enforced(runs, measured.reports),
-        gates_hold("P1.7", "conservation and nullability hold", cards, CONSERVATION),
-        counts_unmoved("P1.8", measured.baseline, runs),
-        audit_holds("P1.9", cards),
+        shared_items.gates_hold("P1.7", "conservation and nullability hold", cards, shared_items.CONSERVATION),
+        shared_items.counts_unmoved("P1.8", measured.baseline, runs),
+        shared_items.audit_holds("P1.9", cards),
     ]
 
 

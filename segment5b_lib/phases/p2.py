@@ -30,28 +30,12 @@ from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE
 from segment5b_lib.gates.wording import value_text
+from segment5b_lib.phases import p2_artefacts
 from segment5b_lib.phases.engine.envelope import Body, DodItem
 from segment5b_lib.phases.engine.page import Section, gate_section
 from segment5b_lib.phases.engine.parameters import OnWitnessedCandidate, RunName
 from segment5b_lib.phases.engine.phase import Conclusion, Files, Measured, Phase, Subject, item, not_applicable
 from segment5b_lib.phases.engine.repair import NextStep, NextSteps, next_steps
-from segment5b_lib.phases.p2_artefacts import (
-    AGREES_WITHIN,
-    CALIBRATED,
-    Candidate,
-    CandidateLine,
-    CandidateMatrix,
-    Forensics,
-    P2Closure,
-    P2ContractLock,
-    P2Gateboard,
-    Sensitivity,
-    candidate_lines,
-    gates_of_others,
-    matrix_csv,
-    matrix_section,
-    reach_section,
-)
 from segment5b_lib.phases.shared_items import FROZEN_GATES, audit_holds, chain_complete, gates_hold
 from segment5b_lib.store.postures import with_changes
 from segment5b_lib.store.runs import Run
@@ -80,7 +64,7 @@ class P2Measured(Measured):
     zones, merchants : the ten largest zones, and the merchants behind them
     """
 
-    runs: tuple[Candidate, ...]
+    runs: tuple[p2_artefacts.Candidate, ...]
     proposal: Proposal
     leverage: pl.DataFrame
     by_seed: Mapping[int, Prediction]
@@ -94,9 +78,9 @@ class P2Measured(Measured):
         return [run.card for run in self.runs if run.role != "baseline"]
 
     @cached_property
-    def candidates(self) -> list[CandidateLine]:
+    def candidates(self) -> list[p2_artefacts.CandidateLine]:
         """T6 and T7 of every run with their predictions."""
-        return candidate_lines(self.runs)
+        return p2_artefacts.candidate_lines(self.runs)
 
     @property
     def reach(self) -> list[dict[str, Any]]:
@@ -120,7 +104,7 @@ class P2Measured(Measured):
     @property
     def bands(self) -> dict[str, dict[str, tuple[float, float]]]:
         """Bounds of T6 and T7 by level, as the candidate's policy has them."""
-        return gateboard.bands(self.runs[0].card.evidence.policy, CALIBRATED)
+        return gateboard.bands(self.runs[0].card.evidence.policy, p2_artefacts.CALIBRATED)
 
 
 def measure(subject: Subject[P2Parameters]) -> P2Measured:
@@ -128,7 +112,9 @@ def measure(subject: Subject[P2Parameters]) -> P2Measured:
     run, predictor = subject.run, Predictor(subject.run)
     roles = [(role, other) for role in ("witness", "baseline") for other in subject.others[role]]
     runs = [
-        Candidate(role, scorecard(other), (predictor if other.run_id == run.run_id else Predictor(other)).predict())
+        p2_artefacts.Candidate(
+            role, scorecard(other), (predictor if other.run_id == run.run_id else Predictor(other)).predict()
+        )
         for role, other in [("candidate", run), *roles]
     ]
     proposal = propose(run, seeds=required_seeds(run), predictor=predictor)
@@ -151,7 +137,7 @@ def items(measured: P2Measured) -> list[DodItem]:
     return [
         chain_complete("P2.1", [card.evidence.run for card in cards]),
         gates_hold("P2.2", "the frozen rails hold", cards, FROZEN_GATES),
-        gates_hold("P2.3", "T6 and T7 pass on candidate and witness", cards, CALIBRATED),
+        gates_hold("P2.3", "T6 and T7 pass on candidate and witness", cards, p2_artefacts.CALIBRATED),
         _margin(cards, measured.proposal),
         _predicted(measured.candidates),
         _every_seed(measured),
@@ -178,33 +164,33 @@ def bodies(measured: P2Measured) -> list[Body]:
     card, proposal = measured.scorecard, measured.proposal
     policies = card.evidence.run.policies
     return [
-        P2ContractLock(
+        p2_artefacts.P2ContractLock(
             rails=[card.result(gate) for gate in FROZEN_GATES],
             target=proposal.target.document(),
             policies=policies.document("lgcp") | policies.document("routing"),
         ),
-        Sensitivity(
+        p2_artefacts.Sensitivity(
             leverage=measured.leverage.to_dicts(),
             verdicts=measured.reach,
             proposal={**proposal.document(), "changes": candidate_changes(proposal)},
         ),
-        CandidateMatrix(candidates=measured.candidates),
-        P2Gateboard(others_gates=gates_of_others(measured.runs)),
-        Forensics(zones=measured.zones.to_dicts(), merchants=measured.merchants.to_dicts()),
-        P2Closure(),
+        p2_artefacts.CandidateMatrix(candidates=measured.candidates),
+        p2_artefacts.P2Gateboard(others_gates=p2_artefacts.gates_of_others(measured.runs)),
+        p2_artefacts.Forensics(zones=measured.zones.to_dicts(), merchants=measured.merchants.to_dicts()),
+        p2_artefacts.P2Closure(),
     ]
 
 
 def files(measured: P2Measured) -> Files:
     """The candidate matrix as CSV."""
-    return {(CandidateMatrix.ARTEFACT, "csv"): matrix_csv(measured.candidates)}
+    return {(p2_artefacts.CandidateMatrix.ARTEFACT, "csv"): p2_artefacts.matrix_csv(measured.candidates)}
 
 
 def sections(measured: P2Measured) -> list[Section]:
     """Predicted and measured, what this segment can reach, the gates."""
     return [
-        matrix_section(measured.candidates),
-        reach_section(measured.proposal.local),
+        p2_artefacts.matrix_section(measured.candidates),
+        p2_artefacts.reach_section(measured.proposal.local),
         *(gate_section(card) for card in measured.judged),
     ]
 
@@ -248,7 +234,7 @@ def _margin(cards: Sequence[Scorecard], proposal: Proposal) -> DodItem:
     return item("P2.4", "B and B+ hold together, on candidate and witness", problems, ", ".join(shown))
 
 
-def _predicted(lines: Sequence[CandidateLine]) -> DodItem:
+def _predicted(lines: Sequence[p2_artefacts.CandidateLine]) -> DodItem:
     problems = [
         f"{line.gate_id} of {line.role} {line.run_id[:8]}: measured {line.distance:.1f} standard errors from predicted"
         if line.distance is not None
@@ -256,7 +242,7 @@ def _predicted(lines: Sequence[CandidateLine]) -> DodItem:
         for line in lines
         if not line.agrees
     ]
-    text = f"measured values lie within {AGREES_WITHIN} standard errors of their predictions"
+    text = f"measured values lie within {p2_artefacts.AGREES_WITHIN} standard errors of their predictions"
     furthest = max(abs(line.distance or 0.0) for line in lines)
     return item("P2.5", text, problems, f"{len(lines)} values, the furthest {furthest:.1f} standard errors off")
 
@@ -287,12 +273,12 @@ def _blocked(card: Scorecard, proposal: Proposal) -> bool:
 
 def _next_steps(card: Scorecard, proposal: Proposal) -> NextSteps:
     """What calculation proposes comes before what the failing gates' owners would do one by one."""
-    failing = tuple(gate for gate in CALIBRATED if card.result(gate).verdict is Verdict.FAIL)
+    failing = tuple(gate for gate in p2_artefacts.CALIBRATED if card.result(gate).verdict is Verdict.FAIL)
     if not failing or not proposal.reached:
         return next_steps(card)
     out = command("calibrate", card.identity["run_id"][:8], "--target", "bplus", "--out", "bplus.yaml")
     steps = [NextStep("calibration", failing, (step,)) for step in (out, *commands(proposal, "bplus.yaml"))]
-    others = [step for step in next_steps(card).steps if not set(step.about) <= set(CALIBRATED)]
+    others = [step for step in next_steps(card).steps if not set(step.about) <= set(p2_artefacts.CALIBRATED)]
     return NextSteps((*steps, *others))
 
 
@@ -303,8 +289,15 @@ PHASE: Final = Phase(
     after=("P1",),
     hold=Decision.HOLD_P2_REOPEN,
     parameters=P2Parameters,
-    artefacts=(P2ContractLock, Sensitivity, CandidateMatrix, P2Gateboard, Forensics, P2Closure),
-    pages=(P2Gateboard.ARTEFACT,),
+    artefacts=(
+        p2_artefacts.P2ContractLock,
+        p2_artefacts.Sensitivity,
+        p2_artefacts.CandidateMatrix,
+        p2_artefacts.P2Gateboard,
+        p2_artefacts.Forensics,
+        p2_artefacts.P2Closure,
+    ),
+    pages=(p2_artefacts.P2Gateboard.ARTEFACT,),
     roles=lambda run, parameters: parameters.others(),
     measure=measure,
     items=items,

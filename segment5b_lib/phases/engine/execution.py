@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, Self
 from segment5b_lib.errors import Segment5BError
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.identity import utc_now
+from segment5b_lib.phases.engine import page
 from segment5b_lib.phases.engine.attempts import Outcome, next_attempt
 from segment5b_lib.phases.engine.envelope import (
     Artefact,
@@ -24,15 +25,6 @@ from segment5b_lib.phases.engine.envelope import (
     verified_inputs,
 )
 from segment5b_lib.phases.engine.order import openings, order_of_work
-from segment5b_lib.phases.engine.page import (
-    IdentityCard,
-    Items,
-    PhaseDecision,
-    Published,
-    Section,
-    identity_card,
-    markdown,
-)
 from segment5b_lib.phases.engine.parameters import checked
 from segment5b_lib.phases.engine.phase import Conclusion, Files, M, Measured, P, Phase, Subject, decide, item
 from segment5b_lib.phases.engine.repair import NOTHING, NextSteps
@@ -45,10 +37,10 @@ class StepResults(NamedTuple, Generic[M]):
 
     inputs: Sequence[InputDigest]
     measured: M
-    items: Items
+    items: page.Items
     conclusion: Conclusion
     bodies: Sequence[Body | None]
-    sections: Sequence[Section]
+    sections: Sequence[page.Section]
     files: Files
 
 
@@ -74,9 +66,9 @@ class PhaseExecution(Generic[P, M]):
         return self.subject.parameters
 
     @cached_property
-    def identity(self) -> IdentityCard:
+    def identity(self) -> page.IdentityCard:
         """Who the run is."""
-        return identity_card(self.subject.run)
+        return page.identity_card(self.subject.run)
 
     @property
     def measured(self) -> M:
@@ -89,12 +81,12 @@ class PhaseExecution(Generic[P, M]):
         return self._results.measured
 
     @property
-    def items(self) -> Items:
+    def items(self) -> page.Items:
         """The definition of done."""
         return self._results.items
 
     @cached_property
-    def decision(self) -> PhaseDecision:
+    def decision(self) -> page.PhaseDecision:
         """The word, why, and the definition of done that it is based on."""
         return self._decision(self.items, self._results.conclusion)
 
@@ -108,7 +100,7 @@ class PhaseExecution(Generic[P, M]):
         """The gates of the run, where the phase measures them."""
         return self.measured.scorecard
 
-    def publish(self) -> Published:
+    def publish(self) -> page.Published:
         """Write what was measured as a new attempt, then perform the phase's effects. A second call writes nothing.
 
         Raises
@@ -128,7 +120,7 @@ class PhaseExecution(Generic[P, M]):
         return type(self)(*_prepared(self.phase, {**self.parameters.model_dump(), **changes}))
 
     @cached_property
-    def _published(self) -> Published:
+    def _published(self) -> page.Published:
         results = self._results
         published = self._write(results, self.decision, None)
         if self.decision.opens and not self.parameters.as_what_if:
@@ -154,7 +146,7 @@ class PhaseExecution(Generic[P, M]):
     def _take(self, inputs: Sequence[InputDigest]) -> StepResults[M]:
         phase = self.phase
         measured = phase.measure(self.subject)
-        items = Items(phase.items(measured))
+        items = page.Items(phase.items(measured))
         bodies = phase.bodies(measured)
         if [type(body) for body in bodies] != list(phase.artefacts):
             raise TypeError(f"{phase.name}: bodies are not those of its artefacts")
@@ -163,14 +155,14 @@ class PhaseExecution(Generic[P, M]):
 
     def _record(self, inputs: Sequence[InputDigest], error: Segment5BError) -> None:
         """An attempt whose evidence could not be taken."""
-        items = Items([item(f"{self.phase.name}.0", "the evidence can be taken", [error.what], "")])
+        items = page.Items([item(f"{self.phase.name}.0", "the evidence can be taken", [error.what], "")])
         nothing = Conclusion(opens=self.phase.hold, next_steps=NOTHING)
         failed = StepResults(inputs, Measured(), items, nothing, [None] * len(self.phase.artefacts), (), {})
         self._write(failed, self._decision(items, nothing), error)
 
-    def _decision(self, items: Items, conclusion: Conclusion) -> PhaseDecision:
+    def _decision(self, items: page.Items, conclusion: Conclusion) -> page.PhaseDecision:
         word, reasons = decide(self.phase.hold, items, conclusion)
-        return PhaseDecision(self.phase.name, word, reasons, items, self.parameters.as_what_if)
+        return page.PhaseDecision(self.phase.name, word, reasons, items, self.parameters.as_what_if)
 
     def _inputs(self) -> list[InputDigest]:
         lines = verified_inputs(self.subject.run, self.phase.evidence)
@@ -182,7 +174,9 @@ class PhaseExecution(Generic[P, M]):
                 ]
         return lines
 
-    def _write(self, results: StepResults[Any], decision: PhaseDecision, error: Segment5BError | None) -> Published:
+    def _write(
+        self, results: StepResults[Any], decision: page.PhaseDecision, error: Segment5BError | None
+    ) -> page.Published:
         phase, run, what_if = self.phase, self.subject.run, self.parameters.as_what_if
         opened = opened_by(phase, self.subject)
         with next_attempt(phase.slug, run.run_id, what_if=what_if) as attempt:
@@ -213,7 +207,7 @@ class PhaseExecution(Generic[P, M]):
                 next=tuple(step.text for step in results.conclusion.next_steps.steps),
             )
             paths = attempt.publish(_files(phase, envelope, results), outcome)
-        return Published(phase.name, attempt.number, decision, tuple(paths))
+        return page.Published(phase.name, attempt.number, decision, tuple(paths))
 
     def __dir__(self) -> list[str]:
         return ["subject", *(name for name in vars(type(self)) if not name.startswith("_"))]
@@ -273,5 +267,5 @@ def _files(phase: Phase[Any, Any], envelope: Artefact | FailedArtefact, results:
         (kind.ARTEFACT, "json"): content(envelope.model_copy(update={"artefact": kind.ARTEFACT}), body)
         for kind, body in zip(phase.artefacts, results.bodies, strict=True)
     }
-    page = markdown(envelope, phase.question, results.sections).encode()
-    return {**files, **{(name, "md"): page for name in phase.pages}, **results.files}
+    text = page.markdown(envelope, phase.question, results.sections).encode()
+    return {**files, **{(name, "md"): text for name in phase.pages}, **results.files}
