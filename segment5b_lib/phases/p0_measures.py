@@ -48,7 +48,6 @@ def measure_figures(scorecard: Scorecard) -> dict[str, FigureMeasurement]:
         _clock(evidence),
         _zones(scorecard),
         _hybrid(evidence),
-        _counts(evidence),
         _latent(evidence),
         _merchants(evidence),
         _hours(evidence),
@@ -70,6 +69,7 @@ def _sizes(evidence: Evidence) -> _Measurements:
         yield _size(figure_id, sum(pq.read_metadata(path).num_rows for path in files))
     yield _size("series", sum(run.table("s1_grouping_5B", ["series_id"], name).num_rows for name in names))
     yield _size("arrivals", evidence.arrivals)
+    yield "zero_rate", FigureMeasurement(views.zero_rate(evidence), int(evidence.merchant_counts["rows"].sum()))
 
 
 def _keys(evidence: Evidence) -> _Measurements:
@@ -124,10 +124,6 @@ def _hybrid(evidence: Evidence) -> _Measurements:
     arrivals = evidence.places.join(modes, on="merchant_id", how="semi")["arrivals"].sum()
     share = int(arrivals) / evidence.arrivals if evidence.arrivals else None
     yield "hybrid_share", FigureMeasurement(share, evidence.arrivals)
-
-
-def _counts(evidence: Evidence) -> _Measurements:
-    yield "zero_rate", FigureMeasurement(views.zero_rate(evidence), int(evidence.merchant_counts["rows"].sum()))
 
 
 def _latent(evidence: Evidence) -> _Measurements:

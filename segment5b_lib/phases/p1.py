@@ -3,8 +3,6 @@
 The first candidate carries the corrections that 5B owns (wall clock, a site of the row's own zone). Where its clock
 still fails and the cache is too short (T11), the decision is to reopen 2A; a run of the reopened world is P1's next
 candidate.
-
-P1's artefacts: what was locked, the gateboard, what the clock does, the horizon contract, whether 2A reopens.
 """
 
 from __future__ import annotations
@@ -43,6 +41,9 @@ LOCKED: Final = (
 """The 5B-local corrections of the clock: policy, key, value. The last two make them enforced."""
 LOCAL_LANE: Final = {f"{policy}.{key}": value for policy, key, value in LOCKED if key != "horizon_guard"}
 """The locked keys as changes for a run on the cache as it is: with its guard up, S4 would not start."""
+_CORRECTIONS: Final = 2
+_CLOCK_KEYS: Final = tuple(gate for gate in (*shared_items.CLOCK, *shared_items.LOCAL_TIME) if "." not in gate)
+_WORST: Final = 20
 
 
 class LockLine(Node):
@@ -125,17 +126,6 @@ def lock_lines(run: Run) -> list[LockLine]:
     ]
 
 
-def seed_gates(card: Scorecard) -> SeedGates:
-    """The gates of a witness."""
-    identity = card.identity
-    return SeedGates(run_id=identity["run_id"], seed=identity["seed"], role="witness", gates=list(card.results))
-
-
-_CORRECTIONS: Final = 2
-_CLOCK_KEYS: Final = tuple(gate for gate in (*shared_items.CLOCK, *shared_items.LOCAL_TIME) if "." not in gate)
-_WORST: Final = 20
-
-
 @dataclass(frozen=True, kw_only=True)
 class P1Measured(Measured):
     """The clock of the candidate and of its witnesses (`scorecards`, candidate first).
@@ -173,6 +163,9 @@ class P1Measured(Measured):
         t11 = card.result("T11").verdict
         short = t11 is Verdict.FAIL
         triggered = bool(failing) and not missing and short
+        command = ""
+        if triggered:
+            (command,) = (step.text for step in next_steps(card).steps if step.owner == "2A")
         return ReopenDecision(
             triggered=triggered,
             because=[
@@ -180,7 +173,7 @@ class P1Measured(Measured):
                 f"local corrections missing: {', '.join(missing) or 'none'}",
                 f"T11 {t11.value}: the cache {'is too short' if short else 'reaches far enough'}",
             ],
-            command=_reopen_command(card) if triggered else "",
+            command=command,
             already_reopened=[link for link in self.runs[0].world.document["parents"] if link["segment"] == "2A"],
         )
 
@@ -239,7 +232,12 @@ def bodies(measured: P1Measured) -> list[Body]:
     worst = measured.mismatches.sort(["mismatches", "date", "tzid"], descending=[True, False, False]).head(_WORST)
     return [
         P1ContractLock(locked=measured.locked),
-        P1Gateboard(witnesses=[seed_gates(witness) for witness in measured.scorecards[1:]]),
+        P1Gateboard(
+            witnesses=[
+                SeedGates(run_id=run.run_id, seed=run.receipt.seed, role="witness", gates=list(card.results))
+                for run, card in zip(measured.runs[1:], measured.scorecards[1:], strict=True)
+            ]
+        ),
         TemporalDiagnostics(
             offsets=measured.offsets.to_dicts(),
             worst_days=worst.to_dicts(),
@@ -262,11 +260,6 @@ def sections(measured: P1Measured) -> list[Section]:
 def _report(run: Run) -> Mapping[str, Any] | None:
     path = run.bundle_folder / run.policies.bundle_layout.report
     return dict(read_json(path)) if path.is_file() else None
-
-
-def _reopen_command(card: Scorecard) -> str:
-    (step,) = [step for step in next_steps(card).steps if step.owner == "2A"]
-    return step.text
 
 
 def _locked(runs: Sequence[Run]) -> DodItem:

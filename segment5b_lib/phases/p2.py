@@ -80,7 +80,7 @@ class P2Measured(Measured):
     @cached_property
     def candidates(self) -> list[p2_artefacts.CandidateLine]:
         """T6 and T7 of every run with their predictions."""
-        return p2_artefacts.candidate_lines(self.runs)
+        return [p2_artefacts.candidate_line(run, gate) for run in self.runs for gate in p2_artefacts.CALIBRATED]
 
     @property
     def reach(self) -> list[dict[str, Any]]:
@@ -175,7 +175,13 @@ def bodies(measured: P2Measured) -> list[Body]:
             proposal={**proposal.document(), "changes": candidate_changes(proposal)},
         ),
         p2_artefacts.CandidateMatrix(candidates=measured.candidates),
-        p2_artefacts.P2Gateboard(others_gates=p2_artefacts.gates_of_others(measured.runs)),
+        p2_artefacts.P2Gateboard(
+            others_gates={
+                f"{run.role} {run.card.identity['run_id']}": list(run.card.results)
+                for run in measured.runs
+                if run.role != "candidate"
+            }
+        ),
         p2_artefacts.Forensics(zones=measured.zones.to_dicts(), merchants=measured.merchants.to_dicts()),
         p2_artefacts.P2Closure(),
     ]
@@ -183,14 +189,15 @@ def bodies(measured: P2Measured) -> list[Body]:
 
 def files(measured: P2Measured) -> Files:
     """The candidate matrix as CSV."""
-    return {(p2_artefacts.CandidateMatrix.ARTEFACT, "csv"): p2_artefacts.matrix_csv(measured.candidates)}
+    return {(p2_artefacts.CandidateMatrix.ARTEFACT, "csv"): measured.table("candidates").write_csv().encode()}
 
 
 def sections(measured: P2Measured) -> list[Section]:
     """Predicted and measured, what this segment can reach, the gates."""
+    reach = [(verdict.gate, verdict.verdict, verdict.owner, verdict.statement) for verdict in measured.proposal.local]
     return [
         p2_artefacts.matrix_section(measured.candidates),
-        p2_artefacts.reach_section(measured.proposal.local),
+        Section("What this segment can reach", ("gate", "verdict", "owner", "proof"), reach),
         *(gate_section(card) for card in measured.judged),
     ]
 

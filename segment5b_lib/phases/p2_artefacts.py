@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import polars as pl
-
-from segment5b_lib.calibrate.feasibility import Reachability
 from segment5b_lib.calibrate.prediction import Estimate, Prediction
 from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.gates.scorecard import Scorecard
@@ -89,12 +85,8 @@ class Candidate:
     prediction: Prediction
 
 
-def candidate_lines(candidates: Sequence[Candidate]) -> list[CandidateLine]:
-    """T6 and T7 of every measured run with their predictions."""
-    return [_line(candidate, gate) for candidate in candidates for gate in CALIBRATED]
-
-
-def _line(candidate: Candidate, gate: str) -> CandidateLine:
+def candidate_line(candidate: Candidate, gate: str) -> CandidateLine:
+    """One gate of a measured run with its prediction."""
     result, identity = candidate.card.result(gate), candidate.card.identity
     estimate: Estimate = candidate.prediction.gates[gate]
     return CandidateLine(
@@ -109,22 +101,6 @@ def _line(candidate: Candidate, gate: str) -> CandidateLine:
         distance=None if result.value is None else estimate.distance(result.value),
         verdict=result.verdict.value,
     )
-
-
-def matrix_csv(lines: Sequence[CandidateLine]) -> bytes:
-    """The candidate matrix as CSV."""
-    buffer = io.BytesIO()
-    pl.DataFrame([line.model_dump() for line in lines]).write_csv(buffer)
-    return buffer.getvalue()
-
-
-def gates_of_others(candidates: Sequence[Candidate]) -> dict[str, list[GateResult]]:
-    """Gates of the runs that are no candidate, by role and run."""
-    return {
-        f"{candidate.role} {candidate.card.identity['run_id']}": list(candidate.card.results)
-        for candidate in candidates
-        if candidate.role != "candidate"
-    }
 
 
 def matrix_section(lines: Sequence[CandidateLine]) -> Section:
@@ -143,9 +119,3 @@ def matrix_section(lines: Sequence[CandidateLine]) -> Section:
     ]
     columns = ("gate", "run", "seed", "predicted", "measured", "standard errors", "verdict")
     return Section("Predicted and measured", columns, rows)
-
-
-def reach_section(verdicts: Sequence[Reachability]) -> Section:
-    """What this segment can reach, with proof, as a table."""
-    rows = [(verdict.gate, verdict.verdict, verdict.owner, verdict.statement) for verdict in verdicts]
-    return Section("What this segment can reach", ("gate", "verdict", "owner", "proof"), rows)

@@ -142,7 +142,12 @@ def bodies(measured: P3Measured) -> list[Body]:
 
 def sections(measured: P3Measured) -> list[Section]:
     """The moved thresholds and the gates."""
-    return [_mutation_section(measured.mutations), gate_section(measured.scorecard)]
+    rows = [
+        (m.check_id, f"{m.policy_key}.{m.bound}", f"{m.value:g}", f"{m.mutated:.6g}", m.before, m.after, m.note)
+        for m in measured.mutations
+    ]
+    columns = ("check", "key", "value", "moved to", "before", "after", "note")
+    return [Section("Moved thresholds", columns, rows), gate_section(measured.scorecard)]
 
 
 def _in_policy(run: Run, card: Scorecard, thresholds: Sequence[ThresholdInventory]) -> DodItem:
@@ -204,22 +209,6 @@ def _unambiguous(run: Run) -> DodItem:
         problems.append(f"local_time_encoding is {encoding}")
     evidence = f"{', '.join(LOCAL_COLUMNS)} are timestamps without a zone, written as {encoding}"
     return item("P3.7", "local time means one thing in contract, policy and files", problems, evidence)
-
-
-def _mutation_section(moved: Sequence[Mutation]) -> Section:
-    rows = [
-        (
-            mutation.check_id,
-            f"{mutation.policy_key}.{mutation.bound}",
-            f"{mutation.value:g}",
-            f"{mutation.mutated:.6g}",
-            mutation.before,
-            mutation.after,
-            mutation.note,
-        )
-        for mutation in moved
-    ]
-    return Section("Moved thresholds", ("check", "key", "value", "moved to", "before", "after", "note"), rows)
 
 
 PHASE: Final = Phase(

@@ -1,7 +1,4 @@
-"""P4: does it hold on every required seed? One run each; the class is a pure function of what was measured.
-
-P4's artefacts: which runs stand for which seed, their gates, stability, runtime receipts, the class.
-"""
+"""P4: does it hold on every required seed? One run each; the class is a pure function of what was measured."""
 
 from __future__ import annotations
 
@@ -26,13 +23,15 @@ from segment5b_lib.gates.t10_stability import stability
 from segment5b_lib.gates.table import EVIDENCE
 from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
 from segment5b_lib.phases.engine.page import Section, gate_section
-from segment5b_lib.phases.engine.parameters import OnCandidate, RunName, RunNames
+from segment5b_lib.phases.engine.parameters import OnCertificate, RunNames
 from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item, not_applicable
 from segment5b_lib.phases.engine.repair import NextSteps, next_steps, one_step
 from segment5b_lib.phases.popt_timing import Sample, TimingLine, timing_line, timing_of
 from segment5b_lib.phases.shared_items import chain_complete, gates_hold
 from segment5b_lib.store.catalogue import open_run
 from segment5b_lib.store.runs import Run
+
+_WITNESS_SEEDS: Final = 2
 
 
 class SeedAuthority(Node):
@@ -82,29 +81,9 @@ class P4Closure(Body, artefact="p4_closure"):
     short_of_bplus: list[str]
 
 
-def seed_lines(runs: Sequence[Run], required: Sequence[int]) -> list[SeedAuthority]:
-    """Which run stands for which seed."""
-    return [
-        SeedAuthority(
-            seed=run.receipt.seed,
-            required=run.receipt.seed in required,
-            run_id=run.run_id,
-            manifest_fingerprint=run.receipt.manifest_fingerprint,
-            parameter_hash=run.receipt.parameter_hash,
-            bundle_digest=run.counters("S5").get("bundle_digest"),
-            states={state: "complete" if run.marker(state) else "missing" for state in STATES},
-        )
-        for run in runs
-    ]
-
-
-_WITNESS_SEEDS: Final = 2
-
-
-class P4Parameters(OnCandidate):
+class P4Parameters(OnCertificate):
     """The run that the certificate is kept under, and the runs of the other seeds."""
 
-    run_id: RunName = Field("@candidate", description="the run that the certificate is kept under")
     panel: RunNames = Field([], description="the runs of the other required seeds")
 
 
@@ -135,7 +114,19 @@ class P4Measured(Measured):
     @cached_property
     def seeds(self) -> list[SeedAuthority]:
         """Which run stands for which seed."""
-        return seed_lines(self.runs, self.runs[0].policies.validation.stability.required_seeds)
+        required = self.runs[0].policies.validation.stability.required_seeds
+        return [
+            SeedAuthority(
+                seed=run.receipt.seed,
+                required=run.receipt.seed in required,
+                run_id=run.run_id,
+                manifest_fingerprint=run.receipt.manifest_fingerprint,
+                parameter_hash=run.receipt.parameter_hash,
+                bundle_digest=run.counters("S5").get("bundle_digest"),
+                states={state: "complete" if run.marker(state) else "missing" for state in STATES},
+            )
+            for run in self.runs
+        ]
 
     @cached_property
     def by_seed(self) -> pl.DataFrame:
@@ -145,8 +136,7 @@ class P4Measured(Measured):
             for line in self.t10.detail.get("metrics", [])
             for seed, value in line["values"].items()
         ]
-        schema = {"metric": pl.String, "seed": pl.String, "value": pl.Float64, "cv": pl.Float64}
-        return pl.DataFrame(rows, schema=schema)
+        return pl.DataFrame(rows, {"metric": str, "seed": str, "value": float, "cv": float})
 
     @property
     def cv_bounds(self) -> dict[str, float]:
@@ -222,8 +212,20 @@ def bodies(measured: P4Measured) -> list[Body]:
 
 def sections(measured: P4Measured) -> list[Section]:
     """What takes several runs, and the gates of every seed."""
-    cards = measured.scorecards
-    return [_several_section(measured.other_gates), *(gate_section(card, f"Seed {_seed_of(card)}") for card in cards)]
+    rows = [
+        (
+            result.gate_id,
+            result.title,
+            result.verdict.value,
+            "–" if result.value is None else f"{result.value:.4g} {result.unit}",
+            result.reason,
+        )
+        for result in measured.other_gates
+    ]
+    return [
+        Section("What takes several runs", ("gate", "title", "verdict", "value", "reason"), rows),
+        *(gate_section(card, f"Seed {_seed_of(card)}") for card in measured.scorecards),
+    ]
 
 
 def keep(measured: P4Measured) -> None:
@@ -299,20 +301,6 @@ def _next_steps(cards: Sequence[Scorecard], certificate: CertificateClass) -> Ne
         freeze = command("phase", "P5", cards[0].identity["run_id"][:8])
         return one_step("freeze", ["P5"], command("prune", "--yes"), freeze)
     return NextSteps(tuple(step for card in cards for step in next_steps(card).steps))
-
-
-def _several_section(several: Sequence[GateResult]) -> Section:
-    rows = [
-        (
-            result.gate_id,
-            result.title,
-            result.verdict.value,
-            "–" if result.value is None else f"{result.value:.4g} {result.unit}",
-            result.reason,
-        )
-        for result in several
-    ]
-    return Section("What takes several runs", ("gate", "title", "verdict", "value", "reason"), rows)
 
 
 PHASE: Final = Phase(

@@ -1,7 +1,4 @@
-"""P5: is it frozen and handed over? The manifest resolves, superseded runs are pruned, the decision stands alone.
-
-The freeze manifest: what the certificate is based on, back to the first decision, with digests.
-"""
+"""P5: is it frozen and handed over? The manifest resolves, superseded runs are pruned, the decision stands alone."""
 
 from __future__ import annotations
 
@@ -11,15 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import Field
-
 from segment5b_lib.contract.words import STATES, Decision, ItemStatus, Verdict
 from segment5b_lib.engine.retention import latest_receipt, read_receipt, superseded
 from segment5b_lib.errors import MissingInputError
 from segment5b_lib.phases.engine.attempts import current, pointer_path, read_artefact, reports_folder, slug
 from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
 from segment5b_lib.phases.engine.page import Section
-from segment5b_lib.phases.engine.parameters import OnCandidate, RunName
+from segment5b_lib.phases.engine.parameters import OnCertificate
 from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item
 from segment5b_lib.store.catalogue import open_run
 from segment5b_lib.store.digest import changed_files, sha256_file
@@ -27,6 +22,9 @@ from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.roots import outputs_folder
 from segment5b_lib.store.runs import RECEIPT_FILE, Run
 from segment5b_lib.store.worlds import WORLD_FILE
+
+FREEZES: Final = {Decision.PASS_BPLUS_ROBUST: Decision.FROZEN_PASS_BPLUS, Decision.PASS_B: Decision.FROZEN_PASS_B}
+"""The certificate that P4 gave, and the word that freezes it."""
 
 
 class Pointer(Node):
@@ -88,16 +86,6 @@ def unresolved(manifest: Sequence[Pointer]) -> list[str]:
     ]
 
 
-def changed_outputs(panel: Sequence[Run]) -> list[str]:
-    """Outputs of the panel's runs that are no longer what their markers say."""
-    recorded = {path: digest for run in panel for path, digest in run.digests(*STATES).items()}
-    return [str(changed.path) for changed in changed_files(recorded)]
-
-
-FREEZES: Final = {Decision.PASS_BPLUS_ROBUST: Decision.FROZEN_PASS_BPLUS, Decision.PASS_B: Decision.FROZEN_PASS_B}
-"""The certificate that P4 gave, and the word that freezes it."""
-
-
 class FreezeAuthority(Body, artefact="p5_freeze_authority"):
     """Which runs carry the frozen posture, and the closure that certifies them."""
 
@@ -138,26 +126,17 @@ class P5Closure(Body, artefact="p5_closure"):
     """P5's closure."""
 
 
-class P5Parameters(OnCandidate):
-    """The run that the certificate is kept under."""
-
-    run_id: RunName = Field("@candidate", description="the run that the certificate is kept under")
-
-
 @dataclass(frozen=True, kw_only=True)
 class P5Measured(Measured):
     """The certificate, what it is based on, and what has been pruned.
 
     Attributes
     ----------
-    panel : the certified runs
     certificate : P4's closure
     decisions : every decision that it is based on, by phase and run
-    pointers : every file that the freeze is based on, with its digest
     changed : outputs of the panel that are no longer what their states published
     unresolved : pointers that lead nowhere, or to other bytes
-    pruned : the latest prune, as an item of the definition of done
-    receipt : the latest prune, as P5 records it
+    pruned, receipt : the latest prune, as an item of the definition of done and as P5 records it
     """
 
     panel: tuple[Run, ...]
@@ -172,27 +151,51 @@ class P5Measured(Measured):
     @cached_property
     def assumptions(self) -> list[str]:
         """What later segments may rely on only under these."""
-        return _assumptions(self.panel, self.certificate)
+        run, certificate = self.panel[0], self.certificate
+        reopened = [
+            f"segment {link['segment']} reopened with {link['changes']}: {link['reason']}"
+            for link in reversed(run.world.document["parents"])
+        ]
+        return [
+            f"certified at scale {certificate['scale']}, on world {run.world.mf}",
+            f"policies {run.receipt.parameter_hash}, posture {run.receipt.posture}",
+            f"library {certificate['library_version']}, scenarios {', '.join(run.scenarios)}",
+            *reopened,
+        ]
 
     @cached_property
     def residual_risks(self) -> list[str]:
-        """What the certificate does not cover."""
-        return _risks(self.decisions, self.certificate)
+        """What was waived, did not apply or could not be decided on the way to the certificate."""
+        open_ended = (ItemStatus.WAIVED.value, ItemStatus.NOT_APPLICABLE.value)
+        items = [
+            f"{entry['id']} {entry['status'].replace('_', ' ')}: {entry['text']} ({entry['evidence']})"
+            for document in self.decisions.values()
+            for entry in document["definition_of_done"]
+            if entry["status"] in open_ended
+        ]
+        weak = {verdict.value for verdict in Verdict} - {Verdict.PASS_BPLUS.value, Verdict.FAIL.value}
+        gates = [
+            f"{gate['gate_id']} {gate['verdict'].replace('_', ' ')}: {gate['title']} {gate['reason']}".rstrip()
+            for gate in self.certificate["gates"]
+            if gate["verdict"] in weak
+        ]
+        return [*items, *gates]
 
 
-def measure(subject: Subject[P5Parameters]) -> P5Measured:
+def measure(subject: Subject[OnCertificate]) -> P5Measured:
     """Read the certificate, follow and re-hash everything that it is based on, read the latest prune."""
     run, receipt = subject.run, latest_receipt()
     certificate = read_artefact("p4", run.run_id, "p4_closure")
     panel = [run, *(open_run(other["run_id"]) for other in certificate["others"].get("panel", []))]
     chain = decisions("P4", run.run_id)
     manifest = pointers(panel, list(chain))
+    recorded = {path: digest for run in panel for path, digest in run.digests(*STATES).items()}
     return P5Measured(
         panel=tuple(panel),
         certificate=certificate,
         decisions=chain,
         pointers=tuple(manifest),
-        changed=tuple(changed_outputs(panel)),
+        changed=tuple(str(output.path) for output in changed_files(recorded)),
         unresolved=tuple(unresolved(manifest)),
         pruned=pruned_since(receipt, certificate),
         receipt=prune_body(receipt),
@@ -201,20 +204,16 @@ def measure(subject: Subject[P5Parameters]) -> P5Measured:
 
 def items(measured: P5Measured) -> list[DodItem]:
     """A certificate stands on what it says, and superseded runs are gone."""
+    untouched, count = "every output of the certified runs is what its state published", f"{len(measured.pointers)}"
     return [
         _certified(measured.certificate),
         item(
             "P5.2",
-            "every output of the certified runs is what its state published",
+            untouched,
             [f"{path}: changed" for path in measured.changed],
             f"{len(measured.panel)} runs re-hashed",
         ),
-        item(
-            "P5.3",
-            "every pointer of the manifest resolves and re-hashes",
-            measured.unresolved,
-            f"{len(measured.pointers)}",
-        ),
+        item("P5.3", "every pointer of the manifest resolves and re-hashes", measured.unresolved, count),
         measured.pruned,
     ]
 
@@ -291,45 +290,13 @@ def _sha256_of(manifest: Sequence[Pointer], artefact: str) -> str:
     return digest
 
 
-def _risks(chain: Mapping[tuple[str, str], Mapping[str, Any]], certificate: Mapping[str, Any]) -> list[str]:
-    """What was waived, did not apply or could not be decided on the way to the certificate."""
-    open_ended = (ItemStatus.WAIVED.value, ItemStatus.NOT_APPLICABLE.value)
-    items = [
-        f"{entry['id']} {entry['status'].replace('_', ' ')}: {entry['text']} ({entry['evidence']})"
-        for document in chain.values()
-        for entry in document["definition_of_done"]
-        if entry["status"] in open_ended
-    ]
-    weak = {verdict.value for verdict in Verdict} - {Verdict.PASS_BPLUS.value, Verdict.FAIL.value}
-    gates = [
-        f"{gate['gate_id']} {gate['verdict'].replace('_', ' ')}: {gate['title']} {gate['reason']}".rstrip()
-        for gate in certificate["gates"]
-        if gate["verdict"] in weak
-    ]
-    return [*items, *gates]
-
-
-def _assumptions(panel: Sequence[Run], certificate: Mapping[str, Any]) -> list[str]:
-    run = panel[0]
-    reopened = [
-        f"segment {link['segment']} reopened with {link['changes']}: {link['reason']}"
-        for link in reversed(run.world.document["parents"])
-    ]
-    return [
-        f"certified at scale {certificate['scale']}, on world {run.world.mf}",
-        f"policies {run.receipt.parameter_hash}, posture {run.receipt.posture}",
-        f"library {certificate['library_version']}, scenarios {', '.join(run.scenarios)}",
-        *reopened,
-    ]
-
-
 PHASE: Final = Phase(
     name="P5",
     question="Is the certified posture frozen, and handed over?",
     notebook="p5_freeze",
     after=("P4",),
     hold=Decision.HOLD_P5_REOPEN,
-    parameters=P5Parameters,
+    parameters=OnCertificate,
     artefacts=(FreezeAuthority, FreezeDecision, FreezeManifest, PruneReceipt, DownstreamHandoff, P5Closure),
     pages=("freeze_handoff",),
     measure=measure,

@@ -55,10 +55,7 @@ class Popt0Measured(Measured):
     ----------
     elapsed : one row per state: time, status, rows, share; what is missing is named
     lanes : seconds of the run's own attempt by state and lane, for a chart
-    hotspots : lanes of every state and of the segment, and who owns the time
-    reduction_targets : what POPT.1 and POPT.2 are to save
     order_of_work : POPT.1 to POPT.3 by expected gain; empty where S1 or S4 was not timed
-    state_budgets, lane_budgets : what may be taken, and the figures that this is based on
     pins : whether an open decision pins the run; a what-if pins nothing
     pinned : the run that is pinned as the baseline so far; empty: none
     """
@@ -97,6 +94,7 @@ class Popt0Measured(Measured):
 
 def measure(subject: Subject[PhaseParameters]) -> Popt0Measured:
     """Take the time of a run and its repetitions apart."""
+    pin_file = runs_folder() / popt0_done.PIN_FILE
     timing = popt_timing.timing_in(subject.run, subject.others)
     spots = popt0_hotspots.hotspots("baseline", timing)
     return Popt0Measured(
@@ -110,7 +108,7 @@ def measure(subject: Subject[PhaseParameters]) -> Popt0Measured:
         state_budgets=popt0_hotspots.state_budget_lines(timing),
         lane_budgets=popt0_hotspots.lane_budget_lines(timing),
         pins=not subject.parameters.as_what_if,
-        pinned=_pinned(),
+        pinned=pin_file.read_text(encoding="utf-8").strip() if pin_file.is_file() else "",
     )
 
 
@@ -139,16 +137,9 @@ def conclude(measured: Popt0Measured, items: Sequence[DodItem]) -> Conclusion:
 
 def bodies(measured: Popt0Measured) -> list[Body]:
     """The hotspot map and the budgets."""
-    spots = measured.hotspots
+    targets, order = measured.reduction_targets, measured.order_of_work
     return [
-        HotspotMap(
-            samples=spots.samples,
-            states=spots.states,
-            segment=spots.segment,
-            owners=spots.owners,
-            reduction_targets=measured.reduction_targets,
-            order_of_work=measured.order_of_work,
-        ),
+        HotspotMap(**vars(measured.hotspots), reduction_targets=targets, order_of_work=order),
         BudgetPin(states=measured.state_budgets, lanes=measured.lane_budgets),
     ]
 
@@ -201,11 +192,6 @@ def pin_baseline(measured: Popt0Measured) -> None:
     """The run becomes the baseline: in the pin file, and in the keep-set."""
     write_file(runs_folder() / popt0_done.PIN_FILE, f"{measured.run.run_id}\n".encode())
     pin("baseline", measured.run)
-
-
-def _pinned() -> str:
-    path = runs_folder() / popt0_done.PIN_FILE
-    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 
 
 def _next_steps(measured: Popt0Measured, items: Sequence[DodItem]) -> NextSteps:

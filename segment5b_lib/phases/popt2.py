@@ -92,8 +92,7 @@ class Popt2Measured(popt_closure.PairMeasured):
         """S4 against 2R's anchors: `anchor` (start, best, now), `runs`, `median_s`, `spread_s`; empty without any."""
         sides = self.anchors.and_now(self.pair.after("S4")) if self.anchors else {}
         rows = [(name, sample.n, sample.median, sample.spread) for name, sample in sides.items()]
-        schema = {"anchor": pl.String, "runs": pl.Int64, "median_s": pl.Float64, "spread_s": pl.Float64}
-        return pl.DataFrame(rows, schema=schema, orient="row")
+        return pl.DataFrame(rows, {"anchor": str, "runs": int, "median_s": float, "spread_s": float}, orient="row")
 
 
 def measure(subject: Subject[PairParameters]) -> Popt2Measured:

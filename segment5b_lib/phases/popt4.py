@@ -46,8 +46,6 @@ class Popt4Measured(Measured):
 
     Attributes
     ----------
-    samples : seconds of S4 and S5, with lanes
-    replays : every replay
     pairs : seconds of S4 without and with reporting, pair by pair, until their interval decided
     overhead : the mean overhead with its interval; None where a replay failed
     refusal : the code with which S5 refused an input that had been damaged; empty: it did not notice
@@ -75,15 +73,12 @@ class Popt4Measured(Measured):
     @property
     def overhead_pairs(self) -> pl.DataFrame:
         """`pair`, `quiet_s`, `reporting_s`, `overhead`."""
-        return pl.DataFrame(
-            [pair.model_dump() for pair in self.pairs], schema=list(popt4_overhead.PairLine.model_fields)
-        )
+        return pl.DataFrame(self.pairs, schema=list(popt4_overhead.PairLine.model_fields))
 
     @property
     def interval(self) -> pl.DataFrame:
         """One row, among others `mean`, `low`, `high`, `limit`; none where a replay failed."""
-        rows = [self.overhead.model_dump()] if self.overhead else []
-        return pl.DataFrame(rows, schema=list(popt4_overhead.Overhead.model_fields))
+        return pl.DataFrame([self.overhead] if self.overhead else [], schema=list(popt4_overhead.Overhead.model_fields))
 
 
 def measure(subject: Subject[popt_timing.OnTimedRun]) -> Popt4Measured:

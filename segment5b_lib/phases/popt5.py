@@ -65,8 +65,6 @@ class Popt5Measured(Measured):
     witness : the latest run of another seed with its repetitions; None where there is none
     candidate, both : samples of the candidate lane (one seed) and of the witness lane (two seeds)
     track : what POPT.0 to POPT.4 have decided, and about which run
-    lanes : both lanes with their budgets
-    hotspots : lanes of every state and of the segment, and who owns the time
     elapsed : seconds of the run's own attempt by state and lane, for a chart
     """
 
@@ -162,17 +160,7 @@ def conclude(measured: Popt5Measured, items: Sequence[DodItem]) -> Conclusion:
 
 def bodies(measured: Popt5Measured) -> list[Body]:
     """The certification."""
-    result = measured.hotspots
-    return [
-        Certification(
-            track=measured.track,
-            lanes=measured.lanes,
-            samples=result.samples,
-            states=result.states,
-            segment=result.segment,
-            owners=result.owners,
-        )
-    ]
+    return [Certification(track=measured.track, lanes=measured.lanes, **vars(measured.hotspots))]
 
 
 def sections(measured: Popt5Measured) -> list[Section]:

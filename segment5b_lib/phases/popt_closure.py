@@ -17,7 +17,7 @@ from segment5b_lib.phases.engine.phase import Measured, Phase, go_on
 from segment5b_lib.phases.engine.repair import NextSteps, next_phase
 from segment5b_lib.phases.popt_pair import BASELINE, CANDIDATE, Pair, PairParameters, RuntimeLine, pair_of
 from segment5b_lib.phases.popt_structure import WRITTEN, CounterLine, DatasetLine
-from segment5b_lib.phases.popt_timing import Timing, TimingLine, repeated
+from segment5b_lib.phases.popt_timing import Timing, TimingLine, repeated, timing_line
 from segment5b_lib.phases.shared_items import ReplayLine
 
 P = TypeVar("P", bound=PairParameters)
@@ -70,7 +70,12 @@ class PairMeasured(Measured):
     @cached_property
     def samples(self) -> list[TimingLine]:
         """Every state's sample on both sides, with the medians of its lanes."""
-        return self.pair.samples()
+        timings = {BASELINE: self.pair.baseline, CANDIDATE: self.pair.candidate}
+        return [
+            timing_line(role, sample, timing.lanes(state) if isinstance(timing, Timing) else None)
+            for role, timing in timings.items()
+            for state, sample in self.pair.sides[role].items()
+        ]
 
     @cached_property
     def runtime(self) -> list[RuntimeLine]:
@@ -85,8 +90,8 @@ class PairMeasured(Measured):
             for line in self._comparable
             for run_id, seconds in line.seconds.items()
         ]
-        schema = {"state": pl.String, "role": pl.String, "run": pl.String, "seconds": pl.Float64}
-        return pl.DataFrame(rows, schema=schema, orient="row").sort("state", maintain_order=True)
+        schema = {"state": str, "role": str, "run": str, "seconds": float}
+        return pl.DataFrame(rows, schema, orient="row").sort("state", maintain_order=True)
 
     @cached_property
     def lanes(self) -> pl.DataFrame:
@@ -100,8 +105,7 @@ class PairMeasured(Measured):
             if line.name in SUBJECTS[self.pair.phase]
             for lane, seconds in (line.lanes or self._published_lanes(line)).items()
         ]
-        schema = {"state": pl.String, "role": pl.String, "lane": pl.String, "seconds": pl.Float64}
-        return pl.DataFrame(rows, schema=schema, orient="row")
+        return pl.DataFrame(rows, {"state": str, "role": str, "lane": str, "seconds": float}, orient="row")
 
     @cached_property
     def rates(self) -> pl.DataFrame:
@@ -117,9 +121,9 @@ class PairMeasured(Measured):
             if line.role in runs and line.name in SUBJECTS[self.pair.phase]
             for what in [_ROWS[line.name]]
         ]
-        schema = {"state": pl.String, "role": pl.String, "what": pl.String, "rows": pl.Int64, "seconds": pl.Float64}
+        schema = {"state": str, "role": str, "what": str, "rows": int, "seconds": float}
         rate = pl.col("rows") / pl.col("seconds")
-        return pl.DataFrame(rows, schema=schema, orient="row").with_columns(rows_per_s=rate, ns_per_row=1e9 / rate)
+        return pl.DataFrame(rows, schema, orient="row").with_columns(rows_per_s=rate, ns_per_row=1e9 / rate)
 
     @cached_property
     def structure(self) -> pl.DataFrame:
@@ -131,8 +135,7 @@ class PairMeasured(Measured):
                 for d in self.datasets
             ),
         ]
-        schema = {"what": pl.String, "before": pl.String, "now": pl.String, "equal": pl.Boolean}
-        return pl.DataFrame(rows, schema=schema, orient="row")
+        return pl.DataFrame(rows, {"what": str, "before": str, "now": str, "equal": bool}, orient="row")
 
     @property
     def _comparable(self) -> list[TimingLine]:
@@ -178,7 +181,16 @@ def pair_sections(measured: PairMeasured) -> list[Section]:
         Section(
             f"Runtime against {measured.pair.baseline_name}",
             ("state", "before", "now", "less", "verdict"),
-            [_runtime_row(line) for line in measured.runtime],
+            [
+                (
+                    line.state,
+                    _seconds(line.baseline_s, line.baseline_runs),
+                    _seconds(line.candidate_s, line.candidate_runs),
+                    "–" if line.reduction is None else f"{line.reduction:+.1%}",
+                    line.verdict.replace("_", " "),
+                )
+                for line in measured.runtime
+            ],
         ),
         frame_section("Structure", measured.structure),
         Section(
@@ -187,16 +199,6 @@ def pair_sections(measured: PairMeasured) -> list[Section]:
             [(line.run_id, line.library_version, "; ".join(line.differs) or "nothing") for line in measured.replays],
         ),
     ]
-
-
-def _runtime_row(line: RuntimeLine) -> tuple[str, ...]:
-    return (
-        line.state,
-        _seconds(line.baseline_s, line.baseline_runs),
-        _seconds(line.candidate_s, line.candidate_runs),
-        "–" if line.reduction is None else f"{line.reduction:+.1%}",
-        line.verdict.replace("_", " "),
-    )
 
 
 def _seconds(value: float | None, runs: int) -> str:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from segment5b_lib.contract.strict import Positive, Strict
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import UsageError
 from segment5b_lib.phases.engine.envelope import MeasuredValue, Node
@@ -26,11 +27,9 @@ from segment5b_lib.phases.popt_timing import (
     Sample,
     SpeedChange,
     Timing,
-    TimingLine,
     compared,
     median_value,
     siblings,
-    timing_line,
     timing_of,
     too_few,
 )
@@ -42,38 +41,33 @@ from segment5b_lib.store.runs import Run
 PUBLISHED: Final = "published_run"
 """The file that ships: the plan's own figures."""
 
-PositiveSeconds = Annotated[float, Field(gt=0)]
 State = Annotated[str, Field(pattern=r"^S[0-5]$")]
 LaneName = Annotated[str, Field(pattern="^(input_load|compute|validation|write)$")]
 Paired = Annotated[str, Field(pattern=r"^POPT\.[123]$")]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Snapshot(_Strict):
+class Snapshot(Strict):
     """What was measured on one occasion: seconds of wall time by state, and lanes where they were published."""
 
-    seconds: dict[State, PositiveSeconds]
-    lanes: dict[State, dict[LaneName, PositiveSeconds]] = Field(default_factory=dict)
+    seconds: dict[State, Positive]
+    lanes: dict[State, dict[LaneName, Positive]] = Field(default_factory=dict)
 
 
-class Reopened(_Strict):
+class Reopened(Strict):
     """Snapshots that a reopened POPT.2 is compared with: the S4 it starts from, and the best S4 before that."""
 
     start: str = Field(alias="from")
     best: str
 
 
-class Figures(_Strict):
+class Figures(Strict):
     """A run as figures. One value each: its own run took `segment_seconds`, long enough for a single run to count."""
 
     name: str
     run_id: str
     scale: str
     seed: int
-    segment_seconds: PositiveSeconds
+    segment_seconds: Positive
     snapshots: dict[str, Snapshot]
     anchors: dict[Paired, dict[State, str]]
     reopened: Reopened
@@ -235,15 +229,6 @@ class Pair:
     def few(self, states: Sequence[str]) -> list[str]:
         """Samples of either side that are too small to say anything."""
         return too_few(self.run, [(role, samples[state]) for role, samples in self.sides.items() for state in states])
-
-    def samples(self) -> list[TimingLine]:
-        """Every state's sample on both sides, with the medians of its lanes."""
-        timings = {BASELINE: self.baseline, CANDIDATE: self.candidate}
-        return [
-            timing_line(role, sample, timing.lanes(state) if isinstance(timing, Timing) else None)
-            for role, timing in timings.items()
-            for state, sample in self.sides[role].items()
-        ]
 
     def medians(self) -> tuple[MeasuredValue, ...]:
         """Every state's median on both sides, as measured values."""

@@ -225,7 +225,7 @@ def budget_frame(run: Run) -> pl.DataFrame:
         for state, budget in ({} if below_scale(run) else state_budgets(run)).items()
         for name, seconds in (("target", budget.target_s), ("stretch", budget.stretch_s))
     ]
-    return pl.DataFrame(rows, schema={"state": pl.String, "budget": pl.String, "seconds": pl.Float64}, orient="row")
+    return pl.DataFrame(rows, {"state": str, "budget": str, "seconds": float}, orient="row")
 
 
 def below_scale(run: Run) -> str:

@@ -37,7 +37,9 @@ _UNMOVED: Final = {
 def chain_complete(name: str, runs: Sequence[Run]) -> DodItem:
     """Every run has finished S0..S5, and no later attempt of a state failed."""
     problems = [f"{run.run_id[:8]} {state}: {word}" for run in runs for state, word in _unfinished(run)]
-    evidence = f"markers of {', '.join(STATES)} in {_count(runs, 'run')}; no later attempt failed"
+    evidence = (
+        f"markers of {', '.join(STATES)} in {len(runs)} run{'' if len(runs) == 1 else 's'}; no later attempt failed"
+    )
     return item(name, "every run has finished S0..S5", problems, evidence)
 
 
@@ -87,10 +89,6 @@ def counts_unmoved(name: str, baseline: Run, runs: Sequence[Run]) -> DodItem:
         problems.append(f"no run has the baseline's seed {baseline.receipt.seed}")
     evidence = ", ".join(f"{line.state} {line.counter} {line.reference:,}" for line in lines if line.equal)
     return item(name, "counts and routing have not moved against the baseline", problems, evidence)
-
-
-def _count(things: Sequence[object], noun: str) -> str:
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 
 _ROUNDING_MS: Final = 1e-3
@@ -166,9 +164,9 @@ def lanes_kept(name: str, run: Run, states: Sequence[str]) -> DodItem:
 
 def no_new_failures(name: str, pair: Pair) -> DodItem:
     """The candidate knows no error code that the run it is compared with does not know, and lost no scenario."""
-    known = set(_codes(pair.reference)) if pair.reference else set()
+    known, done = set(_codes(pair.reference)) if pair.reference else set(), pair.run.counters("S1").get("scenarios", {})
     problems = [f"new error {code}" for code in _codes(pair.run) if code not in known]
-    problems += [f"scenario {name} failed" for name in pair.run.scenarios if name not in _done(pair.run)]
+    problems += [f"scenario {name} failed" for name in pair.run.scenarios if name not in done]
     text = "no new error code, and no scenario failed"
     return item(name, text, problems, f"{len(pair.run.records())} attempts, {len(pair.run.scenarios)} scenario(s)")
 
@@ -177,21 +175,15 @@ def _codes(run: Run) -> list[str]:
     return sorted({record.error_code for record in run.records() if record.error_code})
 
 
-def _done(run: Run) -> list[str]:
-    return list(run.counters("S1").get("scenarios", {}))
-
-
 def replays(run: Run) -> list[ReplayLine]:
     """Every other run of the same work against this one; the bundle only where the same version sealed it."""
-    return [_replay(run, other) for other in siblings(run)[1:]]
-
-
-def _replay(run: Run, other: Run) -> ReplayLine:
-    version = other.receipt.library_version
-    states = STATES if version == run.receipt.library_version else STATES[:-1]
-    return ReplayLine(
-        run_id=other.run_id, library_version=version, differs=differences(datasets_of(other, run, states))
-    )
+    lines = []
+    for other in siblings(run)[1:]:
+        version = other.receipt.library_version
+        states = STATES if version == run.receipt.library_version else STATES[:-1]
+        differs = differences(datasets_of(other, run, states))
+        lines.append(ReplayLine(run_id=other.run_id, library_version=version, differs=differs))
+    return lines
 
 
 def replayed(name: str, lines: Sequence[ReplayLine]) -> DodItem:

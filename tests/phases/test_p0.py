@@ -20,7 +20,7 @@ from segment5b_lib.phases.engine.attempts import current, read_artefact, reports
 from segment5b_lib.phases.engine.envelope import Body, artefact_model, content, schema
 from segment5b_lib.phases.engine.execution import PhaseExecution
 from segment5b_lib.phases.engine.repair import next_steps
-from segment5b_lib.phases.p0_artefacts import AXES, OwnerStateMatrix, RealismGateboard
+from segment5b_lib.phases.p0 import AXES, OwnerStateMatrix, RealismGateboard
 from segment5b_lib.phases.p0_figures import PublishedFigures
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.runs import Run

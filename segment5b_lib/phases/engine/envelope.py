@@ -145,15 +145,7 @@ def content(envelope: Artefact | FailedArtefact, body: Body | None) -> bytes:
 
 def identity_of(run: Run) -> RunIdentity:
     """A run's identity, from its receipt."""
-    receipt = run.receipt
-    return RunIdentity(
-        run_id=receipt.run_id,
-        seed=receipt.seed,
-        parameter_hash=receipt.parameter_hash,
-        manifest_fingerprint=receipt.manifest_fingerprint,
-        posture=receipt.posture,
-        parent_run=receipt.parent_run,
-    )
+    return RunIdentity.model_validate(run.receipt, from_attributes=True)
 
 
 def measured_values(results: Sequence[GateResult]) -> list[MeasuredValue]:

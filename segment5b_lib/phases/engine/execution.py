@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
-from typing import Any, Generic, NamedTuple, Self
+from typing import Any, Generic, NamedTuple
 
 from segment5b_lib.errors import Segment5BError
 from segment5b_lib.gates.scorecard import Scorecard
@@ -112,12 +112,12 @@ class PhaseExecution(Generic[P, M]):
         """
         return self._published
 
-    def with_parameters(self, **changes: Any) -> Self:
+    def with_parameters(self, **changes: Any) -> PhaseExecution[P, M]:
         """The same phase with other parameters, measured again.
 
         Example: `s5.phase("P0", run, as_what_if=True).with_parameters(run_id=run.run_id).parameters`
         """
-        return type(self)(*_prepared(self.phase, {**self.parameters.model_dump(), **changes}))
+        return execution(self.phase, {**self.parameters.model_dump(), **changes})
 
     @cached_property
     def _published(self) -> page.Published:
@@ -227,7 +227,18 @@ def execution(phase: Phase[P, M], values: Mapping[str, Any]) -> PhaseExecution[P
     UsageError : an unknown, missing or wrongly typed parameter, or an unknown run.
     GateRefusal : a predecessor's decision is missing, and it is no what-if.
     """
-    return PhaseExecution(*_prepared(phase, values))
+    parameters = checked(
+        phase.parameters,
+        values,
+        code="5B.PHASE.PARAMETER",
+        where=f"phase {phase.name}",
+        next_step="correct the parameter; nothing has been measured",
+    ).resolved()
+    run = open_run(parameters.run_id)
+    others = {role: tuple(runs) for role, runs in phase.roles(run, parameters).items()}
+    subject = Subject(run, parameters, others)
+    opened_by(phase, subject)
+    return PhaseExecution(phase, subject)
 
 
 def opened_by(phase: Phase[P, Any], subject: Subject[P]) -> list[Opening]:
@@ -244,21 +255,6 @@ def opened_by(phase: Phase[P, Any], subject: Subject[P]) -> list[Opening]:
         work = order_of_work(run, others)
         after = tuple(dict.fromkeys((*after, *(work[: work.index(phase.name)] if phase.name in work else ()))))
     return openings(phase.name, after, run, others)
-
-
-def _prepared(phase: Phase[P, M], values: Mapping[str, Any]) -> tuple[Phase[P, M], Subject[P]]:
-    parameters = checked(
-        phase.parameters,
-        values,
-        code="5B.PHASE.PARAMETER",
-        where=f"phase {phase.name}",
-        next_step="correct the parameter; nothing has been measured",
-    ).resolved()
-    run = open_run(parameters.run_id)
-    others = {role: tuple(runs) for role, runs in phase.roles(run, parameters).items()}
-    subject = Subject(run, parameters, others)
-    opened_by(phase, subject)
-    return phase, subject
 
 
 def _files(phase: Phase[Any, Any], envelope: Artefact | FailedArtefact, results: StepResults[Any]) -> Files:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 
+from segment5b_lib.contract.strict import Strict
 from segment5b_lib.errors import UsageError
 from segment5b_lib.store.catalogue import open_run
 from segment5b_lib.store.runs import Run
@@ -42,10 +43,8 @@ RunNames = Annotated[list[str], Resolves(run_id_of)]
 """Several runs."""
 
 
-class Parameters(BaseModel):
+class Parameters(Strict):
     """Parameters of a notebook: known names only, exact types."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     run_id: RunName = Field("@last", description=ANY_RUN)
     """Not `run`: IPython takes a line that begins with `run:` for a magic."""
@@ -53,10 +52,11 @@ class Parameters(BaseModel):
     def resolved(self) -> Self:
         """The same with run ids for names, so that a record says what was looked at and not what it was called."""
         changes = {
-            name: _resolved(getattr(self, name), mark.name)
+            name: mark.name(value) if isinstance(value, str) else [mark.name(one) for one in value]
             for name, field in type(self).model_fields.items()
             for mark in field.metadata
             if isinstance(mark, Resolves)
+            for value in [getattr(self, name)]
         }
         return self.model_copy(update=changes)
 
@@ -73,6 +73,12 @@ class OnCandidate(PhaseParameters):
     run_id: RunName = Field("@candidate", description="the candidate: an id, the start of one, or a role")
 
 
+class OnCertificate(OnCandidate):
+    """Of a phase about the certificate of a candidate."""
+
+    run_id: RunName = Field("@candidate", description="the run that the certificate is kept under")
+
+
 class OnWitnessedCandidate(OnCandidate):
     """Of a phase that judges a candidate with its witnesses, against an earlier run."""
 
@@ -84,10 +90,6 @@ class OnWitnessedCandidate(OnCandidate):
     def others(self) -> dict[str, list[Run]]:
         """The other runs by role."""
         return {"witness": [open_run(name) for name in self.witnesses], "baseline": [open_run(self.baseline)]}
-
-
-def _resolved(value: str | list[str], id_of: Callable[[str], str]) -> str | list[str]:
-    return id_of(value) if isinstance(value, str) else [id_of(name) for name in value]
 
 
 def checked(

@@ -63,7 +63,8 @@ def _rows(run: Run, phase: str) -> list[dict[str, Any]]:
     if pointer is None:
         return []
     decision = Decision(pointer.decision)
-    held = ItemStatus.RED.value in pointer.items.values()
+    held = "reopen" if "UPSTREAM" in decision.value else "hold"
+    red = ItemStatus.RED.value in pointer.items.values()
     return [
         {
             "run_id": run.run_id,
@@ -72,15 +73,9 @@ def _rows(run: Run, phase: str) -> list[dict[str, Any]]:
             "scale": run.world.scale,
             "phase": phase,
             "decision": decision.value,
-            "stands": "what-if" if pointer.what_if else _stands(decision),
+            "stands": "what-if" if pointer.what_if else "open" if decision.opens else held,
             "attempt": pointer.attempt,
-            "held_by": pointer.reasons[0] if held and pointer.reasons else "",
+            "held_by": pointer.reasons[0] if red and pointer.reasons else "",
             "created_utc": pointer.created_utc,
         }
     ]
-
-
-def _stands(decision: Decision) -> str:
-    if decision.opens:
-        return "open"
-    return "reopen" if "UPSTREAM" in decision.value else "hold"
