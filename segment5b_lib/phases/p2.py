@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 from pydantic import Field
@@ -31,7 +31,7 @@ from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE
 from segment5b_lib.gates.wording import value_text
 from segment5b_lib.phases import p2_artefacts
-from segment5b_lib.phases.engine.envelope import Body, DodItem
+from segment5b_lib.phases.engine.envelope import Body, DodItem, Rows
 from segment5b_lib.phases.engine.page import Section, gate_section
 from segment5b_lib.phases.engine.parameters import OnWitnessedCandidate, RunName
 from segment5b_lib.phases.engine.phase import Conclusion, Files, Measured, Phase, Subject, item, not_applicable
@@ -83,7 +83,7 @@ class P2Measured(Measured):
         return [p2_artefacts.candidate_line(run, gate) for run in self.runs for gate in p2_artefacts.CALIBRATED]
 
     @property
-    def reach(self) -> list[dict[str, Any]]:
+    def reach(self) -> Rows:
         """What this segment's knobs can reach, gate by gate, with proof."""
         return [verdict.document() for verdict in self.proposal.local]
 

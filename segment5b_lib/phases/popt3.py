@@ -144,19 +144,15 @@ def _budget(pair: Pair, reason: str) -> tuple[DodItem, BudgetWaiver | None]:
     """Target; or stretch, with a reason and a movement that can be told from the spread."""
     name, bounds = "POPT.3.3b", {state: state_budgets(pair.run)[state] for state in _STATES}
     samples = {state: pair.after(state) for state in _STATES}
-    target = budget_item(
-        name,
-        "S2 and S3 take no more than their targets",
-        pair.run,
-        [(samples[state], bounds[state].target_s) for state in _STATES],
-    )
+    text, targets = "S2 and S3 take no more than their targets", [(samples[s], bounds[s].target_s) for s in _STATES]
+    target = budget_item(name, text, pair.run, targets)
     if target.status is not ItemStatus.RED or below_scale(pair.run):
         return target, None
-    stretch = budget_item(name, target.text, pair.run, [(samples[state], bounds[state].stretch_s) for state in _STATES])
+    stretch = budget_item(name, text, pair.run, [(samples[state], bounds[state].stretch_s) for state in _STATES])
     still = [state for state in _STATES if not _moved(pair, state)]
     if stretch.status is ItemStatus.RED or still or not reason:
         lacking = [
-            *([] if stretch.status is not ItemStatus.RED else ["the stretch is missed as well"]),
+            *(["the stretch is missed as well"] if stretch.status is ItemStatus.RED else []),
             *(f"{state} has not become faster than its anchor" for state in still),
             *([] if reason else ["no waiver was given"]),
         ]
@@ -168,7 +164,7 @@ def _budget(pair: Pair, reason: str) -> tuple[DodItem, BudgetWaiver | None]:
         measured={state: samples[state].median for state in _STATES},
     )
     evidence = f"{target.evidence}; within the stretch, waived: {reason}"
-    return DodItem(id=name, text=target.text, status=ItemStatus.WAIVED, evidence=evidence), waived
+    return DodItem(id=name, text=text, status=ItemStatus.WAIVED, evidence=evidence), waived
 
 
 def _moved(pair: Pair, state: str) -> bool:

@@ -200,12 +200,8 @@ def _track(phase: str, run: Run, others: Sequence[Run]) -> TrackLine:
 
 def _closed(track: Sequence[TrackLine]) -> DodItem:
     problems = [f"{line.phase}: {line.decision or 'no decision'}" for line in track if not line.opens]
-    return item(
-        "POPT.5.1a",
-        "POPT.0 to POPT.4 are closed",
-        problems,
-        ", ".join(f"{line.phase} {line.decision}" for line in track),
-    )
+    evidence = ", ".join(f"{line.phase} {line.decision}" for line in track)
+    return item("POPT.5.1a", "POPT.0 to POPT.4 are closed", problems, evidence)
 
 
 def _timed(

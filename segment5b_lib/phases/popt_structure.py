@@ -8,7 +8,7 @@ the sum of the hashes of the rows, so that neither order nor layout nor number o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.words import STATES
@@ -30,13 +30,16 @@ _COLUMN_DIGESTS: Final = f"SELECT sum(hash(COLUMNS(*))::HUGEINT)::VARCHAR FROM {
 _ROW_DIGEST: Final = f"SELECT sum(hash(every)::HUGEINT)::VARCHAR AS digest FROM {_ROWS} every"
 
 
+Counter = int | float | str
+
+
 class CounterLine(Node):
     """One counter of a state in both runs; a missing one is null and never equal."""
 
     state: str
     counter: str
-    reference: int | float | str | None
-    candidate: int | float | str | None
+    reference: Counter | None
+    candidate: Counter | None
     allowed_difference: float
     equal: bool
 
@@ -62,7 +65,7 @@ def counters_of(
     return [_counter_line(state, key, sides, allowed_difference) for key in (*keys, *missing)]
 
 
-def _counter_line(state: str, key: str, sides: Sequence[Mapping[str, Any]], allowed: float) -> CounterLine:
+def _counter_line(state: str, key: str, sides: Sequence[Mapping[str, Counter]], allowed: float) -> CounterLine:
     before, after = (side.get(key) for side in sides)
     if isinstance(before, (int, float)) and isinstance(after, (int, float)):
         equal = abs(after - before) <= allowed
@@ -73,7 +76,7 @@ def _counter_line(state: str, key: str, sides: Sequence[Mapping[str, Any]], allo
     )
 
 
-def _counters(run: Run, state: str) -> dict[str, Any]:
+def _counters(run: Run, state: str) -> dict[str, Counter]:
     """Counters of a marker: totals by name, those of each scenario by `scenario/name`."""
     counters = run.counters(state)
     flat = {name: value for name, value in counters.items() if isinstance(value, (int, float, str))}
@@ -91,7 +94,7 @@ def draws_of(reference: Run | None, candidate: Run, states: Sequence[str]) -> li
     return lines
 
 
-def _draws(run: Run, state: str) -> dict[str, Any]:
+def _draws(run: Run, state: str) -> dict[str, Counter]:
     totals = run.counters(state).get("rng", [])
     return {
         f"{total['scenario_id']}/{total['family']} {amount}": total[amount]

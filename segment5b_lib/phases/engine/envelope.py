@@ -28,6 +28,10 @@ class Node(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Rows = list[dict[str, Any]]
+"""Rows of a frame or of a gate's details."""
+
+
 class RunIdentity(Node):
     """Which run an artefact is about."""
 

@@ -219,7 +219,7 @@ class PhaseExecution(Generic[P, M]):
         return f"{self.phase.name} on run {self.subject.run.run_id[:8]}: {self.question}"
 
 
-def execution(phase: Phase[P, M], values: Mapping[str, Any]) -> PhaseExecution[P, M]:
+def execution(phase: Phase[P, M], values: Mapping[str, object]) -> PhaseExecution[P, M]:
     """A phase on a run: parameters checked, runs opened, order checked. Nothing is measured or written yet.
 
     Raises

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Self, TypeVar
+from typing import Annotated, Final, Self, TypeVar
 
 from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -94,7 +94,7 @@ class OnWitnessedCandidate(OnCandidate):
 
 def checked(
     model: type[AnyParameters],
-    values: Mapping[str, Any],
+    values: Mapping[str, object],
     *,
     code: str,
     where: str,

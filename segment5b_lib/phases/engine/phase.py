@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import polars as pl
 from pydantic import BaseModel
@@ -79,7 +79,7 @@ class Measured:
         return html_table(("measured", "what"), [row for row in rows if row[1]])
 
 
-def _row(entry: object, name: str) -> Mapping[str, Any]:
+def _row(entry: object, name: str) -> Mapping[str, object]:
     if isinstance(entry, BaseModel):
         return entry.model_dump(mode="json")
     if isinstance(entry, GateResult):

@@ -58,7 +58,7 @@ def phase_board(runs: Sequence[Run]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=COLUMNS)
 
 
-def _rows(run: Run, phase: str) -> list[dict[str, Any]]:
+def _rows(run: Run, phase: str) -> list[dict[str, object]]:
     pointer = current(slug(phase), run.run_id) or current(slug(phase), run.run_id, what_if=True)
     if pointer is None:
         return []
