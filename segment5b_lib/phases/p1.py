@@ -22,7 +22,7 @@ from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE
 from segment5b_lib.identity import canonical_json, sha256_hex
 from segment5b_lib.phases import shared_items
-from segment5b_lib.phases.engine.envelope import Body, DodItem, Node, Rows
+from segment5b_lib.phases.engine.envelope import Body, DodItem, FrameRows, Node
 from segment5b_lib.phases.engine.page import Section, gate_section
 from segment5b_lib.phases.engine.parameters import OnWitnessedCandidate
 from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item
@@ -85,16 +85,16 @@ class P1Gateboard(Body, artefact="p1_realism_gateboard"):
 class TemporalDiagnostics(Body, artefact="p1_temporal_diagnostics"):
     """What the candidate's clock does: errors by size, where and when, by days since the change, DST windows."""
 
-    offsets: Rows
-    worst_days: Rows
-    days_since_transition: Rows
+    offsets: FrameRows
+    worst_days: FrameRows
+    days_since_transition: FrameRows
     windows: dict[str, Any]
 
 
 class HorizonAndContract(Body, artefact="p1_t11_t12_contract_check"):
     """T11 and T12 in full: which zones fall short and what that costs, and how local columns are stored."""
 
-    shortfalls: Rows
+    shortfalls: FrameRows
     t11: dict[str, Any]
     t12: dict[str, Any]
 
@@ -105,7 +105,7 @@ class ReopenDecision(Body, artefact="p1_2a_reopen_decision"):
     triggered: bool
     because: list[str]
     command: str
-    already_reopened: Rows
+    already_reopened: FrameRows
 
 
 class P1Closure(Body, artefact="p1_closure"):

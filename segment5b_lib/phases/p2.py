@@ -31,7 +31,7 @@ from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.table import EVIDENCE
 from segment5b_lib.gates.wording import value_text
 from segment5b_lib.phases import p2_artefacts
-from segment5b_lib.phases.engine.envelope import Body, DodItem, Rows
+from segment5b_lib.phases.engine.envelope import Body, DodItem, FrameRows
 from segment5b_lib.phases.engine.page import Section, gate_section
 from segment5b_lib.phases.engine.parameters import OnWitnessedCandidate, RunName
 from segment5b_lib.phases.engine.phase import Conclusion, Files, Measured, Phase, Subject, item, not_applicable
@@ -83,7 +83,7 @@ class P2Measured(Measured):
         return [p2_artefacts.candidate_line(run, gate) for run in self.runs for gate in p2_artefacts.CALIBRATED]
 
     @property
-    def reach(self) -> Rows:
+    def reach(self) -> FrameRows:
         """What this segment's knobs can reach, gate by gate, with proof."""
         return [verdict.document() for verdict in self.proposal.local]
 

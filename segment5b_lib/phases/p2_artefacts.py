@@ -9,7 +9,7 @@ from typing import Any
 from segment5b_lib.calibrate.prediction import Estimate, Prediction
 from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.phases.engine.envelope import Body, Node, Rows
+from segment5b_lib.phases.engine.envelope import Body, FrameRows, Node
 from segment5b_lib.phases.engine.page import Section
 
 CALIBRATED = ("T6", "T7")
@@ -28,8 +28,8 @@ class P2ContractLock(Body, artefact="p2_contract_lock"):
 class Sensitivity(Body, artefact="p2_sensitivity"):
     """Leverage of every knob, feasibility with its proof, and what calculation proposes."""
 
-    leverage: Rows
-    verdicts: Rows
+    leverage: FrameRows
+    verdicts: FrameRows
     proposal: dict[str, Any]
 
 
@@ -68,8 +68,8 @@ class P2Gateboard(Body, artefact="p2_gateboard"):
 class Forensics(Body, artefact="p2_forensics"):
     """Who makes the concentration: the ten largest zones, and the merchants behind them."""
 
-    zones: Rows
-    merchants: Rows
+    zones: FrameRows
+    merchants: FrameRows
 
 
 class P2Closure(Body, artefact="p2_closure"):

@@ -21,7 +21,7 @@ from segment5b_lib.gates.saved import scorecard
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.t10_stability import stability
 from segment5b_lib.gates.table import EVIDENCE
-from segment5b_lib.phases.engine.envelope import Body, DodItem, Node, Rows
+from segment5b_lib.phases.engine.envelope import Body, DodItem, FrameRows, Node
 from segment5b_lib.phases.engine.page import Section, gate_section
 from segment5b_lib.phases.engine.parameters import OnCertificate, RunNames
 from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item, not_applicable
@@ -62,7 +62,7 @@ class SeedStability(Body, artefact="p4_t10_stability"):
     """T10: every key metric over the seeds, with its CV, and what the seeds share."""
 
     t10: list[GateResult]
-    metrics: Rows
+    metrics: FrameRows
     shared_inputs: dict[str, str]
 
 

@@ -12,7 +12,7 @@ from segment5b_lib.contract.words import STATES, Decision, ItemStatus, Verdict
 from segment5b_lib.engine.retention import latest_receipt, read_receipt, superseded
 from segment5b_lib.errors import MissingInputError
 from segment5b_lib.phases.engine.attempts import current, pointer_path, read_artefact, reports_folder, slug
-from segment5b_lib.phases.engine.envelope import Body, DodItem, Node, Rows
+from segment5b_lib.phases.engine.envelope import Body, DodItem, FrameRows, Node
 from segment5b_lib.phases.engine.page import Section
 from segment5b_lib.phases.engine.parameters import OnCertificate
 from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item
@@ -109,7 +109,7 @@ class PruneReceipt(Body, artefact="p5_prune_receipt"):
 
     receipt: str
     receipt_sha256: str
-    removed: Rows
+    removed: FrameRows
     freed_bytes: int | None
     keep_set: dict[str, list[str]]
 

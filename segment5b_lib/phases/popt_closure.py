@@ -20,8 +20,8 @@ from segment5b_lib.phases.popt_structure import WRITTEN, CounterLine, DatasetLin
 from segment5b_lib.phases.popt_timing import Timing, TimingLine, repeated, timing_line
 from segment5b_lib.phases.shared_items import ReplayLine
 
-P = TypeVar("P", bound=PairParameters)
-M = TypeVar("M", bound="PairMeasured")
+PairP = TypeVar("PairP", bound=PairParameters)
+PairM = TypeVar("PairM", bound="PairMeasured")
 
 _ROWS: Final = {"S1": "groupings and buckets", "S2": "bucket rows", "S3": "bucket rows", "S4": "arrivals"}
 """What a row that a state writes stands for."""
@@ -146,7 +146,7 @@ class PairMeasured(Measured):
         return {} if line.role == CANDIDATE or isinstance(base, Timing) else base.lanes(self.pair.phase, line.name)
 
 
-def pair_phase(declared: Phase[P, M]) -> Phase[P, M]:
+def pair_phase(declared: Phase[PairP, PairM]) -> Phase[PairP, PairM]:
     """What all phases have that compare a run with a baseline: roles, page, evidence, their place in POPT.0's order."""
     return replace(
         declared,
@@ -159,11 +159,13 @@ def pair_phase(declared: Phase[P, M]) -> Phase[P, M]:
 
 
 def pair_bodies(
-    timing: type[LaneTiming], closure: type[PairClosure], own: Callable[[M], Mapping[str, object]] = lambda measured: {}
-) -> Callable[[M], list[Body]]:
+    timing: type[LaneTiming],
+    closure: type[PairClosure],
+    own: Callable[[PairM], Mapping[str, object]] = lambda measured: {},
+) -> Callable[[PairM], list[Body]]:
     """Both sides' times, and what was compared; `own` gives the fields that only this closure has."""
 
-    def bodies(measured: M) -> list[Body]:
+    def bodies(measured: PairM) -> list[Body]:
         pair = measured.pair
         same = {name: getattr(measured, name) for name in ("counters", "datasets", "replays")}
         reference = pair.reference.run_id if pair.reference else None

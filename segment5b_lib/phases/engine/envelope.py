@@ -28,8 +28,8 @@ class Node(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-Rows = list[dict[str, Any]]
-"""Rows of a frame or of a gate's details."""
+FrameRows = list[dict[str, Any]]
+"""FrameRows of a frame or of a gate's details."""
 
 
 class RunIdentity(Node):
@@ -135,7 +135,7 @@ def artefact_model(kind: type[Body]) -> type[Artefact]:
     return model
 
 
-def schema(kind: type[Body]) -> dict[str, Any]:
+def artefact_schema(kind: type[Body]) -> dict[str, Any]:
     """JSON Schema (2020-12) of an artefact: with its body, or with the error that prevented one."""
     either: Any = artefact_model(kind) | FailedArtefact
     return TypeAdapter(either).json_schema(mode="serialization")
