@@ -38,7 +38,6 @@ from segment5b_lib.phases.engine.phase import Conclusion, Files, Measured, Phase
 from segment5b_lib.phases.engine.repair import NextStep, NextSteps, next_steps
 from segment5b_lib.phases.shared_items import FROZEN_GATES, audit_holds, chain_complete, gates_hold
 from segment5b_lib.store.postures import with_changes
-from segment5b_lib.store.runs import Run
 from segment5b_lib.views import gateboard
 
 _MERCHANTS: Final = 20
@@ -110,6 +109,7 @@ class P2Measured(Measured):
 def measure(subject: Subject[P2Parameters]) -> P2Measured:
     """Predict, measure, and calculate what could be done from here."""
     run, predictor = subject.run, Predictor(subject.run)
+    seeds = run.policies.validation.stability.required_seeds
     roles = [(role, other) for role in ("witness", "baseline") for other in subject.others[role]]
     runs = [
         p2_artefacts.Candidate(
@@ -117,14 +117,14 @@ def measure(subject: Subject[P2Parameters]) -> P2Measured:
         )
         for role, other in [("candidate", run), *roles]
     ]
-    proposal = propose(run, seeds=required_seeds(run), predictor=predictor)
+    proposal = propose(run, seeds=seeds, predictor=predictor)
     landed = merchant_zones(predictor)
     return P2Measured(
         scorecards=tuple(candidate.card for candidate in runs),
         runs=tuple(runs),
         proposal=proposal,
         leverage=sensitivity(predictor, run.policies, proposal.target),
-        by_seed={seed: predictor.with_seed(seed).predict() for seed in required_seeds(run)},
+        by_seed={seed: predictor.with_seed(seed).predict() for seed in seeds},
         zone_mix=stored_zone_mix(predictor),
         zones=largest_zones(landed),
         merchants=merchants_in_top_zones(landed).head(_MERCHANTS),
@@ -151,9 +151,10 @@ def conclude(measured: P2Measured, items: Sequence[DodItem]) -> Conclusion:
     """P3 opens, or a segment upstream reopens where a proof says that only that can help."""
     card, proposal = measured.scorecard, measured.proposal
     reach = [f"{verdict.gate} {verdict.verdict} ({verdict.owner}): {verdict.statement}" for verdict in proposal.local]
+    beyond_reach = [v for v in proposal.local if not v.reachable and card.result(v.gate).verdict is Verdict.FAIL]
     return Conclusion(
         opens=Decision.UNLOCK_P3,
-        reopens=Decision.UNLOCK_P2_UPSTREAM_REOPEN if _blocked(card, proposal) else None,
+        reopens=Decision.UNLOCK_P2_UPSTREAM_REOPEN if beyond_reach else None,
         reasons=[*reach, proposal.reason] if proposal.reason else reach,
         next_steps=_next_steps(card, proposal),
     )
@@ -200,11 +201,6 @@ def sections(measured: P2Measured) -> list[Section]:
         Section("What this segment can reach", ("gate", "verdict", "owner", "proof"), reach),
         *(gate_section(card) for card in measured.judged),
     ]
-
-
-def required_seeds(run: Run) -> tuple[int, ...]:
-    """Seeds that the run's policy asks a certificate for."""
-    return run.policies.validation.stability.required_seeds
 
 
 def stored_zone_mix(predictor: Predictor) -> Solution | None:
@@ -269,13 +265,6 @@ def _decided(proposal: Proposal) -> DodItem:
     problems = [f"{verdict.gate}: {verdict.statement}" for verdict in proposal.local if not verdict.reachable]
     evidence = "; ".join(verdict.statement for verdict in proposal.local)
     return item("P2.8", "the bands are within this segment's reach", problems, evidence)
-
-
-def _blocked(card: Scorecard, proposal: Proposal) -> bool:
-    """A calibrated gate fails, and a proof says that no knob of this segment brings it back."""
-    return any(
-        not verdict.reachable and card.result(verdict.gate).verdict is Verdict.FAIL for verdict in proposal.local
-    )
 
 
 def _next_steps(card: Scorecard, proposal: Proposal) -> NextSteps:
