@@ -90,11 +90,7 @@ class P3Measured(Measured):
     @property
     def modes(self) -> dict[str, str]:
         """How strictly the run's policy watches."""
-        validation = self.run.policies.validation
-        return {
-            "civil_time_enforcement": validation.civil_time_enforcement,
-            "calibration_sentinels.evaluation_mode": validation.calibration_sentinels.evaluation_mode,
-        }
+        return {key: str(self.run.policies.at("validation", key)) for key in MODES}
 
 
 def measure(subject: Subject[OnCandidate]) -> P3Measured:

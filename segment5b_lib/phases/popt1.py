@@ -15,7 +15,7 @@ from segment5b_lib.phases.engine.order import is_closed
 from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject
 from segment5b_lib.phases.popt_pair import BASELINE, CANDIDATE, Pair, PairParameters, pair_of
 from segment5b_lib.phases.popt_structure import CounterLine, counters_of, datasets_of
-from segment5b_lib.phases.popt_timing import state_budget
+from segment5b_lib.phases.popt_timing import below_scale, state_budgets
 from segment5b_lib.phases.shared_items import chain_complete
 from segment5b_lib.views.multiplicity import group_sizes
 
@@ -70,6 +70,7 @@ def measure(subject: Subject[PairParameters]) -> Popt1Measured:
 def items(measured: Popt1Measured) -> list[DodItem]:
     """The same work, the same buckets, groups and data, in so much less time."""
     pair, shape = measured.pair, measured.shape
+    target = None if below_scale(pair.run) else state_budgets(pair.run)["S1"].target_s
     counters = measured.counters[: len(measured.counters) - len(shape)]
     return [
         shared_items.same_work("POPT.1.1", pair, ["S1"]),
@@ -79,7 +80,7 @@ def items(measured: Popt1Measured) -> list[DodItem]:
         shared_items.equal("POPT.1.3c", "what S1 writes is the same, column by column", measured.datasets),
         shared_items.lanes_kept("POPT.1.4", pair.run, ["S1"]),
         chain_complete("POPT.1.5a", [pair.run]),
-        shared_items.reduced("POPT.1.5b", pair, "S1", S1_REDUCTION, state_budget(pair.run, "S1")),
+        shared_items.reduced("POPT.1.5b", pair, "S1", S1_REDUCTION, target),
         shared_items.no_new_failures("POPT.1.5c", pair),
         shared_items.replayed("POPT.1.5d", measured.replays),
         shared_items.pruned("POPT.1.6"),

@@ -250,22 +250,18 @@ def pair_of(phase: str, run: Run, baseline: str) -> Pair:
     if is_figures(baseline):
         return Pair(phase, timing_of(run), load_figures(baseline), next(iter(siblings(run)[1:]), None))
     other = open_run(baseline)
-    _require_same_work(run, other)
-    others = [sibling for sibling in (other, *siblings(run)) if sibling.run_id != run.run_id]
-    return Pair(phase, timing_of(run), timing_of(other), next(iter(others), None))
-
-
-def _require_same_work(run: Run, other: Run) -> None:
-    candidate, baseline = ((side.receipt.manifest_fingerprint, side.receipt.seed) for side in (run, other))
-    if candidate != baseline:
+    candidate, base = ((side.receipt.manifest_fingerprint, side.receipt.seed) for side in (run, other))
+    if candidate != base:
         raise UsageError(
             "5B.POPT.OTHER_WORK",
             "the baseline is a run of another world or seed, so neither time nor structure compares",
             where=f"baseline {other.run_id[:8]}, candidate {run.run_id[:8]}",
             expected=f"world {candidate[0][:12]}, seed {candidate[1]}",
-            found=f"world {baseline[0][:12]}, seed {baseline[1]}",
+            found=f"world {base[0][:12]}, seed {base[1]}",
             next_step="choose a run of this world and seed, or a file of figures such as published_run",
         )
+    others = [sibling for sibling in (other, *siblings(run)) if sibling.run_id != run.run_id]
+    return Pair(phase, timing_of(run), timing_of(other), next(iter(others), None))
 
 
 def _line(state: str, before: Sample, after: Sample, comparable: bool) -> RuntimeLine:

@@ -234,11 +234,6 @@ def below_scale(run: Run) -> str:
     return "" if scale == pinned else f"budgets are pinned to the {pinned} scale, and this world is {scale}"
 
 
-def state_budget(run: Run, state: str) -> float | None:
-    """Target seconds of a state; None where budgets do not apply."""
-    return None if below_scale(run) else state_budgets(run)[state].target_s
-
-
 def too_few(run: Run, samples: Sequence[tuple[str, Sample]]) -> list[str]:
     """Samples, by role, that are too small to say anything: less than `min_runs` runs, and no single long one."""
     law = budgets_of(run)
