@@ -30,10 +30,9 @@ from typing import Final
 
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.phases.engine.envelope import Body, DodItem
-from segment5b_lib.phases.engine.phase import Measured
 from segment5b_lib.phases.engine.page import Section
 from segment5b_lib.phases.engine.parameters import OnCandidate
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item
 from segment5b_lib.store.runs import Run
 
 
