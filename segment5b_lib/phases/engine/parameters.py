@@ -52,7 +52,7 @@ class Parameters(Strict):
     def resolved(self) -> Self:
         """The same with run ids for names, so that a record says what was looked at and not what it was called."""
         changes = {
-            name: mark.name(value) if isinstance(value, str) else [mark.name(one) for one in value]
+            name: mark.name(value) if isinstance(value, str) else [mark.name(run) for run in value]
             for name, field in type(self).model_fields.items()
             for mark in field.metadata
             if isinstance(mark, Resolves)
