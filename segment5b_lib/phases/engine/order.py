@@ -95,13 +95,13 @@ def is_closed(phase: str, run: Run, others: Sequence[Run]) -> bool:
 def _opening(phase: str, predecessor: str, run: Run, opening: Opening | None) -> Opening:
     if opening is not None and opening.decision.opens:
         return opening
-    run_id, found = (opening.run_id, opening.decision.value) if opening else (run.run_id, "no decision")
+    run_id, word = (opening.run_id, opening.decision.value) if opening else (run.run_id, "no decision")
     raise GateRefusal(
         "5B.PHASE.NOT_OPENED",
         f"{phase} may not start: the decision of {predecessor} is missing",
         where=f"{predecessor}, run {run_id[:8]}",
         expected=f"a decision of {predecessor} that opens {phase}",
-        found=found,
+        found=word,
         next_step=f"segment5b phase {predecessor} {run_id[:8]}, or --as-what-if for a look that is not evidence",
     )
 
