@@ -26,21 +26,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.phases.engine.envelope import Body, DodItem
-from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section
 from segment5b_lib.phases.engine.parameters import OnCandidate
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item
 from segment5b_lib.store.runs import Run
 
 
-class Usage(Body):
+class Usage(Body, artefact="p6_usage"):
     """How many files each state has left."""
-
-    ARTEFACT: ClassVar[str] = "p6_usage"
 
     files: dict[str, int]
 

@@ -25,7 +25,7 @@ import polars as pl
 from segment5b_lib import gates
 gates.__path__.insert(0, sys.argv[1])
 from segment5b_lib.gates.scoring import score
-from segment5b_lib.phases.p0_artefacts import AXES
+from segment5b_lib.phases.p0 import AXES
 from tests.gates.hand_made import clean, shifted, write_run
 
 home = Path(sys.argv[2])

@@ -20,7 +20,6 @@ from segment5b_lib.errors import StateRefusal
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.scoring import scorecard
 from segment5b_lib.phases.engine.attempts import read_artefact
-from segment5b_lib.phases.p1_artefacts import LOCAL_LANE
 from segment5b_lib.reports.execute import execute_notebook
 from segment5b_lib.reports.notebooks import notebook_of_phase
 from segment5b_lib.reports.record import NotebookRecord
@@ -109,6 +108,8 @@ class _Demo:
 
     def local_lane(self, baseline: Run) -> Run:
         """S4 and S5 again with the segment's own corrections; S5 may refuse it, which is evidence."""
+        from segment5b_lib.phases.p1 import LOCAL_LANE
+
         with _timed_step("the corrections that this segment owns, on the unchanged cache"):
             local = prepare_rerun(baseline, "S4", LOCAL_LANE, threads=self.threads)
             try:

@@ -8,38 +8,84 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, Literal
 
 import polars as pl
 
 from segment5b_lib.contract.datasets import dataset
+from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.gates import scoring
+from segment5b_lib.gates.gate import Group
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.gates.table import GATES, SCORED_DATASETS
-from segment5b_lib.phases.engine.envelope import Body, DodItem
-from segment5b_lib.phases.engine.measured import Measured
+from segment5b_lib.gates.table import GATES, SCORED_DATASETS, gates_of
+from segment5b_lib.gates.wording import value_text
+from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
 from segment5b_lib.phases.engine.page import Section, frame_section, gate_section
 from segment5b_lib.phases.engine.parameters import PhaseParameters
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
-from segment5b_lib.phases.engine.repair import next_steps
-from segment5b_lib.phases.engine.shared_items import chain_complete
-from segment5b_lib.phases.p0_artefacts import (
-    AxisLine,
-    ContextLine,
-    OwnerLine,
-    OwnerStateMatrix,
-    RealismGateboard,
-    axis_lines,
-    context_frame,
-    context_lines,
-    owner_lines,
-)
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item
+from segment5b_lib.phases.engine.repair import next_steps, runnable
 from segment5b_lib.phases.p0_figures import FigureLine, PublishedFigures, figure_lines, figures_frame, verdict_counts
-from segment5b_lib.phases.p0_measures import EVIDENCE as MEASURED_ON
+from segment5b_lib.phases.p0_measures import MEASURED_ON
+from segment5b_lib.phases.shared_items import chain_complete
 from segment5b_lib.store.attachments import OWN_POLICIES
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.scan import rows_of
+
+AXES: Final[dict[str, tuple[str, ...]]] = {"DST": gates_of(Group.LOCAL_TIME, Group.CLOCK)} | {
+    group.value: gates_of(group)
+    for group in (Group.CONCENTRATION, Group.VIRTUAL_SHARE, Group.CONSERVATION, Group.RHYTHM, Group.AUDIT)
+}
+"""The plan's four axes and the gates that decide each; T8 and T9 come from the remediation report."""
+
+EARLIER_BOUNDS: Final = (("T1", "b", 0.0020), ("T1", "bplus", 0.0005), ("T3", "bplus", 0.8))
+"""Upper bounds that stood in the remediation report before the plan; context, never a verdict."""
+
+
+class ContextLine(Node):
+    """A figure that the reader may know from elsewhere, next to the measured one."""
+
+    gate_id: str
+    level: Literal["b", "bplus"]
+    max: float
+    value: float | None
+    unit: str
+    within: bool | None
+    source: str
+
+
+class AxisLine(Node):
+    """One axis of realism: does it hold, and who owns what does not."""
+
+    axis: str
+    stands: Literal["holds", "fails", "undecided"]
+    gates: dict[str, Verdict]
+    owners: list[str]
+
+
+class OwnerLine(Node):
+    """One failed gate: its only primary owner, and the smallest rerun that can fix it."""
+
+    gate_id: str
+    axis: str
+    owner: str
+    cause: str
+    upstream: str
+    rerun: list[str]
+    command: str
+
+
+class RealismGateboard(Body, artefact="p0_realism_gateboard"):
+    """Every gate of the baseline, with the earlier figures as context."""
+
+    context: list[ContextLine]
+
+
+class OwnerStateMatrix(Body, artefact="p0_owner_state_matrix"):
+    """What is wrong, on which axis, and who owns it."""
+
+    axes: list[AxisLine]
+    owners: list[OwnerLine]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,27 +105,77 @@ class P0Measured(Measured):
     @cached_property
     def context(self) -> list[ContextLine]:
         """Bounds from before the plan: context, never a verdict."""
-        return context_lines(self.scorecard)
+        return [
+            ContextLine(
+                gate_id=gate_id,
+                level="b" if level == "b" else "bplus",
+                max=bound,
+                value=result.value,
+                unit=result.unit,
+                within=None if result.value is None else result.value <= bound,
+                source="remediation report, before the plan",
+            )
+            for gate_id, level, bound in EARLIER_BOUNDS
+            for result in [self.scorecard.result(gate_id)]
+        ]
 
     @cached_property
     def axes(self) -> list[AxisLine]:
         """How each axis of realism stands."""
-        return axis_lines(self.scorecard)
+        return [
+            _axis(axis, [result for result in self.scorecard.results if result.gate_id in gates], self.scorecard)
+            for axis, gates in AXES.items()
+        ]
 
     @cached_property
     def owners(self) -> list[OwnerLine]:
         """Every failed gate with its owner."""
-        return owner_lines(self.scorecard)
+        return [
+            OwnerLine(
+                gate_id=attribution.gate_id,
+                axis=attribution.axis,
+                owner=attribution.owner,
+                cause=attribution.cause,
+                upstream=attribution.upstream,
+                rerun=list(attribution.rerun),
+                command=runnable(attribution, self.scorecard).text,
+            )
+            for attribution in self.scorecard.attributions
+        ]
 
     @cached_property
     def earlier_bounds(self) -> pl.DataFrame:
         """`context` as texts."""
-        return context_frame(self.context)
+        stands = {True: "within", False: "outside", None: "not measured"}
+        rows = [
+            (
+                c.gate_id,
+                c.level,
+                f"≤ {value_text(c.max, c.unit)}",
+                value_text(c.value, c.unit),
+                stands[c.within],
+                c.source,
+            )
+            for c in self.context
+        ]
+        return pl.DataFrame(rows, ("gate", "level", "bound", "value", "stands", "source"), orient="row")
 
     @cached_property
     def published_figures(self) -> pl.DataFrame:
         """`figures` as texts; what lies outside is shown, and decides nothing."""
         return figures_frame(self.figures)
+
+
+def _axis(axis: str, results: Sequence[GateResult], scorecard: Scorecard) -> AxisLine:
+    owners = {attribution.owner for result in results if (attribution := scorecard.owner(result.gate_id))}
+    failed = any(result.verdict is Verdict.FAIL for result in results)
+    decided = bool(results) and all(result.passed or result.verdict is Verdict.NOT_APPLICABLE for result in results)
+    return AxisLine(
+        axis=axis,
+        stands="fails" if failed else "holds" if decided else "undecided",
+        gates={result.gate_id: result.verdict for result in results},
+        owners=sorted(owners),
+    )
 
 
 def measure(subject: Subject[PhaseParameters]) -> P0Measured:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import ClassVar, Final, Literal
+from typing import Final, Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.scorecard import Scorecard
@@ -26,18 +26,14 @@ _WHOLE: Final = 1_000
 """Numbers from here on are shown without decimals."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Tolerance(_Strict):
+class Tolerance(Node):
     """How far a figure may be from the published one. `amount` is a fraction for `relative`, else in its unit."""
 
     kind: ToleranceKind
     amount: float = 0.0
 
 
-class PublishedFigure(_Strict):
+class PublishedFigure(Node):
     """One published figure.
 
     Attributes
@@ -60,7 +56,7 @@ class PublishedFigure(_Strict):
     depends_on_size: bool = False
 
 
-class PublishedReport(_Strict):
+class PublishedReport(Node):
     """Everything that is known of the published run (`parameters/figures/published_report.yaml`)."""
 
     scale: str
@@ -102,10 +98,8 @@ class FigureLine(Node):
     measured: str
 
 
-class PublishedFigures(Body):
+class PublishedFigures(Body, artefact="p0_published_figures"):
     """Every published figure with the run's own."""
-
-    ARTEFACT: ClassVar[str] = "p0_published_figures"
 
     figures: list[FigureLine]
 

@@ -18,7 +18,7 @@ from segment5b_lib.store.scan import rows_of
 from segment5b_lib.views.inequality import arrivals_by, gini
 from segment5b_lib.views.rhythm import HOUR_RANGES
 
-EVIDENCE: Final = (
+MEASURED_ON: Final = (
     "s1_time_grid_5B",
     "s1_grouping_5B",
     "s2_realised_intensity_5B",
@@ -49,7 +49,6 @@ def measure_figures(scorecard: Scorecard) -> dict[str, FigureMeasurement]:
         _clock(evidence),
         _zones(scorecard),
         _hybrid(evidence),
-        _counts(evidence),
         _latent(evidence),
         _merchants(evidence),
         _hours(evidence),
@@ -71,6 +70,7 @@ def _sizes(evidence: Evidence) -> _Measurements:
         yield _size(figure_id, rows_of(files, dataset(dataset_id)))
     yield _size("series", sum(run.table("s1_grouping_5B", ["series_id"], name).num_rows for name in names))
     yield _size("arrivals", evidence.arrivals)
+    yield "zero_rate", FigureMeasurement(views.zero_rate(evidence), int(evidence.merchant_counts["rows"].sum()))
 
 
 def _keys(evidence: Evidence) -> _Measurements:
@@ -125,10 +125,6 @@ def _hybrid(evidence: Evidence) -> _Measurements:
     arrivals = evidence.places.join(modes, on="merchant_id", how="semi")["arrivals"].sum()
     share = int(arrivals) / evidence.arrivals if evidence.arrivals else None
     yield "hybrid_share", FigureMeasurement(share, evidence.arrivals)
-
-
-def _counts(evidence: Evidence) -> _Measurements:
-    yield "zero_rate", FigureMeasurement(views.zero_rate(evidence), int(evidence.merchant_counts["rows"].sum()))
 
 
 def _latent(evidence: Evidence) -> _Measurements:

@@ -13,54 +13,117 @@ from functools import cached_property
 from typing import Any, Final
 
 import polars as pl
-from pydantic import Field
 
+from segment5b_lib.contract.policies import POLICIES
+from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.contract.words import Decision, Verdict
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.scoring import scorecard
 from segment5b_lib.gates.table import SCORED_DATASETS
-from segment5b_lib.phases.engine.envelope import Body, DodItem
-from segment5b_lib.phases.engine.measured import Measured
+from segment5b_lib.identity import canonical_json, sha256_hex
+from segment5b_lib.phases import shared_items
+from segment5b_lib.phases.engine.envelope import Body, DodItem, FrameRows, Node
 from segment5b_lib.phases.engine.page import Section, gate_section
-from segment5b_lib.phases.engine.parameters import WITNESSES, OnCandidate, RunName, RunNames
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
+from segment5b_lib.phases.engine.parameters import OnWitnessedCandidate
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item
 from segment5b_lib.phases.engine.repair import next_steps
-from segment5b_lib.phases.engine.shared_items import (
-    CLOCK,
-    CONSERVATION,
-    LOCAL_TIME,
-    audit_holds,
-    chain_complete,
-    counts_unmoved,
-    gates_hold,
-)
-from segment5b_lib.phases.p1_artefacts import (
-    HorizonAndContract,
-    LockLine,
-    P1Closure,
-    P1ContractLock,
-    P1Gateboard,
-    ReopenDecision,
-    TemporalDiagnostics,
-    lock_lines,
-    seed_gates,
-)
-from segment5b_lib.store.catalogue import find_run
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.civil_time import days_since_transition, mismatch_by_date_and_zone, offset_distribution
 from segment5b_lib.views.tz_databases import cache_shortfalls
 
+LOCKED: Final = (
+    ("placement", "local_time_encoding", "wall_clock"),
+    ("routing", "physical_router.zone_binding", "row_zone"),
+    ("routing", "horizon_guard", "fail"),
+    ("validation", "civil_time_enforcement", "fail_closed"),
+)
+"""The 5B-local corrections of the clock: policy, key, value. The last two make them enforced."""
+LOCAL_LANE: Final = {f"{policy}.{key}": value for policy, key, value in LOCKED if key != "horizon_guard"}
+"""The locked keys as changes for a run on the cache as it is: with its guard up, S4 would not start."""
 _CORRECTIONS: Final = 2
-_CLOCK_KEYS: Final = tuple(gate for gate in (*CLOCK, *LOCAL_TIME) if "." not in gate)
+_CLOCK_KEYS: Final = tuple(gate for gate in (*shared_items.CLOCK, *shared_items.LOCAL_TIME) if "." not in gate)
 _WORST: Final = 20
 
 
-class P1Parameters(OnCandidate):
-    """A candidate, its witnesses, and the run that P0 was about."""
+class LockLine(Node):
+    """One policy key that P1 locks, and whether the run has the locked value."""
 
-    baseline: RunName = Field("@baseline", description="the run that P0 was about")
-    witnesses: RunNames = Field([], title="witness", description=WITNESSES)
+    policy_file: str
+    policy_key: str
+    locked: str
+    found: str
+    policy_sha256: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether the run was made with the locked value."""
+        return self.found == self.locked
+
+
+class SeedGates(Node):
+    """The gates of one of the runs."""
+
+    run_id: str
+    seed: int
+    role: str
+    gates: list[GateResult]
+
+
+class P1ContractLock(Body, artefact="p1_contract_lock"):
+    """Which policy keys carry the correction, and their values in the candidate."""
+
+    locked: list[LockLine]
+
+
+class P1Gateboard(Body, artefact="p1_realism_gateboard"):
+    """Every gate of the candidate (in `gates`) and of its witnesses."""
+
+    witnesses: list[SeedGates]
+
+
+class TemporalDiagnostics(Body, artefact="p1_temporal_diagnostics"):
+    """What the candidate's clock does: errors by size, where and when, by days since the change, DST windows."""
+
+    offsets: FrameRows
+    worst_days: FrameRows
+    days_since_transition: FrameRows
+    windows: dict[str, Any]
+
+
+class HorizonAndContract(Body, artefact="p1_t11_t12_contract_check"):
+    """T11 and T12 in full: which zones fall short and what that costs, and how local columns are stored."""
+
+    shortfalls: FrameRows
+    t11: dict[str, Any]
+    t12: dict[str, Any]
+
+
+class ReopenDecision(Body, artefact="p1_2a_reopen_decision"):
+    """Whether 2A has to be reopened; written in both cases."""
+
+    triggered: bool
+    because: list[str]
+    command: str
+    already_reopened: FrameRows
+
+
+class P1Closure(Body, artefact="p1_closure"):
+    """P1's closure."""
+
+
+def lock_lines(run: Run) -> list[LockLine]:
+    """The locked keys as a run has them."""
+    return [
+        LockLine(
+            policy_file=POLICIES[policy],
+            policy_key=key,
+            locked=locked,
+            found=str(run.policies.at(policy, key)),
+            policy_sha256=sha256_hex(canonical_json(run.policies.document(policy))),
+        )
+        for policy, key, locked in LOCKED
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +158,14 @@ class P1Measured(Measured):
     def reopening(self) -> ReopenDecision:
         """Whether 2A has to be reopened: the clock fails after the local corrections, and the cache is too short."""
         card = self.scorecard
-        failing = [gate for gate in CLOCK if card.result(gate).verdict is Verdict.FAIL]
+        failing = [gate for gate in shared_items.CLOCK if card.result(gate).verdict is Verdict.FAIL]
         missing = [line.policy_key for line in self.locked[:_CORRECTIONS] if not line.holds]
         t11 = card.result("T11").verdict
         short = t11 is Verdict.FAIL
         triggered = bool(failing) and not missing and short
+        command = ""
+        if triggered:
+            (command,) = (step.text for step in next_steps(card).steps if step.owner == "2A")
         return ReopenDecision(
             triggered=triggered,
             because=[
@@ -107,12 +173,12 @@ class P1Measured(Measured):
                 f"local corrections missing: {', '.join(missing) or 'none'}",
                 f"T11 {t11.value}: the cache {'is too short' if short else 'reaches far enough'}",
             ],
-            command=_reopen_command(card) if triggered else "",
+            command=command,
             already_reopened=[link for link in self.runs[0].world.document["parents"] if link["segment"] == "2A"],
         )
 
 
-def measure(subject: Subject[P1Parameters]) -> P1Measured:
+def measure(subject: Subject[OnWitnessedCandidate]) -> P1Measured:
     """Score the candidate and its witnesses."""
     runs = [subject.run, *subject.others["witness"]]
     return measured_on([scorecard(run) for run in runs], subject.others["baseline"][0])
@@ -136,15 +202,15 @@ def items(measured: P1Measured) -> list[DodItem]:
     """The clock is right on every run, locked, witnessed and enforced, and nothing else has moved."""
     cards, runs = measured.scorecards, measured.runs
     return [
-        chain_complete("P1.1", runs),
+        shared_items.chain_complete("P1.1", runs),
         _locked(runs),
-        gates_hold("P1.3", "T1, T2 and T3 pass on candidate and witness", cards, CLOCK),
-        gates_hold("P1.4", "T11 and T12 pass on candidate and witness", cards, LOCAL_TIME),
+        shared_items.gates_hold("P1.3", "T1, T2 and T3 pass on candidate and witness", cards, shared_items.CLOCK),
+        shared_items.gates_hold("P1.4", "T11 and T12 pass on candidate and witness", cards, shared_items.LOCAL_TIME),
         _witnessed(runs),
         _enforced(runs, measured.reports),
-        gates_hold("P1.7", "conservation and nullability hold", cards, CONSERVATION),
-        counts_unmoved("P1.8", measured.baseline, runs),
-        audit_holds("P1.9", cards),
+        shared_items.gates_hold("P1.7", "conservation and nullability hold", cards, shared_items.CONSERVATION),
+        shared_items.counts_unmoved("P1.8", measured.baseline, runs),
+        shared_items.audit_holds("P1.9", cards),
     ]
 
 
@@ -166,7 +232,12 @@ def bodies(measured: P1Measured) -> list[Body]:
     worst = measured.mismatches.sort(["mismatches", "date", "tzid"], descending=[True, False, False]).head(_WORST)
     return [
         P1ContractLock(locked=measured.locked),
-        P1Gateboard(witnesses=[seed_gates(witness) for witness in measured.scorecards[1:]]),
+        P1Gateboard(
+            witnesses=[
+                SeedGates(run_id=run.run_id, seed=run.receipt.seed, role="witness", gates=list(card.results))
+                for run, card in zip(measured.runs[1:], measured.scorecards[1:], strict=True)
+            ]
+        ),
         TemporalDiagnostics(
             offsets=measured.offsets.to_dicts(),
             worst_days=worst.to_dicts(),
@@ -189,11 +260,6 @@ def sections(measured: P1Measured) -> list[Section]:
 def _report(run: Run) -> Mapping[str, Any] | None:
     path = run.bundle_folder / run.policies.bundle_layout.report
     return dict(read_json(path)) if path.is_file() else None
-
-
-def _reopen_command(card: Scorecard) -> str:
-    (step,) = [step for step in next_steps(card).steps if step.owner == "2A"]
-    return step.text
 
 
 def _locked(runs: Sequence[Run]) -> DodItem:
@@ -246,13 +312,10 @@ PHASE: Final = Phase(
     notebook="p1_civil_time",
     after=("P0",),
     hold=Decision.HOLD_P1_REOPEN,
-    parameters=P1Parameters,
+    parameters=OnWitnessedCandidate,
     artefacts=(P1ContractLock, P1Gateboard, TemporalDiagnostics, HorizonAndContract, ReopenDecision, P1Closure),
     pages=(P1Gateboard.ARTEFACT,),
-    roles=lambda run, parameters: {
-        "witness": [find_run(name) for name in parameters.witnesses],
-        "baseline": [find_run(parameters.baseline)],
-    },
+    roles=lambda run, parameters: parameters.others(),
     measure=measure,
     items=items,
     conclude=conclude,

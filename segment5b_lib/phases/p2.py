@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 from pydantic import Field
@@ -29,43 +29,23 @@ from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.scoring import scorecard
 from segment5b_lib.gates.table import SCORED_DATASETS
 from segment5b_lib.gates.wording import value_text
-from segment5b_lib.phases.engine.envelope import Body, DodItem
-from segment5b_lib.phases.engine.measured import Measured
+from segment5b_lib.phases import p2_artefacts
+from segment5b_lib.phases.engine.envelope import Body, DodItem, FrameRows
 from segment5b_lib.phases.engine.page import Section, gate_section
-from segment5b_lib.phases.engine.parameters import WITNESSES, OnCandidate, RunName, RunNames
-from segment5b_lib.phases.engine.phase import Conclusion, Files, Phase, Subject, item, not_applicable
+from segment5b_lib.phases.engine.parameters import OnWitnessedCandidate, RunName
+from segment5b_lib.phases.engine.phase import Conclusion, Files, Measured, Phase, Subject, item, not_applicable
 from segment5b_lib.phases.engine.repair import NextStep, NextSteps, next_steps
-from segment5b_lib.phases.engine.shared_items import FROZEN, audit_holds, chain_complete, gates_hold
-from segment5b_lib.phases.p2_artefacts import (
-    CALIBRATED,
-    STANDARD_ERRORS,
-    Candidate,
-    CandidateLine,
-    CandidateMatrix,
-    Forensics,
-    P2Closure,
-    P2ContractLock,
-    P2Gateboard,
-    Sensitivity,
-    candidate_lines,
-    gates_of_others,
-    matrix_csv,
-    matrix_section,
-    reach_section,
-)
-from segment5b_lib.store.catalogue import find_run
+from segment5b_lib.phases.shared_items import FROZEN_GATES, audit_holds, chain_complete, gates_hold
 from segment5b_lib.store.postures import with_changes
-from segment5b_lib.store.runs import Run
 from segment5b_lib.views import gateboard
 
 _MERCHANTS: Final = 20
 
 
-class P2Parameters(OnCandidate):
+class P2Parameters(OnWitnessedCandidate):
     """A candidate, its witnesses, and the run that calibration starts from."""
 
     baseline: RunName = Field("@baseline", description="the run that calibration starts from")
-    witnesses: RunNames = Field([], title="witness", description=WITNESSES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +62,7 @@ class P2Measured(Measured):
     zones, merchants : the ten largest zones, and the merchants behind them
     """
 
-    runs: tuple[Candidate, ...]
+    runs: tuple[p2_artefacts.Candidate, ...]
     proposal: Proposal
     leverage: pl.DataFrame
     by_seed: Mapping[int, Prediction]
@@ -96,12 +76,12 @@ class P2Measured(Measured):
         return [run.card for run in self.runs if run.role != "baseline"]
 
     @cached_property
-    def candidates(self) -> list[CandidateLine]:
+    def candidates(self) -> list[p2_artefacts.CandidateLine]:
         """T6 and T7 of every run with their predictions."""
-        return candidate_lines(self.runs)
+        return [p2_artefacts.candidate_line(run, gate) for run in self.runs for gate in p2_artefacts.CALIBRATED]
 
     @property
-    def reach(self) -> list[dict[str, Any]]:
+    def reach(self) -> FrameRows:
         """What this segment's knobs can reach, gate by gate, with proof."""
         return [asdict(verdict) for verdict in self.proposal.local]
 
@@ -122,25 +102,28 @@ class P2Measured(Measured):
     @property
     def bands(self) -> dict[str, dict[str, tuple[float, float]]]:
         """Bounds of T6 and T7 by level, as the candidate's policy has them."""
-        return gateboard.bands(self.runs[0].card.evidence.policy, CALIBRATED)
+        return gateboard.bands(self.runs[0].card.evidence.policy, p2_artefacts.CALIBRATED)
 
 
 def measure(subject: Subject[P2Parameters]) -> P2Measured:
     """Predict, measure, and calculate what could be done from here."""
     run, predictor = subject.run, Predictor(subject.run)
+    seeds = run.policies.validation.stability.required_seeds
     roles = [(role, other) for role in ("witness", "baseline") for other in subject.others[role]]
     runs = [
-        Candidate(role, scorecard(other), (predictor if other.run_id == run.run_id else Predictor(other)).predict())
+        p2_artefacts.Candidate(
+            role, scorecard(other), (predictor if other.run_id == run.run_id else Predictor(other)).predict()
+        )
         for role, other in [("candidate", run), *roles]
     ]
-    proposal = propose(run, seeds=required_seeds(run), predictor=predictor)
+    proposal = propose(run, seeds=seeds, predictor=predictor)
     landed = merchant_zones(predictor)
     return P2Measured(
         scorecards=tuple(candidate.card for candidate in runs),
         runs=tuple(runs),
         proposal=proposal,
         leverage=sensitivity(predictor, run.policies, proposal.target),
-        by_seed={seed: predictor.with_seed(seed).predict() for seed in required_seeds(run)},
+        by_seed={seed: predictor.with_seed(seed).predict() for seed in seeds},
         zone_mix=stored_zone_mix(predictor),
         zones=top_zones(landed),
         merchants=merchants_in_top_zones(landed).head(_MERCHANTS),
@@ -152,8 +135,8 @@ def items(measured: P2Measured) -> list[DodItem]:
     cards = measured.judged
     return [
         chain_complete("P2.1", [card.evidence.run for card in cards]),
-        gates_hold("P2.2", "the frozen rails hold", cards, FROZEN),
-        gates_hold("P2.3", "T6 and T7 pass on candidate and witness", cards, CALIBRATED),
+        gates_hold("P2.2", "the frozen rails hold", cards, FROZEN_GATES),
+        gates_hold("P2.3", "T6 and T7 pass on candidate and witness", cards, p2_artefacts.CALIBRATED),
         _margin(cards, measured.proposal),
         _predicted(measured.candidates),
         _every_seed(measured),
@@ -167,9 +150,10 @@ def conclude(measured: P2Measured, items: Sequence[DodItem]) -> Conclusion:
     """P3 opens, or a segment upstream reopens where a proof says that only that can help."""
     card, proposal = measured.scorecard, measured.proposal
     reach = [f"{verdict.gate} {verdict.verdict} ({verdict.owner}): {verdict.statement}" for verdict in proposal.local]
+    beyond_reach = [v for v in proposal.local if not v.reachable and card.result(v.gate).verdict is Verdict.FAIL]
     return Conclusion(
         opens=Decision.UNLOCK_P3,
-        reopens=Decision.UNLOCK_P2_UPSTREAM_REOPEN if _blocked(card, proposal) else None,
+        reopens=Decision.UNLOCK_P2_UPSTREAM_REOPEN if beyond_reach else None,
         reasons=[*reach, proposal.reason] if proposal.reason else reach,
         next_steps=_next_steps(card, proposal),
     )
@@ -180,40 +164,42 @@ def bodies(measured: P2Measured) -> list[Body]:
     card, proposal = measured.scorecard, measured.proposal
     policies = card.evidence.run.policies
     return [
-        P2ContractLock(
-            rails=[card.result(gate) for gate in FROZEN],
+        p2_artefacts.P2ContractLock(
+            rails=[card.result(gate) for gate in FROZEN_GATES],
             target=proposal.target.document(),
             policies=policies.document("lgcp") | policies.document("routing"),
         ),
-        Sensitivity(
+        p2_artefacts.Sensitivity(
             leverage=measured.leverage.to_dicts(),
             verdicts=measured.reach,
             proposal={**proposal.document(), "changes": candidate_changes(proposal)},
         ),
-        CandidateMatrix(candidates=measured.candidates),
-        P2Gateboard(others_gates=gates_of_others(measured.runs)),
-        Forensics(zones=measured.zones.to_dicts(), merchants=measured.merchants.to_dicts()),
-        P2Closure(),
+        p2_artefacts.CandidateMatrix(candidates=measured.candidates),
+        p2_artefacts.P2Gateboard(
+            others_gates={
+                f"{run.role} {run.card.identity['run_id']}": list(run.card.results)
+                for run in measured.runs
+                if run.role != "candidate"
+            }
+        ),
+        p2_artefacts.Forensics(zones=measured.zones.to_dicts(), merchants=measured.merchants.to_dicts()),
+        p2_artefacts.P2Closure(),
     ]
 
 
 def files(measured: P2Measured) -> Files:
     """The candidate matrix as CSV."""
-    return {(CandidateMatrix.ARTEFACT, "csv"): matrix_csv(measured.candidates)}
+    return {(p2_artefacts.CandidateMatrix.ARTEFACT, "csv"): measured.table("candidates").write_csv().encode()}
 
 
 def sections(measured: P2Measured) -> list[Section]:
     """Predicted and measured, what this segment can reach, the gates."""
+    reach = [(verdict.gate, verdict.verdict, verdict.owner, verdict.statement) for verdict in measured.proposal.local]
     return [
-        matrix_section(measured.candidates),
-        reach_section(measured.proposal.local),
+        p2_artefacts.matrix_section(measured.candidates),
+        Section("What this segment can reach", ("gate", "verdict", "owner", "proof"), reach),
         *(gate_section(card) for card in measured.judged),
     ]
-
-
-def required_seeds(run: Run) -> tuple[int, ...]:
-    """Seeds that the run's policy asks a certificate for."""
-    return run.policies.validation.stability.required_seeds
 
 
 def stored_zone_mix(predictor: Predictor) -> Solution | None:
@@ -250,7 +236,7 @@ def _margin(cards: Sequence[Scorecard], proposal: Proposal) -> DodItem:
     return item("P2.4", "B and B+ hold together, on candidate and witness", problems, ", ".join(shown))
 
 
-def _predicted(lines: Sequence[CandidateLine]) -> DodItem:
+def _predicted(lines: Sequence[p2_artefacts.CandidateLine]) -> DodItem:
     problems = [
         f"{line.gate_id} of {line.role} {line.run_id[:8]}: measured {line.distance:.1f} standard errors from predicted"
         if line.distance is not None
@@ -258,7 +244,7 @@ def _predicted(lines: Sequence[CandidateLine]) -> DodItem:
         for line in lines
         if not line.agrees
     ]
-    text = f"measured values lie within {STANDARD_ERRORS} standard errors of their predictions"
+    text = f"measured values lie within {p2_artefacts.AGREES_WITHIN} standard errors of their predictions"
     furthest = max(abs(line.distance or 0.0) for line in lines)
     return item("P2.5", text, problems, f"{len(lines)} values, the furthest {furthest:.1f} standard errors off")
 
@@ -280,21 +266,14 @@ def _decided(proposal: Proposal) -> DodItem:
     return item("P2.8", "the bands are within this segment's reach", problems, evidence)
 
 
-def _blocked(card: Scorecard, proposal: Proposal) -> bool:
-    """A calibrated gate fails, and a proof says that no knob of this segment brings it back."""
-    return any(
-        not verdict.reachable and card.result(verdict.gate).verdict is Verdict.FAIL for verdict in proposal.local
-    )
-
-
 def _next_steps(card: Scorecard, proposal: Proposal) -> NextSteps:
     """What calculation proposes comes before what the failing gates' owners would do one by one."""
-    failing = tuple(gate for gate in CALIBRATED if card.result(gate).verdict is Verdict.FAIL)
+    failing = tuple(gate for gate in p2_artefacts.CALIBRATED if card.result(gate).verdict is Verdict.FAIL)
     if not failing or not proposal.reached:
         return next_steps(card)
     out = command("calibrate", card.identity["run_id"][:8], "--target", "bplus", "--out", "bplus.yaml")
     steps = [NextStep("calibration", failing, (step,)) for step in (out, *commands(proposal, "bplus.yaml"))]
-    others = [step for step in next_steps(card).steps if not set(step.about) <= set(CALIBRATED)]
+    others = [step for step in next_steps(card).steps if not set(step.about) <= set(p2_artefacts.CALIBRATED)]
     return NextSteps((*steps, *others))
 
 
@@ -305,12 +284,16 @@ PHASE: Final = Phase(
     after=("P1",),
     hold=Decision.HOLD_P2_REOPEN,
     parameters=P2Parameters,
-    artefacts=(P2ContractLock, Sensitivity, CandidateMatrix, P2Gateboard, Forensics, P2Closure),
-    pages=(P2Gateboard.ARTEFACT,),
-    roles=lambda run, parameters: {
-        "witness": [find_run(name) for name in parameters.witnesses],
-        "baseline": [find_run(parameters.baseline)],
-    },
+    artefacts=(
+        p2_artefacts.P2ContractLock,
+        p2_artefacts.Sensitivity,
+        p2_artefacts.CandidateMatrix,
+        p2_artefacts.P2Gateboard,
+        p2_artefacts.Forensics,
+        p2_artefacts.P2Closure,
+    ),
+    pages=(p2_artefacts.P2Gateboard.ARTEFACT,),
+    roles=lambda run, parameters: parameters.others(),
     measure=measure,
     items=items,
     conclude=conclude,

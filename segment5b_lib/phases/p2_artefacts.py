@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-import polars as pl
-
-from segment5b_lib.calibrate.feasibility import Reachability
 from segment5b_lib.calibrate.prediction import Estimate, Prediction
 from segment5b_lib.contract.verdicts import GateResult
 from segment5b_lib.gates.scorecard import Scorecard
-from segment5b_lib.phases.engine.envelope import Body, Node
+from segment5b_lib.phases.engine.envelope import Body, FrameRows, Node
 from segment5b_lib.phases.engine.page import Section
 
 CALIBRATED = ("T6", "T7")
-STANDARD_ERRORS = 3
+AGREES_WITHIN = 3
 """How far a measured value may lie from its prediction before the predictor is wrong."""
 
 
-class P2ContractLock(Body):
+class P2ContractLock(Body, artefact="p2_contract_lock"):
     """What calibration may not touch: the frozen rails with their bounds, and what it aims at."""
-
-    ARTEFACT: ClassVar[str] = "p2_contract_lock"
 
     rails: list[GateResult]
     target: dict[str, Any]
     policies: dict[str, Any]
 
 
-class Sensitivity(Body):
+class Sensitivity(Body, artefact="p2_sensitivity"):
     """Leverage of every knob, feasibility with its proof, and what calculation proposes."""
 
-    ARTEFACT: ClassVar[str] = "p2_sensitivity"
-
-    leverage: list[dict[str, Any]]
-    verdicts: list[dict[str, Any]]
+    leverage: FrameRows
+    verdicts: FrameRows
     proposal: dict[str, Any]
 
 
@@ -58,38 +50,30 @@ class CandidateLine(Node):
     @property
     def agrees(self) -> bool:
         """Whether the measured value lies within the stated sampling error."""
-        return self.distance is not None and abs(self.distance) <= STANDARD_ERRORS
+        return self.distance is not None and abs(self.distance) <= AGREES_WITHIN
 
 
-class CandidateMatrix(Body):
+class CandidateMatrix(Body, artefact="p2_candidate_matrix"):
     """Predicted and measured values side by side (the same lines as the CSV)."""
-
-    ARTEFACT: ClassVar[str] = "p2_candidate_matrix"
 
     candidates: list[CandidateLine]
 
 
-class P2Gateboard(Body):
+class P2Gateboard(Body, artefact="p2_gateboard"):
     """Every gate of the candidate; with its witnesses and the run that it starts from."""
-
-    ARTEFACT: ClassVar[str] = "p2_gateboard"
 
     others_gates: dict[str, list[GateResult]]
 
 
-class Forensics(Body):
+class Forensics(Body, artefact="p2_forensics"):
     """Who makes the concentration: the ten largest zones, and the merchants behind them."""
 
-    ARTEFACT: ClassVar[str] = "p2_forensics"
-
-    zones: list[dict[str, Any]]
-    merchants: list[dict[str, Any]]
+    zones: FrameRows
+    merchants: FrameRows
 
 
-class P2Closure(Body):
+class P2Closure(Body, artefact="p2_closure"):
     """P2's closure."""
-
-    ARTEFACT: ClassVar[str] = "p2_closure"
 
 
 @dataclass(frozen=True)
@@ -101,12 +85,8 @@ class Candidate:
     prediction: Prediction
 
 
-def candidate_lines(candidates: Sequence[Candidate]) -> list[CandidateLine]:
-    """T6 and T7 of every measured run with their predictions."""
-    return [_line(candidate, gate) for candidate in candidates for gate in CALIBRATED]
-
-
-def _line(candidate: Candidate, gate: str) -> CandidateLine:
+def candidate_line(candidate: Candidate, gate: str) -> CandidateLine:
+    """One gate of a measured run with its prediction."""
     result, identity = candidate.card.result(gate), candidate.card.identity
     estimate: Estimate = candidate.prediction.gates[gate]
     return CandidateLine(
@@ -121,22 +101,6 @@ def _line(candidate: Candidate, gate: str) -> CandidateLine:
         distance=None if result.value is None else estimate.distance(result.value),
         verdict=result.verdict.value,
     )
-
-
-def matrix_csv(lines: Sequence[CandidateLine]) -> bytes:
-    """The candidate matrix as CSV."""
-    buffer = io.BytesIO()
-    pl.DataFrame([line.model_dump() for line in lines]).write_csv(buffer)
-    return buffer.getvalue()
-
-
-def gates_of_others(candidates: Sequence[Candidate]) -> dict[str, list[GateResult]]:
-    """Gates of the runs that are no candidate, by role and run."""
-    return {
-        f"{candidate.role} {candidate.card.identity['run_id']}": list(candidate.card.results)
-        for candidate in candidates
-        if candidate.role != "candidate"
-    }
 
 
 def matrix_section(lines: Sequence[CandidateLine]) -> Section:
@@ -155,9 +119,3 @@ def matrix_section(lines: Sequence[CandidateLine]) -> Section:
     ]
     columns = ("gate", "run", "seed", "predicted", "measured", "standard errors", "verdict")
     return Section("Predicted and measured", columns, rows)
-
-
-def reach_section(verdicts: Sequence[Reachability]) -> Section:
-    """What this segment can reach, with proof, as a table."""
-    rows = [(verdict.gate, verdict.verdict, verdict.owner, verdict.statement) for verdict in verdicts]
-    return Section("What this segment can reach", ("gate", "verdict", "owner", "proof"), rows)

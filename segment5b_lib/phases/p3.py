@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from segment5b_lib.contract.datasets import LOCAL_COLUMNS, dataset
 from segment5b_lib.contract.policies import POLICIES
@@ -15,13 +15,12 @@ from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.scoring import scorecard
 from segment5b_lib.gates.table import SCORED_DATASETS, WATCHED_BY_S5
 from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
-from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.page import Section, gate_section
 from segment5b_lib.phases.engine.parameters import OnCandidate
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item
 from segment5b_lib.phases.engine.repair import next_steps
-from segment5b_lib.phases.engine.shared_items import FROZEN, audit_holds, chain_complete, gates_hold
 from segment5b_lib.phases.p3_thresholds import Mutation, ThresholdInventory, inventory, mutations, watched_gates
+from segment5b_lib.phases.shared_items import FROZEN_GATES, audit_holds, chain_complete, gates_hold
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.runs import Run
 
@@ -31,10 +30,8 @@ _OF_THE_CHECK: Final = ("check_id", "status", "value", "unit", "message")
 """Fields of a check of S5 that a sentinel carries."""
 
 
-class ContractInventory(Body):
+class ContractInventory(Body, artefact="p3_contract_inventory"):
     """Every threshold of every gate, and every key by which S5 watches."""
-
-    ARTEFACT: ClassVar[str] = "p3_contract_inventory"
 
     thresholds: list[ThresholdInventory]
 
@@ -50,20 +47,16 @@ class Sentinel(Node):
     message: str
 
 
-class Sentinels(Body):
+class SentinelProof(Body, artefact="p3_sentinels"):
     """What S5 watches in the candidate, and proof that its thresholds decide."""
-
-    ARTEFACT: ClassVar[str] = "p3_sentinels"
 
     sentinels: list[Sentinel]
     mutations: list[Mutation]
     modes: dict[str, str]
 
 
-class P3Closure(Body):
+class P3Closure(Body, artefact="p3_closure"):
     """P3's closure."""
-
-    ARTEFACT: ClassVar[str] = "p3_closure"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,11 +90,7 @@ class P3Measured(Measured):
     @property
     def modes(self) -> dict[str, str]:
         """How strictly the run's policy watches."""
-        validation = self.run.policies.validation
-        return {
-            "civil_time_enforcement": validation.civil_time_enforcement,
-            "calibration_sentinels.evaluation_mode": validation.calibration_sentinels.evaluation_mode,
-        }
+        return {key: str(self.run.policies.at("validation", key)) for key in MODES}
 
 
 def measure(subject: Subject[OnCandidate]) -> P3Measured:
@@ -126,7 +115,7 @@ def items(measured: P3Measured) -> list[DodItem]:
         _followed(measured.mutations),
         _enforced(measured.modes),
         _unambiguous(run),
-        gates_hold("P3.8", "the frozen rails hold", [card], FROZEN),
+        gates_hold("P3.8", "the frozen rails hold", [card], FROZEN_GATES),
         audit_holds("P3.9", [card]),
     ]
 
@@ -142,14 +131,19 @@ def bodies(measured: P3Measured) -> list[Body]:
     """The inventory, and proof that thresholds decide."""
     return [
         ContractInventory(thresholds=measured.thresholds),
-        Sentinels(sentinels=measured.sentinels, mutations=list(measured.mutations), modes=measured.modes),
+        SentinelProof(sentinels=measured.sentinels, mutations=list(measured.mutations), modes=measured.modes),
         P3Closure(),
     ]
 
 
 def sections(measured: P3Measured) -> list[Section]:
     """The moved thresholds and the gates."""
-    return [_mutation_section(measured.mutations), gate_section(measured.scorecard)]
+    rows = [
+        (m.check_id, f"{m.policy_key}.{m.bound}", f"{m.value:g}", f"{m.mutated:.6g}", m.before, m.after, m.note)
+        for m in measured.mutations
+    ]
+    columns = ("check", "key", "value", "moved to", "before", "after", "note")
+    return [Section("Moved thresholds", columns, rows), gate_section(measured.scorecard)]
 
 
 def _in_policy(run: Run, card: Scorecard, thresholds: Sequence[ThresholdInventory]) -> DodItem:
@@ -213,22 +207,6 @@ def _unambiguous(run: Run) -> DodItem:
     return item("P3.7", "local time means one thing in contract, policy and files", problems, evidence)
 
 
-def _mutation_section(moved: Sequence[Mutation]) -> Section:
-    rows = [
-        (
-            mutation.check_id,
-            f"{mutation.policy_key}.{mutation.bound}",
-            f"{mutation.value:g}",
-            f"{mutation.mutated:.6g}",
-            mutation.before,
-            mutation.after,
-            mutation.note,
-        )
-        for mutation in moved
-    ]
-    return Section("Moved thresholds", ("check", "key", "value", "moved to", "before", "after", "note"), rows)
-
-
 PHASE: Final = Phase(
     name="P3",
     question="Will it stay right: does every threshold live in the policy, and does S5 enforce it?",
@@ -236,7 +214,7 @@ PHASE: Final = Phase(
     after=("P2",),
     hold=Decision.HOLD_P3_REMEDIATE,
     parameters=OnCandidate,
-    artefacts=(ContractInventory, Sentinels, P3Closure),
+    artefacts=(ContractInventory, SentinelProof, P3Closure),
     pages=(P3Closure.ARTEFACT,),
     measure=measure,
     items=items,

@@ -106,16 +106,23 @@ def mutations(run: Run) -> list[Mutation]:
 
 
 def _moved(evidence: CheckInputs, check: Check, bound: Bound, side: str, value: float) -> Mutation:
-    key = f"{bound.policy_key}.{side}"
-    common: dict[str, Any] = {"check_id": check.check_id, "policy_key": bound.policy_key, "bound": side, "value": value}
-    before = check.status.value
-    if check.value is None:
-        return Mutation(**common, mutated=value, before=before, after=before, note="nothing was measured")
-    mutated = math.nextafter(check.value, -math.inf if side == "max" else math.inf)
-    policies = with_changes(evidence.policies, {f"validation.{key}": mutated})
-    (again,) = (new for new in all_checks(replace(evidence, policies=policies)) if new.check_id == check.check_id)
-    note = "" if check.detail.get("arrivals_needed") is None else check.message
-    return Mutation(**common, mutated=mutated, before=before, after=again.status.value, note=note)
+    mutated, before = value, check.status.value
+    after, note = before, "nothing was measured"
+    if check.value is not None:
+        mutated = math.nextafter(check.value, -math.inf if side == "max" else math.inf)
+        policies = with_changes(evidence.policies, {f"validation.{bound.policy_key}.{side}": mutated})
+        (again,) = (new for new in all_checks(replace(evidence, policies=policies)) if new.check_id == check.check_id)
+        after, note = again.status.value, "" if check.detail.get("arrivals_needed") is None else check.message
+    return Mutation(
+        check_id=check.check_id,
+        policy_key=bound.policy_key,
+        bound=side,
+        value=value,
+        mutated=mutated,
+        before=before,
+        after=after,
+        note=note,
+    )
 
 
 def watched_gates(check: dict[str, Any]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from segment5b_lib.contract.commands import command
 from segment5b_lib.contract.verdicts import STANDS, GateResult
-from segment5b_lib.contract.words import Decision, Verdict
+from segment5b_lib.contract.words import STATES, Decision, Verdict
 from segment5b_lib.engine.retention import pin
 from segment5b_lib.gates.a06_replay import replay
 from segment5b_lib.gates.certificate_class import CertificateClass, SeedResults, certificate_class_of
@@ -21,33 +21,69 @@ from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.scoring import scorecard
 from segment5b_lib.gates.t10_stability import stability
 from segment5b_lib.gates.table import SCORED_DATASETS
-from segment5b_lib.phases.engine.envelope import Body, DodItem
-from segment5b_lib.phases.engine.measured import Measured
+from segment5b_lib.phases.engine.envelope import Body, DodItem, FrameRows, Node
 from segment5b_lib.phases.engine.page import Section, gate_section
-from segment5b_lib.phases.engine.parameters import OnCandidate, RunName, RunNames
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item, not_applicable
+from segment5b_lib.phases.engine.parameters import OnCertificate, RunNames
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item, not_applicable
 from segment5b_lib.phases.engine.repair import NextSteps, next_steps, one_step
-from segment5b_lib.phases.engine.shared_items import chain_complete, gates_hold
-from segment5b_lib.phases.p4_artefacts import (
-    P4Closure,
-    RuntimeReceipts,
-    SeedAuthority,
-    SeedGateboard,
-    SeedMatrix,
-    Stability,
-    seed_lines,
-)
-from segment5b_lib.phases.popt_timing import Sample, timing_line, timing_of
+from segment5b_lib.phases.popt_timing import Sample, TimingLine, timing_line, timing_of
+from segment5b_lib.phases.shared_items import chain_complete, gates_hold
 from segment5b_lib.store.catalogue import find_run
 from segment5b_lib.store.runs import Run
 
 _WITNESS_SEEDS: Final = 2
 
 
-class P4Parameters(OnCandidate):
+class SeedAuthority(Node):
+    """The run that stands for a seed, and the digest of its sealed bundle."""
+
+    seed: int
+    required: bool
+    run_id: str
+    manifest_fingerprint: str
+    parameter_hash: str
+    bundle_digest: str | None
+    states: dict[str, str]
+
+
+class SeedMatrix(Body, artefact="p4_seed_authority_matrix"):
+    """One run for each seed."""
+
+    seeds: list[SeedAuthority]
+
+
+class SeedGateboard(Body, artefact="p4_seed_gateboard"):
+    """The gates of every seed."""
+
+    by_seed: dict[str, list[GateResult]]
+
+
+class SeedStability(Body, artefact="p4_t10_stability"):
+    """T10: every key metric over the seeds, with its CV, and what the seeds share."""
+
+    t10: list[GateResult]
+    metrics: FrameRows
+    shared_inputs: dict[str, str]
+
+
+class RuntimeReceipts(Body, artefact="p4_state_runtime_receipts"):
+    """Runtime gates with their samples."""
+
+    runtime: list[GateResult]
+    samples: list[TimingLine]
+
+
+class P4Closure(Body, artefact="p4_closure"):
+    """P4's closure: the class, the scale it was earned at, and why it is no better one."""
+
+    closure_class: str
+    earned_at: str
+    short_of_bplus: list[str]
+
+
+class P4Parameters(OnCertificate):
     """The run that the certificate is kept under, and the runs of the other seeds."""
 
-    run_id: RunName = Field("@candidate", description="the run that the certificate is kept under")
     panel: RunNames = Field([], description="the runs of the other required seeds")
 
 
@@ -78,7 +114,19 @@ class P4Measured(Measured):
     @cached_property
     def seeds(self) -> list[SeedAuthority]:
         """Which run stands for which seed."""
-        return seed_lines(self.runs, self.runs[0].policies.validation.stability.required_seeds)
+        required = self.runs[0].policies.validation.stability.required_seeds
+        return [
+            SeedAuthority(
+                seed=run.receipt.seed,
+                required=run.receipt.seed in required,
+                run_id=run.run_id,
+                manifest_fingerprint=run.receipt.manifest_fingerprint,
+                parameter_hash=run.receipt.parameter_hash,
+                bundle_digest=run.counters("S5").get("bundle_digest"),
+                states={state: "complete" if run.marker(state) else "missing" for state in STATES},
+            )
+            for run in self.runs
+        ]
 
     @cached_property
     def by_seed(self) -> pl.DataFrame:
@@ -88,8 +136,7 @@ class P4Measured(Measured):
             for line in self.t10.detail.get("metrics", [])
             for seed, value in line["values"].items()
         ]
-        schema = {"metric": pl.String, "seed": pl.String, "value": pl.Float64, "cv": pl.Float64}
-        return pl.DataFrame(rows, schema=schema)
+        return pl.DataFrame(rows, {"metric": str, "seed": str, "value": float, "cv": float})
 
     @property
     def cv_bounds(self) -> dict[str, float]:
@@ -151,7 +198,9 @@ def bodies(measured: P4Measured) -> list[Body]:
     return [
         SeedMatrix(seeds=measured.seeds),
         SeedGateboard(by_seed={str(_seed_of(card)): list(card.results) for card in measured.scorecards}),
-        Stability(t10=[t10], metrics=t10.detail.get("metrics", []), shared_inputs=t10.detail.get("shared_inputs", {})),
+        SeedStability(
+            t10=[t10], metrics=t10.detail.get("metrics", []), shared_inputs=t10.detail.get("shared_inputs", {})
+        ),
         RuntimeReceipts(runtime=list(measured.runtime), samples=[timing_line("lane", lane) for lane in measured.lanes]),
         P4Closure(
             closure_class=certificate.decision.value,
@@ -163,8 +212,20 @@ def bodies(measured: P4Measured) -> list[Body]:
 
 def sections(measured: P4Measured) -> list[Section]:
     """What takes several runs, and the gates of every seed."""
-    cards = measured.scorecards
-    return [_several_section(measured.other_gates), *(gate_section(card, f"Seed {_seed_of(card)}") for card in cards)]
+    rows = [
+        (
+            result.gate_id,
+            result.title,
+            result.verdict.value,
+            "–" if result.value is None else f"{result.value:.4g} {result.unit}",
+            result.reason,
+        )
+        for result in measured.other_gates
+    ]
+    return [
+        Section("What takes several runs", ("gate", "title", "verdict", "value", "reason"), rows),
+        *(gate_section(card, f"Seed {_seed_of(card)}") for card in measured.scorecards),
+    ]
 
 
 def keep(measured: P4Measured) -> None:
@@ -242,20 +303,6 @@ def _next_steps(cards: Sequence[Scorecard], certificate: CertificateClass) -> Ne
     return NextSteps(tuple(step for card in cards for step in next_steps(card).steps))
 
 
-def _several_section(several: Sequence[GateResult]) -> Section:
-    rows = [
-        (
-            result.gate_id,
-            result.title,
-            result.verdict.value,
-            "–" if result.value is None else f"{result.value:.4g} {result.unit}",
-            result.reason,
-        )
-        for result in several
-    ]
-    return Section("What takes several runs", ("gate", "title", "verdict", "value", "reason"), rows)
-
-
 PHASE: Final = Phase(
     name="P4",
     question="Does it hold on every required seed?",
@@ -263,7 +310,7 @@ PHASE: Final = Phase(
     after=("P3",),
     hold=Decision.HOLD_REMEDIATE,
     parameters=P4Parameters,
-    artefacts=(SeedMatrix, SeedGateboard, Stability, RuntimeReceipts, P4Closure),
+    artefacts=(SeedMatrix, SeedGateboard, SeedStability, RuntimeReceipts, P4Closure),
     pages=(P4Closure.ARTEFACT,),
     roles=lambda run, parameters: {"panel": [find_run(name) for name in parameters.panel]},
     measure=measure,

@@ -2,89 +2,128 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final, Literal
 
-from pydantic import Field
-
-from segment5b_lib.contract.words import Decision, ItemStatus, Verdict
+from segment5b_lib.contract.words import STATES, Decision, ItemStatus, Verdict
 from segment5b_lib.engine.retention import latest_receipt, read_receipt, superseded
-from segment5b_lib.phases.engine.attempts import read_artefact
-from segment5b_lib.phases.engine.envelope import Body, DodItem
-from segment5b_lib.phases.engine.measured import Measured
+from segment5b_lib.errors import MissingInputError
+from segment5b_lib.phases.engine.attempts import current, pointer_path, read_artefact, reports_folder, slug
+from segment5b_lib.phases.engine.envelope import Body, DodItem, FrameRows, Node
 from segment5b_lib.phases.engine.page import Section
-from segment5b_lib.phases.engine.parameters import OnCandidate, RunName
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
-from segment5b_lib.phases.p5_manifest import Pointer, changed_outputs, decisions, pointers, unresolved
+from segment5b_lib.phases.engine.parameters import OnCertificate
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, item
 from segment5b_lib.store.catalogue import find_run
-from segment5b_lib.store.digest import sha256_file
+from segment5b_lib.store.digest import changed_files, sha256_file
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.roots import outputs_folder
-from segment5b_lib.store.runs import Run
+from segment5b_lib.store.runs import RECEIPT_FILE, Run
+from segment5b_lib.store.worlds import WORLD_FILE
 
-FROZEN: Final = {Decision.PASS_BPLUS_ROBUST: Decision.FROZEN_PASS_BPLUS, Decision.PASS_B: Decision.FROZEN_PASS_B}
+FREEZES: Final = {Decision.PASS_BPLUS_ROBUST: Decision.FROZEN_PASS_BPLUS, Decision.PASS_B: Decision.FROZEN_PASS_B}
 """The certificate that P4 gave, and the word that freezes it."""
 
 
-class FreezeAuthority(Body):
-    """Which runs carry the frozen posture, and the closure that certifies them."""
+class Pointer(Node):
+    """One file that the freeze is based on; `path` is relative to the outputs folder."""
 
-    ARTEFACT: ClassVar[str] = "p5_freeze_authority"
+    kind: Literal["world", "run", "policy", "marker", "bundle", "phase"]
+    path: str
+    sha256: str
+
+
+def decisions(phase: str, run_id: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """A phase's decision about a run and all those that it is based on, by (phase, run id), latest first.
+
+    Each is the first JSON artefact of its attempt: identity, items, decision, and who opened it.
+    """
+    path, pointer = pointer_path(slug(phase), run_id), current(slug(phase), run_id)
+    if pointer is None:
+        raise MissingInputError("5B.PHASE.POINTER_MISSING", f"{phase} has left no decision", where=str(path))
+    document = read_json(reports_folder(run_id) / pointer.documents[0].file)
+    documents = {(phase, run_id): document}
+    for opening in document["opened_by"]:
+        documents |= decisions(opening["phase"], opening["run_id"])
+    return documents
+
+
+def pointers(panel: Sequence[Run], rests_on: Sequence[tuple[str, str]]) -> list[Pointer]:
+    """Pointers to worlds, receipts, policies, markers and bundles of the panel, and to the decisions' artefacts."""
+    files = [pointer for run in panel for pointer in _of_run(run)]
+    files += [("phase", path) for phase, run_id in rests_on for path in _of_phase(phase, run_id)]
+    base = outputs_folder()
+    return [
+        Pointer(kind=kind, path=path.relative_to(base).as_posix(), sha256=sha256_file(path))
+        for kind, path in dict.fromkeys(files)
+    ]
+
+
+def _of_run(run: Run) -> Iterator[tuple[Any, Path]]:
+    yield "world", run.world.root / WORLD_FILE
+    yield "run", run.home / RECEIPT_FILE
+    yield from (("policy", path) for path in sorted((run.home / "policies").glob("*.yaml")))
+    yield from (("marker", run.marker_path(state)) for state in STATES)
+    yield from (("bundle", path) for path in sorted(run.bundle_folder.iterdir()) if path.is_file())
+
+
+def _of_phase(phase: str, run_id: str) -> Iterator[Path]:
+    pointer = current(slug(phase), run_id)
+    yield pointer_path(slug(phase), run_id)
+    yield from (reports_folder(run_id) / written.file for written in (pointer.artefacts if pointer else ()))
+
+
+def unresolved(manifest: Sequence[Pointer]) -> list[str]:
+    """Pointers that lead nowhere, or to bytes of another digest than they record."""
+    base = outputs_folder()
+    changed = changed_files({base / pointer.path: pointer.sha256 for pointer in manifest})
+    missing_first = sorted(changed, key=lambda file: file.found is not None)
+    return [
+        f"{file.path.relative_to(base).as_posix()}: {'missing' if file.found is None else 'changed'}"
+        for file in missing_first
+    ]
+
+
+class FreezeAuthority(Body, artefact="p5_freeze_authority"):
+    """Which runs carry the frozen posture, and the closure that certifies them."""
 
     certificate: str
     closure_sha256: str
     seeds: list[int]
 
 
-class FreezeDecision(Body):
+class FreezeDecision(Body, artefact="freeze_decision"):
     """The decision alone."""
 
-    ARTEFACT: ClassVar[str] = "freeze_decision"
 
-
-class FreezeManifest(Body):
+class FreezeManifest(Body, artefact="freeze_manifest"):
     """Every file that the freeze is based on; each resolves and re-hashes."""
-
-    ARTEFACT: ClassVar[str] = "freeze_manifest"
 
     pointers: list[Pointer]
 
 
-class PruneReceipt(Body):
+class PruneReceipt(Body, artefact="p5_prune_receipt"):
     """The latest prune: what went, what stayed, how much it freed; nothing to do is recorded as well."""
-
-    ARTEFACT: ClassVar[str] = "p5_prune_receipt"
 
     receipt: str
     receipt_sha256: str
-    removed: list[dict[str, Any]]
+    removed: FrameRows
     freed_bytes: int | None
     keep_set: dict[str, list[str]]
 
 
-class DownstreamHandoff(Body):
+class DownstreamHandoff(Body, artefact="p5_downstream_handoff"):
     """What the owners of later segments may rely on: class, assumptions, residual risks."""
-
-    ARTEFACT: ClassVar[str] = "p5_downstream_handoff"
 
     certificate: str
     assumptions: list[str]
     residual_risks: list[str]
 
 
-class P5Closure(Body):
+class P5Closure(Body, artefact="p5_closure"):
     """P5's closure."""
-
-    ARTEFACT: ClassVar[str] = "p5_closure"
-
-
-class P5Parameters(OnCandidate):
-    """The run that the certificate is kept under."""
-
-    run_id: RunName = Field("@candidate", description="the run that the certificate is kept under")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,14 +132,11 @@ class P5Measured(Measured):
 
     Attributes
     ----------
-    panel : the certified runs
     certificate : P4's closure
     decisions : every decision that it is based on, by phase and run
-    pointers : every file that the freeze is based on, with its digest
     changed : outputs of the panel that are no longer what their states published
     unresolved : pointers that lead nowhere, or to other bytes
-    pruned : the latest prune, as an item of the definition of done
-    receipt : the latest prune, as P5 records it
+    pruned, receipt : the latest prune, as an item of the definition of done and as P5 records it
     """
 
     panel: tuple[Run, ...]
@@ -115,27 +151,51 @@ class P5Measured(Measured):
     @cached_property
     def assumptions(self) -> list[str]:
         """What later segments may rely on only under these."""
-        return _assumptions(self.panel, self.certificate)
+        run, certificate = self.panel[0], self.certificate
+        reopened = [
+            f"segment {link['segment']} reopened with {link['changes']}: {link['reason']}"
+            for link in reversed(run.world.document["parents"])
+        ]
+        return [
+            f"certified at scale {certificate['scale']}, on world {run.world.mf}",
+            f"policies {run.receipt.parameter_hash}, posture {run.receipt.posture}",
+            f"library {certificate['library_version']}, scenarios {', '.join(run.scenarios)}",
+            *reopened,
+        ]
 
     @cached_property
     def residual_risks(self) -> list[str]:
-        """What the certificate does not cover."""
-        return _risks(self.decisions, self.certificate)
+        """What was waived, did not apply or could not be decided on the way to the certificate."""
+        open_ended = (ItemStatus.WAIVED.value, ItemStatus.NOT_APPLICABLE.value)
+        items = [
+            f"{entry['id']} {entry['status'].replace('_', ' ')}: {entry['text']} ({entry['evidence']})"
+            for document in self.decisions.values()
+            for entry in document["definition_of_done"]
+            if entry["status"] in open_ended
+        ]
+        weak = {verdict.value for verdict in Verdict} - {Verdict.PASS_BPLUS.value, Verdict.FAIL.value}
+        gates = [
+            f"{gate['gate_id']} {gate['verdict'].replace('_', ' ')}: {gate['title']} {gate['reason']}".rstrip()
+            for gate in self.certificate["gates"]
+            if gate["verdict"] in weak
+        ]
+        return [*items, *gates]
 
 
-def measure(subject: Subject[P5Parameters]) -> P5Measured:
+def measure(subject: Subject[OnCertificate]) -> P5Measured:
     """Read the certificate, follow and re-hash everything that it is based on, read the latest prune."""
     run, receipt = subject.run, latest_receipt()
     certificate = read_artefact("p4", run.run_id, "p4_closure")
     panel = [run, *(find_run(other["run_id"]) for other in certificate["others"].get("panel", []))]
     chain = decisions("P4", run.run_id)
     manifest = pointers(panel, list(chain))
+    recorded = {path: digest for run in panel for path, digest in run.digests(*STATES).items()}
     return P5Measured(
         panel=tuple(panel),
         certificate=certificate,
         decisions=chain,
         pointers=tuple(manifest),
-        changed=tuple(changed_outputs(panel)),
+        changed=tuple(str(output.path) for output in changed_files(recorded)),
         unresolved=tuple(unresolved(manifest)),
         pruned=pruned_since(receipt, certificate),
         receipt=prune_body(receipt),
@@ -144,20 +204,16 @@ def measure(subject: Subject[P5Parameters]) -> P5Measured:
 
 def items(measured: P5Measured) -> list[DodItem]:
     """A certificate stands on what it says, and superseded runs are gone."""
+    untouched, count = "every output of the certified runs is what its state published", f"{len(measured.pointers)}"
     return [
         _certified(measured.certificate),
         item(
             "P5.2",
-            "every output of the certified runs is what its state published",
+            untouched,
             [f"{path}: changed" for path in measured.changed],
             f"{len(measured.panel)} runs re-hashed",
         ),
-        item(
-            "P5.3",
-            "every pointer of the manifest resolves and re-hashes",
-            measured.unresolved,
-            f"{len(measured.pointers)}",
-        ),
+        item("P5.3", "every pointer of the manifest resolves and re-hashes", measured.unresolved, count),
         measured.pruned,
     ]
 
@@ -166,7 +222,7 @@ def conclude(measured: P5Measured, items: Sequence[DodItem]) -> Conclusion:
     """The word that freezes the certificate."""
     word = measured.certificate["decision"]
     seeds = ", ".join(str(run.receipt.seed) for run in measured.panel)
-    opens = FROZEN.get(Decision(word), Decision.HOLD_P5_REOPEN)
+    opens = FREEZES.get(Decision(word), Decision.HOLD_P5_REOPEN)
     return Conclusion(opens, [f"{word} on seeds {seeds}", *measured.residual_risks])
 
 
@@ -200,7 +256,7 @@ def sections(measured: P5Measured) -> list[Section]:
 
 def _certified(certificate: Mapping[str, Any]) -> DodItem:
     decision = Decision(certificate["decision"])
-    problems = [] if decision in FROZEN else [f"P4 says {decision.value}"]
+    problems = [] if decision in FREEZES else [f"P4 says {decision.value}"]
     problems += ["P4's closure is a what-if"] if certificate["what_if"] else []
     return item("P5.1", "a certificate stands, and is what P4 wrote", problems, decision.value)
 
@@ -234,45 +290,13 @@ def _sha256_of(manifest: Sequence[Pointer], artefact: str) -> str:
     return digest
 
 
-def _risks(chain: Mapping[tuple[str, str], Mapping[str, Any]], certificate: Mapping[str, Any]) -> list[str]:
-    """What was waived, did not apply or could not be decided on the way to the certificate."""
-    open_ended = (ItemStatus.WAIVED.value, ItemStatus.NOT_APPLICABLE.value)
-    items = [
-        f"{entry['id']} {entry['status'].replace('_', ' ')}: {entry['text']} ({entry['evidence']})"
-        for document in chain.values()
-        for entry in document["definition_of_done"]
-        if entry["status"] in open_ended
-    ]
-    weak = {verdict.value for verdict in Verdict} - {Verdict.PASS_BPLUS.value, Verdict.FAIL.value}
-    gates = [
-        f"{gate['gate_id']} {gate['verdict'].replace('_', ' ')}: {gate['title']} {gate['reason']}".rstrip()
-        for gate in certificate["gates"]
-        if gate["verdict"] in weak
-    ]
-    return [*items, *gates]
-
-
-def _assumptions(panel: Sequence[Run], certificate: Mapping[str, Any]) -> list[str]:
-    run = panel[0]
-    reopened = [
-        f"segment {link['segment']} reopened with {link['changes']}: {link['reason']}"
-        for link in reversed(run.world.document["parents"])
-    ]
-    return [
-        f"certified at scale {certificate['scale']}, on world {run.world.mf}",
-        f"policies {run.receipt.parameter_hash}, posture {run.receipt.posture}",
-        f"library {certificate['library_version']}, scenarios {', '.join(run.scenarios)}",
-        *reopened,
-    ]
-
-
 PHASE: Final = Phase(
     name="P5",
     question="Is the certified posture frozen, and handed over?",
     notebook="p5_freeze",
     after=("P4",),
     hold=Decision.HOLD_P5_REOPEN,
-    parameters=P5Parameters,
+    parameters=OnCertificate,
     artefacts=(FreezeAuthority, FreezeDecision, FreezeManifest, PruneReceipt, DownstreamHandoff, P5Closure),
     pages=("freeze_handoff",),
     measure=measure,

@@ -4,55 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 import polars as pl
 
 from segment5b_lib.contract.commands import command
-from segment5b_lib.contract.words import STATES, Decision, ItemStatus
+from segment5b_lib.contract.words import STATES, Decision
 from segment5b_lib.engine.retention import pin
-from segment5b_lib.phases import popt1, popt2
+from segment5b_lib.phases import popt0_done, popt0_hotspots, popt1, popt2, popt_timing
 from segment5b_lib.phases.engine.attempts import pointer_path
 from segment5b_lib.phases.engine.envelope import Body, DodItem
-from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.order import SUBJECTS
 from segment5b_lib.phases.engine.page import Section
 from segment5b_lib.phases.engine.parameters import PhaseParameters
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, go_on
 from segment5b_lib.phases.engine.repair import NextSteps, one_step
-from segment5b_lib.phases.popt0_done import (
-    PIN_FILE,
-    baseline_items,
-    budgets_items,
-    elapsed_items,
-    lanes_items,
-    order_item,
-    pinned_item,
-)
-from segment5b_lib.phases.popt0_hotspots import (
-    Hotspots,
-    LaneBudget,
-    LaneShare,
-    Owner,
-    ReductionTarget,
-    StateBudget,
-    StateLanes,
-    elapsed,
-    hotspots,
-    lane_budget_lines,
-    ranked_order,
-    reduction_targets,
-    state_budget_lines,
-)
-from segment5b_lib.phases.popt_timing import (
-    Timing,
-    TimingLine,
-    budget_frame,
-    median_value,
-    repeated,
-    repetition_roles,
-    timing_in,
-)
 from segment5b_lib.store.publish import write_file
 from segment5b_lib.store.roots import runs_folder
 from segment5b_lib.store.runs import Run
@@ -60,29 +26,25 @@ from segment5b_lib.views.timing import state_elapsed
 
 _LOCK_PAGE: Final = "popt0_baseline_lock"
 _ELAPSED: Final = "popt0_state_elapsed"
-_REDUCTIONS: Final = {"POPT.1": popt1.LEAST_REDUCTION, "POPT.2": popt2.LEAST_REDUCTION}
+_REDUCTIONS: Final = {"POPT.1": popt1.S1_REDUCTION, "POPT.2": popt2.S4_REDUCTION}
 
 
-class HotspotMap(Body):
+class HotspotMap(Body, artefact="popt0_hotspot_map"):
     """Lanes of every state and of the segment, ranked owners, reduction targets, order of work."""
 
-    ARTEFACT: ClassVar[str] = "popt0_hotspot_map"
-
-    samples: list[TimingLine]
-    states: list[StateLanes]
-    segment: list[LaneShare]
-    owners: list[Owner]
-    reduction_targets: list[ReductionTarget]
+    samples: list[popt_timing.TimingLine]
+    states: list[popt0_hotspots.StateLanes]
+    segment: list[popt0_hotspots.LaneShare]
+    owners: list[popt0_hotspots.Owner]
+    reduction_targets: list[popt0_hotspots.ReductionTarget]
     order_of_work: list[str]
 
 
-class BudgetPin(Body):
+class BudgetPin(Body, artefact="popt0_budget_pin"):
     """Budgets of states and lanes, each with the figure that it is based on."""
 
-    ARTEFACT: ClassVar[str] = "popt0_budget_pin"
-
-    states: list[StateBudget]
-    lanes: list[LaneBudget]
+    states: list[popt0_hotspots.StateBudget]
+    lanes: list[popt0_hotspots.LaneBudget]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,22 +55,19 @@ class Popt0Measured(Measured):
     ----------
     elapsed : one row per state: time, status, rows, share; what is missing is named
     lanes : seconds of the run's own attempt by state and lane, for a chart
-    hotspots : lanes of every state and of the segment, and who owns the time
-    reduction_targets : what POPT.1 and POPT.2 are to save
     order_of_work : POPT.1 to POPT.3 by expected gain; empty where S1 or S4 was not timed
-    state_budgets, lane_budgets : what may be taken, and the figures that this is based on
     pins : whether an open decision pins the run; a what-if pins nothing
     pinned : the run that is pinned as the baseline so far; empty: none
     """
 
-    timing: Timing
+    timing: popt_timing.Timing
     elapsed: pl.DataFrame
     lanes: pl.DataFrame
-    hotspots: Hotspots
-    reduction_targets: list[ReductionTarget]
+    hotspots: popt0_hotspots.Hotspots
+    reduction_targets: list[popt0_hotspots.ReductionTarget]
     order_of_work: list[str]
-    state_budgets: list[StateBudget]
-    lane_budgets: list[LaneBudget]
+    state_budgets: list[popt0_hotspots.StateBudget]
+    lane_budgets: list[popt0_hotspots.LaneBudget]
     pins: bool
     pinned: str
 
@@ -118,50 +77,51 @@ class Popt0Measured(Measured):
         return self.timing.run
 
     @property
-    def owners(self) -> list[Owner]:
+    def owners(self) -> list[popt0_hotspots.Owner]:
         """States by expected gain."""
         return self.hotspots.owners
 
     @property
-    def segment(self) -> list[LaneShare]:
+    def segment(self) -> list[popt0_hotspots.LaneShare]:
         """Lanes of the whole segment."""
         return self.hotspots.segment
 
     @property
     def budget_lines(self) -> pl.DataFrame:
         """Budgets for a chart; empty where they do not apply."""
-        return budget_frame(self.run)
+        return popt_timing.budget_frame(self.run)
 
 
 def measure(subject: Subject[PhaseParameters]) -> Popt0Measured:
     """Take the time of a run and its repetitions apart."""
-    timing = timing_in(subject.run, subject.others)
-    spots = hotspots("baseline", timing)
+    pin_file = runs_folder() / popt0_done.PIN_FILE
+    timing = popt_timing.timing_in(subject.run, subject.others)
+    spots = popt0_hotspots.hotspots("baseline", timing)
     return Popt0Measured(
-        values=tuple(median_value("baseline", timing.state(state)) for state in STATES),
+        values=tuple(popt_timing.median_value("baseline", timing.state(state)) for state in STATES),
         timing=timing,
-        elapsed=elapsed(timing),
+        elapsed=popt0_hotspots.elapsed(timing),
         lanes=state_elapsed(subject.run),
         hotspots=spots,
-        reduction_targets=reduction_targets(spots.states, _REDUCTIONS),
-        order_of_work=ranked_order(timing, spots.owners),
-        state_budgets=state_budget_lines(timing),
-        lane_budgets=lane_budget_lines(timing),
+        reduction_targets=popt0_hotspots.reduction_targets(spots.states, _REDUCTIONS),
+        order_of_work=popt0_hotspots.ranked_order(timing, spots.owners),
+        state_budgets=popt0_hotspots.state_budget_lines(timing),
+        lane_budgets=popt0_hotspots.lane_budget_lines(timing),
         pins=not subject.parameters.as_what_if,
-        pinned=_pinned(),
+        pinned=pin_file.read_text(encoding="utf-8").strip() if pin_file.is_file() else "",
     )
 
 
 def items(measured: Popt0Measured) -> list[DodItem]:
     """The baseline is clean, its time taken apart, budgets and order derived; and so it can be pinned."""
     others = [
-        *baseline_items(measured.run),
-        *elapsed_items(measured.timing, measured.elapsed, measured.hotspots),
-        *lanes_items(measured.run, measured.owners, measured.reduction_targets),
-        *budgets_items(measured.run, measured.state_budgets, measured.lane_budgets),
-        order_item(measured.order_of_work),
+        *popt0_done.baseline_items(measured.run),
+        *popt0_done.elapsed_items(measured.timing, measured.elapsed, measured.hotspots),
+        *popt0_done.lanes_items(measured.run, measured.owners, measured.reduction_targets),
+        *popt0_done.budgets_items(measured.run, measured.state_budgets, measured.lane_budgets),
+        popt0_done.order_item(measured.order_of_work),
     ]
-    return [pinned_item(measured.run, measured.pinned, others, pins=measured.pins), *others]
+    return [popt0_done.pinned_item(measured.run, measured.pinned, others, pins=measured.pins), *others]
 
 
 def conclude(measured: Popt0Measured, items: Sequence[DodItem]) -> Conclusion:
@@ -177,16 +137,9 @@ def conclude(measured: Popt0Measured, items: Sequence[DodItem]) -> Conclusion:
 
 def bodies(measured: Popt0Measured) -> list[Body]:
     """The hotspot map and the budgets."""
-    spots = measured.hotspots
+    targets, order = measured.reduction_targets, measured.order_of_work
     return [
-        HotspotMap(
-            samples=spots.samples,
-            states=spots.states,
-            segment=spots.segment,
-            owners=spots.owners,
-            reduction_targets=measured.reduction_targets,
-            order_of_work=measured.order_of_work,
-        ),
+        HotspotMap(**vars(measured.hotspots), reduction_targets=targets, order_of_work=order),
         BudgetPin(states=measured.state_budgets, lanes=measured.lane_budgets),
     ]
 
@@ -237,24 +190,17 @@ def files(measured: Popt0Measured) -> dict[tuple[str, str], bytes]:
 
 def pin_baseline(measured: Popt0Measured) -> None:
     """The run becomes the baseline: in the pin file, and in the keep-set."""
-    write_file(runs_folder() / PIN_FILE, f"{measured.run.run_id}\n".encode())
+    write_file(runs_folder() / popt0_done.PIN_FILE, f"{measured.run.run_id}\n".encode())
     pin("baseline", measured.run)
 
 
-def _pinned() -> str:
-    path = runs_folder() / PIN_FILE
-    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
-
-
 def _next_steps(measured: Popt0Measured, items: Sequence[DodItem]) -> NextSteps:
-    run, order = measured.run, measured.order_of_work
-    red = [line.id for line in items if line.status is ItemStatus.RED]
-    if not red and order:
-        return one_step("performance", [order[0]], command("phase", order[0], "@last"))
+    run, first = measured.run, measured.order_of_work[:1]
+    opened = one_step("performance", first, command("phase", *first, "@last"))
     if run.attached:
-        show = command("show", run.run_id[:8])
-        return one_step("baseline", red, show, note="what the attached tree does not say")
-    return one_step("baseline", red, repeated(run))
+        note = "what the attached tree does not say"
+        return go_on(items, opened, "baseline", command("show", run.run_id[:8]), note=note)
+    return go_on(items, opened, "baseline", popt_timing.repeated(run))
 
 
 def _lock(run: Run) -> Section:
@@ -268,7 +214,7 @@ def _lock(run: Run) -> Section:
         ("command", "made elsewhere, attached" if run.attached else again.text),
         ("threads", ", ".join(sorted({str(record.threads) for record in last.values()}))),
         ("library", receipt.library_version),
-        ("pin file", f"runs/{PIN_FILE}"),
+        ("pin file", f"runs/{popt0_done.PIN_FILE}"),
         ("artefacts", f"reports/{run.run_id}/{pointer_path(PHASE.slug, run.run_id).name}"),
     ]
     return Section("Baseline", ("what", "which"), rows)
@@ -283,7 +229,7 @@ PHASE: Final = Phase(
     parameters=PhaseParameters,
     artefacts=(HotspotMap, BudgetPin),
     pages=(_LOCK_PAGE,),
-    roles=lambda run, parameters: repetition_roles(run),
+    roles=lambda run, parameters: popt_timing.repetition_roles(run),
     measure=measure,
     items=items,
     conclude=conclude,

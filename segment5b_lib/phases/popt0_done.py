@@ -11,10 +11,9 @@ from segment5b_lib.contract.words import STATES, ItemStatus
 from segment5b_lib.phases.engine.envelope import DodItem
 from segment5b_lib.phases.engine.order import SUBJECTS
 from segment5b_lib.phases.engine.phase import item, not_applicable
-from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt0_hotspots import Hotspots, LaneBudget, Owner, ReductionTarget, StateBudget, unnamed
-from segment5b_lib.phases.popt_items import lanes_kept, pruned
 from segment5b_lib.phases.popt_timing import Timing, below_scale, too_few
+from segment5b_lib.phases.shared_items import chain_complete, lanes_kept, pruned
 from segment5b_lib.store.attachments import OWN_POLICIES
 from segment5b_lib.store.runs import Run, policies_digest
 
@@ -66,22 +65,14 @@ def elapsed_items(timing: Timing, table: pl.DataFrame, hotspots: Hotspots) -> li
     unranked += [] if abs(shares - 1) < _ROUNDING or lost else [f"shares add up to {shares}"]
     named = [f"{row['state']} {row['missing']}" for row in rows if row["missing"]]
     few = too_few(timing.run, [("baseline", sample) for sample in samples if sample.n])
+    timed, ranked = "S0 to S5 have elapsed times from run records", "states are ranked by seconds and share"
     distribution = "times are a distribution: three runs, or one of more than ten minutes"
     missing = "every missing field of the table is named in its row"
+    ranks = ", ".join(f"{owner.state} {owner.elapsed_s:.3f} s {owner.share:.1%}" for owner in owners)
     return [
-        item(
-            "POPT.0.2a",
-            "S0 to S5 have elapsed times from run records",
-            untimed,
-            f"{timing.together(STATES).text} in all",
-        ),
+        item("POPT.0.2a", timed, untimed, f"{timing.together(STATES).text} in all"),
         item("POPT.0.2b", distribution, few, f"n = {min(sample.n for sample in samples)}"),
-        item(
-            "POPT.0.2c",
-            "states are ranked by seconds and share",
-            unranked,
-            ", ".join(f"{owner.state} {owner.elapsed_s:.3f} s {owner.share:.1%}" for owner in owners),
-        ),
+        item("POPT.0.2c", ranked, unranked, ranks),
         item("POPT.0.2d", missing, unnamed(table), "; ".join(named) or "no field is missing"),
     ]
 
@@ -92,24 +83,18 @@ def lanes_items(run: Run, owners: Sequence[Owner], targets: Sequence[ReductionTa
     unnamed_leaders = [] if len(leaders) == 3 else [f"{len(leaders)} of 3 bottlenecks"]
     aimed = {target.phase for target in targets}
     open_targets = [f"{phase}: no target" for phase in ("POPT.1", "POPT.2") if phase not in aimed]
+    bottlenecks = "; ".join(
+        f"{o.bottleneck} {o.state}: {o.dominant_lane} {o.expected_gain_s:.3f} s, "
+        + (f"most of it in {o.hot_step!r}" if o.hot_step else "without step timers")
+        for o in leaders
+    )
+    aims = "; ".join(f"{t.phase}: {t.state} ≤ {t.target_s:.3f} s ({t.least_reduction:.0%} less)" for t in targets)
+    named = "primary, secondary and tertiary bottleneck are named with evidence"
+    derived = "reduction targets of POPT.1 and POPT.2 follow from the decomposition"
     return [
         lanes_kept("POPT.0.3a", run, STATES),
-        item(
-            "POPT.0.3b",
-            "primary, secondary and tertiary bottleneck are named with evidence",
-            unnamed_leaders,
-            "; ".join(
-                f"{o.bottleneck} {o.state}: {o.dominant_lane} {o.expected_gain_s:.3f} s, "
-                + (f"most of it in {o.hot_step!r}" if o.hot_step else "without step timers")
-                for o in leaders
-            ),
-        ),
-        item(
-            "POPT.0.3c",
-            "reduction targets of POPT.1 and POPT.2 follow from the decomposition",
-            open_targets,
-            "; ".join(f"{t.phase}: {t.state} ≤ {t.target_s:.3f} s ({t.least_reduction:.0%} less)" for t in targets),
-        ),
+        item("POPT.0.3b", named, unnamed_leaders, bottlenecks),
+        item("POPT.0.3c", derived, open_targets, aims),
     ]
 
 
@@ -121,14 +106,11 @@ def budgets_items(run: Run, states: Sequence[StateBudget], lanes: Sequence[LaneB
     rationale = [f"{line.state}: {line.rationale}" for line in states]
     scale = [reason] if (reason := below_scale(run)) else []
     pinned, lines = "budgets of S1 to S5 are pinned", [f"{line.state} {line.target_s:g} s" for line in states]
+    confirmed = "budgets of the candidate, witness and certification lanes are confirmed"
+    of_lanes = "; ".join(f"{b.lane} {b.budget_s:g} s: {b.rationale}" for b in lanes)
     return [
         item("POPT.0.4a", pinned, lost, "; ".join(lines)),
-        item(
-            "POPT.0.4b",
-            "budgets of the candidate, witness and certification lanes are confirmed",
-            unmeasured_lanes,
-            "; ".join(f"{b.lane} {b.budget_s:g} s: {b.rationale}" for b in lanes),
-        ),
+        item("POPT.0.4b", confirmed, unmeasured_lanes, of_lanes),
         item("POPT.0.4c", "each budget names the figure that it is based on", unmeasured, "; ".join(rationale + scale)),
     ]
 

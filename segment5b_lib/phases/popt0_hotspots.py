@@ -9,20 +9,10 @@ from typing import Final
 import polars as pl
 
 from segment5b_lib.contract.words import STATES, Lane
+from segment5b_lib.phases import popt_timing
 from segment5b_lib.phases.engine.envelope import Node
 from segment5b_lib.phases.engine.order import SUBJECTS
 from segment5b_lib.phases.popt_pair import load_figures
-from segment5b_lib.phases.popt_timing import (
-    Rounded,
-    Sample,
-    Timing,
-    TimingLine,
-    below_scale,
-    budgets_of,
-    compared,
-    state_budgets,
-    timing_line,
-)
 from segment5b_lib.views.timing import states as state_attempts
 
 OUTSIDE_STEPS: Final = "outside_steps"
@@ -33,18 +23,18 @@ class LaneShare(Node):
     """Seconds of the median in one lane, and its share of the state or segment."""
 
     lane: str
-    seconds: Rounded
-    share: Rounded
+    seconds: popt_timing.Rounded
+    share: popt_timing.Rounded
 
 
 class StateLanes(Node):
     """One state: its time, its share of the segment, its lanes (largest first)."""
 
     state: str
-    median_s: Rounded
-    spread_s: Rounded
+    median_s: popt_timing.Rounded
+    spread_s: popt_timing.Rounded
     runs: int
-    share: Rounded
+    share: popt_timing.Rounded
     lanes: list[LaneShare]
 
 
@@ -54,12 +44,12 @@ class Owner(Node):
     rank: int
     bottleneck: str
     state: str
-    elapsed_s: Rounded
-    share: Rounded
+    elapsed_s: popt_timing.Rounded
+    share: popt_timing.Rounded
     dominant_lane: str
     hot_step: str
-    expected_gain_s: Rounded
-    expected_gain_share: Rounded
+    expected_gain_s: popt_timing.Rounded
+    expected_gain_share: popt_timing.Rounded
 
 
 class ReductionTarget(Node):
@@ -67,10 +57,10 @@ class ReductionTarget(Node):
 
     phase: str
     state: str
-    least_reduction: Rounded
-    target_s: Rounded
+    least_reduction: popt_timing.Rounded
+    target_s: popt_timing.Rounded
     dominant_lane: str
-    dominant_lane_share: Rounded
+    dominant_lane_share: popt_timing.Rounded
     reachable_in_dominant_lane: bool
 
 
@@ -78,7 +68,7 @@ class ReductionTarget(Node):
 class Hotspots:
     """A run's time by state and lane: its samples, the lanes of every state and of the segment, the owners."""
 
-    samples: list[TimingLine]
+    samples: list[popt_timing.TimingLine]
     states: list[StateLanes]
     segment: list[LaneShare]
     owners: list[Owner]
@@ -89,18 +79,18 @@ _MAY_BE_MISSING: Final = ("elapsed_s", "rows_in", "rows_out", "share", "runs", "
 _ELAPSED: Final = ("state", "elapsed_s", "status", "rows_in", "rows_out", "share", "runs", "spread_s", "missing")
 
 
-def hotspots(role: str, timing: Timing) -> Hotspots:
+def hotspots(role: str, timing: popt_timing.Timing) -> Hotspots:
     """Where the time of a run and its repetitions goes; `role` is what its samples are called."""
     states = state_lanes(timing)
     return Hotspots(
-        samples=[timing_line(role, timing.state(state), timing.lanes(state)) for state in STATES],
+        samples=[popt_timing.timing_line(role, timing.state(state), timing.lanes(state)) for state in STATES],
         states=states,
         segment=segment_lanes(states),
         owners=owners(timing, states),
     )
 
 
-def elapsed(timing: Timing) -> pl.DataFrame:
+def elapsed(timing: popt_timing.Timing) -> pl.DataFrame:
     """One row per state: `elapsed_s` and `spread_s` over the `runs`, `share` of their sum; `status`, `rows_in` and
     `rows_out` of the run's own attempt. What is missing is null, and `missing` names it.
     """
@@ -125,7 +115,7 @@ def unnamed(table: pl.DataFrame) -> list[str]:
     ]
 
 
-def state_lanes(timing: Timing) -> list[StateLanes]:
+def state_lanes(timing: popt_timing.Timing) -> list[StateLanes]:
     """Every state that was timed, in order; what is not is left out here and named in the table of elapsed times."""
     samples = {state: sample for state in STATES if (sample := timing.state(state)).n}
     total = sum(sample.median for sample in samples.values())
@@ -142,7 +132,7 @@ def state_lanes(timing: Timing) -> list[StateLanes]:
     ]
 
 
-def _shares(lanes: dict[str, Sample], state: Sample) -> list[LaneShare]:
+def _shares(lanes: dict[str, popt_timing.Sample], state: popt_timing.Sample) -> list[LaneShare]:
     """Shares over all runs together, so that they add up to one; seconds are that part of the median."""
     total = sum(state.seconds.values())
     shares = {lane: sum(sample.seconds.values()) / total for lane, sample in lanes.items()}
@@ -161,7 +151,7 @@ def segment_lanes(states: Sequence[StateLanes]) -> list[LaneShare]:
     return [LaneShare(lane=name, seconds=value, share=value / total) for name, value in seconds.items()]
 
 
-def owners(timing: Timing, states: Sequence[StateLanes]) -> list[Owner]:
+def owners(timing: popt_timing.Timing, states: Sequence[StateLanes]) -> list[Owner]:
     """States by expected gain, largest first."""
     total = sum(state.median_s for state in states)
     ranked = sorted(states, key=lambda state: -_dominant(state).seconds)
@@ -205,7 +195,7 @@ def reduction_targets(states: Sequence[StateLanes], least: dict[str, float]) -> 
     ]
 
 
-def ranked_order(timing: Timing, ranking: Sequence[Owner]) -> list[str]:
+def ranked_order(timing: popt_timing.Timing, ranking: Sequence[Owner]) -> list[str]:
     """POPT.1 to POPT.3: of S1 and S4 the one with the larger expected gain first, POPT.3 after both.
 
     As numbered where the two states' times cannot be distinguished; empty where one of them was not timed.
@@ -213,7 +203,7 @@ def ranked_order(timing: Timing, ranking: Sequence[Owner]) -> list[str]:
     ranks = {owner.state: owner.rank for owner in ranking}
     if not {"S1", "S4"} <= set(ranks):
         return []
-    apart = compared(timing.state("S1"), timing.state("S4")) != "not_distinguishable"
+    apart = popt_timing.compared(timing.state("S1"), timing.state("S4")) != "not_distinguishable"
     return ["POPT.2", "POPT.1", "POPT.3"] if apart and ranks["S4"] < ranks["S1"] else ["POPT.1", "POPT.2", "POPT.3"]
 
 
@@ -225,9 +215,9 @@ class StateBudget(Node):
     """Seconds that a state may take: target and stretch, what was measured here, what had been published."""
 
     state: str
-    target_s: Rounded
-    stretch_s: Rounded
-    measured_s: Rounded | None
+    target_s: popt_timing.Rounded
+    stretch_s: popt_timing.Rounded
+    measured_s: popt_timing.Rounded | None
     measured_runs: int
     published_s: list[float]
     applies: bool
@@ -239,17 +229,17 @@ class LaneBudget(Node):
 
     lane: str
     seeds: int
-    budget_s: Rounded
-    measured_s: Rounded | None
+    budget_s: popt_timing.Rounded
+    measured_s: popt_timing.Rounded | None
     applies: bool
     rationale: str
 
 
-def state_budget_lines(timing: Timing) -> list[StateBudget]:
+def state_budget_lines(timing: popt_timing.Timing) -> list[StateBudget]:
     """Budgets of S1 to S5, each with the measured and the published figures that it is based on."""
-    figures, reason = load_figures(), below_scale(timing.run)
+    figures, reason = load_figures(), popt_timing.below_scale(timing.run)
     lines = []
-    for state, budget in state_budgets(timing.run).items():
+    for state, budget in popt_timing.state_budgets(timing.run).items():
         sample, published = timing.state(state), figures.published(state)
         lines.append(
             StateBudget(
@@ -266,7 +256,7 @@ def state_budget_lines(timing: Timing) -> list[StateBudget]:
     return lines
 
 
-def _rationale(sample: Sample, published: list[float], scale: str, target: float, reason: str) -> str:
+def _rationale(sample: popt_timing.Sample, published: list[float], scale: str, target: float, reason: str) -> str:
     rests = f"published {min(published):g} to {max(published):g} s at the {scale} scale" if published else "unpublished"
     if reason or not sample.n:
         return f"{rests}; measured here {sample.text}"
@@ -274,9 +264,9 @@ def _rationale(sample: Sample, published: list[float], scale: str, target: float
     return f"{rests}; measured here {sample.text}: {stands}"
 
 
-def lane_budget_lines(timing: Timing) -> list[LaneBudget]:
+def lane_budget_lines(timing: popt_timing.Timing) -> list[LaneBudget]:
     """Budgets of the candidate, witness and certification lanes."""
-    sample, reason = timing.together(STATES), below_scale(timing.run)
+    sample, reason = timing.together(STATES), popt_timing.below_scale(timing.run)
     return [
         LaneBudget(
             lane=lane,
@@ -286,5 +276,5 @@ def lane_budget_lines(timing: Timing) -> list[LaneBudget]:
             applies=not reason,
             rationale=f"{LANE_SEEDS[lane]} × S0 to S5 of the baseline, {sample.text}",
         )
-        for lane, budget in budgets_of(timing.run).lanes.items()
+        for lane, budget in popt_timing.budgets_of(timing.run).lanes.items()
     ]

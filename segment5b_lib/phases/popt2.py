@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import ClassVar, Final
+from functools import cached_property
+from typing import Final
 
 import polars as pl
 
 from segment5b_lib.contract.words import Decision, ItemStatus
-from segment5b_lib.phases import popt_closure, popt_items
-from segment5b_lib.phases.engine.envelope import Body, DodItem
+from segment5b_lib.phases import popt_closure, shared_items
+from segment5b_lib.phases.engine.envelope import DodItem
 from segment5b_lib.phases.engine.order import recorded_decision, related_runs
 from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
-from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt_pair import Figures, Pair, PairParameters, pair_of, reduction
-from segment5b_lib.phases.popt_structure import EVIDENCE, CounterLine, bundle_faults, counters_of, datasets_of, draws_of
+from segment5b_lib.phases.popt_structure import CounterLine, bundle_faults, counters_of, datasets_of, draws_of
 from segment5b_lib.phases.popt_timing import Sample, below_scale, compared, state_budgets, timing_of
+from segment5b_lib.phases.shared_items import chain_complete
 from segment5b_lib.store.runs import Run
 
-LEAST_REDUCTION: Final = 0.35
+S4_REDUCTION: Final = 0.35
 """Plan, POPT.2: S4 takes less time than the baseline by at least this share."""
 NEIGHBOURS: Final = 1.15
 """Plan, POPT.2: no other state takes more than this many times its anchor."""
@@ -40,16 +40,12 @@ _NAME: Final = "POPT.2"
 _HOLDS: Final = (Decision.HOLD_POPT2_REOPEN, Decision.HOLD_POPT2R_REOPEN)
 
 
-class Popt2LaneTiming(popt_closure.LaneTiming):
+class Popt2LaneTiming(popt_closure.LaneTiming, artefact="popt2_lane_timing"):
     """S4 before and after, and the states around it."""
 
-    ARTEFACT: ClassVar[str] = "popt2_lane_timing"
 
-
-class Popt2Closure(popt_closure.PairClosure):
+class Popt2Closure(popt_closure.PairClosure, artefact="popt2_closure"):
     """S4: the same arrivals. `reopened_from` is the S4 (seconds) that a reopened POPT.2 is compared with."""
-
-    ARTEFACT: ClassVar[str] = "popt2_closure"
 
     reopened_from: dict[str, float] | None
 
@@ -84,7 +80,7 @@ class Popt2Measured(popt_closure.PairMeasured):
     @cached_property
     def moved(self) -> DodItem:
         """Whether S4 takes so much less time than the baseline."""
-        return popt_items.reduced("POPT.2.5b", self.pair, "S4", LEAST_REDUCTION, None)
+        return shared_items.reduced("POPT.2.5b", self.pair, "S4", S4_REDUCTION, None)
 
     @property
     def reopened(self) -> Anchors | None:
@@ -96,8 +92,7 @@ class Popt2Measured(popt_closure.PairMeasured):
         """S4 against 2R's anchors: `anchor` (start, best, now), `runs`, `median_s`, `spread_s`; empty without any."""
         sides = self.anchors.and_now(self.pair.after("S4")) if self.anchors else {}
         rows = [(name, sample.n, sample.median, sample.spread) for name, sample in sides.items()]
-        schema = {"anchor": pl.String, "runs": pl.Int64, "median_s": pl.Float64, "spread_s": pl.Float64}
-        return pl.DataFrame(rows, schema=schema, orient="row")
+        return pl.DataFrame(rows, {"anchor": str, "runs": int, "median_s": float, "spread_s": float}, orient="row")
 
 
 def measure(subject: Subject[PairParameters]) -> Popt2Measured:
@@ -110,7 +105,7 @@ def measure(subject: Subject[PairParameters]) -> Popt2Measured:
         pair=pair,
         counters=[*counters, *draws],
         datasets=datasets_of(pair.reference, pair.run, ["S4"]),
-        replays=popt_items.replays(pair.run),
+        replays=shared_items.replays(pair.run),
         arrivals=[*counters, *counters_of(pair.reference, pair.run, "S4", _SHOWN)],
         draws=draws,
         anchors=_anchors(pair, subject.other_runs),
@@ -122,19 +117,19 @@ def items(measured: Popt2Measured) -> list[DodItem]:
     pair, draws = measured.pair, measured.draws
     counters = measured.counters[: len(measured.counters) - len(draws)]
     return [
-        popt_items.same_work("POPT.2.1", pair, ["S4"]),
-        popt_items.hot_path("POPT.2.2", pair, ["S4"]),
-        popt_items.equal("POPT.2.3", "bucket rows, arrivals and missing group weights are unchanged", counters),
-        popt_items.equal("POPT.2.4a", "what S4 writes is the same, column by column", measured.datasets),
-        popt_items.equal("POPT.2.4b", "S4 draws as many random numbers", draws),
-        popt_items.lanes_kept("POPT.2.4c", pair.run, ["S4"]),
+        shared_items.same_work("POPT.2.1", pair, ["S4"]),
+        shared_items.hot_path("POPT.2.2", pair, ["S4"]),
+        shared_items.equal("POPT.2.3", "bucket rows, arrivals and missing group weights are unchanged", counters),
+        shared_items.equal("POPT.2.4a", "what S4 writes is the same, column by column", measured.datasets),
+        shared_items.equal("POPT.2.4b", "S4 draws as many random numbers", draws),
+        shared_items.lanes_kept("POPT.2.4c", pair.run, ["S4"]),
         chain_complete("POPT.2.5a", [pair.run]),
         _reopened_item(pair, measured.reopened) if measured.reopened else measured.moved,
-        popt_items.not_slower("POPT.2.5c", pair, ["S2", "S3", "S5"], NEIGHBOURS),
+        shared_items.not_slower("POPT.2.5c", pair, ["S2", "S3", "S5"], NEIGHBOURS),
         item("POPT.2.5d", "the S5 bundle is intact", bundle_faults(pair.run), "members, digest and flag agree"),
-        popt_items.no_new_failures("POPT.2.5e", pair),
-        popt_items.replayed("POPT.2.5f", measured.replays),
-        popt_items.pruned("POPT.2.6"),
+        shared_items.no_new_failures("POPT.2.5e", pair),
+        shared_items.replayed("POPT.2.5f", measured.replays),
+        shared_items.pruned("POPT.2.6"),
     ]
 
 
@@ -150,12 +145,9 @@ def conclude(measured: Popt2Measured, items: Sequence[DodItem]) -> Conclusion:
     )
 
 
-def bodies(measured: Popt2Measured) -> list[Body]:
-    """Both sides' times, and what was compared."""
+def _reopened_from(measured: Popt2Measured) -> dict[str, dict[str, float] | None]:
     anchors = measured.reopened
-    reopened_from = {"start": anchors.start.median, "best": anchors.best.median} if anchors else None
-    closure = popt_closure.pair_closure(Popt2Closure, measured, reopened_from=reopened_from)
-    return [popt_closure.lane_timing(Popt2LaneTiming, measured), closure]
+    return {"reopened_from": {"start": anchors.start.median, "best": anchors.best.median} if anchors else None}
 
 
 def _budget(pair: Pair) -> list[str]:
@@ -204,21 +196,18 @@ def _reopened_item(pair: Pair, anchors: Anchors) -> DodItem:
     return item("POPT.2R", text, [] if holds else [f"{saved:+.1%} less: {sides}"], f"{saved:+.1%} less: {sides}")
 
 
-PHASE: Final = Phase(
-    name=_NAME,
-    question="Is S4 faster, and is what it writes the same?",
-    notebook="popt2_s4_expansion",
-    after=("POPT.0",),
-    hold=Decision.HOLD_POPT2_REOPEN,
-    parameters=PairParameters,
-    artefacts=(Popt2LaneTiming, Popt2Closure),
-    pages=(Popt2Closure.ARTEFACT,),
-    roles=partial(popt_closure.pair_roles, _NAME),
-    measure=measure,
-    items=items,
-    conclude=conclude,
-    bodies=bodies,
-    sections=popt_closure.pair_sections,
-    evidence=EVIDENCE,
-    ranked=True,
+PHASE: Final = popt_closure.pair_phase(
+    Phase(
+        name=_NAME,
+        question="Is S4 faster, and is what it writes the same?",
+        notebook="popt2_s4_expansion",
+        after=("POPT.0",),
+        hold=Decision.HOLD_POPT2_REOPEN,
+        parameters=PairParameters,
+        artefacts=(Popt2LaneTiming, Popt2Closure),
+        measure=measure,
+        items=items,
+        conclude=conclude,
+        bodies=popt_closure.pair_bodies(Popt2LaneTiming, Popt2Closure, own=_reopened_from),
+    )
 )

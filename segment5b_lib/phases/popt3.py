@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import ClassVar, Final
+from functools import cached_property
+from typing import Final
 
 import polars as pl
 from pydantic import Field
 
 from segment5b_lib.contract.words import Decision, ItemStatus
-from segment5b_lib.phases import popt_closure, popt_items
-from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
+from segment5b_lib.phases import popt_closure, shared_items
+from segment5b_lib.phases.engine.envelope import DodItem, Node
 from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item
-from segment5b_lib.phases.engine.shared_items import chain_complete
 from segment5b_lib.phases.popt2 import COUNTERS
 from segment5b_lib.phases.popt_pair import Pair, PairParameters, pair_of
-from segment5b_lib.phases.popt_structure import EVIDENCE, CounterLine, bundle_faults, counters_of, datasets_of, draws_of
+from segment5b_lib.phases.popt_structure import CounterLine, bundle_faults, counters_of, datasets_of, draws_of
 from segment5b_lib.phases.popt_timing import below_scale, budget_item, compared, state_budgets
+from segment5b_lib.phases.shared_items import chain_complete
 
 _NAME: Final = "POPT.3"
 _STATES: Final = ("S2", "S3")
@@ -44,16 +44,12 @@ class BudgetWaiver(Node):
     measured: dict[str, float]
 
 
-class Popt3LaneTiming(popt_closure.LaneTiming):
+class Popt3LaneTiming(popt_closure.LaneTiming, artefact="popt3_lane_timing"):
     """S2 and S3 before and after."""
 
-    ARTEFACT: ClassVar[str] = "popt3_lane_timing"
 
-
-class Popt3Closure(popt_closure.PairClosure):
+class Popt3Closure(popt_closure.PairClosure, artefact="popt3_closure"):
     """S2 and S3: the same intensities and counts; the waiver, if the target was missed and one was given."""
-
-    ARTEFACT: ClassVar[str] = "popt3_closure"
 
     waiver: BudgetWaiver | None
 
@@ -109,7 +105,7 @@ def measure(subject: Subject[Popt3Parameters]) -> Popt3Measured:
         pair=pair,
         counters=[*counters, *draws],
         datasets=datasets_of(pair.reference, pair.run, ["S2", "S3", "S4"]),
-        replays=popt_items.replays(pair.run),
+        replays=shared_items.replays(pair.run),
         draws=draws,
         latent_field=latent_field,
         reason=subject.parameters.waiver,
@@ -121,18 +117,18 @@ def items(measured: Popt3Measured) -> list[DodItem]:
     pair, draws = measured.pair, measured.draws
     counters = measured.counters[: len(measured.counters) - len(draws)]
     return [
-        popt_items.same_work("POPT.3.1a", pair, ["S2", "S3", "S4"]),
-        popt_items.hot_path("POPT.3.1b", pair, _STATES),
-        popt_items.equal("POPT.3.2a", "rows, intensities, counts and arrivals are unchanged", counters),
-        popt_items.equal("POPT.3.2b", "what S2, S3 and S4 write is the same, column by column", measured.datasets),
-        popt_items.equal("POPT.3.2c", "S2 and S3 draw as many random numbers", draws),
-        popt_items.lanes_kept("POPT.3.2d", pair.run, _STATES),
+        shared_items.same_work("POPT.3.1a", pair, ["S2", "S3", "S4"]),
+        shared_items.hot_path("POPT.3.1b", pair, _STATES),
+        shared_items.equal("POPT.3.2a", "rows, intensities, counts and arrivals are unchanged", counters),
+        shared_items.equal("POPT.3.2b", "what S2, S3 and S4 write is the same, column by column", measured.datasets),
+        shared_items.equal("POPT.3.2c", "S2 and S3 draw as many random numbers", draws),
+        shared_items.lanes_kept("POPT.3.2d", pair.run, _STATES),
         chain_complete("POPT.3.3a", [pair.run]),
         measured.budget[0],
         item("POPT.3.3c", "the S5 bundle is intact", bundle_faults(pair.run), "members, digest and flag agree"),
-        popt_items.no_new_failures("POPT.3.3d", pair),
-        popt_items.replayed("POPT.3.3e", measured.replays),
-        popt_items.pruned("POPT.3.4"),
+        shared_items.no_new_failures("POPT.3.3d", pair),
+        shared_items.replayed("POPT.3.3e", measured.replays),
+        shared_items.pruned("POPT.3.4"),
     ]
 
 
@@ -144,29 +140,19 @@ def conclude(measured: Popt3Measured, items: Sequence[DodItem]) -> Conclusion:
     return Conclusion(opens, reasons, next_steps=popt_closure.pair_next_steps(measured.pair, opens, items))
 
 
-def bodies(measured: Popt3Measured) -> list[Body]:
-    """Both sides' times, and what was compared."""
-    closure = popt_closure.pair_closure(Popt3Closure, measured, waiver=measured.waiver)
-    return [popt_closure.lane_timing(Popt3LaneTiming, measured), closure]
-
-
 def _budget(pair: Pair, reason: str) -> tuple[DodItem, BudgetWaiver | None]:
     """Target; or stretch, with a reason and a movement that can be told from the spread."""
     name, bounds = "POPT.3.3b", {state: state_budgets(pair.run)[state] for state in _STATES}
     samples = {state: pair.after(state) for state in _STATES}
-    target = budget_item(
-        name,
-        "S2 and S3 take no more than their targets",
-        pair.run,
-        [(samples[state], bounds[state].target_s) for state in _STATES],
-    )
+    text, targets = "S2 and S3 take no more than their targets", [(samples[s], bounds[s].target_s) for s in _STATES]
+    target = budget_item(name, text, pair.run, targets)
     if target.status is not ItemStatus.RED or below_scale(pair.run):
         return target, None
-    stretch = budget_item(name, target.text, pair.run, [(samples[state], bounds[state].stretch_s) for state in _STATES])
+    stretch = budget_item(name, text, pair.run, [(samples[state], bounds[state].stretch_s) for state in _STATES])
     still = [state for state in _STATES if not _moved(pair, state)]
     if stretch.status is ItemStatus.RED or still or not reason:
         lacking = [
-            *([] if stretch.status is not ItemStatus.RED else ["the stretch is missed as well"]),
+            *(["the stretch is missed as well"] if stretch.status is ItemStatus.RED else []),
             *(f"{state} has not become faster than its anchor" for state in still),
             *([] if reason else ["no waiver was given"]),
         ]
@@ -178,7 +164,7 @@ def _budget(pair: Pair, reason: str) -> tuple[DodItem, BudgetWaiver | None]:
         measured={state: samples[state].median for state in _STATES},
     )
     evidence = f"{target.evidence}; within the stretch, waived: {reason}"
-    return DodItem(id=name, text=target.text, status=ItemStatus.WAIVED, evidence=evidence), waived
+    return DodItem(id=name, text=text, status=ItemStatus.WAIVED, evidence=evidence), waived
 
 
 def _moved(pair: Pair, state: str) -> bool:
@@ -186,21 +172,20 @@ def _moved(pair: Pair, state: str) -> bool:
     return bool(before.n and after.n) and compared(before, after) == "faster"
 
 
-PHASE: Final = Phase(
-    name=_NAME,
-    question="Are S2 and S3 within their budgets, and is what they write the same?",
-    notebook="popt3_s2_s3_throughput",
-    after=("POPT.1", "POPT.2"),
-    hold=Decision.HOLD_POPT3_REOPEN,
-    parameters=Popt3Parameters,
-    artefacts=(Popt3LaneTiming, Popt3Closure),
-    pages=(Popt3Closure.ARTEFACT,),
-    roles=partial(popt_closure.pair_roles, _NAME),
-    measure=measure,
-    items=items,
-    conclude=conclude,
-    bodies=bodies,
-    sections=popt_closure.pair_sections,
-    evidence=EVIDENCE,
-    ranked=True,
+PHASE: Final = popt_closure.pair_phase(
+    Phase(
+        name=_NAME,
+        question="Are S2 and S3 within their budgets, and is what they write the same?",
+        notebook="popt3_s2_s3_throughput",
+        after=("POPT.1", "POPT.2"),
+        hold=Decision.HOLD_POPT3_REOPEN,
+        parameters=Popt3Parameters,
+        artefacts=(Popt3LaneTiming, Popt3Closure),
+        measure=measure,
+        items=items,
+        conclude=conclude,
+        bodies=popt_closure.pair_bodies(
+            Popt3LaneTiming, Popt3Closure, own=lambda measured: {"waiver": measured.waiver}
+        ),
+    )
 )

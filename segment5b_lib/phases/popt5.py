@@ -4,37 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 import polars as pl
 
-from segment5b_lib.contract.words import STATES, Decision, ItemStatus
+from segment5b_lib.contract.words import STATES, Decision
+from segment5b_lib.phases import popt_timing
 from segment5b_lib.phases.engine.envelope import Body, DodItem, Node
-from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.order import latest_decision
 from segment5b_lib.phases.engine.page import Section
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, Subject, item, not_applicable
-from segment5b_lib.phases.engine.repair import NextSteps, next_phase, one_step
-from segment5b_lib.phases.engine.shared_items import chain_complete
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, Subject, go_on, item, not_applicable
+from segment5b_lib.phases.engine.repair import next_phase
 from segment5b_lib.phases.popt0_hotspots import Hotspots, LaneShare, Owner, StateLanes, hotspots
-from segment5b_lib.phases.popt_timing import (
-    OnTimedRun,
-    Rounded,
-    Sample,
-    Timing,
-    TimingLine,
-    below_scale,
-    budget_frame,
-    budget_item,
-    budgets_of,
-    median_value,
-    repeated,
-    repetition_roles,
-    state_budgets,
-    timing_in,
-    timing_of,
-    too_few,
-)
+from segment5b_lib.phases.shared_items import chain_complete
 from segment5b_lib.store.catalogue import list_runs
 from segment5b_lib.store.runs import Run
 from segment5b_lib.views.timing import state_elapsed
@@ -49,8 +31,8 @@ class LaneLine(Node):
     lane: str
     states: list[str]
     runs_by_seed: dict[str, list[str]]
-    median_s: Rounded | None
-    budget_s: Rounded
+    median_s: popt_timing.Rounded | None
+    budget_s: popt_timing.Rounded
     applies: bool
 
 
@@ -63,14 +45,12 @@ class TrackLine(Node):
     opens: bool
 
 
-class Certification(Body):
+class Certification(Body, artefact="popt5_certification"):
     """Lanes, refreshed hotspots, and the decisions of the track. The envelope's `scale` is where GO_P0 was earned."""
-
-    ARTEFACT: ClassVar[str] = "popt5_certification"
 
     track: list[TrackLine]
     lanes: list[LaneLine]
-    samples: list[TimingLine]
+    samples: list[popt_timing.TimingLine]
     states: list[StateLanes]
     segment: list[LaneShare]
     owners: list[Owner]
@@ -85,15 +65,13 @@ class Popt5Measured(Measured):
     witness : the latest run of another seed with its repetitions; None where there is none
     candidate, both : samples of the candidate lane (one seed) and of the witness lane (two seeds)
     track : what POPT.0 to POPT.4 have decided, and about which run
-    lanes : both lanes with their budgets
-    hotspots : lanes of every state and of the segment, and who owns the time
     elapsed : seconds of the run's own attempt by state and lane, for a chart
     """
 
-    timing: Timing
-    witness: Timing | None
-    candidate: Sample
-    both: Sample
+    timing: popt_timing.Timing
+    witness: popt_timing.Timing | None
+    candidate: popt_timing.Sample
+    both: popt_timing.Sample
     track: list[TrackLine]
     lanes: list[LaneLine]
     hotspots: Hotspots
@@ -112,10 +90,10 @@ class Popt5Measured(Measured):
     @property
     def budget_lines(self) -> pl.DataFrame:
         """Budgets for a chart; empty where they do not apply."""
-        return budget_frame(self.run)
+        return popt_timing.budget_frame(self.run)
 
 
-def roles(run: Run, parameters: OnTimedRun) -> dict[str, list[Run]]:
+def roles(run: Run, parameters: popt_timing.OnTimedRun) -> dict[str, list[Run]]:
     """Repetitions, and those of the latest complete run of another seed, by the same version on the same work."""
     receipt = run.receipt
     same = ("manifest_fingerprint", "parameter_hash", "library_version")
@@ -126,20 +104,20 @@ def roles(run: Run, parameters: OnTimedRun) -> dict[str, list[Run]]:
         and all(getattr(other.receipt, name) == getattr(receipt, name) for name in same)
         and other.complete
     ]
-    witness = {"witness": list(timing_of(witnesses[-1]).repetitions)} if witnesses else {}
-    return repetition_roles(run) | witness
+    witness = {"witness": list(popt_timing.timing_of(witnesses[-1]).repetitions)} if witnesses else {}
+    return popt_timing.repetition_roles(run) | witness
 
 
-def measure(subject: Subject[OnTimedRun]) -> Popt5Measured:
+def measure(subject: Subject[popt_timing.OnTimedRun]) -> Popt5Measured:
     """Time both lanes from the states that the candidate changed."""
-    run, timing = subject.run, timing_in(subject.run, subject.others)
+    run, timing = subject.run, popt_timing.timing_in(subject.run, subject.others)
     witnesses = subject.others.get("witness", ())
-    witness = Timing(witnesses[0], witnesses) if witnesses else None
+    witness = popt_timing.Timing(witnesses[0], witnesses) if witnesses else None
     changed = [state for state in STATES if state in run.receipt.changed_states]
     candidate = timing.together(changed)
     both = _added(candidate, witness.together(changed) if witness else None)
     return Popt5Measured(
-        values=(median_value("lane", candidate), median_value("lane", both)),
+        values=(popt_timing.median_value("lane", candidate), popt_timing.median_value("lane", both)),
         timing=timing,
         witness=witness,
         candidate=candidate,
@@ -153,7 +131,7 @@ def measure(subject: Subject[OnTimedRun]) -> Popt5Measured:
 
 def items(measured: Popt5Measured) -> list[DodItem]:
     """The track is closed, both lanes are timed and within budget, and no state stands in the way."""
-    run, witness, budgets = measured.run, measured.witness, budgets_of(measured.run).lanes
+    run, witness, budgets = measured.run, measured.witness, popt_timing.budgets_of(measured.run).lanes
     bounds = {
         "candidate": (measured.candidate, budgets["candidate"].target_s),
         "witness": (measured.both, budgets["witness"].target_s),
@@ -162,8 +140,8 @@ def items(measured: Popt5Measured) -> list[DodItem]:
         _closed(measured.track),
         chain_complete("POPT.5.1b", [run, *([witness.run] if witness else [])]),
         _timed(run, measured.candidate, measured.both, witness),
-        budget_item("POPT.5.1d", "the candidate lane is within its budget", run, [bounds["candidate"]]),
-        budget_item("POPT.5.1e", "the witness lane is within its budget", run, [bounds["witness"]]),
+        popt_timing.budget_item("POPT.5.1d", "the candidate lane is within its budget", run, [bounds["candidate"]]),
+        popt_timing.budget_item("POPT.5.1e", "the witness lane is within its budget", run, [bounds["witness"]]),
         _no_bottleneck(measured.timing),
     ]
 
@@ -171,23 +149,18 @@ def items(measured: Popt5Measured) -> list[DodItem]:
 def conclude(measured: Popt5Measured, items: Sequence[DodItem]) -> Conclusion:
     """Remediation starts, at this scale."""
     run = measured.run
-    scale = f"GO_P0 at the {run.world.scale} scale" + (f": {reason}" if (reason := below_scale(run)) else "")
-    return Conclusion(Decision.GO_P0, [scale], next_steps=_next_steps(run, items))
+    scale = f"GO_P0 at the {run.world.scale} scale" + (
+        f": {reason}" if (reason := popt_timing.below_scale(run)) else ""
+    )
+    next_steps = go_on(
+        items, next_phase("P0", "remediation", run), "performance", popt_timing.repeated(run, _SECOND_SEED)
+    )
+    return Conclusion(Decision.GO_P0, [scale], next_steps=next_steps)
 
 
 def bodies(measured: Popt5Measured) -> list[Body]:
     """The certification."""
-    result = measured.hotspots
-    return [
-        Certification(
-            track=measured.track,
-            lanes=measured.lanes,
-            samples=result.samples,
-            states=result.states,
-            segment=result.segment,
-            owners=result.owners,
-        )
-    ]
+    return [Certification(track=measured.track, lanes=measured.lanes, **vars(measured.hotspots))]
 
 
 def sections(measured: Popt5Measured) -> list[Section]:
@@ -209,11 +182,13 @@ def sections(measured: Popt5Measured) -> list[Section]:
     ]
 
 
-def _added(first: Sample, other: Sample | None) -> Sample:
+def _added(first: popt_timing.Sample, other: popt_timing.Sample | None) -> popt_timing.Sample:
     """Two seeds one after the other: the k-th run of one with the k-th run of the other."""
     pairs = zip(first.seconds.items(), other.seconds.values(), strict=False) if other else ()
     seconds = {name: first + second for (name, first), second in pairs}
-    return Sample(f"two seeds, {first.name}", seconds, max(first.whole_run_s, other.whole_run_s if other else 0.0))
+    return popt_timing.Sample(
+        f"two seeds, {first.name}", seconds, max(first.whole_run_s, other.whole_run_s if other else 0.0)
+    )
 
 
 def _track(phase: str, run: Run, others: Sequence[Run]) -> TrackLine:
@@ -225,31 +200,29 @@ def _track(phase: str, run: Run, others: Sequence[Run]) -> TrackLine:
 
 def _closed(track: Sequence[TrackLine]) -> DodItem:
     problems = [f"{line.phase}: {line.decision or 'no decision'}" for line in track if not line.opens]
-    return item(
-        "POPT.5.1a",
-        "POPT.0 to POPT.4 are closed",
-        problems,
-        ", ".join(f"{line.phase} {line.decision}" for line in track),
-    )
+    evidence = ", ".join(f"{line.phase} {line.decision}" for line in track)
+    return item("POPT.5.1a", "POPT.0 to POPT.4 are closed", problems, evidence)
 
 
-def _timed(run: Run, candidate: Sample, both: Sample, witness: Timing | None) -> DodItem:
+def _timed(
+    run: Run, candidate: popt_timing.Sample, both: popt_timing.Sample, witness: popt_timing.Timing | None
+) -> DodItem:
     """Both lanes were really run: enough times each, from the states that the candidate changed."""
-    problems = too_few(run, [("candidate lane", candidate)])
+    problems = popt_timing.too_few(run, [("candidate lane", candidate)])
     if witness is None:
-        problems.append(f"no second seed: {repeated(run, _SECOND_SEED).text}")
+        problems.append(f"no second seed: {popt_timing.repeated(run, _SECOND_SEED).text}")
     else:
-        problems += too_few(run, [("witness lane", both)])
+        problems += popt_timing.too_few(run, [("witness lane", both)])
     text = "the candidate lane (one seed) and the witness lane (two seeds) are timed"
     return item("POPT.5.1c", text, problems, f"candidate {candidate.text}; witness {both.text}")
 
 
-def _no_bottleneck(timing: Timing) -> DodItem:
+def _no_bottleneck(timing: popt_timing.Timing) -> DodItem:
     """No state above its stretch; what is above its target only is named."""
     name, text = "POPT.5.2", "no state is a bottleneck that blocks remediation"
-    if reason := below_scale(timing.run):
+    if reason := popt_timing.below_scale(timing.run):
         return not_applicable(name, text, reason)
-    budgets = state_budgets(timing.run)
+    budgets = popt_timing.state_budgets(timing.run)
     samples = {state: timing.state(state) for state in budgets}
     over = [
         f"{state} {sample.text}: stretch {budgets[state].stretch_s:g} s"
@@ -261,7 +234,9 @@ def _no_bottleneck(timing: Timing) -> DodItem:
     return item(name, text, over + lost, f"above its target only: {', '.join(amber) or 'none'}")
 
 
-def _lane(name: str, states: Sequence[str], timings: Sequence[Timing | None], sample: Sample) -> LaneLine:
+def _lane(
+    name: str, states: Sequence[str], timings: Sequence[popt_timing.Timing | None], sample: popt_timing.Sample
+) -> LaneLine:
     seeds = {str(timing.run.receipt.seed): [run.run_id for run in timing.repetitions] for timing in timings if timing}
     run = next(timing.run for timing in timings if timing)
     return LaneLine(
@@ -269,16 +244,9 @@ def _lane(name: str, states: Sequence[str], timings: Sequence[Timing | None], sa
         states=list(states),
         runs_by_seed=seeds,
         median_s=sample.median if sample.n else None,
-        budget_s=next(budget.target_s for lane, budget in budgets_of(run).lanes.items() if lane == name),
-        applies=not below_scale(run),
+        budget_s=next(budget.target_s for lane, budget in popt_timing.budgets_of(run).lanes.items() if lane == name),
+        applies=not popt_timing.below_scale(run),
     )
-
-
-def _next_steps(run: Run, items: Sequence[DodItem]) -> NextSteps:
-    red = [line.id for line in items if line.status is ItemStatus.RED]
-    if not red:
-        return next_phase("P0", "remediation", run)
-    return one_step("performance", red, repeated(run, _SECOND_SEED))
 
 
 PHASE: Final = Phase(
@@ -287,7 +255,7 @@ PHASE: Final = Phase(
     notebook="popt5_performance_certification",
     after=("POPT.4",),
     hold=Decision.HOLD_POPT5_REOPEN,
-    parameters=OnTimedRun,
+    parameters=popt_timing.OnTimedRun,
     artefacts=(Certification,),
     pages=(Certification.ARTEFACT,),
     roles=roles,

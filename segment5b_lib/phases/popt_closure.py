@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import polars as pl
 
-from segment5b_lib.contract.words import Decision, ItemStatus
+from segment5b_lib.contract.words import Decision
 from segment5b_lib.phases.engine.envelope import Body, DodItem
-from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.order import SUBJECTS
 from segment5b_lib.phases.engine.page import Section, frame_section
-from segment5b_lib.phases.engine.repair import NextSteps, next_phase, one_step
-from segment5b_lib.phases.popt_items import ReplayLine
+from segment5b_lib.phases.engine.phase import Measured, Phase, go_on
+from segment5b_lib.phases.engine.repair import NextSteps, next_phase
 from segment5b_lib.phases.popt_pair import BASELINE, CANDIDATE, Pair, PairParameters, RuntimeLine, pair_of
-from segment5b_lib.phases.popt_structure import CounterLine, DatasetLine
-from segment5b_lib.phases.popt_timing import Timing, TimingLine, repeated
-from segment5b_lib.store.runs import Run
+from segment5b_lib.phases.popt_structure import WRITTEN, CounterLine, DatasetLine
+from segment5b_lib.phases.popt_timing import Timing, TimingLine, repeated, timing_line
+from segment5b_lib.phases.shared_items import ReplayLine
 
-T = TypeVar("T", bound="LaneTiming")
-C = TypeVar("C", bound="PairClosure")
+PairP = TypeVar("PairP", bound=PairParameters)
+PairM = TypeVar("PairM", bound="PairMeasured")
 
 _ROWS: Final = {"S1": "groupings and buckets", "S2": "bucket rows", "S3": "bucket rows", "S4": "arrivals"}
 """What a row that a state writes stands for."""
@@ -71,7 +70,12 @@ class PairMeasured(Measured):
     @cached_property
     def samples(self) -> list[TimingLine]:
         """Every state's sample on both sides, with the medians of its lanes."""
-        return self.pair.samples()
+        timings = {BASELINE: self.pair.baseline, CANDIDATE: self.pair.candidate}
+        return [
+            timing_line(role, sample, timing.lanes(state) if isinstance(timing, Timing) else None)
+            for role, timing in timings.items()
+            for state, sample in self.pair.sides[role].items()
+        ]
 
     @cached_property
     def runtime(self) -> list[RuntimeLine]:
@@ -86,8 +90,8 @@ class PairMeasured(Measured):
             for line in self._comparable
             for run_id, seconds in line.seconds.items()
         ]
-        schema = {"state": pl.String, "role": pl.String, "run": pl.String, "seconds": pl.Float64}
-        return pl.DataFrame(rows, schema=schema, orient="row").sort("state", maintain_order=True)
+        schema = {"state": str, "role": str, "run": str, "seconds": float}
+        return pl.DataFrame(rows, schema, orient="row").sort("state", maintain_order=True)
 
     @cached_property
     def lanes(self) -> pl.DataFrame:
@@ -101,8 +105,7 @@ class PairMeasured(Measured):
             if line.name in SUBJECTS[self.pair.phase]
             for lane, seconds in (line.lanes or self._published_lanes(line)).items()
         ]
-        schema = {"state": pl.String, "role": pl.String, "lane": pl.String, "seconds": pl.Float64}
-        return pl.DataFrame(rows, schema=schema, orient="row")
+        return pl.DataFrame(rows, {"state": str, "role": str, "lane": str, "seconds": float}, orient="row")
 
     @cached_property
     def rates(self) -> pl.DataFrame:
@@ -118,9 +121,9 @@ class PairMeasured(Measured):
             if line.role in runs and line.name in SUBJECTS[self.pair.phase]
             for what in [_ROWS[line.name]]
         ]
-        schema = {"state": pl.String, "role": pl.String, "what": pl.String, "rows": pl.Int64, "seconds": pl.Float64}
+        schema = {"state": str, "role": str, "what": str, "rows": int, "seconds": float}
         rate = pl.col("rows") / pl.col("seconds")
-        return pl.DataFrame(rows, schema=schema, orient="row").with_columns(rows_per_s=rate, ns_per_row=1e9 / rate)
+        return pl.DataFrame(rows, schema, orient="row").with_columns(rows_per_s=rate, ns_per_row=1e9 / rate)
 
     @cached_property
     def structure(self) -> pl.DataFrame:
@@ -132,8 +135,7 @@ class PairMeasured(Measured):
                 for d in self.datasets
             ),
         ]
-        schema = {"what": pl.String, "before": pl.String, "now": pl.String, "equal": pl.Boolean}
-        return pl.DataFrame(rows, schema=schema, orient="row")
+        return pl.DataFrame(rows, {"what": str, "before": str, "now": str, "equal": bool}, orient="row")
 
     @property
     def _comparable(self) -> list[TimingLine]:
@@ -144,26 +146,35 @@ class PairMeasured(Measured):
         return {} if line.role == CANDIDATE or isinstance(base, Timing) else base.lanes(self.pair.phase, line.name)
 
 
-def pair_roles(phase: str, run: Run, parameters: PairParameters) -> dict[str, list[Run]]:
-    """The other runs of the evidence: the baseline's, and those that replay the candidate."""
-    return pair_of(phase, run, parameters.baseline).others
-
-
-def lane_timing(kind: type[T], measured: PairMeasured) -> T:
-    """The artefact of both sides' times."""
-    return kind(baseline=measured.pair.baseline_name, samples=measured.samples, runtime=measured.runtime)
-
-
-def pair_closure(kind: type[C], measured: PairMeasured, **own: Any) -> C:
-    """The artefact of what was compared; `own` are further fields of its kind."""
-    reference = measured.pair.reference
-    return kind(
-        reference=reference.run_id if reference else None,
-        counters=measured.counters,
-        datasets=measured.datasets,
-        replays=measured.replays,
-        **own,
+def pair_phase(declared: Phase[PairP, PairM]) -> Phase[PairP, PairM]:
+    """What all phases have that compare a run with a baseline: roles, page, evidence, their place in POPT.0's order."""
+    return replace(
+        declared,
+        pages=(declared.artefacts[-1].ARTEFACT,),
+        roles=lambda run, parameters: pair_of(declared.name, run, parameters.baseline).others,
+        sections=pair_sections,
+        evidence=WRITTEN,
+        ranked=True,
     )
+
+
+def pair_bodies(
+    timing: type[LaneTiming],
+    closure: type[PairClosure],
+    own: Callable[[PairM], Mapping[str, object]] = lambda measured: {},
+) -> Callable[[PairM], list[Body]]:
+    """Both sides' times, and what was compared; `own` gives the fields that only this closure has."""
+
+    def bodies(measured: PairM) -> list[Body]:
+        pair = measured.pair
+        same = {name: getattr(measured, name) for name in ("counters", "datasets", "replays")}
+        reference = pair.reference.run_id if pair.reference else None
+        return [
+            timing(baseline=pair.baseline_name, samples=measured.samples, runtime=measured.runtime),
+            closure.model_validate({"reference": reference, **same, **own(measured)}),
+        ]
+
+    return bodies
 
 
 def pair_sections(measured: PairMeasured) -> list[Section]:
@@ -172,7 +183,16 @@ def pair_sections(measured: PairMeasured) -> list[Section]:
         Section(
             f"Runtime against {measured.pair.baseline_name}",
             ("state", "before", "now", "less", "verdict"),
-            [_runtime_row(line) for line in measured.runtime],
+            [
+                (
+                    line.state,
+                    _seconds(line.baseline_s, line.baseline_runs),
+                    _seconds(line.candidate_s, line.candidate_runs),
+                    "–" if line.reduction is None else f"{line.reduction:+.1%}",
+                    line.verdict.replace("_", " "),
+                )
+                for line in measured.runtime
+            ],
         ),
         frame_section("Structure", measured.structure),
         Section(
@@ -183,23 +203,11 @@ def pair_sections(measured: PairMeasured) -> list[Section]:
     ]
 
 
-def _runtime_row(line: RuntimeLine) -> tuple[str, ...]:
-    return (
-        line.state,
-        _seconds(line.baseline_s, line.baseline_runs),
-        _seconds(line.candidate_s, line.candidate_runs),
-        "–" if line.reduction is None else f"{line.reduction:+.1%}",
-        line.verdict.replace("_", " "),
-    )
-
-
 def _seconds(value: float | None, runs: int) -> str:
     return "–" if value is None else f"{value:.3f} s (n = {runs})"
 
 
 def pair_next_steps(pair: Pair, opens: Decision, items: Sequence[DodItem]) -> NextSteps:
     """The phase that is open now; or, where an item is red, how to measure again after the change."""
-    red = [line.id for line in items if line.status is ItemStatus.RED]
-    if not red:
-        return next_phase(_OPENED[opens], "performance", pair.run)
-    return one_step(" and ".join(SUBJECTS[pair.phase]), red, repeated(pair.run))
+    opened = next_phase(_OPENED[opens], "performance", pair.run)
+    return go_on(items, opened, " and ".join(SUBJECTS[pair.phase]), repeated(pair.run))

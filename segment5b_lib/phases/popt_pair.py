@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from segment5b_lib.contract.strict import Positive, Strict
 from segment5b_lib.contract.words import STATES
 from segment5b_lib.errors import UsageError
 from segment5b_lib.phases.engine.envelope import MeasuredValue, Node
@@ -26,11 +27,9 @@ from segment5b_lib.phases.popt_timing import (
     Sample,
     SpeedChange,
     Timing,
-    TimingLine,
     compared,
     median_value,
     siblings,
-    timing_line,
     timing_of,
     too_few,
 )
@@ -42,38 +41,33 @@ from segment5b_lib.store.runs import Run
 PUBLISHED: Final = "published_run"
 """The file that ships: the plan's own figures."""
 
-Seconds = Annotated[float, Field(gt=0)]
 State = Annotated[str, Field(pattern=r"^S[0-5]$")]
 LaneName = Annotated[str, Field(pattern="^(input_load|compute|validation|write)$")]
 Paired = Annotated[str, Field(pattern=r"^POPT\.[123]$")]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Snapshot(_Strict):
+class Snapshot(Strict):
     """What was measured on one occasion: seconds of wall time by state, and lanes where they were published."""
 
-    seconds: dict[State, Seconds]
-    lanes: dict[State, dict[LaneName, Seconds]] = Field(default_factory=dict)
+    seconds: dict[State, Positive]
+    lanes: dict[State, dict[LaneName, Positive]] = Field(default_factory=dict)
 
 
-class Reopened(_Strict):
+class Reopened(Strict):
     """Snapshots that a reopened POPT.2 is compared with: the S4 it starts from, and the best S4 before that."""
 
     start: str = Field(alias="from")
     best: str
 
 
-class Figures(_Strict):
+class Figures(Strict):
     """A run as figures. One value each: its own run took `segment_seconds`, long enough for a single run to count."""
 
     name: str
     run_id: str
     scale: str
     seed: int
-    segment_seconds: Seconds
+    segment_seconds: Positive
     snapshots: dict[str, Snapshot]
     anchors: dict[Paired, dict[State, str]]
     reopened: Reopened
@@ -236,15 +230,6 @@ class Pair:
         """Samples of either side that are too small to say anything."""
         return too_few(self.run, [(role, samples[state]) for role, samples in self.sides.items() for state in states])
 
-    def samples(self) -> list[TimingLine]:
-        """Every state's sample on both sides, with the medians of its lanes."""
-        timings = {BASELINE: self.baseline, CANDIDATE: self.candidate}
-        return [
-            timing_line(role, sample, timing.lanes(state) if isinstance(timing, Timing) else None)
-            for role, timing in timings.items()
-            for state, sample in self.sides[role].items()
-        ]
-
     def medians(self) -> tuple[MeasuredValue, ...]:
         """Every state's median on both sides, as measured values."""
         return tuple(median_value(role, sample) for role, side in self.sides.items() for sample in side.values())
@@ -265,22 +250,18 @@ def pair_of(phase: str, run: Run, baseline: str) -> Pair:
     if is_figures(baseline):
         return Pair(phase, timing_of(run), load_figures(baseline), next(iter(siblings(run)[1:]), None))
     other = find_run(baseline)
-    _require_same_work(run, other)
-    others = [sibling for sibling in (other, *siblings(run)) if sibling.run_id != run.run_id]
-    return Pair(phase, timing_of(run), timing_of(other), next(iter(others), None))
-
-
-def _require_same_work(run: Run, other: Run) -> None:
-    candidate, baseline = ((side.receipt.manifest_fingerprint, side.receipt.seed) for side in (run, other))
-    if candidate != baseline:
+    candidate, base = ((side.receipt.manifest_fingerprint, side.receipt.seed) for side in (run, other))
+    if candidate != base:
         raise UsageError(
             "5B.POPT.OTHER_WORK",
             "the baseline is a run of another world or seed, so neither time nor structure compares",
             where=f"baseline {other.run_id[:8]}, candidate {run.run_id[:8]}",
             expected=f"world {candidate[0][:12]}, seed {candidate[1]}",
-            found=f"world {baseline[0][:12]}, seed {baseline[1]}",
+            found=f"world {base[0][:12]}, seed {base[1]}",
             next_step="choose a run of this world and seed, or a file of figures such as published_run",
         )
+    others = [sibling for sibling in (other, *siblings(run)) if sibling.run_id != run.run_id]
+    return Pair(phase, timing_of(run), timing_of(other), next(iter(others), None))
 
 
 def _line(state: str, before: Sample, after: Sample, comparable: bool) -> RuntimeLine:

@@ -8,7 +8,7 @@ the sum of the hashes of the rows, so that neither order nor layout nor number o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from segment5b_lib.contract.datasets import dataset
 from segment5b_lib.contract.words import STATES
@@ -20,8 +20,8 @@ from segment5b_lib.store.parquet import sql_column
 from segment5b_lib.store.query import PARQUET_FILES, connect, q
 from segment5b_lib.store.runs import Run
 
-BUNDLE: Final = "validation_bundle_5B"
-EVIDENCE: Final = (*(name for state in STATES for name in state_spec(state).writes), BUNDLE)
+S5_BUNDLE: Final = "validation_bundle_5B"
+WRITTEN: Final = (*(name for state in STATES for name in state_spec(state).writes), S5_BUNDLE)
 """Datasets that are compared: everything that a run writes."""
 _WHOLE_ROW: Final = "(row)"
 _FILES: Final = PARQUET_FILES.format(files="?")
@@ -31,13 +31,16 @@ _COLUMN_DIGESTS: Final = f"SELECT sum(hash(COLUMNS(*))::HUGEINT)::VARCHAR FROM {
 _ROW_DIGEST: Final = f"SELECT sum(hash(every)::HUGEINT)::VARCHAR AS digest FROM {_ROWS} every"
 
 
+Counter = int | float | str
+
+
 class CounterLine(Node):
     """One counter of a state in both runs; a missing one is null and never equal."""
 
     state: str
     counter: str
-    reference: int | float | str | None
-    candidate: int | float | str | None
+    reference: Counter | None
+    candidate: Counter | None
     allowed_difference: float
     equal: bool
 
@@ -63,7 +66,7 @@ def counters_of(
     return [_counter_line(state, key, sides, allowed_difference) for key in (*keys, *missing)]
 
 
-def _counter_line(state: str, key: str, sides: Sequence[Mapping[str, Any]], allowed: float) -> CounterLine:
+def _counter_line(state: str, key: str, sides: Sequence[Mapping[str, Counter]], allowed: float) -> CounterLine:
     before, after = (side.get(key) for side in sides)
     if isinstance(before, (int, float)) and isinstance(after, (int, float)):
         equal = abs(after - before) <= allowed
@@ -74,7 +77,7 @@ def _counter_line(state: str, key: str, sides: Sequence[Mapping[str, Any]], allo
     )
 
 
-def _counters(run: Run, state: str) -> dict[str, Any]:
+def _counters(run: Run, state: str) -> dict[str, Counter]:
     """Counters of a marker: totals by name, those of each scenario by `scenario/name`."""
     counters = run.counters(state)
     flat = {name: value for name, value in counters.items() if isinstance(value, (int, float, str))}
@@ -92,7 +95,7 @@ def draws_of(reference: Run | None, candidate: Run, states: Sequence[str]) -> li
     return lines
 
 
-def _draws(run: Run, state: str) -> dict[str, Any]:
+def _draws(run: Run, state: str) -> dict[str, Counter]:
     totals = run.counters(state).get("rng", [])
     return {
         f"{total['scenario_id']}/{total['family']} {amount}": total[amount]
@@ -105,7 +108,7 @@ def datasets_of(reference: Run | None, candidate: Run, states: Sequence[str]) ->
     """Every dataset that some states write, in both runs; S5's is its bundle."""
     if reference is None:
         return []
-    names = [name for state in states for name in (state_spec(state).writes or (BUNDLE,))]
+    names = [name for state in states for name in (state_spec(state).writes or (S5_BUNDLE,))]
     # A dataset that is written on request only may be in neither.
     written = [name for name in names if _files(reference, name) or _files(candidate, name)]
     return [_dataset_line(name, reference, candidate) for name in written]
@@ -115,7 +118,7 @@ def _dataset_line(name: str, reference: Run, candidate: Run) -> DatasetLine:
     before, after = _files(reference, name), _files(candidate, name)
     if before == after:
         return DatasetLine(dataset_id=name, compared_by="bytes", differs=[], equal=True)
-    if name == BUNDLE or dataset(name).schema is None or not (before and after):
+    if name == S5_BUNDLE or dataset(name).schema is None or not (before and after):
         differs = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
         return DatasetLine(dataset_id=name, compared_by="bytes", differs=differs, equal=False)
     old, new = column_digests(reference, name, before), column_digests(candidate, name, after)

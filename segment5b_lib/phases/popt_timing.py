@@ -225,18 +225,13 @@ def budget_frame(run: Run) -> pl.DataFrame:
         for state, budget in ({} if below_scale(run) else state_budgets(run)).items()
         for name, seconds in (("target", budget.target_s), ("stretch", budget.stretch_s))
     ]
-    return pl.DataFrame(rows, schema={"state": pl.String, "budget": pl.String, "seconds": pl.Float64}, orient="row")
+    return pl.DataFrame(rows, {"state": str, "budget": str, "seconds": float}, orient="row")
 
 
 def below_scale(run: Run) -> str:
     """Why budgets do not apply to a run; empty where they do."""
     pinned, scale = budgets_of(run).pinned_scale, run.world.scale
     return "" if scale == pinned else f"budgets are pinned to the {pinned} scale, and this world is {scale}"
-
-
-def state_budget(run: Run, state: str) -> float | None:
-    """Target seconds of a state; None where budgets do not apply."""
-    return None if below_scale(run) else state_budgets(run)[state].target_s
 
 
 def too_few(run: Run, samples: Sequence[tuple[str, Sample]]) -> list[str]:

@@ -12,7 +12,7 @@ import polars as pl
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.scoring import scorecard
-from segment5b_lib.phases.engine.shown import IdentityCard, identity_card
+from segment5b_lib.phases.engine.page import IdentityCard, identity_card
 from segment5b_lib.store import catalogue
 from segment5b_lib.store.query import MAX_RESULT_ROWS, open_views, q
 from segment5b_lib.store.runs import Run, RunReceipt

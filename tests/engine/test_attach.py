@@ -9,7 +9,6 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from segment5b_lib.workbench.open_run import OpenRun
 
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.engine.attach.attach import Attached, attach
@@ -25,6 +24,7 @@ from segment5b_lib.store.catalogue import find_run, list_runs
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 from segment5b_lib.workbench.listing import about, runs
+from segment5b_lib.workbench.open_run import OpenRun
 from tests.engine_root import RUN_ID, edit_records, engine_root, fingerprint
 
 ARRIVALS = "arrival_events_5B"

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from segment5b_lib.phases.engine.envelope import Artefact, Body, artefact_model, content, schema
+from segment5b_lib.phases.engine.envelope import Artefact, Body, artefact_model, artefact_schema, content
 from segment5b_lib.phases.engine.table import PHASES
 from tests.golden.digests import Outputs
 
@@ -27,7 +27,7 @@ def document_of(golden: Outputs, kind: type[Body]) -> Any:
 def test_a_schema_refuses_an_artefact_without_one_of_its_fields(golden: Outputs, kind: type[Body]) -> None:
     document = document_of(golden, kind)
     assert set(document) == set(kind.model_fields) | set(Artefact.model_fields)
-    form = schema(kind)
+    form = artefact_schema(kind)
     jsonschema.Draft202012Validator.check_schema(form)
     validator = jsonschema.Draft202012Validator(form)
     validator.validate(document)

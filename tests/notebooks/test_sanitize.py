@@ -11,7 +11,7 @@ import pytest
 from segment5b_lib.contract.words import ItemStatus
 from segment5b_lib.html_table import html_table
 from segment5b_lib.phases.engine.envelope import DodItem
-from segment5b_lib.phases.engine.shown import Items
+from segment5b_lib.phases.engine.page import Items
 from segment5b_lib.reports.notebooks import NOTEBOOKS
 from tests.notebooks.comparison import sanitize_rules, sanitized
 from tests.notebooks.store_outputs import STORED, code_cells

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from segment5b_lib.contract.words import Decision
-from segment5b_lib.phases.engine import execution
-from segment5b_lib.phases.engine.shown import PhaseDecision, Published
+from segment5b_lib.phases.engine import page
+from segment5b_lib.phases.engine.page import PhaseDecision, Published
 from segment5b_lib.phases.engine.table import PHASES
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
@@ -33,7 +33,7 @@ def reached(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         words.update([decision.word] if phase in PHASES else [])
         return Published(phase, attempt, decision, files)
 
-    monkeypatch.setattr(execution, "Published", noted)
+    monkeypatch.setattr(page, "Published", noted)
     yield
     claimed = {word for mark in request.node.iter_markers("reaches") for word in mark.args}
     assert claimed <= words

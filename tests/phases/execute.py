@@ -9,8 +9,7 @@ from typing import Any
 import segment5b_lib as s5
 from segment5b_lib.contract.words import Decision
 from segment5b_lib.phases.engine.execution import PhaseExecution
-from segment5b_lib.phases.engine.measured import Measured
-from segment5b_lib.phases.engine.phase import Phase, decide
+from segment5b_lib.phases.engine.phase import Measured, Phase, decide
 from segment5b_lib.store.runs import Run
 from segment5b_lib.workbench.open_run import OpenRun
 

@@ -17,7 +17,7 @@ import yaml
 
 from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.identity import sha256_hex
-from segment5b_lib.phases.engine.envelope import Body, schema
+from segment5b_lib.phases.engine.envelope import Body, artefact_schema
 from segment5b_lib.phases.engine.execution import PhaseExecution
 from segment5b_lib.store.catalogue import list_runs
 from segment5b_lib.store.postures import load_posture, with_changes
@@ -117,7 +117,7 @@ def check_artefacts(phase: PhaseExecution[Any, Any], artefacts: Sequence[type[Bo
     files, written = phase.publish().artefacts, {}
     for artefact in artefacts:
         (path,) = (p for p in files if f"_{artefact.ARTEFACT}_" in p.name and p.suffix == ".json")
-        document, form = json.loads(path.read_text()), schema(artefact)
+        document, form = json.loads(path.read_text()), artefact_schema(artefact)
         jsonschema.Draft202012Validator.check_schema(form)
         jsonschema.validate(document, form)
         assert document["decision"] == phase.decision.word.value and document["artefact"] == artefact.ARTEFACT

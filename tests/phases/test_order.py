@@ -13,20 +13,17 @@ import pytest
 from segment5b_lib.contract.words import Decision, ItemStatus
 from segment5b_lib.errors import GateRefusal, InputError, UsageError
 from segment5b_lib.phases.engine.attempts import current, pointer_path, reports_folder
-from segment5b_lib.phases.engine.envelope import Body, DodItem, schema
+from segment5b_lib.phases.engine.envelope import Body, DodItem, artefact_schema
 from segment5b_lib.phases.engine.execution import PhaseExecution, execution
-from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.order import openings
 from segment5b_lib.phases.engine.parameters import PhaseParameters
-from segment5b_lib.phases.engine.phase import Conclusion, Phase, decide, item, not_applicable
+from segment5b_lib.phases.engine.phase import Conclusion, Measured, Phase, decide, item, not_applicable
 from segment5b_lib.store.runs import Run
 from tests.conftest import finished_run
 from tests.decisions import speak
 
 
-class Note(Body):
-    ARTEFACT = "p9_note"
-
+class Note(Body, artefact="p9_note"):
     text: str
 
 
@@ -120,7 +117,7 @@ def test_an_error_leaves_artefacts_that_hold(own_run: Run) -> None:
     assert pointer.attempt == 1 and performed == [], "the error is recorded once"
     document = json.loads((reports_folder(own_run.run_id) / pointer.artefacts[0].file).read_text())
     assert document["error"]["code"] == "5B.TEST.BROKEN" and "text" not in document
-    jsonschema.validate(document, schema(Note))
+    jsonschema.validate(document, artefact_schema(Note))
 
 
 def test_a_phase_that_is_no_longer_open_publishes_nothing(own_run: Run) -> None:
@@ -141,14 +138,14 @@ def test_a_hold_performs_no_effects(own_run: Run) -> None:
 
 def test_a_schema_refuses_a_body_without_its_fields_and_an_error_with_them(own_run: Run) -> None:
     document = json.loads(started(own_run, as_what_if=True).publish().artefacts[0].read_text())
-    jsonschema.validate(document, schema(Note))
+    jsonschema.validate(document, artefact_schema(Note))
     for refused in (
         {name: value for name, value in document.items() if name != "text"},
         {**document, "error": {"code": "x"}},
         {**document, "other": 1},
     ):
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(refused, schema(Note))
+            jsonschema.validate(refused, artefact_schema(Note))
 
 
 def test_parameters_are_checked_before_anything_is_measured(own_run: Run) -> None:

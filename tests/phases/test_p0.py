@@ -17,10 +17,10 @@ from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.scoring import score
 from segment5b_lib.phases import p0
 from segment5b_lib.phases.engine.attempts import current, read_artefact, reports_folder
-from segment5b_lib.phases.engine.envelope import Body, artefact_model, content, schema
+from segment5b_lib.phases.engine.envelope import Body, artefact_model, artefact_schema, content
 from segment5b_lib.phases.engine.execution import PhaseExecution
 from segment5b_lib.phases.engine.repair import next_steps
-from segment5b_lib.phases.p0_artefacts import AXES, OwnerStateMatrix, RealismGateboard
+from segment5b_lib.phases.p0 import AXES, OwnerStateMatrix, RealismGateboard
 from segment5b_lib.phases.p0_figures import PublishedFigures
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.runs import Run
@@ -65,8 +65,8 @@ def test_the_artefacts_say_the_same_and_fit_their_schemas(released_run: Run) -> 
     assert [path.suffix for path in artefacts(phase)] == [".json", ".json", ".json", ".md"]
     for artefact in ARTEFACTS:
         document = read_artefact("p0", released_run.run_id, artefact.ARTEFACT)
-        jsonschema.Draft202012Validator.check_schema(schema(artefact))
-        jsonschema.validate(document, schema(artefact))
+        jsonschema.Draft202012Validator.check_schema(artefact_schema(artefact))
+        jsonschema.validate(document, artefact_schema(artefact))
         assert document["decision"] == "UNLOCK_P1" and document["error"] is None
         assert document["run"]["run_id"] == released_run.run_id and document["scale"] == "tiny"
         model = artefact_model(artefact)
@@ -176,7 +176,7 @@ def test_damaged_evidence_is_recorded_before_it_is_raised(released_run: Run) -> 
     assert caught.value.code == "5B.PHASE.INPUT_CHANGED"
     for artefact in ARTEFACTS:
         document = read_artefact("p0", released_run.run_id, artefact.ARTEFACT)
-        jsonschema.validate(document, schema(artefact))
+        jsonschema.validate(document, artefact_schema(artefact))
         assert document["decision"] == "HOLD_P0_REOPEN"
         assert document["error"]["code"] == "5B.PHASE.INPUT_CHANGED"
         assert [item["status"] for item in document["definition_of_done"]] == ["red"]

@@ -14,7 +14,7 @@ from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.scoring import score
 from segment5b_lib.phases import p0, p0_figures
 from segment5b_lib.phases.engine.attempts import read_artefact
-from segment5b_lib.phases.engine.envelope import artefact_model, schema
+from segment5b_lib.phases.engine.envelope import artefact_model, artefact_schema
 from segment5b_lib.phases.p0_figures import (
     PublishedFigure,
     PublishedFigures,
@@ -155,8 +155,8 @@ def test_another_seed_has_twice_the_tolerance(scorecard: Scorecard, monkeypatch:
 def test_the_artefact_fits_its_schema_and_says_the_same(released_run: Run) -> None:
     phase = execute("P0", released_run)
     document = read_artefact("p0", released_run.run_id, "p0_published_figures")
-    jsonschema.Draft202012Validator.check_schema(schema(PublishedFigures))
-    jsonschema.validate(document, schema(PublishedFigures))
+    jsonschema.Draft202012Validator.check_schema(artefact_schema(PublishedFigures))
+    jsonschema.validate(document, artefact_schema(PublishedFigures))
     assert artefacts(phase)[2].name == f"segment5b_p0_published_figures_{released_run.run_id}.json"
     assert [line["figure_id"] for line in document["figures"]] == [entry.figure_id for entry in FIGURES]
     assert [list(artefact_model(PublishedFigures).model_validate(document).figures)] == [figure_lines(phase.scorecard)]

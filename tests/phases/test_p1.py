@@ -16,8 +16,8 @@ from segment5b_lib.errors import StateError
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.gates.scoring import score
 from segment5b_lib.phases import p1
-from segment5b_lib.phases.engine.envelope import schema
-from segment5b_lib.phases.p1_artefacts import lock_lines
+from segment5b_lib.phases.engine.envelope import artefact_schema
+from segment5b_lib.phases.p1 import lock_lines
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
 from tests.conftest import finished_run
@@ -75,7 +75,7 @@ def test_the_corrected_run_with_its_witness_opens_p2(
     assert phase.decision.word is Decision.UNLOCK_P2, phase.decision.reasons
     for kind, path in zip(p1.PHASE.artefacts, artefacts(phase), strict=False):
         document = json.loads(path.read_text())
-        jsonschema.validate(document, schema(kind))
+        jsonschema.validate(document, artefact_schema(kind))
         assert document["what_if"] is True and document["decision"] == "UNLOCK_P2"
     decision = json.loads(artefacts(phase)[4].read_text())
     assert decision["triggered"] is False and decision["command"] == ""

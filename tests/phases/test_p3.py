@@ -13,7 +13,7 @@ from segment5b_lib.engine.chain import run_states
 from segment5b_lib.engine.rerun import prepare_rerun
 from segment5b_lib.gates.scoring import score
 from segment5b_lib.phases import p3, p3_thresholds
-from segment5b_lib.phases.engine.envelope import schema
+from segment5b_lib.phases.engine.envelope import artefact_schema
 from segment5b_lib.states.s5.check import Check, CheckStatus
 from segment5b_lib.store.runs import Run
 from tests.phases.execute import artefacts, execute
@@ -42,7 +42,7 @@ def test_a_hardened_run_opens_p4_and_every_verdict_follows(hardened: Run) -> Non
     assert phase.decision.word is Decision.UNLOCK_P4, phase.decision.reasons
     documents = [json.loads(path.read_text()) for path in artefacts(phase) if path.suffix == ".json"]
     for kind, document in zip(p3.PHASE.artefacts, documents, strict=True):
-        jsonschema.validate(document, schema(kind))
+        jsonschema.validate(document, artefact_schema(kind))
     inventory, sentinels, _ = documents
     assert {line["gate_id"] for line in inventory["thresholds"]} == {r.gate_id for r in phase.scorecard.results}
     assert all(line["schema_path"].startswith("#/properties/gates/") for line in inventory["thresholds"])

@@ -26,7 +26,7 @@ from tests.phases.popt_track import Track, check_artefacts, plant_seconds, statu
 def few_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test judges how long things take, so that more pairs would tell it nothing."""
     for name in ("FEW_PAIRS", "MOST_PAIRS"):
-        monkeypatch.setattr(popt4, name, 3)
+        monkeypatch.setattr(popt4_overhead, name, 3)
 
 
 def files_of(run: Run) -> dict[Path, str]:

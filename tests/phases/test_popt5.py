@@ -10,7 +10,7 @@ from segment5b_lib.contract.words import Decision
 from segment5b_lib.engine.chain import run_states
 from segment5b_lib.engine.rerun import prepare_rerun
 from segment5b_lib.errors import GateRefusal
-from segment5b_lib.phases import popt4, popt5
+from segment5b_lib.phases import popt4_overhead, popt5
 from segment5b_lib.phases.engine.execution import PhaseExecution
 from segment5b_lib.store.runs import Run
 from tests.phases.execute import execute
@@ -33,7 +33,7 @@ def walk(run: Run) -> None:
 
 @pytest.mark.reaches(Decision.HOLD_POPT5_REOPEN, Decision.GO_P0)
 def test_the_whole_track_ends_at_go_p0_and_says_its_scale(track: Track, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(popt4, "FEW_PAIRS", 3)
+    monkeypatch.setattr(popt4_overhead, "FEW_PAIRS", 3)
     run = track.plain[0]
     plant_seconds(track.plain, FAST, apart=0.01)
     with pytest.raises(GateRefusal, match=r"POPT\.4"):

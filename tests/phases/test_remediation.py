@@ -21,9 +21,9 @@ from segment5b_lib.engine.chain import create_run, run_states
 from segment5b_lib.engine.rerun import prepare_rerun
 from segment5b_lib.engine.retention import prune, superseded
 from segment5b_lib.phases import p2, p4, p5
-from segment5b_lib.phases.engine.envelope import schema
+from segment5b_lib.phases.engine.envelope import artefact_schema
 from segment5b_lib.phases.engine.execution import PhaseExecution
-from segment5b_lib.phases.p5_manifest import pointers, unresolved
+from segment5b_lib.phases.p5 import pointers, unresolved
 from segment5b_lib.store.postures import load_posture, with_changes
 from segment5b_lib.store.runs import Run
 from segment5b_lib.store.worlds import World
@@ -86,7 +86,7 @@ def test_the_solved_candidate_opens_p3_as_predicted(corrected: Run, solved: list
     assert phase.decision.word is Decision.UNLOCK_P3, phase.decision.reasons
     paths = [path for path in artefacts(phase) if path.suffix == ".json"]
     for kind, path in zip(p2.PHASE.artefacts, paths, strict=True):
-        jsonschema.validate(json.loads(path.read_text()), schema(kind))
+        jsonschema.validate(json.loads(path.read_text()), artefact_schema(kind))
     (matrix,) = [path for path in artefacts(phase) if path.suffix == ".csv"]
     rows = pl.read_csv(matrix)
     assert rows.height == 6 and (rows["distance"].abs() <= 3).all()
@@ -156,7 +156,7 @@ def test_four_seeds_are_certified_at_bplus_and_runtime_does_not_apply(solved: li
     assert phase.decision.word is Decision.PASS_BPLUS_ROBUST, phase.decision.reasons
     found = documents(phase)
     for kind in p4.PHASE.artefacts:
-        jsonschema.validate(found[kind.ARTEFACT], schema(kind))
+        jsonschema.validate(found[kind.ARTEFACT], artefact_schema(kind))
     assert found["p4_closure"]["earned_at"] == "small"
     assert {item.id: item.status for item in phase.items}["P4.5"] is ItemStatus.NOT_APPLICABLE
     runtime = {line["gate_id"]: line["verdict"] for line in found["p4_state_runtime_receipts"]["runtime"]}
@@ -224,7 +224,7 @@ def test_the_freeze_needs_a_prune_and_a_manifest_that_resolves(
     assert phase.decision.word is Decision.FROZEN_PASS_BPLUS, phase.decision.reasons
     found = documents(phase)
     for kind in p5.PHASE.artefacts:
-        jsonschema.validate(found[kind.ARTEFACT], schema(kind))
+        jsonschema.validate(found[kind.ARTEFACT], artefact_schema(kind))
     manifest = found["freeze_manifest"]["pointers"]
     assert {line["kind"] for line in manifest} == {"world", "run", "policy", "marker", "bundle", "phase"}
     assert sum(line["kind"] == "run" for line in manifest) == 4

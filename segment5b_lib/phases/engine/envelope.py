@@ -28,6 +28,10 @@ class Node(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+FrameRows = list[dict[str, Any]]
+"""FrameRows of a frame or of a gate's details."""
+
+
 class RunIdentity(Node):
     """Which run an artefact is about."""
 
@@ -109,10 +113,18 @@ class FailedArtefact(Envelope):
 
 
 class Body(Node):
-    """An artefact's own fields. Each of them is required."""
+    """An artefact's own fields. Each of them is required.
+
+    A class names its artefact: `class RealismGateboard(Body, artefact="p0_realism_gateboard")`.
+    """
 
     ARTEFACT: ClassVar[str]
-    """Name as the plan spells it, e.g. `p0_realism_gateboard`; also part of the file name."""
+    """Name as the plan spells it; also part of the file name."""
+
+    def __init_subclass__(cls, *, artefact: str = "", **config: Any) -> None:
+        super().__init_subclass__(**config)
+        if artefact:
+            cls.ARTEFACT = artefact
 
 
 @cache
@@ -123,7 +135,7 @@ def artefact_model(kind: type[Body]) -> type[Artefact]:
     return model
 
 
-def schema(kind: type[Body]) -> dict[str, Any]:
+def artefact_schema(kind: type[Body]) -> dict[str, Any]:
     """JSON Schema (2020-12) of an artefact: with its body, or with the error that prevented one."""
     either: Any = artefact_model(kind) | FailedArtefact
     return TypeAdapter(either).json_schema(mode="serialization")
@@ -137,15 +149,7 @@ def content(envelope: Artefact | FailedArtefact, body: Body | None) -> bytes:
 
 def identity_of(run: Run) -> RunIdentity:
     """A run's identity, from its receipt."""
-    receipt = run.receipt
-    return RunIdentity(
-        run_id=receipt.run_id,
-        seed=receipt.seed,
-        parameter_hash=receipt.parameter_hash,
-        manifest_fingerprint=receipt.manifest_fingerprint,
-        posture=receipt.posture,
-        parent_run=receipt.parent_run,
-    )
+    return RunIdentity.model_validate(run.receipt, from_attributes=True)
 
 
 def measured_values(results: Sequence[GateResult]) -> list[MeasuredValue]:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
-from typing import Any, Generic, NamedTuple, Self
+from typing import Any, Generic, NamedTuple
 
 from segment5b_lib.errors import Segment5BError
 from segment5b_lib.gates.scorecard import Scorecard
 from segment5b_lib.identity import utc_now
+from segment5b_lib.phases.engine import page
 from segment5b_lib.phases.engine.attempts import Outcome, next_attempt
 from segment5b_lib.phases.engine.envelope import (
     Artefact,
@@ -23,40 +24,23 @@ from segment5b_lib.phases.engine.envelope import (
     measured_values,
     verified_inputs,
 )
-from segment5b_lib.phases.engine.measured import Measured
 from segment5b_lib.phases.engine.order import openings, order_of_work
-from segment5b_lib.phases.engine.page import Section, markdown
 from segment5b_lib.phases.engine.parameters import checked
-from segment5b_lib.phases.engine.phase import Conclusion, Files, M, P, Phase, Subject, decide, item
+from segment5b_lib.phases.engine.phase import Conclusion, Files, M, Measured, P, Phase, Subject, decide, item
 from segment5b_lib.phases.engine.repair import NOTHING, NextSteps
-from segment5b_lib.phases.engine.shown import IdentityCard, Items, PhaseDecision, Published, identity_card
 from segment5b_lib.store.catalogue import find_run
 from segment5b_lib.version import __version__
 
-_NAMES = (
-    "decision",
-    "identity",
-    "items",
-    "measured",
-    "next_steps",
-    "parameters",
-    "publish",
-    "question",
-    "scorecard",
-    "subject",
-    "with_parameters",
-)
 
-
-class StepResults(NamedTuple):
+class StepResults(NamedTuple, Generic[M]):
     """Everything that one execution has taken and derived; nothing in it is read or computed a second time."""
 
     inputs: Sequence[InputDigest]
-    measured: Measured
-    items: Items
+    measured: M
+    items: page.Items
     conclusion: Conclusion
     bodies: Sequence[Body | None]
-    sections: Sequence[Section]
+    sections: Sequence[page.Section]
     files: Files
 
 
@@ -82,9 +66,9 @@ class PhaseExecution(Generic[P, M]):
         return self.subject.parameters
 
     @cached_property
-    def identity(self) -> IdentityCard:
+    def identity(self) -> page.IdentityCard:
         """Who the run is."""
-        return identity_card(self.subject.run)
+        return page.identity_card(self.subject.run)
 
     @property
     def measured(self) -> M:
@@ -94,16 +78,15 @@ class PhaseExecution(Generic[P, M]):
         ------
         Segment5BError : the evidence could not be taken; the attempt's artefacts record the error and hold.
         """
-        measured: M = self._results.measured  # type: ignore[assignment]  # StepResults is not generic
-        return measured
+        return self._results.measured
 
     @property
-    def items(self) -> Items:
+    def items(self) -> page.Items:
         """The definition of done."""
         return self._results.items
 
     @cached_property
-    def decision(self) -> PhaseDecision:
+    def decision(self) -> page.PhaseDecision:
         """The word, why, and the definition of done that it is based on."""
         return self._decision(self.items, self._results.conclusion)
 
@@ -117,7 +100,7 @@ class PhaseExecution(Generic[P, M]):
         """The gates of the run, where the phase measures them."""
         return self.measured.scorecard
 
-    def publish(self) -> Published:
+    def publish(self) -> page.Published:
         """Write what was measured as a new attempt, then perform the phase's effects. A second call writes nothing.
 
         Raises
@@ -129,15 +112,15 @@ class PhaseExecution(Generic[P, M]):
         """
         return self._published
 
-    def with_parameters(self, **changes: Any) -> Self:
+    def with_parameters(self, **changes: Any) -> PhaseExecution[P, M]:
         """The same phase with other parameters, measured again.
 
         Example: `s5.phase("P0", run, as_what_if=True).with_parameters(run_id=run.run_id).parameters`
         """
-        return type(self)(*_prepared(self.phase, {**self.parameters.model_dump(), **changes}))
+        return execution(self.phase, {**self.parameters.model_dump(), **changes})
 
     @cached_property
-    def _published(self) -> Published:
+    def _published(self) -> page.Published:
         results = self._results
         published = self._write(results, self.decision, None)
         if self.decision.opens and not self.parameters.as_what_if:
@@ -145,13 +128,13 @@ class PhaseExecution(Generic[P, M]):
         return published
 
     @property
-    def _results(self) -> StepResults:
+    def _results(self) -> StepResults[M]:
         if isinstance(self._taken, Segment5BError):
             raise self._taken
         return self._taken
 
     @cached_property
-    def _taken(self) -> StepResults | Segment5BError:
+    def _taken(self) -> StepResults[M] | Segment5BError:
         inputs: list[InputDigest] = []
         try:
             inputs += self._inputs()
@@ -160,10 +143,10 @@ class PhaseExecution(Generic[P, M]):
             self._record(inputs, error)
             return error
 
-    def _take(self, inputs: Sequence[InputDigest]) -> StepResults:
+    def _take(self, inputs: Sequence[InputDigest]) -> StepResults[M]:
         phase = self.phase
         measured = phase.measure(self.subject)
-        items = Items(phase.items(measured))
+        items = page.Items(phase.items(measured))
         bodies = phase.bodies(measured)
         if [type(body) for body in bodies] != list(phase.artefacts):
             raise TypeError(f"{phase.name}: bodies are not those of its artefacts")
@@ -172,14 +155,14 @@ class PhaseExecution(Generic[P, M]):
 
     def _record(self, inputs: Sequence[InputDigest], error: Segment5BError) -> None:
         """An attempt whose evidence could not be taken."""
-        items = Items([item(f"{self.phase.name}.0", "the evidence can be taken", [error.what], "")])
+        items = page.Items([item(f"{self.phase.name}.0", "the evidence can be taken", [error.what], "")])
         nothing = Conclusion(opens=self.phase.hold, next_steps=NOTHING)
         failed = StepResults(inputs, Measured(), items, nothing, [None] * len(self.phase.artefacts), (), {})
         self._write(failed, self._decision(items, nothing), error)
 
-    def _decision(self, items: Items, conclusion: Conclusion) -> PhaseDecision:
+    def _decision(self, items: page.Items, conclusion: Conclusion) -> page.PhaseDecision:
         word, reasons = decide(self.phase.hold, items, conclusion)
-        return PhaseDecision(self.phase.name, word, reasons, items, self.parameters.as_what_if)
+        return page.PhaseDecision(self.phase.name, word, reasons, items, self.parameters.as_what_if)
 
     def _inputs(self) -> list[InputDigest]:
         lines = verified_inputs(self.subject.run, self.phase.evidence)
@@ -191,7 +174,9 @@ class PhaseExecution(Generic[P, M]):
                 ]
         return lines
 
-    def _write(self, results: StepResults, decision: PhaseDecision, error: Segment5BError | None) -> Published:
+    def _write(
+        self, results: StepResults[Any], decision: page.PhaseDecision, error: Segment5BError | None
+    ) -> page.Published:
         phase, run, what_if = self.phase, self.subject.run, self.parameters.as_what_if
         opened = opened_by(phase, self.subject)
         with next_attempt(phase.slug, run.run_id, what_if=what_if) as attempt:
@@ -214,11 +199,18 @@ class PhaseExecution(Generic[P, M]):
                 "created_utc": utc_now(),
             }
             envelope = FailedArtefact(**fields, error=error.context()) if error else Artefact(**fields, error=None)
-            paths = attempt.publish(_files(phase, envelope, results), _outcome(envelope, results))
-        return Published(phase.name, attempt.number, decision, tuple(paths))
+            outcome = Outcome(
+                decision=envelope.decision.value,
+                created_utc=envelope.created_utc,
+                items={line.id: line.status.value for line in results.items},
+                reasons=decision.reasons,
+                next=tuple(step.text for step in results.conclusion.next_steps.steps),
+            )
+            paths = attempt.publish(_files(phase, envelope, results), outcome)
+        return page.Published(phase.name, attempt.number, decision, tuple(paths))
 
     def __dir__(self) -> list[str]:
-        return list(_NAMES)
+        return ["subject", *(name for name in vars(type(self)) if not name.startswith("_"))]
 
     def _repr_html_(self) -> str:
         return f"<p><b>{escape(self.phase.name)}</b> {escape(self.question)}</p>{self.identity._repr_html_()}"
@@ -227,7 +219,7 @@ class PhaseExecution(Generic[P, M]):
         return f"{self.phase.name} on run {self.subject.run.run_id[:8]}: {self.question}"
 
 
-def execution(phase: Phase[P, M], values: Mapping[str, Any]) -> PhaseExecution[P, M]:
+def execution(phase: Phase[P, M], values: Mapping[str, object]) -> PhaseExecution[P, M]:
     """A phase on a run: parameters checked, runs opened, order checked. Nothing is measured or written yet.
 
     Raises
@@ -235,7 +227,18 @@ def execution(phase: Phase[P, M], values: Mapping[str, Any]) -> PhaseExecution[P
     UsageError : an unknown, missing or wrongly typed parameter, or an unknown run.
     GateRefusal : a predecessor's decision is missing, and it is no what-if.
     """
-    return PhaseExecution(*_prepared(phase, values))
+    parameters = checked(
+        phase.parameters,
+        values,
+        code="5B.PHASE.PARAMETER",
+        where=f"phase {phase.name}",
+        next_step="correct the parameter; nothing has been measured",
+    ).resolved()
+    run = find_run(parameters.run_id)
+    others = {role: tuple(runs) for role, runs in phase.roles(run, parameters).items()}
+    subject = Subject(run, parameters, others)
+    opened_by(phase, subject)
+    return PhaseExecution(phase, subject)
 
 
 def opened_by(phase: Phase[P, Any], subject: Subject[P]) -> list[Opening]:
@@ -254,37 +257,11 @@ def opened_by(phase: Phase[P, Any], subject: Subject[P]) -> list[Opening]:
     return openings(phase.name, after, run, others)
 
 
-def _prepared(phase: Phase[P, M], values: Mapping[str, Any]) -> tuple[Phase[P, M], Subject[P]]:
-    parameters = checked(
-        phase.parameters,
-        values,
-        code="5B.PHASE.PARAMETER",
-        where=f"phase {phase.name}",
-        next_step="correct the parameter; nothing has been measured",
-    ).resolved()
-    run = find_run(parameters.run_id)
-    others = {role: tuple(runs) for role, runs in phase.roles(run, parameters).items()}
-    subject = Subject(run, parameters, others)
-    opened_by(phase, subject)
-    return phase, subject
-
-
-def _files(phase: Phase[Any, Any], envelope: Artefact | FailedArtefact, results: StepResults) -> Files:
+def _files(phase: Phase[Any, Any], envelope: Artefact | FailedArtefact, results: StepResults[Any]) -> Files:
     """Every artefact's bytes by (name, extension)."""
     files = {
         (kind.ARTEFACT, "json"): content(envelope.model_copy(update={"artefact": kind.ARTEFACT}), body)
         for kind, body in zip(phase.artefacts, results.bodies, strict=True)
     }
-    page = markdown(envelope, phase.question, results.sections).encode()
-    return {**files, **{(name, "md"): page for name in phase.pages}, **results.files}
-
-
-def _outcome(envelope: Artefact | FailedArtefact, results: StepResults) -> Outcome:
-    """What the attempt has come to, for its pointer."""
-    return Outcome(
-        decision=envelope.decision.value,
-        created_utc=envelope.created_utc,
-        items={line.id: line.status.value for line in results.items},
-        reasons=tuple(envelope.reasons),
-        next=tuple(step.text for step in results.conclusion.next_steps.steps),
-    )
+    text = page.markdown(envelope, phase.question, results.sections).encode()
+    return {**files, **{(name, "md"): text for name in phase.pages}, **results.files}

@@ -18,7 +18,6 @@ from segment5b_lib.phases.engine.envelope import Opening
 from segment5b_lib.store.catalogue import list_runs
 from segment5b_lib.store.digest import sha256_file
 from segment5b_lib.store.runs import Run
-from segment5b_lib.store.worlds import World
 
 SUBJECTS: Final = {"POPT.1": ("S1",), "POPT.2": ("S4",), "POPT.3": ("S2", "S3")}
 """Which states each optimisation phase is about."""
@@ -57,7 +56,10 @@ def related_runs(run: Run, others: Sequence[Run]) -> Iterator[list[Run]]:
     known = {known_run.run_id: known_run for known_run in list_runs()}
     yield list(_ancestors(run, known))
     yield list(others)
-    for mf in [run.receipt.manifest_fingerprint, *_parents(run.world)]:
+    for mf in [
+        run.receipt.manifest_fingerprint,
+        *(parent["manifest_fingerprint"] for parent in run.world.document["parents"]),
+    ]:
         yield [related for related in known.values() if related.receipt.manifest_fingerprint == mf]
 
 
@@ -91,20 +93,15 @@ def is_closed(phase: str, run: Run, others: Sequence[Run]) -> bool:
 
 
 def _opening(phase: str, predecessor: str, run: Run, opening: Opening | None) -> Opening:
-    if opening is None:
-        raise _refusal(phase, predecessor, run.run_id, "no decision")
-    if not opening.decision.opens:
-        raise _refusal(phase, predecessor, opening.run_id, opening.decision.value)
-    return opening
-
-
-def _refusal(phase: str, predecessor: str, run_id: str, found: str) -> GateRefusal:
-    return GateRefusal(
+    if opening is not None and opening.decision.opens:
+        return opening
+    run_id, word = (opening.run_id, opening.decision.value) if opening else (run.run_id, "no decision")
+    raise GateRefusal(
         "5B.PHASE.NOT_OPENED",
         f"{phase} may not start: the decision of {predecessor} is missing",
         where=f"{predecessor}, run {run_id[:8]}",
         expected=f"a decision of {predecessor} that opens {phase}",
-        found=found,
+        found=word,
         next_step=f"segment5b phase {predecessor} {run_id[:8]}, or --as-what-if for a look that is not evidence",
     )
 
@@ -114,7 +111,3 @@ def _ancestors(run: Run, known: dict[str, Run]) -> Iterator[Run]:
     while parent is not None:
         yield parent
         parent = known.get(parent.receipt.parent_run or "")
-
-
-def _parents(world: World) -> list[str]:
-    return [parent["manifest_fingerprint"] for parent in world.document["parents"]]

@@ -10,19 +10,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Self, TypeVar
+from typing import Annotated, Final, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 
+from segment5b_lib.contract.strict import Strict
 from segment5b_lib.errors import UsageError
 from segment5b_lib.store.catalogue import find_run
+from segment5b_lib.store.runs import Run
 
-Checked = TypeVar("Checked", bound="Parameters")
+AnyParameters = TypeVar("AnyParameters", bound="Parameters")
 
 ANY_RUN: Final = "the run to look at: an id, the start of one, or a role such as @baseline"
-CANDIDATE: Final = "the candidate: an id, the start of one, or a role"
-WITNESSES: Final = "runs of other seeds, made from the same world and policies"
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,8 @@ RunNames = Annotated[list[str], Resolves(run_id_of)]
 """Several runs."""
 
 
-class Parameters(BaseModel):
+class Parameters(Strict):
     """Parameters of a notebook: known names only, exact types."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     run_id: RunName = Field("@last", description=ANY_RUN)
     """Not `run`: IPython takes a line that begins with `run:` for a magic."""
@@ -54,10 +52,11 @@ class Parameters(BaseModel):
     def resolved(self) -> Self:
         """The same with run ids for names, so that a record says what was looked at and not what it was called."""
         changes = {
-            name: _resolved(getattr(self, name), mark.name)
+            name: mark.name(value) if isinstance(value, str) else [mark.name(run) for run in value]
             for name, field in type(self).model_fields.items()
             for mark in field.metadata
             if isinstance(mark, Resolves)
+            for value in [getattr(self, name)]
         }
         return self.model_copy(update=changes)
 
@@ -71,22 +70,37 @@ class PhaseParameters(Parameters):
 class OnCandidate(PhaseParameters):
     """Of a phase that judges a candidate."""
 
-    run_id: RunName = Field("@candidate", description=CANDIDATE)
+    run_id: RunName = Field("@candidate", description="the candidate: an id, the start of one, or a role")
 
 
-def _resolved(value: str | list[str], id_of: Callable[[str], str]) -> str | list[str]:
-    return id_of(value) if isinstance(value, str) else [id_of(name) for name in value]
+class OnCertificate(OnCandidate):
+    """Of a phase about the certificate of a candidate."""
+
+    run_id: RunName = Field("@candidate", description="the run that the certificate is kept under")
+
+
+class OnWitnessedCandidate(OnCandidate):
+    """Of a phase that judges a candidate with its witnesses, against an earlier run."""
+
+    baseline: RunName = Field("@baseline", description="the run that P0 was about")
+    witnesses: RunNames = Field(
+        [], title="witness", description="runs of other seeds, made from the same world and policies"
+    )
+
+    def others(self) -> dict[str, list[Run]]:
+        """The other runs by role."""
+        return {"witness": [find_run(name) for name in self.witnesses], "baseline": [find_run(self.baseline)]}
 
 
 def checked(
-    model: type[Checked],
-    values: Mapping[str, Any],
+    model: type[AnyParameters],
+    values: Mapping[str, object],
     *,
     code: str,
     where: str,
     next_step: str,
     needed: Collection[str] = (),
-) -> Checked:
+) -> AnyParameters:
     """Parameters by name and type, or an error that names the offender; those `needed` may not be left to a default.
 
     Raises

@@ -58,12 +58,13 @@ def phase_board(runs: Sequence[Run]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=COLUMNS)
 
 
-def _rows(run: Run, phase: str) -> list[dict[str, Any]]:
+def _rows(run: Run, phase: str) -> list[dict[str, object]]:
     pointer = current(slug(phase), run.run_id) or current(slug(phase), run.run_id, what_if=True)
     if pointer is None:
         return []
     decision = Decision(pointer.decision)
-    held = ItemStatus.RED.value in pointer.items.values()
+    held = "reopen" if "UPSTREAM" in decision.value else "hold"
+    red = ItemStatus.RED.value in pointer.items.values()
     return [
         {
             "run_id": run.run_id,
@@ -72,15 +73,9 @@ def _rows(run: Run, phase: str) -> list[dict[str, Any]]:
             "scale": run.world.scale,
             "phase": phase,
             "decision": decision.value,
-            "stands": "what-if" if pointer.what_if else _stands(decision),
+            "stands": "what-if" if pointer.what_if else "open" if decision.opens else held,
             "attempt": pointer.attempt,
-            "held_by": pointer.reasons[0] if held and pointer.reasons else "",
+            "held_by": pointer.reasons[0] if red and pointer.reasons else "",
             "created_utc": pointer.created_utc,
         }
     ]
-
-
-def _stands(decision: Decision) -> str:
-    if decision.opens:
-        return "open"
-    return "reopen" if "UPSTREAM" in decision.value else "hold"

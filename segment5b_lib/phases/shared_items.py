@@ -1,18 +1,95 @@
-"""Items that the definitions of done of several optimisation phases share, each computed from a pair or a run."""
+"""Items that the definitions of done of several phases share, each computed from scorecards, runs or a pair of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-from segment5b_lib.contract.words import STATES
+from segment5b_lib.contract.verdicts import STANDS
+from segment5b_lib.contract.words import STATES, Verdict
 from segment5b_lib.engine.retention import superseded
+from segment5b_lib.gates.gate import Group
+from segment5b_lib.gates.scorecard import Scorecard
+from segment5b_lib.gates.table import gates_of
+from segment5b_lib.gates.wording import value_text
 from segment5b_lib.phases.engine.envelope import DodItem, Node
 from segment5b_lib.phases.engine.phase import item, not_applicable
 from segment5b_lib.phases.popt_pair import CANDIDATE, Figures, Pair, reduction
-from segment5b_lib.phases.popt_structure import CounterLine, DatasetLine, datasets_of, differences
+from segment5b_lib.phases.popt_structure import CounterLine, DatasetLine, counters_of, datasets_of, differences
 from segment5b_lib.phases.popt_timing import compared, siblings, too_few
 from segment5b_lib.store.runs import Run
+
+CLOCK: Final = gates_of(Group.CLOCK)
+LOCAL_TIME: Final = gates_of(Group.LOCAL_TIME)
+CONSERVATION: Final = gates_of(Group.CONSERVATION)
+FROZEN_GATES: Final = (*CLOCK, *CONSERVATION, *LOCAL_TIME)
+"""Gates that no calibration may move: they veto from P2 on."""
+AUDIT: Final = gates_of(Group.AUDIT)
+"""Gates of the audit: reported on the published posture, vetoes from P1 on."""
+
+_UNMOVED: Final = {
+    "S3": ("total_arrivals",),
+    "S4": ("total_bucket_rows", "total_rows_written", "missing_group_weights"),
+}
+"""The plan's structural counters, by state, that a correction of the clock must not move."""
+
+
+def chain_complete(name: str, runs: Sequence[Run]) -> DodItem:
+    """Every run has finished S0..S5, and no later attempt of a state failed."""
+    problems = [f"{run.run_id[:8]} {state}: {word}" for run in runs for state, word in _unfinished(run)]
+    evidence = (
+        f"markers of {', '.join(STATES)} in {len(runs)} run{'' if len(runs) == 1 else 's'}; no later attempt failed"
+    )
+    return item(name, "every run has finished S0..S5", problems, evidence)
+
+
+def _unfinished(run: Run) -> list[tuple[str, str]]:
+    last = run.last_records()
+    failed = {state: str(record.error_code) for state, record in last.items() if not record.passed}
+    return [(state, failed.get(state, "no marker")) for state in STATES if run.marker(state) is None or state in failed]
+
+
+def gates_hold(
+    name: str, text: str, cards: Sequence[Scorecard], gates: Sequence[str], stands: Sequence[Verdict] = STANDS
+) -> DodItem:
+    """Some gates stand on every run; what has no power or was not measured does not stand unless `stands` says so."""
+    results = [(card, card.result(gate)) for gate in gates for card in cards]
+    problems = [
+        f"{result.gate_id} {result.verdict.value} on seed {card.identity['seed']}: "
+        f"{result.reason or value_text(result.value, result.unit)}"
+        for card, result in results
+        if result.verdict not in stands
+    ]
+    return item(name, text, problems, "; ".join(_values(gate, cards) for gate in gates))
+
+
+def _values(gate: str, cards: Sequence[Scorecard]) -> str:
+    """A gate's values in the order of the runs, or the one that all of them have."""
+    values = [value_text(result.value, result.unit) for result in (card.result(gate) for card in cards)]
+    return f"{gate} {', '.join(dict.fromkeys(values) if len(set(values)) == 1 else values)}"
+
+
+def audit_holds(name: str, cards: Sequence[Scorecard]) -> DodItem:
+    """No audit gate fails; one without enough data says so and does not veto."""
+    without_veto = (*STANDS, Verdict.INSUFFICIENT_POWER)
+    return gates_hold(name, "no audit gate vetoes", cards, AUDIT, without_veto)
+
+
+def counts_unmoved(name: str, baseline: Run, runs: Sequence[Run]) -> DodItem:
+    """Runs with the baseline's seed have the baseline's bucket rows and arrivals, and lack no routing row."""
+    same_seed = [run for run in runs if run.receipt.seed == baseline.receipt.seed]
+    lines = [
+        line
+        for run in same_seed
+        for state, names in _UNMOVED.items()
+        for line in counters_of(baseline, run, state, names)
+    ]
+    problems = differences(lines)
+    if not same_seed:
+        problems.append(f"no run has the baseline's seed {baseline.receipt.seed}")
+    evidence = ", ".join(f"{line.state} {line.counter} {line.reference:,}" for line in lines if line.equal)
+    return item(name, "counts and routing have not moved against the baseline", problems, evidence)
+
 
 _ROUNDING_MS: Final = 1e-3
 """Run records give milliseconds with three digits."""
@@ -87,9 +164,9 @@ def lanes_kept(name: str, run: Run, states: Sequence[str]) -> DodItem:
 
 def no_new_failures(name: str, pair: Pair) -> DodItem:
     """The candidate knows no error code that the run it is compared with does not know, and lost no scenario."""
-    known = set(_codes(pair.reference)) if pair.reference else set()
+    known, done = set(_codes(pair.reference)) if pair.reference else set(), pair.run.counters("S1").get("scenarios", {})
     problems = [f"new error {code}" for code in _codes(pair.run) if code not in known]
-    problems += [f"scenario {name} failed" for name in pair.run.scenarios if name not in _done(pair.run)]
+    problems += [f"scenario {name} failed" for name in pair.run.scenarios if name not in done]
     text = "no new error code, and no scenario failed"
     return item(name, text, problems, f"{len(pair.run.records())} attempts, {len(pair.run.scenarios)} scenario(s)")
 
@@ -98,21 +175,15 @@ def _codes(run: Run) -> list[str]:
     return sorted({record.error_code for record in run.records() if record.error_code})
 
 
-def _done(run: Run) -> list[str]:
-    return list(run.counters("S1").get("scenarios", {}))
-
-
 def replays(run: Run) -> list[ReplayLine]:
     """Every other run of the same work against this one; the bundle only where the same version sealed it."""
-    return [_replay(run, other) for other in siblings(run)[1:]]
-
-
-def _replay(run: Run, other: Run) -> ReplayLine:
-    version = other.receipt.library_version
-    states = STATES if version == run.receipt.library_version else STATES[:-1]
-    return ReplayLine(
-        run_id=other.run_id, library_version=version, differs=differences(datasets_of(other, run, states))
-    )
+    lines = []
+    for other in siblings(run)[1:]:
+        version = other.receipt.library_version
+        states = STATES if version == run.receipt.library_version else STATES[:-1]
+        differs = differences(datasets_of(other, run, states))
+        lines.append(ReplayLine(run_id=other.run_id, library_version=version, differs=differs))
+    return lines
 
 
 def replayed(name: str, lines: Sequence[ReplayLine]) -> DodItem:
