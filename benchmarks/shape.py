@@ -31,7 +31,7 @@ def shape(root: Path) -> dict[str, Any]:
         "files": len(library),
         "lines": sum(map(_lines, library.values())),
         **_import_figures(library),
-        **_repeated_names(library),
+        **repeated_names(library),
         **_call_figures(library),
         "stored_files": len(stored),
         "stored_lines": sum(path.read_bytes().count(b"\n") for path in stored),
@@ -102,7 +102,7 @@ def _import_figures(library: Mapping[str, Module]) -> dict[str, Any]:
     }
 
 
-def _repeated_names(library: Mapping[str, Module]) -> dict[str, dict[str, list[str]]]:
+def repeated_names(library: Mapping[str, Module]) -> dict[str, dict[str, list[str]]]:
     """Top-level names that several modules define, with those modules; dunder names are not counted."""
     places = defaultdict(list)
     for module in library.values():

@@ -1,6 +1,7 @@
 """Which module may import which: the library keeps its layers, and a breach would be reported."""
 
 import re
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,16 @@ from benchmarks.imports import (
     LOAD,
     TYPING,
     Import,
+    Module,
     cycles,
     imports,
     layer,
     modules,
+    package,
     shortest_cycle,
     upward,
 )
+from benchmarks.shape import repeated_names
 
 CLEAN = {
     "__init__.py": 'PLACES = {"page": "house.reports.page"}',
@@ -173,3 +177,57 @@ def test_no_module_of_the_library_imports_from_a_higher_layer(library):
 def test_the_library_has_no_import_cycle(library):
     edges = imports(library)
     assert [shortest_cycle(group, edges) for group in cycles(edges)] == []
+
+
+PROTOCOLS = {
+    "gates": {"GATES", "measure"},
+    "phases": {"PHASE", "bodies", "conclude", "files", "items", "measure", "measured_on", "sections"},
+    "states": {"SPEC", "run"},
+}
+"""Names that modules of a package define each for itself, to be called by whoever goes through all of them."""
+COMMANDS = {"attach", "compare", "investigate", "phase", "prune", "run", "runs", "score"}
+"""Commands with the name of the function that they call."""
+TWICE_ON_PURPOSE = {
+    "app": "the commands of the program and those of its group `world`",
+    "main": "where a process starts",
+    "show": "the commands `show` and `world show`",
+    "phase_board": "the phases' states as a frame, and their chart",
+    "predict": "what a set of changes is expected to do: of a run's tables, and of a run by name",
+}
+
+
+def unexplained(library: dict[str, Module]) -> dict[str, list[str]]:
+    """Public names that several modules define and that are none of the above, nor a view and its chart."""
+    repeated = repeated_names(library)["repeated_names"]
+    left = {
+        name: [
+            module
+            for module in where
+            if name not in PROTOCOLS.get(package(module), ()) and not (package(module) == "cli" and name in COMMANDS)
+        ]
+        for name, where in repeated.items()
+        if name not in TWICE_ON_PURPOSE
+    }
+    pair = ["charts", "views"]
+    return {name: where for name, where in left.items() if len(where) > 1 and sorted(map(package, where)) != pair}
+
+
+def test_a_name_that_several_modules_define_means_one_thing(library):
+    assert unexplained(library) == {}
+    repeated = repeated_names(library)["repeated_names"]
+    assert {*TWICE_ON_PURPOSE, *COMMANDS, *chain(*PROTOCOLS.values())} <= set(repeated), "an exception without a use"
+
+
+def test_a_second_meaning_would_be_reported(tmp_path):
+    files = {
+        "views/counts.py": "def residuals(): ...\ndef items(): ...",
+        "charts/counts.py": "def residuals(): ...",
+        "phases/p0.py": "def items(): ...",
+        "store/runs.py": "def open_run(): ...",
+        "workbench/case.py": "def open_run(): ...\ndef attach(): ...",
+        "cli/runs.py": "def attach(): ...",
+    }
+    for name, text in files.items():
+        (tmp_path / "house" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "house" / name).write_text(text)
+    assert unexplained(modules(tmp_path / "house")) == {"open_run": ["house.store.runs", "house.workbench.case"]}
