@@ -43,13 +43,13 @@ def load_changes(path: Path) -> dict[str, Any]:
 
 def load_policies(folder: Path) -> Policies:
     """The nine policy files of a folder, checked strictly."""
-    documents = {}
+    policies = {}
     for name, file_id in POLICIES.items():
         path = folder / f"{file_id}.yaml"
         model = Policies.model_fields[name].annotation
         assert isinstance(model, type)
-        documents[name] = validated(model, read_yaml(path), str(path)).model_dump(mode="json")
-    return validated(Policies, documents, str(folder))
+        policies[name] = validated(model, read_yaml(path), str(path))
+    return Policies(**policies)
 
 
 def with_changes(policies: Policies, changes: Mapping[str, Any]) -> Policies:
@@ -58,10 +58,12 @@ def with_changes(policies: Policies, changes: Mapping[str, Any]) -> Policies:
     A key is the policy's short name or file id, then the path within it. Inner names may be left out as
     long as exactly one key of that policy ends so.
     """
+    if not changes:
+        return policies
     documents = policies.model_dump(mode="json")
     for key, value in changes.items():
         _set(documents, key, value)
-    return validated(Policies, documents, f"policies with {dict(changes)}" if changes else "policies")
+    return validated(Policies, documents, f"policies with {dict(changes)}")
 
 
 def write_policies(policies: Policies, folder: Path) -> None:
