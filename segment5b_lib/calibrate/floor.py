@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import sparse
-from scipy.optimize import linprog
+import scipy
 
 from segment5b_lib.arrays import F64
 from segment5b_lib.calibrate.mix import Mix, largest
@@ -64,15 +63,15 @@ def floor_of(low: Mix, high: Mix, zones: Sequence[str]) -> Floor:
     """
     size, owners, cells = len(low.fixed), len(low.weight), len(low.owner)
     ones, at = np.ones(cells), np.arange(cells)
-    into_zone = sparse.csr_array((ones, (low.zone, at)), shape=(size, cells))
-    of_owner = sparse.csr_array((ones, (low.owner, at)), shape=(owners, cells))
-    zone_rows = [into_zone, -np.ones((size, 1)), -sparse.eye_array(size), (high.fixed - low.fixed)[:, None]]
-    owner_rows = [of_owner, sparse.csr_array((owners, 1 + size)), (low.weight - high.weight)[:, None]]
-    optimum = linprog(
+    into_zone = scipy.sparse.csr_array((ones, (low.zone, at)), shape=(size, cells))
+    of_owner = scipy.sparse.csr_array((ones, (low.owner, at)), shape=(owners, cells))
+    zone_rows = [into_zone, -np.ones((size, 1)), -scipy.sparse.eye_array(size), (high.fixed - low.fixed)[:, None]]
+    owner_rows = [of_owner, scipy.sparse.csr_array((owners, 1 + size)), (low.weight - high.weight)[:, None]]
+    optimum = scipy.optimize.linprog(
         c=np.concatenate([np.zeros(cells), [TOP_ZONES], np.ones(size), [0.0]]),
-        A_ub=sparse.hstack(zone_rows, format="csr"),
+        A_ub=scipy.sparse.hstack(zone_rows, format="csr"),
         b_ub=-low.fixed,
-        A_eq=sparse.hstack(owner_rows, format="csr"),
+        A_eq=scipy.sparse.hstack(owner_rows, format="csr"),
         b_eq=low.weight,
         bounds=[*[(0, None)] * cells, (None, None), *[(0, None)] * size, (0, 1)],
         method="highs",

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from segment5b_lib.arrays import F64
 from segment5b_lib.calibrate.floor import Floor, floor_of
@@ -161,7 +161,7 @@ def _derivatives(mix: Mix, target: float, u: F64, sharpness: float) -> tuple[F64
     physical = np.bincount(mix.zone, mass, minlength=len(u))
     gradient = sharpness * (target / TOP_ZONES - physical - mix.fixed) - 1 / u + 1 / gap - (1 / gap).sum() / TOP_ZONES
     shape = int(mix.owner[-1]) + 1, len(u)
-    spread = sparse.csr_array((mass / np.sqrt(mix.weight)[mix.owner], (mix.owner, mix.zone)), shape=shape)
+    spread = scipy.sparse.csr_array((mass / np.sqrt(mix.weight)[mix.owner], (mix.owner, mix.zone)), shape=shape)
     curvature = np.diag(physical) - (spread.T @ spread).toarray()
     bounds = np.full((len(u), len(u)), 1.0 / TOP_ZONES) - np.eye(len(u))
     hessian = sharpness * curvature + np.diag(1 / u**2) + bounds.T @ (bounds / gap[:, None] ** 2)

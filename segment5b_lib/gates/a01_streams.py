@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from scipy import special
+import scipy
 
 from segment5b_lib.contract.datasets import SERIES_KEY
 from segment5b_lib.contract.units import SECOND_US
@@ -72,7 +72,7 @@ def measure_duplicates(evidence: Evidence) -> Measurement:
     if pairs == 0:
         return without_power(None, 0, "pairs in one bucket", detail, "two arrivals of a merchant in one bucket")
     return Measurement(
-        float(special.pdtrc(equal - 1, expected)) if equal else 1.0, pairs, "pairs in one bucket", detail
+        float(scipy.special.pdtrc(equal - 1, expected)) if equal else 1.0, pairs, "pairs in one bucket", detail
     )
 
 
@@ -87,7 +87,7 @@ def measure_offsets(evidence: Evidence) -> Measurement:
     statistic = float(((joint - expected) ** 2 / np.maximum(expected, np.finfo(float).tiny)).sum())
     df = (joint.shape[0] - 1) * (joint.shape[1] - 1)
     test = {"chi_square": statistic, "degrees_of_freedom": df}
-    return Measurement(float(special.chdtrc(df, statistic)), pairs, "pairs of buckets", {**detail, **test})
+    return Measurement(float(scipy.special.chdtrc(df, statistic)), pairs, "pairs of buckets", {**detail, **test})
 
 
 GATES: Final = (

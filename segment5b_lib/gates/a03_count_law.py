@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from scipy import special
+import scipy
 
 from segment5b_lib.arrays import F64, I64
 from segment5b_lib.contract.verdicts import Measurement, without_power
@@ -37,7 +37,7 @@ def measure(evidence: Evidence) -> Measurement:
         "quantiles": {str(q): float(np.quantile(u, q)) for q in _QUANTILES},
         "mean_mu": float(rows.select(pl.col("mu").mean()).item()),
     }
-    return Measurement(float(special.kolmogorov(math.sqrt(u.size) * distance)), u.size, "sampled rows", detail)
+    return Measurement(float(scipy.special.kolmogorov(math.sqrt(u.size) * distance)), u.size, "sampled rows", detail)
 
 
 def _transforms(rows: pl.DataFrame, law: str) -> F64:
@@ -49,7 +49,7 @@ def _transforms(rows: pl.DataFrame, law: str) -> F64:
 def probability_up_to(k: I64, mu: F64, kappa: F64, law: str) -> F64:
     """P(N ≤ k), k ≥ −1: what `scipy.stats` gives, whose import would take every command and kernel a second."""
     n = np.maximum(k, 0)
-    value = special.betainc(kappa, n + 1.0, kappa / (kappa + mu)) if law == "nb2" else special.pdtr(n, mu)
+    value = scipy.special.betainc(kappa, n + 1.0, kappa / (kappa + mu)) if law == "nb2" else scipy.special.pdtr(n, mu)
     return np.asarray(np.where(k < 0, 0.0, value))
 
 

@@ -15,7 +15,7 @@ import math
 from typing import Final
 
 import numpy as np
-from scipy import special
+import scipy
 
 from segment5b_lib.contract.verdicts import Measurement, without_power
 from segment5b_lib.gates.evidence.run_tables import Evidence
@@ -30,7 +30,7 @@ def measure(evidence: Evidence) -> Measurement:
         return without_power(None, inside, "arrivals in their buckets", {}, f"{needed:,} arrivals in their buckets")
     distribution = np.cumsum(steps) / inside
     distance = float(np.abs(distribution - np.arange(1, steps.size + 1) / steps.size).max())
-    p = float(special.kolmogorov(math.sqrt(inside) * distance))
+    p = float(scipy.special.kolmogorov(math.sqrt(inside) * distance))
     return Measurement(p, inside, "arrivals in their buckets", {"distance": distance, "steps": steps.size})
 
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Final, Literal
 
+import scipy
 from rich.console import Console
-from scipy.special import stdtrit
 
 from segment5b_lib.engine.chain import run_states
 from segment5b_lib.engine.reporting import progress_listener
@@ -152,7 +152,7 @@ def overhead(pairs: Sequence[PairLine], limit: float = LIMIT) -> Overhead:
     """Mean of the logarithms of the ratios with its t interval, as shares; at least two pairs."""
     logs = [math.log1p(pair.overhead) for pair in pairs]
     middle = mean(logs)
-    half = float(stdtrit(len(logs) - 1, (1 + _CONFIDENCE) / 2)) * stdev(logs) / math.sqrt(len(logs))
+    half = float(scipy.special.stdtrit(len(logs) - 1, (1 + _CONFIDENCE) / 2)) * stdev(logs) / math.sqrt(len(logs))
     low, high = math.expm1(middle - half), math.expm1(middle + half)
     verdict: Literal["below", "above", "undecided"]
     verdict = "below" if high < limit else "above" if low > limit else "undecided"
