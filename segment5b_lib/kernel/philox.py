@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from segment5b_lib.arrays import U64
+from segment5b_lib.arrays import F64, U64
 from segment5b_lib.kernel._jit import jit
 
 ROUNDS = 10
@@ -70,3 +70,12 @@ def u01(word: np.uint64) -> float:
     """
     # 52 bits fit a signed integer, whose conversion to float64 is one instruction.
     return (np.int64(word >> np.uint64(12)) + 0.5) * 2.0**-52
+
+
+@jit
+def uniforms_at(low: U64, high: U64, key: U64) -> F64:
+    """`u01` of lane 0 (float64 [n]) of the blocks at the counters (``low[i]``, ``high[i]``) under ``key[i]``."""
+    uniforms = np.empty(key.size)
+    for i in range(key.size):
+        uniforms[i] = u01(philox2x64(low[i], high[i], key[i])[0])
+    return uniforms

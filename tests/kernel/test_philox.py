@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment5b_lib.kernel.philox import philox2x64, u01
+from segment5b_lib.kernel.philox import philox2x64, u01, uniforms_at
 from tests.kernel.witness import read
 from tests.reference import randomness
 
@@ -44,3 +44,10 @@ def test_uniform_at_its_ends(word, expected):
 @given(WORD)
 def test_uniform_is_exact(word):
     assert u01(np.uint64(word)) * 2**53 == 2 * (word >> 12) + 1
+
+
+@given(st.lists(st.tuples(WORD, WORD, WORD)))
+def test_uniforms_of_many_blocks_are_those_of_each(blocks):
+    low, high, key = np.array(blocks, np.uint64).reshape(-1, 3).T.copy()
+    expected = [randomness.uniform(randomness.philox2x64(*block)[0]) for block in blocks]
+    assert uniforms_at(low, high, key).tolist() == expected

@@ -17,7 +17,7 @@ import polars as pl
 from segment5b_lib.arrays import I32, I64, U8, U64
 from segment5b_lib.contract.datasets import SERIES_KEY
 from segment5b_lib.gates.evidence.count_pass import SeriesCounts
-from segment5b_lib.kernel.philox import philox2x64, u01
+from segment5b_lib.kernel.philox import uniforms_at
 from segment5b_lib.kernel.streams import (
     ARRIVAL_EDGE_PICK,
     ARRIVAL_SITE_PICK,
@@ -52,9 +52,10 @@ def defined_offsets(
     series, bucket = np.nonzero(counts.counts[at])
     draws = counts.counts[at][series, bucket]
     series, bucket = np.repeat(series, draws), np.repeat(bucket, draws)
-    offset = [_offset(keys[s], b, j, bucket_us) for s, b, j in zip(series, bucket, _ordinals(draws), strict=True)]
+    u = uniforms_at(_ordinals(draws).view(np.uint64), bucket.view(np.uint64), keys[series])
+    offset = np.minimum((u * bucket_us).astype(np.int64), bucket_us - 1)
     return counts.series[at][series].with_columns(
-        bucket_index=pl.Series(bucket.astype(np.int32)), offset=pl.Series(offset, dtype=pl.Int64)
+        bucket_index=pl.Series(bucket.astype(np.int32)), offset=pl.Series(offset)
     )
 
 
@@ -62,11 +63,6 @@ def _ordinals(draws: I32) -> I64:
     """0 … n − 1 for each n of `draws`, one after the other."""
     ends = np.cumsum(draws, dtype=np.int64)
     return np.arange(ends[-1] if ends.size else 0) - np.repeat(ends - draws, draws)
-
-
-def _offset(key: np.uint64, bucket: np.integer, draw: np.integer, bucket_us: int) -> int:
-    word, _ = philox2x64(np.uint64(draw), np.uint64(bucket), key)
-    return min(int(u01(np.uint64(word)) * bucket_us), bucket_us - 1)
 
 
 def draws_that_differ(defined: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
