@@ -90,7 +90,7 @@ def blocks(demand: ExpectedDemand, tables: RoutingTables, policies: Policies) ->
     mean, excess = demand.mean * tilt, demand.excess * tilt**2
     virtual = places.virtual(policies.routing.hybrid_policy.p_virtual_hybrid)
     redirect = policies.routing.fail_closed_rules.site_missing_in_zone == "anomaly"
-    if policies.routing.physical_router.zone_binding == "row_zone":
+    if policies.routing.bound_to_row:
         own = virtual[places.merchant_of]
         to_zone = own[:, None] * places.edges[places.merchant_of]
         zone = (

@@ -203,10 +203,14 @@ class RoutingPolicy(Strict):
     horizon_guard: Literal["fail", "warn"]
     fail_closed_rules: FailClosedRules
 
+    @property
+    def bound_to_row(self) -> bool:
+        """Whether a physical arrival stays in the zone of its row, or is sent to one drawn by group weights."""
+        return self.physical_router.zone_binding == "row_zone"
+
     @model_validator(mode="after")
     def _temper_needs_group_weights(self) -> RoutingPolicy:
-        bound_to_row = self.physical_router.zone_binding == "row_zone"
-        if bound_to_row and self.concentration_temper.mode != "none":
+        if self.bound_to_row and self.concentration_temper.mode != "none":
             raise ValueError("concentration_temper is valid only with zone_binding group_weights")
         return self
 

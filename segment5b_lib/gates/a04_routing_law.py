@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from scipy import special
+import scipy
 
 from segment5b_lib.contract.upstream import SITE_KEY
 from segment5b_lib.contract.verdicts import Measurement, without_power
@@ -49,13 +49,13 @@ def measure(evidence: Evidence) -> Measurement:
     if df == 0:
         needed = f"a group of two places that expect {least:g} arrivals each"
         return without_power(None, arrivals, "arrivals", detail, needed)
-    return Measurement(float(special.chdtrc(df, statistic)), arrivals, "arrivals", detail)
+    return Measurement(float(scipy.special.chdtrc(df, statistic)), arrivals, "arrivals", detail)
 
 
 def _sites(evidence: Evidence) -> pl.DataFrame:
     """group, weight, arrivals of every site."""
-    bound = evidence.run.policies.routing.physical_router.zone_binding == "row_zone"
-    group = ("merchant_id", "legal_country_iso", "tzid") if bound else ("merchant_id", "tzid")
+    bound_to_row = evidence.run.policies.routing.bound_to_row
+    group = ("merchant_id", "legal_country_iso", "tzid") if bound_to_row else ("merchant_id", "tzid")
     arrivals = np.sum([counted.tally.sites for counted in evidence.tallies.values()], axis=0)
     counted = evidence.sites.with_columns(arrivals=pl.Series(arrivals))
     weighted = counted.join(evidence.site_weights, on=SITE_KEY, how="left", maintain_order="left")

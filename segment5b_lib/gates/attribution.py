@@ -21,7 +21,7 @@ class Facts:
     """What the rules look at: the gates that failed, and three properties of the run."""
 
     failed: frozenset[str]
-    zone_binding: str
+    bound_to_row: bool
     hybrid_merchants: int
     calibrated: bool
 
@@ -59,7 +59,7 @@ _clock_failed = _failed(*CLOCK_GATES)
 
 
 def _not_bound_to_the_row(facts: Facts) -> bool:
-    return facts.zone_binding != "row_zone"
+    return not facts.bound_to_row
 
 
 def _rerun(state: str, *settings: str) -> Command:
@@ -94,7 +94,7 @@ RULES: Final[tuple[Rule, ...]] = (
          "the transition cache does not reach far enough", "2A"),
     Rule(("T12",), _always, "S4", "DST", "S4", _WALL_CLOCK,
          "local columns carry a UTC marker that is not true"),
-    Rule(("T6",), lambda facts: facts.zone_binding == "row_zone", "S2 zone mix", "concentration", "S2", _CALIBRATE,
+    Rule(("T6",), lambda facts: facts.bound_to_row, "S2 zone mix", "concentration", "S2", _CALIBRATE,
          "the intensities themselves concentrate on a few zones"),
     Rule(("T6",), _always, "S4 routing", "concentration", "S4", _ROW_ZONE,
          "routing by group weights concentrates on a few zones"),
@@ -130,14 +130,14 @@ RULES: Final[tuple[Rule, ...]] = (
 
 
 def attribute(
-    results: Sequence[GateResult], zone_binding: str, hybrid_merchants: int, *, calibrated: bool = False
+    results: Sequence[GateResult], hybrid_merchants: int, *, bound_to_row: bool, calibrated: bool = False
 ) -> tuple[Attribution, ...]:
     """Exactly one attribution for every gate that failed, in the order of the results.
 
-    `calibrated` says that the run's zone mix is not `none`.
+    `bound_to_row` says that the binding of zones is `row_zone`, `calibrated` that the run's zone mix is not `none`.
     """
     failed = frozenset(result.gate_id for result in results if result.verdict is Verdict.FAIL)
-    facts = Facts(failed, zone_binding, hybrid_merchants, calibrated)
+    facts = Facts(failed, bound_to_row, hybrid_merchants, calibrated)
     return tuple(_first(result.gate_id, facts) for result in results if result.gate_id in failed)
 
 

@@ -15,7 +15,6 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from segment5b_lib.contract.datasets import OUTPUTS
-from segment5b_lib.contract.validation_policy import ValidationPolicy
 from segment5b_lib.contract.verdicts import GateResult, not_measured
 from segment5b_lib.contract.words import STATES, VirtualMode
 from segment5b_lib.errors import InputError, MissingInputError, StaleError
@@ -61,7 +60,7 @@ def score(run: Run) -> Scorecard:
     A gate whose data are not there, are foreign, damaged or empty is `not_measured` and says why.
     """
     evidence, policies, receipt = Evidence(run), run.policies, run.receipt
-    results = tuple(_result(entry, evidence, policies.validation) for entry in GATES)
+    results = tuple(_result(entry, evidence) for entry in GATES)
     identity = {
         "run_id": run.run_id,
         "seed": receipt.seed,
@@ -74,21 +73,21 @@ def score(run: Run) -> Scorecard:
     modes = next(entry.detail for entry in results if entry.gate_id == "T7").get("merchants_by_mode", {})
     attributions = attribute(
         results,
-        policies.routing.physical_router.zone_binding,
         modes.get(VirtualMode.HYBRID, 0),
+        bound_to_row=policies.routing.bound_to_row,
         calibrated=policies.lgcp.zone_mix.mode != "none",
     )
     return Scorecard(identity, results, attributions, evidence)
 
 
-def _result(gate: Gate, evidence: Evidence, policy: ValidationPolicy) -> GateResult:
+def _result(gate: Gate, evidence: Evidence) -> GateResult:
     measure = gate.measure
     assert measure is not None, gate.gate_id
     try:
         measurement = measure(evidence)
     except (InputError, MissingInputError) as error:
         measurement = not_measured(f"{error.what}: needs {', '.join(gate.evidence)}")
-    return gate.judged(measurement, policy, f"{measure.__module__}.{measure.__qualname__}")
+    return gate.judged(measurement, evidence.policy, f"{measure.__module__}.{measure.__qualname__}")
 
 
 def scorecard_schema() -> dict[str, Any]:

@@ -20,9 +20,11 @@ def result(gate_id: str, verdict: Verdict) -> GateResult:
     return GateResult(gate_id, "", "hard", verdict, None, "share", None, "", (), {}, "", "test")
 
 
-def owners(*failed: str, binding: str = "row_zone", hybrid: int = 3) -> dict[str, tuple[str, str]]:
+def owners(*failed: str, bound_to_row: bool = True, hybrid: int = 3) -> dict[str, tuple[str, str]]:
     results = [result(g.gate_id, Verdict.FAIL if g.gate_id in failed else Verdict.PASS_B) for g in EVERY]
-    return {entry.gate_id: (entry.owner, entry.rerun[0]) for entry in attribute(results, binding, hybrid)}
+    return {
+        entry.gate_id: (entry.owner, entry.rerun[0]) for entry in attribute(results, hybrid, bound_to_row=bound_to_row)
+    }
 
 
 @pytest.mark.parametrize(
@@ -49,22 +51,22 @@ def test_owner_follows_from_the_pattern_of_failures(failed: tuple[str, ...], exp
 
 
 def test_concentration_and_online_share_depend_on_the_routing() -> None:
-    assert owners("T6", binding="group_weights")["T6"] == ("S4 routing", "S4")
+    assert owners("T6", bound_to_row=False)["T6"] == ("S4 routing", "S4")
     assert owners("T6")["T6"] == ("S2 zone mix", "S2")
     assert owners("T7", hybrid=0)["T7"] == ("3B", "S0")
     assert owners("T7", hybrid=1)["T7"] == ("S4 routing", "S4")
 
 
 def test_dispersion_after_calibration_is_an_over_correction() -> None:
-    (found,) = attribute([result("T9", Verdict.FAIL)], "row_zone", 3, calibrated=True)
+    (found,) = attribute([result("T9", Verdict.FAIL)], 3, bound_to_row=True, calibrated=True)
     assert (found.owner, found.rerun[0]) == ("S2 zone mix", "S2")
 
 
 def test_every_combination_of_failures_has_one_owner_each() -> None:
     gates = [g.gate_id for g in EVERY]
-    for binding, size in itertools.product(("row_zone", "group_weights"), (1, 2)):
+    for bound_to_row, size in itertools.product((True, False), (1, 2)):
         for failed in itertools.combinations(gates, size):
-            found = owners(*failed, binding=binding)
+            found = owners(*failed, bound_to_row=bound_to_row)
             assert sorted(found) == sorted(failed)
             assert all(first in STATES for _, first in found.values())
 
@@ -73,11 +75,11 @@ def test_no_rule_is_dead() -> None:
     """Every rule is the first that applies for some pattern; otherwise it says nothing."""
     used = set()
     gates = [g.gate_id for g in EVERY]
-    settings = itertools.product(("row_zone", "group_weights"), (0, 1), (False, True), (1, 2))
-    for binding, hybrid, calibrated, size in settings:
+    settings = itertools.product((True, False), (0, 1), (False, True), (1, 2))
+    for bound_to_row, hybrid, calibrated, size in settings:
         for failed in itertools.combinations(gates, size):
             results = [result(g, Verdict.FAIL) for g in failed]
-            found = attribute(results, binding, hybrid, calibrated=calibrated)
+            found = attribute(results, hybrid, bound_to_row=bound_to_row, calibrated=calibrated)
             used |= {(entry.owner, entry.cause) for entry in found}
     assert used == {(rule.owner, rule.cause) for rule in RULES}
 
@@ -88,8 +90,8 @@ def test_the_usual_owner_of_the_table_is_one_that_the_rules_name() -> None:
 
 
 def test_what_was_not_measured_has_no_owner() -> None:
-    assert attribute([result("T1", Verdict.NOT_MEASURED)], "row_zone", 0) == ()
-    assert attribute([result("T3", Verdict.INSUFFICIENT_POWER)], "row_zone", 0) == ()
+    assert attribute([result("T1", Verdict.NOT_MEASURED)], 0, bound_to_row=True) == ()
+    assert attribute([result("T3", Verdict.INSUFFICIENT_POWER)], 0, bound_to_row=True) == ()
 
 
 @pytest.mark.parametrize(

@@ -416,7 +416,7 @@ def test_a_planted_defect_turns_a_gate_of_several_runs_red(bench: Bench, gate_id
     sound, broken = plant_and_judge(bench)
     assert (sound.gate_id, sound.verdict) == (gate_id, Verdict.PASS_BPLUS)
     assert broken.verdict is Verdict.FAIL
-    (entry,) = attribute([broken], "row_zone", 0)
+    (entry,) = attribute([broken], 0, bound_to_row=True)
     assert (entry.owner, entry.rerun[0]) == owner
 
 

@@ -119,7 +119,7 @@ def build_tables(
     check_virtual(routing, np.asarray(counts.cell.any(axis=1)), policy.fail_closed_rules)
     check_zones(inputs.cache, routing.active_zones, policy)
     days, day = days_of_buckets(grid, domain.buckets)
-    if policy.physical_router.zone_binding == "row_zone":
+    if policy.bound_to_row:
         binding = _by_row(policy, domain, routing, inputs.sites, len(days))
     else:
         weights = load_group_weights(context.run.world, routing.physical["merchant_id"])
