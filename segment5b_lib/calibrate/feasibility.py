@@ -15,7 +15,7 @@ from segment5b_lib.calibrate.mix import Volumes, row_zone_mix, volumes
 from segment5b_lib.calibrate.predictor import Predictor
 from segment5b_lib.contract.policies import HybridPolicy, Policies
 from segment5b_lib.contract.validation_policy import Limit, ValidationPolicy
-from segment5b_lib.contract.verdicts import Level
+from segment5b_lib.contract.verdicts import Level, thresholds_of
 from segment5b_lib.errors import PolicyError
 
 REACHABLE: Final = "reachable"
@@ -67,7 +67,7 @@ def target_of(policy: ValidationPolicy, level: Level) -> Target:
 
 
 def _band(policy: ValidationPolicy, gate: str, levels: tuple[Level, ...]) -> tuple[float, float]:
-    limits: list[Limit] = [getattr(policy.gates[gate], level) for level in levels]
+    limits: list[Limit] = [getattr(thresholds_of(policy, gate), level) for level in levels]
     low = max([0.0, *(limit.min for limit in limits if limit.min is not None)])
     high = min([1.0, *(limit.max for limit in limits if limit.max is not None)])
     margin = {"T6": T6_MARGIN, "T7": 2 * T7_MARGIN}.get(gate, 0.0)

@@ -18,6 +18,7 @@ from segment5b_lib.civil_time import cache as tz_cache
 from segment5b_lib.civil_time.cache import TzCache
 from segment5b_lib.civil_time.oracle import known_zones
 from segment5b_lib.civil_time.tzif import changes_within
+from segment5b_lib.contract.verdicts import thresholds_of
 from segment5b_lib.gates.evidence.run_tables import Evidence
 from segment5b_lib.views.clock_counts import ClockCounts
 from segment5b_lib.views.zone_clock import span
@@ -61,7 +62,7 @@ def t1_by_cache_year(counts: ClockCounts, years: Sequence[int] | None = None) ->
     requested = list(years if years is not None else years_around(evidence))
     totals = counts.ask(_TOTALS).row(0, named=True)
     moved = counts.ask(_MOVED, _columns(_shifts(evidence, requested)))
-    gate = evidence.policy.gates["T1"]
+    gate = thresholds_of(evidence.policy, "T1")
     mismatches = totals["mismatches"] + pl.col("more").fill_null(0)
     return (
         pl.DataFrame({"year": requested}, schema={"year": pl.Int64})

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from segment5b_lib.contract.validation_policy import ValidationPolicy
+from segment5b_lib.contract.verdicts import thresholds_of
 from segment5b_lib.gates.scorecard import Scorecard
 
 
@@ -33,7 +34,7 @@ def gate_matrix(scorecards: Sequence[Scorecard]) -> pl.DataFrame:
 
 def bands(policy: ValidationPolicy, gates: Sequence[str]) -> dict[str, dict[str, tuple[float, float]]]:
     """Bounds of some gates by level (`b`, `bplus`), from a policy; 0 and 1 for a missing bound of a share."""
-    levels = {level: {gate: getattr(policy.gates[gate], level) for gate in gates} for level in ("b", "bplus")}
+    levels = {level: {gate: getattr(thresholds_of(policy, gate), level) for gate in gates} for level in ("b", "bplus")}
     return {
         level: {gate: (limit.min or 0.0, 1.0 if limit.max is None else limit.max) for gate, limit in limits.items()}
         for level, limits in levels.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final
 
-from segment5b_lib.contract.verdicts import Bound, Level, gate_bound
+from segment5b_lib.contract.verdicts import Bound, Level, gate_bound, thresholds_of
 from segment5b_lib.contract.words import Verdict
 from segment5b_lib.kernel.drawn_sums import NOTHING_DRAWN, DrawnSums
 from segment5b_lib.model.statistics import (
@@ -48,7 +48,7 @@ def _sentinel(
 ) -> Check:
     """A violation of a hard gate fails, that of a major one warns; under `warn_only` either is an advisory."""
     mode = inputs.policies.validation.calibration_sentinels.evaluation_mode
-    severity = inputs.policies.validation.gates[gate].severity
+    severity = thresholds_of(inputs.policies.validation, gate).severity
     enforced = CheckStatus.FAIL if severity == "hard" else CheckStatus.WARN
     return check_bounds(
         f"{gate}_{name}",
