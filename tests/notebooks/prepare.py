@@ -34,7 +34,7 @@ from tests.phases.popt_track import remade
 _SEED, _WITNESS = 42, 7
 OLDER_VERSION: Final = "0.0.9"
 _THREADS: Final = 2
-_WAIT_SECONDS: Final = 600
+WAIT_SECONDS: Final = 600
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def outputs_at(folder: Path) -> Iterator[None]:
 
 def prepared(folder: Path) -> Path:
     """The prepared outputs folder; whichever worker comes first makes it."""
-    with locked(folder.with_name(f".{folder.name}.lock"), "prepare the notebooks", wait_seconds=_WAIT_SECONDS):
+    with locked(folder.with_name(f".{folder.name}.lock"), "prepare the notebooks", wait_seconds=WAIT_SECONDS):
         if not folder.is_dir():
             making = folder.with_name(f"{folder.name}.making")
             with outputs_at(making):
