@@ -1,4 +1,8 @@
-"""`validation_policy_5B`: every threshold that S5, the gates and the phases use, and how strictly it is enforced."""
+"""Form of `validation_policy_5B`, which holds every threshold that S5, the gates and the phases use.
+
+The numbers are in the run's own copy of `parameters/policies/validation_policy_5B.yaml`. A gate's module names its key
+(`gates/gate.Gate.threshold_key`), `contract.verdicts.gate_bound` looks it up, and `contract.verdicts.judge` decides.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Rerun matrix: a changed state and everything after it, in a new run root that links the rest."""
+"""Rerun matrix: a changed state and everything after it, in a new run root that links the rest.
+
+Which policies a state depends on is declared by its module (`SPEC.policies`, e.g. in `states/s3_counts.py`);
+`chain.check_reusable` refuses to link a state whose policies have changed.
+"""
 
 from __future__ import annotations
 

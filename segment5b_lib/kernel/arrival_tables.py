@@ -17,7 +17,7 @@ from segment5b_lib.kernel.offsets import OffsetTable
 PHYSICAL, HYBRID, VIRTUAL = 0, 1, 2
 """Merchant modes."""
 ZONE_DRAWN = -1
-"""Pool of a series whose zone is drawn instead of given."""
+"""Pool of a series whose zone is drawn instead of given (`routing.zone_binding: group_weights`)."""
 NO_ZONE = -1
 """Settlement zone of a merchant that has none."""
 LANE_BLOCKS = 512

@@ -1,4 +1,7 @@
-"""Civil time of S4: the sealed transition cache, the horizon guard, and offsets per zone and bucket."""
+"""Civil time of S4: the sealed transition cache, the horizon guard, and the table of UTC offsets by zone and bucket.
+
+Each arrival looks its offset up in that table: `kernel.offsets.offset_at`.
+"""
 
 from __future__ import annotations
 
