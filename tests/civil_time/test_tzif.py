@@ -17,6 +17,7 @@ from segment5b_lib.civil_time.tzif import (
     minute_steps,
     read_zone,
     year_start,
+    zone_bytes,
     zone_names,
 )
 from segment5b_lib.civil_time.tzif_format import parse_tzif
@@ -28,11 +29,17 @@ WEEK = 7 * 86_400
 
 
 @pytest.fixture(scope="module")
-def pinned_zones() -> dict[str, zoneinfo.ZoneInfo]:
+def zones() -> list[str]:
+    """Every zone of the wheel under one of its names; the aliases, four names in ten, have the same bytes."""
+    return sorted({zone_bytes(name): name for name in zone_names()}.values())
+
+
+@pytest.fixture(scope="module")
+def pinned_zones(zones: list[str]) -> dict[str, zoneinfo.ZoneInfo]:
     before = zoneinfo.TZPATH
     zoneinfo.reset_tzpath(to=[])
     try:
-        return {name: zoneinfo.ZoneInfo.no_cache(name) for name in zone_names()}
+        return {name: zoneinfo.ZoneInfo.no_cache(name) for name in zones}
     finally:
         zoneinfo.reset_tzpath(to=before)
 
@@ -67,13 +74,13 @@ def test_every_transition_of_every_zone_agrees_with_zoneinfo(
         wrong = np.flatnonzero(np.abs(ours - true) > np.where(true % 60 == 0, 0, 30))
         assert wrong.size == 0, (name, probe[wrong[:3]], ours[wrong[:3]], true[wrong[:3]])
         checked += own.size
-    assert checked > 40_000
+    assert checked > 25_000, checked
 
 
-def test_oracle_finds_exactly_the_compiled_transitions() -> None:
+def test_oracle_finds_exactly_the_compiled_transitions(zones: list[str]) -> None:
     """Two independent ways to the same instants, every zone, 2024-2028."""
     start, end = year_start(2024), year_start(2029)
-    for name in zone_names():
+    for name in zones:
         seconds, minutes = read_zone(name)
         inside = (seconds > start) & (seconds < end)
         expected = oracle.expected_offsets(name, start, end)
