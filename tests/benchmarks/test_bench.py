@@ -41,6 +41,7 @@ def measured(tmp_path_factory):
     return result.read(path), path, done.stdout
 
 
+@pytest.mark.slow
 def test_a_result_says_what_was_measured_on_what(measured):
     document, path, _ = measured
     assert path.name.startswith("tiny-")
@@ -51,6 +52,7 @@ def test_a_result_says_what_was_measured_on_what(measured):
     assert document["sizes"]["tiny"]["rows"] == 44 * 2160
 
 
+@pytest.mark.slow
 def test_every_measure_has_its_repetitions(measured):
     measures = measured[0]["measures"]
     assert {"S4.wall_s", "S4.cpu_s", "S4.peak_bytes", "S4.rows_per_s", "S4.floor_s", "S4.floor_ratio"} <= set(measures)
@@ -61,6 +63,7 @@ def test_every_measure_has_its_repetitions(measured):
     assert measures["S4.floor_ratio"]["median"] == pytest.approx(floor)
 
 
+@pytest.mark.slow
 def test_bytes_per_arrival_are_those_of_the_run(measured, published_run):
     files = published_run.files("arrival_events_5B", published_run.scenarios[0])
     rows = published_run.last_records()["S4"].rows_out
@@ -69,6 +72,7 @@ def test_bytes_per_arrival_are_those_of_the_run(measured, published_run):
     assert found == sum(path.stat().st_size for path in files) / rows
 
 
+@pytest.mark.slow
 def test_what_was_made_for_it_is_gone_and_the_table_is_short(measured):
     _, path, text = measured
     assert list(path.parent.iterdir()) == [path]

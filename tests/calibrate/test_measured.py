@@ -27,6 +27,7 @@ def outputs_of_our_own(tmp_path_factory, tiny_world, reopened_world):
     os.environ["SEGMENT5B_OUTPUTS"] = before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("posture", "world"), [("published", "tiny_world"), ("civil_time", "reopened_world")])
 def test_ten_seeds_lie_where_they_were_predicted(outputs_of_our_own, posture, world, request):
     """Of forty figures one in ten test runs would have more than one beyond three standard errors; ours have none."""
