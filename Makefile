@@ -14,6 +14,11 @@ NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanit
 # Workers and kernels start from compiled files: where Python may not keep them, starting is a good part of `make test`.
 unexport PYTHONDONTWRITEBYTECODE
 
+# The allocators of Arrow and Polars keep what they have: giving pages back and asking for them again is a tenth of
+# the time of tests on small worlds.
+test test-slow notebooks: export MIMALLOC_PURGE_DELAY = -1
+test test-slow notebooks: export _RJEM_MALLOC_CONF = dirty_decay_ms:-1,muzzy_decay_ms:-1
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow notebooks notebooks-stored golden-renew bench bench-compare \
   certificate shape lint lock clean
