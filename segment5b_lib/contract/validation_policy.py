@@ -1,7 +1,8 @@
 """Form of `validation_policy_5B`, which holds every threshold that S5, the gates and the phases use.
 
-The numbers are in the run's own copy of `parameters/policies/validation_policy_5B.yaml`. A gate's module names its key
-(`gates/gate.Gate.threshold_key`), `contract.verdicts.gate_bound` looks it up, and `contract.verdicts.judge` decides.
+The numbers are in the run's own copy of `parameters/policies/validation_policy_5B.yaml`. A gate's key follows from
+its id (`gates.gate.Gate.threshold_key`), `contract.verdicts.gate_bound` looks it up, and `contract.verdicts.judge`
+decides.
 """
 
 from __future__ import annotations
