@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
 from rich.text import Text
 
 from segment5b_lib.cli.terminal import JsonOption, ThreadsOption, console, show_json
 from segment5b_lib.errors import UsageError
 
 if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
     from segment5b_lib.engine.preflight import Needs
 
 DISTRIBUTION: Final = "segment5b"
@@ -103,6 +102,8 @@ def _attempt(name: str, check: Callable[[], CheckOutcome], next_step: str) -> Do
 
 def python_version() -> CheckOutcome:
     """Python's version against the range of the package."""
+    from packaging.specifiers import SpecifierSet
+
     version = ".".join(str(part) for part in sys.version_info[:3])
     required = metadata.metadata(DISTRIBUTION)["Requires-Python"]
     return ("ok", version) if version in SpecifierSet(required) else ("fail", f"{version}, needs {required}")
@@ -110,6 +111,8 @@ def python_version() -> CheckOutcome:
 
 def library_versions() -> CheckOutcome:
     """Each library against the range of the package; those of an extra do not count."""
+    from packaging.requirements import Requirement
+
     requirements = [item for text in metadata.requires(DISTRIBUTION) or [] if _applies(item := Requirement(text))]
     misfits = [text for item in requirements if (text := _misfit(item))]
     return ("fail", "; ".join(misfits)) if misfits else ("ok", f"{len(requirements)} in their ranges")
@@ -117,6 +120,9 @@ def library_versions() -> CheckOutcome:
 
 def locked_versions() -> CheckOutcome:
     """Each installed library against the checkout's lock file, the versions that CI tested."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
     from segment5b_lib.store.roots import project_root
 
     lock = project_root() / LOCK_FILE

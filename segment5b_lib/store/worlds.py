@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import polars as pl
 import pyarrow as pa
 
 from segment5b_lib.contract.datasets import dataset, folder_of, validation_folder
@@ -17,6 +16,9 @@ from segment5b_lib.errors import InputError, MissingInputError, UsageError
 from segment5b_lib.store.documents import read_json
 from segment5b_lib.store.parquet import parquet_files, read_table
 from segment5b_lib.store.roots import outputs_folder
+
+if TYPE_CHECKING:
+    import polars as pl
 
 WORLD_FILE: Final = "world.json"
 
@@ -35,6 +37,8 @@ class DatasetRoot(ABC):
     def frame(
         self, dataset_id: str, columns: Sequence[str] | None = None, scenario_id: str | None = None
     ) -> pl.DataFrame:
+        import polars as pl  # a tenth of a second, and only who asks for frames needs it
+
         return pl.DataFrame(pl.from_arrow(self.table(dataset_id, columns, scenario_id)))
 
 

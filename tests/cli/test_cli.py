@@ -38,7 +38,7 @@ def test_help_imports_nothing_heavy():
         "from segment5b_lib.cli.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = {'numba', 'polars', 'duckdb', 'pyarrow', 'altair', 'numpy'} & set(sys.modules)\n"
+        "heavy = {'numba', 'packaging', 'polars', 'duckdb', 'pyarrow', 'altair', 'numpy'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
