@@ -42,6 +42,20 @@ def test_importing_the_library_loads_nothing_else() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("code", "slow"),
+    [
+        ("import segment5b_lib as s5; s5.phase", ("altair", "scipy.optimize", "scipy.special", "scipy.stats")),
+        ("import segment5b_lib.engine.preflight, segment5b_lib.world.build", ("polars", "scipy.spatial")),
+    ],
+    ids=["phases", "world"],
+)
+def test_what_takes_long_to_import_is_imported_by_who_calls_it(code: str, slow: tuple[str, ...]) -> None:
+    code = f"import sys; {code}; sys.exit(str(loaded) if (loaded := {set(slow)} & set(sys.modules)) else 0)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_charts_draw_offline_without_being_asked_to() -> None:
     code = (
         "import sys, altair, segment5b_lib as s5\n"
