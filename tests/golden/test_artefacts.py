@@ -25,9 +25,12 @@ def document_of(golden: Outputs, kind: type[Body]) -> Any:
 
 def alternatives(form: dict[str, Any]) -> list[jsonschema.Draft202012Validator]:
     """One validator for each schema that may hold, which looks for missing fields before it reads those there are."""
-    schemas = [form["$defs"][each["$ref"].rpartition("/")[2]] for each in form["anyOf"]] if "anyOf" in form else [form]
-    common = {"$defs": form["$defs"]}
-    return [jsonschema.Draft202012Validator({"required": each["required"], **each, **common}) for each in schemas]
+    definitions = form["$defs"]
+    schemas = [definitions[each["$ref"].rpartition("/")[2]] for each in form["anyOf"]]
+    return [
+        jsonschema.Draft202012Validator({"required": each["required"], **each, "$defs": definitions})
+        for each in schemas
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.ARTEFACT)
